@@ -1,0 +1,1 @@
+"""The command line: one module per command, each parses, calls a public function and prints."""

@@ -1,0 +1,1 @@
+"""Annotations and label maps: reading, writing, boxes, run-length codes, components."""

@@ -1,0 +1,1 @@
+"""The PerSAM method: target embedding, location confidence, prompts, cascade, mask weights."""

@@ -1,0 +1,1 @@
+"""Where results go, one frame at a time: PNG masks, overlay video, JSON lines."""

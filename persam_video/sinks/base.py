@@ -1,0 +1,30 @@
+"""What every sink of results offers."""
+
+from types import TracebackType
+from typing import Protocol
+
+from persam_video.tracking.result import FrameResult
+from persam_video.video.frame import Frame
+
+
+class Sink(Protocol):
+    """A place for results, written one frame at a time and closed once.
+
+    Leaving the context closes the sink. What was written so far is kept whole when the block is
+    left by an exception.
+    """
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        """Take one frame and its result."""
+
+    def close(self) -> None:
+        """Finish the output; a second call does nothing."""
+
+    def __enter__(self) -> "Sink": ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,54 @@
+"""What tracking gives for one frame."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ObjectState(str, Enum):
+    """Whether an object is being followed or has to be found again."""
+
+    TRACKED = "tracked"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class ObjectResult:
+    """One object in one frame.
+
+    Attributes:
+        object_id: the annotation's label, 1 to 255; it never changes.
+        state: ``tracked``, or ``lost`` when the object gives an empty mask and is searched for.
+        score: confidence in the mask, 0 to 1.
+        box: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive; ``None`` for an empty mask.
+        area: number of pixels of the mask.
+    """
+
+    object_id: int
+    state: ObjectState
+    score: float
+    box: tuple[int, int, int, int] | None
+    area: int
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """All objects in one frame.
+
+    Attributes:
+        index: index of the frame in its source.
+        time: presentation time in seconds.
+        labels: uint8 array of shape (H, W); 0 is background, other values are object ids.
+        objects: one entry per object known so far, in order of id.
+    """
+
+    index: int
+    time: float
+    labels: NDArray[np.uint8]
+    objects: tuple[ObjectResult, ...]
+
+    def mask(self, object_id: int) -> NDArray[np.bool_]:
+        """Return the boolean (H, W) mask of one object."""
+        return self.labels == object_id
