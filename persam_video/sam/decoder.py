@@ -1,0 +1,278 @@
+"""SAM's mask decoder with the places where PerSAM and the embedded model steer it.
+
+The classes subclass segment-anything's, add no parameter unless asked to and rename none, so Meta's
+state dicts load unchanged. Three optional inputs change what they compute:
+
+* ``attention_bias``: PerSAM's target-guided attention (TGA),
+* ``target_embedding``: PerSAM's target-semantic prompting (TSP),
+* ``skips``: high-resolution features added while the mask is upscaled, as in HQ-SAM and SAM 2; only
+  the embedded model has the weights for them.
+
+With none of them given, the result is segment-anything's.
+Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2024, section 3.2.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from persam_video.sam.modules import (
+    Attention,
+    LayerNorm2d,
+    MaskDecoder,
+    TwoWayAttentionBlock,
+    TwoWayTransformer,
+)
+
+
+class GuidedAttention(Attention):  # type: ignore[misc, valid-type]
+    """Multi-head attention whose weights can be biased towards the target."""
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, attention_bias: Tensor | None = None) -> Tensor:
+        """Attend from ``q`` to ``k`` and ``v``.
+
+        Args:
+            q: (B, Nq, C) queries.
+            k: (B, Nk, C) keys.
+            v: (B, Nk, C) values.
+            attention_bias: (B or 1, 1, 1, Nk), values 0 to 1, or ``None``. It is added after the
+                softmax and a second softmax follows, as PerSAM defines it.
+
+        Returns:
+            (B, Nq, C) attended values.
+        """
+        q = self._separate_heads(self.q_proj(q), self.num_heads)
+        k = self._separate_heads(self.k_proj(k), self.num_heads)
+        v = self._separate_heads(self.v_proj(v), self.num_heads)
+        if attention_bias is None:
+            out = F.scaled_dot_product_attention(q, k, v)
+        else:
+            weights = torch.softmax(q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5, dim=-1)
+            out = torch.softmax(weights + attention_bias, dim=-1).to(v.dtype) @ v
+        return cast(Tensor, self.out_proj(self._recombine_heads(out)))
+
+
+class GuidedTwoWayBlock(TwoWayAttentionBlock):  # type: ignore[misc, valid-type]
+    """One layer of the two-way transformer with guided token-to-image attention."""
+
+    def __init__(
+        self,
+        embedding_dim: int,
+        num_heads: int,
+        mlp_dim: int,
+        activation: type[nn.Module] = nn.ReLU,
+        attention_downsample_rate: int = 2,
+        skip_first_layer_pe: bool = False,
+    ) -> None:
+        super().__init__(
+            embedding_dim,
+            num_heads,
+            mlp_dim,
+            activation,
+            attention_downsample_rate,
+            skip_first_layer_pe,
+        )
+        rate = attention_downsample_rate
+        self.self_attn = GuidedAttention(embedding_dim, num_heads)
+        self.cross_attn_token_to_image = GuidedAttention(embedding_dim, num_heads, rate)
+        self.cross_attn_image_to_token = GuidedAttention(embedding_dim, num_heads, rate)
+
+    def forward(
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        query_pe: Tensor,
+        key_pe: Tensor,
+        attention_bias: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Update tokens (B, Nt, C) and image tokens (B, Ni, C) by attending to each other."""
+        if self.skip_first_layer_pe:
+            queries = self.self_attn(q=queries, k=queries, v=queries)
+        else:
+            q = queries + query_pe
+            queries = queries + self.self_attn(q=q, k=q, v=queries)
+        queries = self.norm1(queries)
+
+        k = keys + key_pe
+        queries = queries + self.cross_attn_token_to_image(
+            q=queries + query_pe, k=k, v=keys, attention_bias=attention_bias
+        )
+        queries = self.norm2(queries)
+        queries = self.norm3(queries + self.mlp(queries))
+
+        keys = keys + self.cross_attn_image_to_token(q=k, k=queries + query_pe, v=queries)
+        return queries, self.norm4(keys)
+
+
+class GuidedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc, valid-type]
+    """segment-anything's two-way transformer with PerSAM's two ways of guidance."""
+
+    def __init__(
+        self,
+        depth: int,
+        embedding_dim: int,
+        num_heads: int,
+        mlp_dim: int,
+        activation: type[nn.Module] = nn.ReLU,
+        attention_downsample_rate: int = 2,
+    ) -> None:
+        super().__init__(
+            depth, embedding_dim, num_heads, mlp_dim, activation, attention_downsample_rate
+        )
+        self.layers = nn.ModuleList(
+            GuidedTwoWayBlock(
+                embedding_dim,
+                num_heads,
+                mlp_dim,
+                activation,
+                attention_downsample_rate,
+                skip_first_layer_pe=layer == 0,
+            )
+            for layer in range(depth)
+        )
+        self.final_attn_token_to_image = GuidedAttention(
+            embedding_dim, num_heads, attention_downsample_rate
+        )
+
+    def forward(
+        self,
+        image_embedding: Tensor,
+        image_pe: Tensor,
+        point_embedding: Tensor,
+        attention_bias: Tensor | None = None,
+        target_embedding: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Run the layers and the last token-to-image attention.
+
+        Args:
+            image_embedding: (B, C, h, w), with the dense prompt added.
+            image_pe: (1 or B, C, h, w) positional encoding.
+            point_embedding: (B, Nt, C) output tokens and sparse prompts.
+            attention_bias: see :class:`GuidedAttention`, over the h*w image tokens.
+            target_embedding: (B or 1, 1, C), or ``None``.
+
+        Returns:
+            Tokens (B, Nt, C) and image tokens (B, h*w, C).
+        """
+        keys = image_embedding.flatten(2).transpose(1, 2)
+        key_pe = image_pe.flatten(2).transpose(1, 2)
+        queries, query_pe = point_embedding, point_embedding
+        if target_embedding is not None:
+            # PerSAM adds the target to the first layer's queries in place, on the tensor that also
+            # serves as the queries' positional encoding, so every later use of that carries it.
+            queries = query_pe = point_embedding + target_embedding
+        for depth, layer in enumerate(self.layers):
+            if target_embedding is not None and depth > 0:
+                queries = queries + target_embedding
+            queries, keys = layer(queries, keys, query_pe, key_pe, attention_bias)
+
+        q = queries + query_pe
+        if target_embedding is not None:
+            q = q + target_embedding
+        attended = self.final_attn_token_to_image(
+            q=q, k=keys + key_pe, v=keys, attention_bias=attention_bias
+        )
+        return self.norm_final_attn(queries + attended), keys
+
+
+class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc, valid-type]
+    """SAM's mask decoder that takes PerSAM's guidance and, if built so, high-resolution skips.
+
+    Args:
+        transformer_dim: channels of the image embedding.
+        transformer: a :class:`GuidedTwoWayTransformer`.
+        high_resolution: add the convolutions that mix skips into the upscaling.
+        iou_head_hidden_dim: width of the head that predicts each mask's IoU.
+        iou_head_depth: layers of that head.
+        num_multimask_outputs: masks besides the single one.
+    """
+
+    def __init__(
+        self,
+        transformer_dim: int,
+        transformer: GuidedTwoWayTransformer,
+        *,
+        high_resolution: bool = False,
+        iou_head_hidden_dim: int = 256,
+        iou_head_depth: int = 3,
+        num_multimask_outputs: int = 3,
+    ) -> None:
+        super().__init__(
+            transformer_dim=transformer_dim,
+            transformer=transformer,
+            num_multimask_outputs=num_multimask_outputs,
+            iou_head_depth=iou_head_depth,
+            iou_head_hidden_dim=iou_head_hidden_dim,
+        )
+        self.mix_skips: nn.ModuleList | None = None
+        if high_resolution:
+            self.mix_skips = nn.ModuleList(
+                nn.Conv2d(channels, channels, 3, padding=1)
+                for channels in (transformer_dim // 4, transformer_dim // 8)
+            )
+
+    def predict_masks(
+        self,
+        image_embeddings: Tensor,
+        image_pe: Tensor,
+        sparse_prompt_embeddings: Tensor,
+        dense_prompt_embeddings: Tensor,
+        *,
+        attention_bias: Tensor | None = None,
+        target_embedding: Tensor | None = None,
+        skips: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Predict all masks of a batch of prompts.
+
+        Args:
+            image_embeddings: (1 or B, C, h, w).
+            image_pe: (1, C, h, w).
+            sparse_prompt_embeddings: (B, Np, C) points and boxes.
+            dense_prompt_embeddings: (B, C, h, w) mask prompts.
+            attention_bias: (B or 1, 1, 1, h*w) for target-guided attention.
+            target_embedding: (B or 1, 1, C) for target-semantic prompting.
+            skips: features (1 or B, C/4, 2h, 2w) and (1 or B, C/8, 4h, 4w).
+
+        Returns:
+            Mask logits (B, 1 + M, 4h, 4w), the single mask first, and predicted IoU (B, 1 + M).
+        """
+        batch = sparse_prompt_embeddings.shape[0]
+        output_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight], dim=0)
+        tokens = torch.cat(
+            (output_tokens.expand(batch, -1, -1), sparse_prompt_embeddings.to(output_tokens.dtype)),
+            dim=1,
+        )
+        source = image_embeddings + dense_prompt_embeddings
+        _, channels, height, width = source.shape
+        hidden, keys = self.transformer(source, image_pe, tokens, attention_bias, target_embedding)
+        source = keys.transpose(1, 2).reshape(batch, channels, height, width)
+
+        upscaled = self._upscale(source, skips)
+        mask_tokens = hidden[:, 1 : 1 + self.num_mask_tokens]
+        hyper = torch.stack(
+            [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
+        )
+        masks = (hyper @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
+        return masks, self.iou_prediction_head(hidden[:, 0])
+
+    def _upscale(self, source: Tensor, skips: tuple[Tensor, Tensor] | None) -> Tensor:
+        if self.mix_skips is None or skips is None:
+            return cast(Tensor, self.output_upscaling(source))
+        expand_half, norm, activation, expand_quarter, last_activation = self.output_upscaling
+        x = expand_half(source) + skips[0]
+        x = activation(norm(x + self.mix_skips[0](x)))
+        x = expand_quarter(x) + skips[1]
+        return cast(Tensor, last_activation(x + self.mix_skips[1](x)))
+
+
+class FastLayerNorm2d(LayerNorm2d):  # type: ignore[misc, valid-type]
+    """segment-anything's LayerNorm2d computed by the fused kernel on a channels-last view."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, H, W) over C."""
+        last = x.permute(0, 2, 3, 1)
+        return F.layer_norm(last, last.shape[-1:], self.weight, self.bias, self.eps).permute(
+            0, 3, 1, 2
+        )

@@ -1,0 +1,249 @@
+"""The embedded model: a small SAM whose image encoder is a MobileNetV2.
+
+It has SAM's three parts (image encoder, prompt encoder, mask decoder with one plus three masks and
+predicted IoU), so every prompt works on it, and three additions that pay for its size:
+
+* the encoder is convolutional, so an image need not be padded to a square;
+* high-resolution features enter the upscaling of the masks;
+* a dense *matching prompt*: how alike each cell of the image is to the object and to its
+  surroundings in remembered frames (:mod:`persam_video.persam.matching`).
+
+Sources: Sandler et al., "MobileNetV2", CVPR 2018; Kirillov et al., "Segment Anything", ICCV 2023;
+Voigtlaender et al., "FEELVOS", CVPR 2019 (matching as a soft cue).
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from persam_video.sam.decoder import FastLayerNorm2d, GuidedMaskDecoder, GuidedTwoWayTransformer
+from persam_video.sam.modules import PromptEncoder
+
+CELL = 16
+"""Side of one cell of the image embedding, in pixels of the encoder's input."""
+
+_STRIDE = 32
+
+
+class InvertedResidual(nn.Module):
+    """MobileNetV2's block with the batch norms folded into its convolutions."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        self.expand = nn.Conv2d(inputs, hidden, 1) if expansion != 1 else None
+        self.depthwise = nn.Conv2d(hidden, hidden, 3, stride, 1, groups=hidden)
+        self.project = nn.Conv2d(hidden, outputs, 1)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to (B, outputs, H/stride, W/stride)."""
+        hidden = x if self.expand is None else F.relu6(self.expand(x))
+        out = cast(Tensor, self.project(F.relu6(self.depthwise(hidden))))
+        return x + out if self.residual else out
+
+
+class MobileNetV2Features(nn.Module):
+    """MobileNetV2 without its head, giving the features at strides 4, 8, 16 and 32."""
+
+    channels = (24, 32, 96, 320)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 3, 2, 1)
+        # expansion, channels, repeats, stride: table 2 of the MobileNetV2 paper
+        table = (
+            (1, 16, 1, 1),
+            (6, 24, 2, 2),
+            (6, 32, 3, 2),
+            (6, 64, 4, 2),
+            (6, 96, 3, 1),
+            (6, 160, 3, 2),
+            (6, 320, 1, 1),
+        )
+        blocks: list[nn.Module] = []
+        inputs = 32
+        for expansion, channels, repeats, stride in table:
+            for repeat in range(repeats):
+                blocks.append(
+                    InvertedResidual(inputs, channels, stride if repeat == 0 else 1, expansion)
+                )
+                inputs = channels
+        self.blocks = nn.ModuleList(blocks)
+
+    def fine(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features at strides 4 (24 channels) and 8 (32 channels)."""
+        x = F.relu6(self.stem(x))
+        for block in self.blocks[:3]:
+            x = block(x)
+        quarter = x
+        for block in self.blocks[3:6]:
+            x = block(x)
+        return quarter, x
+
+    def coarse(self, eighth: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features at strides 16 (96 channels) and 32 (320 channels)."""
+        x = eighth
+        for block in self.blocks[6:13]:
+            x = block(x)
+        sixteenth = x
+        for block in self.blocks[13:]:
+            x = block(x)
+        return sixteenth, x
+
+
+class ContextBlock(nn.Module):
+    """A transformer block over the coarsest features, so that each cell knows the whole scene."""
+
+    def __init__(self, channels: int, heads: int = 8) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+        self.norm2 = nn.LayerNorm(channels)
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, h, w) to the same shape."""
+        _, _, height, width = x.shape
+        tokens = x.flatten(2).transpose(1, 2)
+        q, k, v = (
+            self.qkv(self.norm1(tokens)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        )
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        tokens = tokens + self.proj(attended)
+        tokens = tokens + self.mlp(self.norm2(tokens))
+        return tokens.transpose(1, 2).unflatten(2, (height, width))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with a normalised, pre-activated shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            FastLayerNorm2d(channels),
+            nn.GELU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            FastLayerNorm2d(channels),
+            nn.GELU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, h, w) to the same shape."""
+        return x + cast(Tensor, self.body(x))
+
+
+@dataclass(frozen=True)
+class LiteFeatures:
+    """What the embedded model's encoder gives for a batch of images.
+
+    Attributes:
+        embedding: (B, 256, h, w) image embedding, one cell for 16 pixels.
+        keys: (B, 128, h, w) L2-normalised matching keys.
+        skips: (B, 64, 2h, 2w) and (B, 32, 4h, 4w) high-resolution features.
+    """
+
+    embedding: Tensor
+    keys: Tensor
+    skips: tuple[Tensor, Tensor]
+
+
+class LiteImageEncoder(nn.Module):
+    """MobileNetV2, scene context and a residual neck.
+
+    Args:
+        embed_dim: channels of the image embedding.
+        key_dim: channels of the matching keys.
+    """
+
+    def __init__(self, embed_dim: int = 256, key_dim: int = 128) -> None:
+        super().__init__()
+        self.backbone = MobileNetV2Features()
+        quarter, eighth, sixteenth, coarsest = self.backbone.channels
+        self.reduce = nn.Conv2d(coarsest, embed_dim, 1)
+        self.context = ContextBlock(embed_dim)
+        self.merge = nn.Conv2d(4 * eighth + sixteenth + embed_dim, embed_dim, 1)
+        self.neck = nn.Sequential(
+            ResidualBlock(embed_dim), ResidualBlock(embed_dim), FastLayerNorm2d(embed_dim)
+        )
+        self.key_head = nn.Conv2d(embed_dim, key_dim, 1)
+        self.skip_eighth = nn.Sequential(
+            nn.Conv2d(eighth, 64, 3, padding=1), nn.GELU(), nn.Conv2d(64, embed_dim // 4, 1)
+        )
+        self.skip_quarter = nn.Sequential(
+            nn.Conv2d(quarter, 64, 3, padding=1), nn.GELU(), nn.Conv2d(64, embed_dim // 8, 1)
+        )
+
+    def forward(self, images: Tensor) -> LiteFeatures:
+        """Encode normalised RGB images (B, 3, H, W), H and W multiples of 32."""
+        return self.head(*self.backbone.fine(images))
+
+    def head(self, quarter: Tensor, eighth: Tensor) -> LiteFeatures:
+        """Encode from the features at strides 4 and 8 on (training freezes what is below)."""
+        sixteenth, coarsest = self.backbone.coarse(eighth)
+        scene = self.context(self.reduce(coarsest))
+        scene = F.interpolate(scene, scale_factor=2.0, mode="bilinear", align_corners=False)
+        merged = torch.cat([F.pixel_unshuffle(eighth, 2), sixteenth, scene], dim=1)
+        embedding = self.neck(self.merge(merged))
+        return LiteFeatures(
+            embedding=embedding,
+            keys=F.normalize(self.key_head(embedding).float(), dim=1),
+            skips=(self.skip_eighth(eighth), self.skip_quarter(quarter)),
+        )
+
+
+class LitePromptEncoder(PromptEncoder):  # type: ignore[misc, valid-type]
+    """SAM's prompt encoder for any grid, with the matching prompt.
+
+    Args:
+        embed_dim: channels of the image embedding.
+        image_size: side of the square that coordinates are relative to, in input pixels.
+        matching_channels: similarity maps of the matching prompt.
+    """
+
+    def __init__(self, embed_dim: int, image_size: int, matching_channels: int) -> None:
+        cells = image_size // CELL
+        super().__init__(embed_dim, (cells, cells), (image_size, image_size), mask_in_chans=16)
+        for index in (1, 4):
+            self.mask_downscaling[index] = FastLayerNorm2d(self.mask_downscaling[index].weight.numel())
+        self.matching = nn.Sequential(
+            nn.Conv2d(matching_channels, 64, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(64, embed_dim, 3, padding=1),
+        )
+
+    def embed_matching(self, maps: Tensor) -> Tensor:
+        """Embed similarity maps (B, channels, h, w) as a dense prompt (B, C, h, w)."""
+        return cast(Tensor, self.matching(maps))
+
+
+class LiteSam(nn.Module):
+    """The embedded model's three parts, under SAM's names.
+
+    Args:
+        image_size: side of the square that prompt coordinates are relative to; the long side of the
+            input. Any multiple of 32 works with the same weights.
+    """
+
+    embed_dim = 256
+    matching_channels = 4
+
+    def __init__(self, image_size: int = 768) -> None:
+        super().__init__()
+        self.image_size = image_size
+        self.image_encoder = LiteImageEncoder(self.embed_dim)
+        self.prompt_encoder = LitePromptEncoder(self.embed_dim, image_size, self.matching_channels)
+        self.mask_decoder = GuidedMaskDecoder(
+            self.embed_dim,
+            GuidedTwoWayTransformer(2, self.embed_dim, num_heads=8, mlp_dim=512),
+            high_resolution=True,
+        )
+        self.mask_decoder.output_upscaling[1] = FastLayerNorm2d(self.embed_dim // 4)

@@ -1,0 +1,45 @@
+"""segment-anything's own modules, imported without torchvision.
+
+``segment_anything/__init__.py`` imports its automatic mask generator, which needs torchvision; the
+network modules do not. They are imported here under a bare package, which is taken away again, so
+that a later ``import segment_anything`` of a user's own runs as it always does.
+"""
+
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+
+from persam_video.errors import ModelError
+
+_PACKAGE = "segment_anything"
+
+
+def _import_modeling() -> ModuleType:
+    if _PACKAGE in sys.modules:
+        return importlib.import_module(f"{_PACKAGE}.modeling")
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModelError(
+            "the package segment-anything is not installed: pip install segment-anything"
+        )
+    bare = ModuleType(_PACKAGE)
+    bare.__path__ = list(spec.submodule_search_locations)
+    sys.modules[_PACKAGE] = bare
+    try:
+        return importlib.import_module(f"{_PACKAGE}.modeling")
+    finally:
+        del sys.modules[_PACKAGE]
+
+
+modeling = _import_modeling()
+
+ImageEncoderViT = modeling.ImageEncoderViT
+MaskDecoder = modeling.MaskDecoder
+PromptEncoder = modeling.PromptEncoder
+TwoWayTransformer = modeling.TwoWayTransformer
+
+_transformer = sys.modules[f"{_PACKAGE}.modeling.transformer"]
+Attention = _transformer.Attention
+TwoWayAttentionBlock = _transformer.TwoWayAttentionBlock
+LayerNorm2d = sys.modules[f"{_PACKAGE}.modeling.common"].LayerNorm2d

@@ -1,0 +1,1 @@
+"""Training of the embedded model: data, sampling of clips, prompts and losses."""

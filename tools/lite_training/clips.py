@@ -1,0 +1,295 @@
+"""Three-frame clips for training, cut from videos or made from stills.
+
+A clip is (reference, previous, current). Stills become clips by warping them three times; objects
+cut out of other stills, or out of the same one, move through some clips as occluders and as
+look-alikes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from lite_training.data import VOID, LabelledImage, TrainingData
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+FRAMES = 3
+TARGETS = 2
+_MAX_ID = 60
+_PASTED = 100
+
+
+@dataclass(frozen=True)
+class ClipBatch:
+    """A batch of clips, all of one size.
+
+    Attributes:
+        rgb: uint8 (B, 3 frames, H, W, 3), in the order reference, previous, current.
+        targets: uint8 (B, 2 objects, 3 frames, H, W): 1 object, 0 elsewhere, 255 ignore.
+        video: bool (B,), whether the clip comes from a real video.
+    """
+
+    rgb: NDArray[np.uint8]
+    targets: NDArray[np.uint8]
+    video: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """How clips are drawn.
+
+    Attributes:
+        video_share: share of clips from real videos.
+        paste: chance that a foreign object is pasted in.
+        look_alike: chance that the pasted object is a copy of the clip's own.
+        absent: chance that the current frame shows another scene.
+        blur: chance of motion blur for a frame.
+    """
+
+    video_share: float = 0.45
+    paste: float = 0.35
+    look_alike: float = 0.35
+    absent: float = 0.05
+    blur: float = 0.12
+
+
+def clip_batches(
+    data: TrainingData,
+    settings: ClipSettings,
+    sizes: tuple[tuple[int, int], ...],
+    clips: int,
+    rng: Generator,
+) -> Iterator[ClipBatch]:
+    """Yield batches for ever, each of a size (height, width) drawn from ``sizes``."""
+    while True:
+        size = sizes[rng.integers(len(sizes))]
+        made = [_clip(data, settings, size, rng) for _ in range(clips)]
+        yield ClipBatch(
+            np.stack([rgb for rgb, _, _ in made]),
+            np.stack([targets for _, targets, _ in made]),
+            np.array([video for _, _, video in made]),
+        )
+
+
+def _clip(
+    data: TrainingData, settings: ClipSettings, size: tuple[int, int], rng: Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], bool]:
+    while True:
+        video = bool(rng.random() < settings.video_share)
+        sources = _video_frames(data, rng) if video else _still(data, rng) * FRAMES
+        target = _some_object(sources[0].labels, rng)
+        if target is None:
+            continue
+        mats = _camera(sources, target, size, video, rng)
+        rgbs, labels = [], []
+        for source, mat in zip(sources, mats, strict=True):
+            rgb, label = _warp(source, mat, size)
+            rgbs.append(rgb)
+            labels.append(label)
+        if rng.random() < settings.paste:
+            own = rng.random() < settings.look_alike
+            donor = sources[0] if own else _still(data, rng)[0]
+            _paste_moving(rgbs, labels, donor, target if own else None, rng)
+        if rng.random() < settings.absent:
+            other = _still(data, rng)[0]
+            chosen = _some_object(other.labels, rng)
+            if chosen is not None:
+                mat = _camera([other], chosen, size, False, rng)[0]
+                rgbs[2], labels[2] = _warp(other, mat, size)
+                labels[2] = np.where(labels[2] == VOID, VOID, 0).astype(np.uint8)
+        targets = _choose_targets(labels, rng)
+        if targets is None:
+            continue
+        jitter = _Colours.draw(rng, 0.25)
+        rgbs = [_Colours.draw(rng, 0.08).apply(jitter.apply(rgb)) for rgb in rgbs]
+        rgbs = [_motion_blur(rgb, rng) if rng.random() < settings.blur else rgb for rgb in rgbs]
+        flip = rng.random() < 0.5
+        masks = np.stack(
+            [
+                [np.where(lab == VOID, VOID, lab == t).astype(np.uint8) for lab in labels]
+                for t in targets
+            ]
+        )
+        frames = np.stack(rgbs)
+        if flip:
+            frames, masks = frames[:, :, ::-1], masks[..., ::-1]
+        return np.ascontiguousarray(frames), np.ascontiguousarray(masks), video
+
+
+def _still(data: TrainingData, rng: Generator) -> list[LabelledImage]:
+    return [data.stills[rng.integers(len(data.stills))]]
+
+
+def _video_frames(data: TrainingData, rng: Generator) -> list[LabelledImage]:
+    frames = data.videos[rng.integers(len(data.videos))]
+    current = int(rng.integers(len(frames)))
+    step = int(rng.choice([-3, -2, -1, -1, 1, 1, 2, 3]))
+    previous = current + step if 0 <= current + step < len(frames) else current - step
+    previous = int(np.clip(previous, 0, len(frames) - 1))
+    return [frames[rng.integers(len(frames))], frames[previous], frames[current]]
+
+
+def _some_object(labels: NDArray[np.uint8], rng: Generator) -> int | None:
+    counts = np.bincount(labels.ravel(), minlength=256)[1:_MAX_ID]
+    weights = np.sqrt(np.where(counts >= 60, counts, 0))
+    if weights.sum() == 0:
+        return None
+    return int(rng.choice(len(weights), p=weights / weights.sum())) + 1
+
+
+def _camera(
+    sources: list[LabelledImage], target: int, size: tuple[int, int], video: bool, rng: Generator
+) -> list[NDArray[np.float64]]:
+    """Return a 2x3 matrix for each frame that maps source pixels to the training window."""
+    height, width = size
+    ys, xs = np.nonzero(sources[0].labels == target)
+    centre = np.array([xs.mean(), ys.mean()])
+    extent = max(float(np.ptp(xs)), float(np.ptp(ys)), 8.0)
+    source_h, source_w = sources[0].labels.shape
+    fit = max(width / source_w, height / source_h)
+    # between the whole picture in the window and the object filling most of it
+    near = min(2.2, 0.8 * min(size) / extent)
+    zoom = float(np.exp(rng.uniform(np.log(0.92 * fit), np.log(max(near, fit)))))
+    if zoom > fit:
+        focus = centre + rng.normal(0, 0.12, 2) * np.array([width, height]) / zoom
+    else:
+        focus = np.array([source_w, source_h]) / 2 + rng.normal(0, 0.05, 2) * source_w
+    angle = rng.normal(0, 6)
+    spread = (0.25, 0.3, 12.0) if not video else (0.06, 0.08, 3.0)
+    nearby = (0.06, 0.07, 5.0) if not video else (0.02, 0.03, 1.0)
+    mats = []
+    pose = None
+    for frame in range(len(sources)):
+        shift, scale, turn = spread if frame == 0 or pose is None else nearby
+        base = pose if pose is not None and frame == 2 else (focus, zoom, angle)
+        moved = (
+            base[0] + rng.normal(0, shift, 2) * min(size) / base[1],
+            base[1] * float(np.exp(rng.normal(0, scale))),
+            base[2] + rng.normal(0, turn),
+        )
+        if frame >= 1:
+            pose = moved
+        mats.append(_matrix(*moved, size, rng.normal(0, 0.0 if video else 0.04, 2)))
+    return mats
+
+
+def _matrix(
+    focus: NDArray[np.float64],
+    zoom: float,
+    angle: float,
+    size: tuple[int, int],
+    shear: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    theta = np.deg2rad(angle)
+    linear = zoom * np.array([[np.cos(theta), -np.sin(theta)], [np.sin(theta), np.cos(theta)]])
+    linear = linear @ np.array([[1.0, shear[0]], [shear[1], 1.0]])
+    offset = np.array([size[1], size[0]]) / 2 - linear @ focus
+    return np.hstack([linear, offset[:, None]])
+
+
+def _warp(
+    source: LabelledImage, mat: NDArray[np.float64], size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    wh = (size[1], size[0])
+    shrinking = np.sqrt(abs(np.linalg.det(mat[:, :2]))) < 0.7
+    rgb = source.rgb
+    if shrinking:
+        rgb = cv2.GaussianBlur(rgb, (3, 3), 0)
+    rgb = cv2.warpAffine(rgb, mat, wh, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    labels = cv2.warpAffine(
+        source.labels,
+        mat,
+        wh,
+        flags=cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=VOID,
+    )
+    return rgb, labels
+
+
+def _paste_moving(
+    rgbs: list[NDArray[np.uint8]],
+    labels: list[NDArray[np.uint8]],
+    donor: LabelledImage,
+    chosen: int | None,
+    rng: Generator,
+) -> None:
+    """Paste one object of ``donor`` into the frames, on a smooth path of its own."""
+    chosen = _some_object(donor.labels, rng) if chosen is None else chosen
+    if chosen is None:
+        return
+    ys, xs = np.nonzero(donor.labels == chosen)
+    centre = np.array([xs.mean(), ys.mean()])
+    extent = max(float(np.ptp(xs)), float(np.ptp(ys)), 8.0)
+    height, width = labels[0].shape
+    zoom = float(np.clip(rng.uniform(0.15, 0.7) * min(height, width) / extent, 0.15, 2.5))
+    mirrored = rng.random() < 0.5
+    place = rng.uniform(0.1, 0.9, 2) * [width, height]
+    angle = rng.normal(0, 12)
+    cut = LabelledImage(donor.rgb, ((donor.labels == chosen) * 255).astype(np.uint8))
+    for frame in (1, 2, 0):
+        spread = 0.3 if frame == 0 else 0.07
+        spot = place + rng.normal(0, spread, 2) * min(height, width)
+        scale = zoom * float(np.exp(rng.normal(0, 0.06)))
+        mat = _matrix(centre, scale, angle + rng.normal(0, 5), labels[0].shape, np.zeros(2))
+        if mirrored:
+            mat[:, 0] *= -1
+            mat[:, 2] = np.array([width, height]) / 2 - mat[:, :2] @ centre
+        mat[:, 2] += spot - np.array([width, height]) / 2
+        wh = (width, height)
+        alpha = cv2.warpAffine(cut.labels, mat, wh, flags=cv2.INTER_LINEAR)
+        alpha = cv2.GaussianBlur(alpha, (3, 3), 0)
+        colour = cv2.warpAffine(cut.rgb, mat, wh, borderMode=cv2.BORDER_REFLECT_101)
+        rgbs[frame] = cv2.blendLinear(
+            colour,
+            rgbs[frame],
+            alpha.astype(np.float32) / 255,
+            1 - alpha.astype(np.float32) / 255,
+        )
+        labels[frame] = np.where(alpha > 127, _PASTED, labels[frame]).astype(np.uint8)
+
+
+def _choose_targets(labels: list[NDArray[np.uint8]], rng: Generator) -> list[int] | None:
+    """Choose the objects to segment: seen in the reference and in the previous frame."""
+    counts = np.minimum(
+        np.bincount(labels[0].ravel(), minlength=256),
+        np.bincount(labels[1].ravel(), minlength=256),
+    )
+    counts[0] = counts[VOID] = 0
+    ids = np.nonzero(counts >= 120)[0]
+    if len(ids) == 0:
+        return None
+    return [int(chosen) for chosen in rng.choice(ids, TARGETS, replace=len(ids) < TARGETS)]
+
+
+@dataclass(frozen=True)
+class _Colours:
+    """A colour change: one table per channel and a saturation."""
+
+    table: NDArray[np.uint8]
+    saturation: float
+
+    @staticmethod
+    def draw(rng: Generator, strength: float) -> "_Colours":
+        ramp = np.linspace(0, 1, 256)
+        gamma = np.exp(rng.normal(0, strength))
+        gains = np.exp(rng.normal(0, strength / 3, 3)) * np.exp(rng.normal(0, strength / 2))
+        curves = np.clip(ramp[:, None] ** gamma * gains, 0, 1)
+        return _Colours(
+            (curves * 255).astype(np.uint8)[None], float(np.exp(rng.normal(0, strength)))
+        )
+
+    def apply(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        out = cv2.LUT(rgb, self.table)
+        grey = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        return cv2.addWeighted(out, self.saturation, grey, 1 - self.saturation, 0)
+
+
+def _motion_blur(rgb: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
+    length = int(rng.integers(3, 12))
+    kernel = np.zeros((length, length), np.float32)
+    kernel[length // 2] = 1
+    turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), rng.uniform(0, 180), 1)
+    kernel = cv2.warpAffine(kernel, turn, (length, length))
+    return cv2.filter2D(rgb, -1, kernel / max(float(kernel.sum()), 1e-6))
