@@ -1,0 +1,168 @@
+"""Draw results over a frame: coloured masks, contours and the ids of the objects."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.errors import ConfigError
+from persam_video.report.colours import overlay_palette
+from persam_video.report.tags import Box, draw_tags
+from persam_video.tracking.result import ObjectResult, ObjectState
+
+_REFERENCE_HEIGHT = 480  # the short side for which sizes in pixels are given
+_CASING = 0.45  # width of the shadow on both sides of a contour, in widths of the contour; it
+# parts the contour from a background of like colour
+_CASING_OPACITY = 0.45
+
+
+@dataclass(frozen=True)
+class OverlayStyle:
+    """How results are drawn.
+
+    Attributes:
+        alpha: opacity of the masks, 0 (contours only) to 1 (flat colour).
+        contour: width of the contours in pixels of a picture whose short side is 480 pixels; it
+            grows and shrinks with the picture. 0 draws none.
+        tags: whether object ids and the list of lost objects are shown.
+    """
+
+    alpha: float = 0.42
+    contour: float = 2.0
+    tags: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= 1:
+            raise ConfigError(f"overlay alpha is {self.alpha}; give a value from 0 to 1.")
+        if not 0 <= self.contour <= 100:
+            raise ConfigError(f"overlay contour is {self.contour}; give 0 to 100 pixels.")
+
+
+def draw_overlay(
+    rgb: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    objects: Sequence[ObjectResult] = (),
+    *,
+    style: OverlayStyle | None = None,
+) -> NDArray[np.uint8]:
+    """Draw masks, contours and ids over a copy of a frame.
+
+    Args:
+        rgb: uint8 array of shape (H, W, 3).
+        labels: uint8 array of shape (H, W); 0 is background, other values are object ids.
+        objects: results of the same frame; only those whose state is ``lost`` are used, to name
+            them in a corner. What is visible is taken from ``labels``.
+        style: how to draw; the default style when not given.
+
+    Returns:
+        A new uint8 array of shape (H, W, 3).
+
+    Raises:
+        ValueError: the arrays are not of these types or their sizes differ.
+    """
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
+        raise ValueError(f"the frame is {rgb.dtype} {rgb.shape}; give uint8 (H, W, 3).")
+    if labels.dtype != np.uint8 or labels.shape != rgb.shape[:2]:
+        raise ValueError(
+            f"the label map is {labels.dtype} {labels.shape}; give uint8 {rgb.shape[:2]}."
+        )
+    style = style or OverlayStyle()
+    canvas: NDArray[np.uint8] = rgb.copy(order="C")
+    width = style.contour * max(0.6, min(labels.shape) / _REFERENCE_HEIGHT)
+    regions = [_region(labels, object_id) for object_id in visible_ids(labels)]
+    # All fills come before all contours, so that a neighbour's fill does not cut a contour.
+    for region in regions:
+        _fill(canvas, labels, region, style.alpha)
+    if style.contour > 0:
+        for region in regions:
+            _contour(canvas, labels, region, width)
+    if style.tags:
+        anchors = {region.object_id: _crest(labels, region) for region in regions}
+        draw_tags(canvas, anchors, [o.object_id for o in objects if o.state is ObjectState.LOST])
+    return canvas
+
+
+def visible_ids(labels: NDArray[np.uint8]) -> list[int]:
+    """Return the object ids that occur in a uint8 label map, in order."""
+    counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+    return [int(i) for i in np.flatnonzero(counts) if i > 0]
+
+
+@dataclass(frozen=True)
+class _Region:
+    """Where one object is, and its colour as float32 RGB."""
+
+    object_id: int
+    box: Box
+    colour: NDArray[np.float32]
+
+    def area(self, margin: int = 0) -> tuple[slice, slice]:
+        """The box, grown by a margin, as an index into the picture."""
+        x0, y0, x1, y1 = self.box
+        return (
+            slice(max(0, y0 - margin), y1 + margin),
+            slice(max(0, x0 - margin), x1 + margin),
+        )
+
+
+def _region(labels: NDArray[np.uint8], object_id: int) -> _Region:
+    x, y, width, height = cv2.boundingRect((labels == object_id).view(np.uint8))
+    colour = overlay_palette()[object_id].astype(np.float32)
+    return _Region(object_id, (x, y, x + width, y + height), colour)
+
+
+def _fill(
+    canvas: NDArray[np.uint8], labels: NDArray[np.uint8], region: _Region, alpha: float
+) -> None:
+    """Blend one object's colour over its pixels, in place."""
+    area = region.area()
+    levels = np.arange(256, dtype=np.float32)[:, None]
+    blend = np.rint(levels + alpha * (region.colour - levels)).astype(np.uint8)
+    mask = (labels[area] == region.object_id).view(np.uint8)
+    cv2.copyTo(cv2.LUT(canvas[area], blend[:, None]), mask, canvas[area])
+
+
+def _contour(
+    canvas: NDArray[np.uint8], labels: NDArray[np.uint8], region: _Region, width: float
+) -> None:
+    """Draw an anti-aliased line along one object's edge, in place.
+
+    The line is a level band of the mask's smoothed signed distance, which gives any width in
+    fractions of a pixel, no staircase, and a dot where an object is a single pixel.
+    """
+    shadow = max(1.0, _CASING * width)
+    reach = int(np.ceil(width / 2 + shadow)) + 2
+    area = region.area(margin=reach)
+    inside = labels[area] == region.object_id
+    # From pixel centre to the edge between pixels: half a pixel less than to the next centre.
+    outwards = _distance(~inside) - 0.5
+    inwards = _distance(inside) - 0.5
+    distance = np.where(inside, -inwards, outwards)
+    distance = cv2.GaussianBlur(distance, (0, 0), max(0.7, 0.3 * width))
+    beyond = np.abs(distance) - width / 2
+    rows, columns = np.nonzero(beyond < shadow + 0.5)
+    beyond = beyond[rows, columns][:, None]
+    line = np.clip(0.5 - beyond, 0, 1)
+    casing = np.clip(shadow + 0.5 - beyond, 0, 1) * _CASING_OPACITY
+    pixels = canvas[area][rows, columns].astype(np.float32) * (1 - casing)
+    canvas[area][rows, columns] = np.rint(pixels + line * (region.colour - pixels))
+
+
+def _distance(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Distance in pixels from each pixel of the mask to the nearest one outside it."""
+    distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.asarray(distance, np.float32)
+
+
+def _crest(labels: NDArray[np.uint8], region: _Region) -> tuple[int, int]:
+    """The uppermost pixel (x, y) of an object in its column nearest to its centre of area.
+
+    Unlike the middle of the box's upper side, it always belongs to the object.
+    """
+    mask = labels[region.area()] == region.object_id
+    columns = np.flatnonzero(mask.any(axis=0))
+    centre = np.average(columns, weights=mask[:, columns].sum(axis=0))
+    x = int(columns[np.abs(columns - centre).argmin()])
+    return region.box[0] + x, region.box[1] + int(mask[:, x].argmax())

@@ -1,0 +1,166 @@
+"""Object ids as small labels: drawn crisp at any size, placed so that they do not collide."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from persam_video.report.colours import ink_on, overlay_colour
+
+Colour = tuple[int, int, int]
+Box = tuple[int, int, int, int]
+"""(x0, y0, x1, y1) in pixels, x1 and y1 exclusive."""
+
+_FONT_FRACTION = 0.028  # of the picture's short side
+_SMALLEST_FONT = 9  # pixels; digits below that are not read any more
+_PANEL: Colour = (24, 24, 24)
+_PANEL_OPACITY = 0.62
+_PALE: Colour = (222, 222, 222)
+_SUPERSAMPLING = 4
+
+
+def draw_tags(
+    rgb: NDArray[np.uint8], anchors: Mapping[int, tuple[int, int]], lost: Sequence[int] = ()
+) -> None:
+    """Draw the id of every visible object above it, and a strip of the lost ones, in place.
+
+    Args:
+        rgb: uint8 array of shape (H, W, 3).
+        anchors: for each visible object, by id, the pixel (x, y) above which its tag belongs.
+        lost: ids of objects that are being searched for; shown in the lower left corner.
+    """
+    height, width = rgb.shape[:2]
+    size = max(_SMALLEST_FONT, round(_FONT_FRACTION * min(height, width)))
+    margin = max(2, size // 2)
+    taken: list[Box] = []
+    if lost:
+        strip = lost_strip(tuple(lost), size, width - 2 * margin)
+        place = _clamped(margin, height - margin - strip.shape[0], strip, (height, width))
+        _paste(rgb, strip, place)
+        taken.append(place)
+    for object_id, anchor in anchors.items():
+        colour = overlay_colour(object_id)
+        tag = pill(str(object_id), size, ink_on(colour), colour)
+        place = _free_place(tag, anchor, taken, (height, width))
+        _paste(rgb, tag, place)
+        taken.append(place)
+
+
+@lru_cache(maxsize=1024)
+def pill(text: str, size: int, ink: Colour, fill: Colour | None) -> NDArray[np.uint8]:
+    """Return a text on a rounded label as an RGBA uint8 array.
+
+    Args:
+        text: a short text of one line.
+        size: font size in pixels.
+        ink: RGB colour of the text.
+        fill: RGB colour of the label; ``None`` leaves it transparent.
+    """
+    font = ImageFont.load_default(size)
+    left, top, right, bottom = font.getbbox(text)
+    pad_y = max(2, round(0.28 * size))
+    pad_x = max(3, round(0.4 * size))
+    height = round(bottom - top) + 2 * pad_y
+    width = max(height, round(right - left) + 2 * pad_x)
+    text_mask = Image.new("L", (width, height))
+    # Whole pixels keep the strokes of small digits sharp.
+    origin = (round((width - right - left) / 2), pad_y - round(top))
+    ImageDraw.Draw(text_mask).text(origin, text, fill=255, font=font)
+    if fill is None:
+        label = Image.new("RGB", (width, height), ink)
+        label.putalpha(text_mask)
+    else:
+        label = Image.new("RGB", (width, height), fill)
+        label.paste(ink, mask=text_mask)
+        label.putalpha(_rounded(height, width, radius=0.3 * height))
+    return np.asarray(label)
+
+
+@lru_cache(maxsize=64)
+def lost_strip(lost: tuple[int, ...], size: int, width: int) -> NDArray[np.uint8]:
+    """Return the panel that names the lost objects in dimmed colours, as an RGBA uint8 array.
+
+    Ids that do not fit into ``width`` pixels are counted in a last label, "+N".
+    """
+    gap = max(2, size // 4)
+    labels = [pill("lost", size, _PALE, None)]
+    used = 2 * gap + labels[0].shape[1]
+    for done, object_id in enumerate(lost):
+        label = pill(str(object_id), size, _PALE, _dimmed(overlay_colour(object_id)))
+        rest = pill(f"+{len(lost) - done}", size, _PALE, None)
+        room = width - used - gap - label.shape[1]
+        if room < (0 if done == len(lost) - 1 else gap + rest.shape[1]):
+            labels.append(rest)
+            break
+        labels.append(label)
+        used += gap + label.shape[1]
+    height = labels[0].shape[0] + 2 * gap
+    total = sum(label.shape[1] + gap for label in labels) + gap
+    opacity = _rounded(height, total, radius=0.3 * height).point(lambda a: a * _PANEL_OPACITY)
+    strip = Image.new("RGB", (total, height), _PANEL)
+    strip.putalpha(opacity)
+    x = gap
+    for label in labels:
+        y = (height - label.shape[0]) // 2
+        strip.alpha_composite(Image.fromarray(label), (x, y))
+        x += label.shape[1] + gap
+    return np.asarray(strip)
+
+
+def _dimmed(colour: Colour) -> Colour:
+    """The colour half sunk into the panel."""
+    red, green, blue = ((c + p) // 2 for c, p in zip(colour, _PANEL, strict=True))
+    return red, green, blue
+
+
+def _rounded(height: int, width: int, radius: float) -> Image.Image:
+    """Coverage (0 to 255) of a rounded rectangle that fills (height, width)."""
+    big = Image.new("L", (width * _SUPERSAMPLING, height * _SUPERSAMPLING))
+    corner = (big.width - 1, big.height - 1)
+    ImageDraw.Draw(big).rounded_rectangle((0, 0, *corner), radius * _SUPERSAMPLING, fill=255)
+    return big.resize((width, height), Image.Resampling.BOX)
+
+
+def _free_place(
+    tag: NDArray[np.uint8], anchor: tuple[int, int], taken: Sequence[Box], shape: tuple[int, int]
+) -> Box:
+    """The place nearest to "centred above the anchor" that is in the picture and not taken.
+
+    Where the neighbourhood is full, the place with the least overlap.
+    """
+    height, width = tag.shape[:2]
+    x = anchor[0] - width // 2
+    y = anchor[1] - height - max(1, height // 6)
+    steps = [(dx, dy) for dy in range(-4, 5) for dx in range(-4, 5)]
+    steps.sort(key=lambda step: (step[0] * width) ** 2 + (step[1] * height) ** 2)
+    places = [_clamped(x + dx * (width + 1), y + dy * (height + 1), tag, shape) for dx, dy in steps]
+    free = next((place for place in places if _overlap(place, taken) == 0), None)
+    return free or min(places, key=lambda place: _overlap(place, taken))
+
+
+def _clamped(x: int, y: int, sprite: NDArray[np.uint8], shape: tuple[int, int]) -> Box:
+    """The sprite's box at (x, y), moved into a picture of ``shape`` (H, W)."""
+    height, width = sprite.shape[:2]
+    x = max(0, min(x, shape[1] - width))
+    y = max(0, min(y, shape[0] - height))
+    return x, y, x + width, y + height
+
+
+def _overlap(box: Box, others: Sequence[Box]) -> int:
+    """Pixels that ``box`` shares with others."""
+    return sum(
+        max(0, min(box[2], other[2]) - max(box[0], other[0]))
+        * max(0, min(box[3], other[3]) - max(box[1], other[1]))
+        for other in others
+    )
+
+
+def _paste(rgb: NDArray[np.uint8], sprite: NDArray[np.uint8], place: Box) -> None:
+    """Blend an RGBA sprite into the picture at ``place``; what sticks out is cut off."""
+    x0, y0, x1, y1 = place
+    under = rgb[y0:y1, x0:x1]
+    over = sprite[: under.shape[0], : under.shape[1]].astype(np.float32)
+    opacity = over[..., 3:] / 255
+    under[:] = np.rint(under + (over[..., :3] - under) * opacity)

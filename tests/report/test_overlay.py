@@ -1,0 +1,163 @@
+"""Overlays: what is drawn, what stays untouched, and inputs at the edge."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from persam_video.errors import ConfigError
+from persam_video.report.colours import overlay_colour
+from persam_video.report.overlay import OverlayStyle, draw_overlay, visible_ids
+from persam_video.tracking.result import ObjectResult, ObjectState
+
+PLAIN = OverlayStyle(tags=False)
+ONLY_FILL = OverlayStyle(contour=0, tags=False)
+
+
+def frame(height=120, width=160, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def blank(height=120, width=160):
+    return np.zeros((height, width), np.uint8)
+
+
+def result(object_id, state):
+    return ObjectResult(object_id, state, 0.5, None, 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    data=st.data(),
+)
+def test_any_label_map_is_drawn_without_touching_the_input(shape, data):
+    ids = st.sampled_from([0, 0, 0, 1, 2, 7, 200, 255])
+    labels = data.draw(hnp.arrays(np.uint8, shape, elements=ids))
+    rgb = frame(*shape)
+    before, labels_before = rgb.copy(), labels.copy()
+    objects = (result(3, ObjectState.LOST), result(255, ObjectState.TRACKED))
+    drawn = draw_overlay(rgb, labels, objects)
+    assert drawn.shape == rgb.shape and drawn.dtype == np.uint8
+    assert np.array_equal(rgb, before) and np.array_equal(labels, labels_before)
+    assert np.array_equal(drawn, draw_overlay(rgb, labels, objects))
+
+
+def test_an_empty_label_map_gives_an_equal_picture_of_its_own():
+    rgb = frame()
+    drawn = draw_overlay(rgb, blank())
+    assert np.array_equal(drawn, rgb) and not np.shares_memory(drawn, rgb)
+
+
+def test_background_away_from_contours_is_untouched():
+    rgb, labels = frame(), blank()
+    labels[40:80, 50:100] = 4
+    drawn = draw_overlay(rgb, labels, style=PLAIN)
+    near = blank().astype(bool)
+    near[36:84, 46:104] = True
+    assert np.array_equal(drawn[~near], rgb[~near])
+    assert not np.array_equal(drawn[labels == 4], rgb[labels == 4])
+
+
+def test_tags_stay_close_to_their_objects():
+    rgb, labels = frame(240, 320), blank(240, 320)
+    labels[100:160, 120:200] = 9
+    changed = (draw_overlay(rgb, labels) != draw_overlay(rgb, labels, style=PLAIN)).any(axis=2)
+    rows, columns = np.nonzero(changed)
+    assert rows.min() > 75 and rows.max() < 100  # above the object, its contour left alone
+    assert columns.min() > 145 and columns.max() < 175
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_fill_blends_by_alpha_and_keeps_to_the_mask(alpha):
+    rgb, labels = frame(), blank()
+    labels[10:50, 20:90] = 3
+    drawn = draw_overlay(rgb, labels, style=OverlayStyle(alpha=alpha, contour=0, tags=False))
+    inside = labels == 3
+    wanted = rgb[inside] * (1 - alpha) + alpha * np.array(overlay_colour(3))
+    assert np.abs(drawn[inside] - wanted).max() <= 0.51
+    assert np.array_equal(drawn[~inside], rgb[~inside])
+
+
+@pytest.mark.parametrize("object_id", [1, 17, 255])
+def test_a_single_pixel_is_seen(object_id):
+    rgb, labels = np.full((120, 160, 3), 128, np.uint8), blank()
+    labels[60, 80] = object_id
+    drawn = draw_overlay(rgb, labels, style=PLAIN)
+    assert np.abs(drawn[60, 80] - np.array(overlay_colour(object_id), float)).max() < 30
+
+
+@pytest.mark.parametrize(("scale", "low", "high"), [(1, 1.0, 1.6), (2, 1.7, 2.3), (8, 7.6, 8.4)])
+def test_contours_grow_with_the_picture(scale, low, high):
+    rgb = np.zeros((240 * scale, 240 * scale, 3), np.uint8)
+    labels = np.zeros(rgb.shape[:2], np.uint8)
+    labels[:, 120 * scale :] = 1
+    drawn = draw_overlay(rgb, labels, style=OverlayStyle(alpha=0, tags=False))
+    covered = drawn[120 * scale, :, 0].astype(float).sum() / overlay_colour(1)[0]
+    assert low <= covered <= high
+
+
+def test_contours_are_anti_aliased():
+    rgb, labels = np.zeros((200, 200, 3), np.uint8), blank(200, 200)
+    rows, columns = np.ogrid[:200, :200]
+    labels[(rows - 100) ** 2 + (columns - 100) ** 2 < 60**2] = 1
+    drawn = draw_overlay(rgb, labels, style=OverlayStyle(alpha=0, tags=False))
+    assert len(np.unique(drawn[..., 0])) > 12
+
+
+def test_an_object_that_fills_the_picture_has_no_contour():
+    rgb = frame()
+    labels = np.full(rgb.shape[:2], 2, np.uint8)
+    assert np.array_equal(
+        draw_overlay(rgb, labels, style=PLAIN), draw_overlay(rgb, labels, style=ONLY_FILL)
+    )
+
+
+def test_only_lost_objects_are_listed_in_the_lower_left_corner():
+    rgb = frame(240, 320)
+    tracked = [result(1, ObjectState.TRACKED)]
+    assert np.array_equal(draw_overlay(rgb, blank(240, 320), tracked), rgb)
+    lost = [*tracked, result(2, ObjectState.LOST), result(5, ObjectState.LOST)]
+    rows, columns = np.nonzero((draw_overlay(rgb, blank(240, 320), lost) != rgb).any(axis=2))
+    assert rows.min() > 200 and columns.max() < 120
+
+
+def test_views_and_fortran_order_are_taken():
+    rgb, labels = frame(), blank()
+    labels[30:60, 30:60] = 1
+    wanted = draw_overlay(rgb[:, ::-1].copy(), labels[:, ::-1].copy())
+    assert np.array_equal(draw_overlay(rgb[:, ::-1], labels[:, ::-1]), wanted)
+    assert np.array_equal(
+        draw_overlay(np.asfortranarray(rgb[:, ::-1]), np.asfortranarray(labels[:, ::-1])), wanted
+    )
+
+
+def test_visible_ids():
+    labels = blank()
+    labels[0, 0], labels[5, 5], labels[119, 159] = 255, 7, 1
+    assert visible_ids(labels) == [1, 7, 255]
+    assert visible_ids(blank()) == []
+
+
+@pytest.mark.parametrize(
+    ("rgb", "labels"),
+    [
+        (np.zeros((4, 5, 3), np.float32), np.zeros((4, 5), np.uint8)),
+        (np.zeros((4, 5), np.uint8), np.zeros((4, 5), np.uint8)),
+        (np.zeros((4, 5, 4), np.uint8), np.zeros((4, 5), np.uint8)),
+        (np.zeros((4, 5, 3), np.uint8), np.zeros((5, 4), np.uint8)),
+        (np.zeros((4, 5, 3), np.uint8), np.zeros((4, 5), np.int64)),
+    ],
+)
+def test_wrong_arrays_are_refused(rgb, labels):
+    with pytest.raises(ValueError, match="give uint8"):
+        draw_overlay(rgb, labels)
+
+
+@pytest.mark.parametrize(
+    "settings_", [{"alpha": -0.1}, {"alpha": 1.5}, {"alpha": float("nan")}, {"contour": -1}]
+)
+def test_wrong_styles_are_refused(settings_):
+    with pytest.raises(ConfigError, match="overlay"):
+        OverlayStyle(**settings_)
