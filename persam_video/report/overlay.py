@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persam_video.errors import ConfigError
+from persam_video.masks.boxes import Box, boxes_of_labels
 from persam_video.report.colours import overlay_palette
-from persam_video.report.tags import Box, draw_tags
+from persam_video.report.tags import draw_tags
 from persam_video.tracking.result import ObjectResult, ObjectState
 
 _REFERENCE_HEIGHT = 480  # the short side for which sizes in pixels are given
-_CASING = 0.45  # width of the shadow on both sides of a contour, in widths of the contour; it
-# parts the contour from a background of like colour
+# A shadow on both sides parts a contour from a background of like colour.
+_CASING = 0.45  # in widths of the contour
 _CASING_OPACITY = 0.45
 
 
@@ -71,7 +72,9 @@ def draw_overlay(
     style = style or OverlayStyle()
     canvas: NDArray[np.uint8] = rgb.copy(order="C")
     width = style.contour * max(0.6, min(labels.shape) / _REFERENCE_HEIGHT)
-    regions = [_region(labels, object_id) for object_id in visible_ids(labels)]
+    palette = overlay_palette().astype(np.float32)
+    boxes = boxes_of_labels(labels, range(1, 256))
+    regions = [_Region(i, box, palette[i]) for i, box in boxes.items() if box is not None]
     # All fills come before all contours, so that a neighbour's fill does not cut a contour.
     for region in regions:
         _fill(canvas, labels, region, style.alpha)
@@ -84,15 +87,9 @@ def draw_overlay(
     return canvas
 
 
-def visible_ids(labels: NDArray[np.uint8]) -> list[int]:
-    """Return the object ids that occur in a uint8 label map, in order."""
-    counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
-    return [int(i) for i in np.flatnonzero(counts) if i > 0]
-
-
 @dataclass(frozen=True)
 class _Region:
-    """Where one object is, and its colour as float32 RGB."""
+    """Where one object is, and its colour as float32 RGB, 0 to 255."""
 
     object_id: int
     box: Box
@@ -105,12 +102,6 @@ class _Region:
             slice(max(0, y0 - margin), y1 + margin),
             slice(max(0, x0 - margin), x1 + margin),
         )
-
-
-def _region(labels: NDArray[np.uint8], object_id: int) -> _Region:
-    x, y, width, height = cv2.boundingRect((labels == object_id).view(np.uint8))
-    colour = overlay_palette()[object_id].astype(np.float32)
-    return _Region(object_id, (x, y, x + width, y + height), colour)
 
 
 def _fill(

@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from persam_video.masks.boxes import Box, area
 from persam_video.report.colours import ink_on, overlay_colour
 
 Colour = tuple[int, int, int]
-Box = tuple[int, int, int, int]
-"""(x0, y0, x1, y1) in pixels, x1 and y1 exclusive."""
 
 _FONT_FRACTION = 0.028  # of the picture's short side
 _SMALLEST_FONT = 9  # pixels; digits below that are not read any more
@@ -149,10 +148,16 @@ def _clamped(x: int, y: int, sprite: NDArray[np.uint8], shape: tuple[int, int]) 
 
 
 def _overlap(box: Box, others: Sequence[Box]) -> int:
-    """Pixels that ``box`` shares with others."""
+    """Pixels that ``box`` shares with others, counted once for each."""
     return sum(
-        max(0, min(box[2], other[2]) - max(box[0], other[0]))
-        * max(0, min(box[3], other[3]) - max(box[1], other[1]))
+        area(
+            (
+                max(box[0], other[0]),
+                max(box[1], other[1]),
+                min(box[2], other[2]),
+                min(box[3], other[3]),
+            )
+        )
         for other in others
     )
 

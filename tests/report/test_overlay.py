@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from persam_video.errors import ConfigError
 from persam_video.report.colours import overlay_colour
-from persam_video.report.overlay import OverlayStyle, draw_overlay, visible_ids
+from persam_video.report.overlay import OverlayStyle, draw_overlay
 from persam_video.tracking.result import ObjectResult, ObjectState
 
 PLAIN = OverlayStyle(tags=False)
@@ -131,13 +131,6 @@ def test_views_and_fortran_order_are_taken():
     assert np.array_equal(
         draw_overlay(np.asfortranarray(rgb[:, ::-1]), np.asfortranarray(labels[:, ::-1])), wanted
     )
-
-
-def test_visible_ids():
-    labels = blank()
-    labels[0, 0], labels[5, 5], labels[119, 159] = 255, 7, 1
-    assert visible_ids(labels) == [1, 7, 255]
-    assert visible_ids(blank()) == []
 
 
 @pytest.mark.parametrize(
