@@ -1,0 +1,61 @@
+"""Files that appear whole or not at all."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from persam_video.errors import OutputError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Write a file beside its final place and move it there at the end.
+
+    The block writes to the hidden sibling that it is given; ``path`` changes only when the block
+    ends without an error, in one step. The sibling does not keep the suffix of ``path``, so that
+    one left over by a killed process is never taken for a result.
+
+    Args:
+        path: where the file is to appear; its folder must exist.
+
+    Yields:
+        The path to write to, on the same file system.
+
+    Raises:
+        OutputError: the file cannot be written there.
+    """
+    sibling = path.with_name(f".{path.name}.part")
+    try:
+        yield sibling
+        sibling.replace(path)
+    except OSError as error:
+        _discard(sibling)
+        raise output_error(path, error) from error
+    except BaseException:
+        _discard(sibling)
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written there.
+    """
+    with atomic_path(path) as sibling:
+        sibling.write_bytes(data)
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Return what a user should read when writing to ``path`` failed with ``error``."""
+    advice = "free some space" if error.errno in _FULL else "choose another place for the output"
+    return OutputError(f"{path}: cannot be written ({error.strerror or error}); {advice}")
+
+
+def _discard(sibling: Path) -> None:
+    # The first error is the one to report, whatever happens to the left-over.
+    with suppress(OSError):
+        sibling.unlink(missing_ok=True)
