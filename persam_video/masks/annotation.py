@@ -1,0 +1,151 @@
+"""The annotation of a frame: which pixels belong to which object.
+
+Masks come out of many programs. :func:`read_annotation` takes what keeps the objects apart without
+doubt and refuses the rest, because a wrong guess becomes an object that nobody painted.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.errors import AnnotationError
+from persam_video.masks.image import open_mask
+from persam_video.masks.values import VOID, label_values
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """The objects of one frame.
+
+    Attributes:
+        labels: uint8 array of shape (H, W), read-only; 0 is background, other values are object
+            ids.
+        void: boolean array of shape (H, W), read-only; pixels that the annotator left open. Their
+            label is 0.
+        object_ids: the ids that occur in ``labels``, rising; gaps are allowed.
+    """
+
+    labels: NDArray[np.uint8]
+    void: NDArray[np.bool_]
+    object_ids: tuple[int, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.labels.shape
+        return height, width
+
+    def mask(self, object_id: int) -> NDArray[np.bool_]:
+        """Return the boolean (H, W) mask of one object."""
+        mask: NDArray[np.bool_] = self.labels == object_id
+        return mask
+
+    @classmethod
+    def from_labels(cls, array: NDArray[Any]) -> "Annotation":
+        """Make an annotation from an array, which is copied.
+
+        Args:
+            array: shape (H, W); boolean for one object with id 1, or integers: 0 for background, 1
+                to 254 for objects, 255 for void, or for object 1 where there is no other label.
+
+        Raises:
+            AnnotationError: the array is not such a label map, or has no object.
+        """
+        array = np.asarray(array)
+        _check_labels(array, "mask array")
+        return _annotation(array.astype(np.uint8), "mask array")
+
+
+def read_annotation(path: str | Path, *, size: tuple[int, int] | None = None) -> Annotation:
+    """Read the annotation of a frame from an image file.
+
+    ============================  ================================================================
+    file                          objects
+    ============================  ================================================================
+    indexed                       the palette indices are the ids
+    1-bit                         white is object 1
+    grey, 8 or 16 bits            the grey values are the ids; 16-bit values may be the 8-bit ones
+                                  scaled up (by 257)
+    RGB in palette colours        the index of the colour in the DAVIS palette; any other grey is
+                                  the id of its value
+    RGB with any other colour     1, 2, ... in the order of the palette carried on to 24 bits:
+                                  red, green, yellow, blue, magenta, cyan, white
+    with alpha                    as without; what is fully transparent is background
+    ============================  ================================================================
+
+    The value 255 is void where there are other labels; where it is the only one, it is object 1.
+
+    Args:
+        path: PNG, BMP, GIF, JPEG, PPM, TIFF or WebP file.
+        size: height and width of the frame, to be checked when given.
+
+    Raises:
+        AnnotationError: the file cannot be read, has another size, has no object or more than 254,
+            or has blended values along the edges, as antialiasing, smooth resizing and lossy
+            compression leave them.
+    """
+    path = Path(path)
+    image = open_mask(path)
+    if size is not None:
+        _check_size((image.height, image.width), size, str(path))
+    return _annotation(label_values(image, str(path)), str(path))
+
+
+def load_annotation(
+    mask: str | Path | NDArray[Any] | Annotation, size: tuple[int, int] | None = None
+) -> Annotation:
+    """Return the annotation that a path, an array or an annotation stands for.
+
+    Args:
+        mask: what :func:`read_annotation` or :meth:`Annotation.from_labels` takes, or the result.
+        size: height and width of the frame, to be checked when given.
+
+    Raises:
+        AnnotationError: the mask cannot be used, or has another size.
+    """
+    if isinstance(mask, (str, Path)):
+        return read_annotation(mask, size=size)
+    annotation = mask if isinstance(mask, Annotation) else Annotation.from_labels(mask)
+    if size is not None:
+        _check_size(annotation.size, size, "mask array")
+    return annotation
+
+
+def _annotation(values: NDArray[np.uint8], name: str) -> Annotation:
+    present = np.flatnonzero(np.bincount(values.ravel(), minlength=256)).tolist()
+    ids = tuple(value for value in present if value not in (0, VOID))
+    if ids:
+        void = values == VOID
+        labels = np.where(void, np.uint8(0), values)
+    elif VOID in present:
+        ids, void = (1,), np.zeros(values.shape, np.bool_)
+        labels = (values == VOID).astype(np.uint8)
+    else:
+        raise AnnotationError(f"{name}: has no object, every pixel is background; paint one")
+    labels.setflags(write=False)
+    void.setflags(write=False)
+    return Annotation(labels, void, ids)
+
+
+def _check_size(found: tuple[int, int], wanted: tuple[int, int], name: str) -> None:
+    if found != wanted:
+        raise AnnotationError(
+            f"{name}: is {found[1]}x{found[0]} pixels where the frame is {wanted[1]}x{wanted[0]} "
+            "(width x height); resize the mask to the frame with nearest neighbour"
+        )
+
+
+def _check_labels(array: NDArray[Any], name: str) -> None:
+    if array.ndim != 2 or array.size == 0:
+        raise AnnotationError(f"{name}: has shape {array.shape}; give an array of shape (H, W)")
+    if array.dtype != np.bool_ and not np.issubdtype(array.dtype, np.integer):
+        raise AnnotationError(f"{name}: is of {array.dtype}; give booleans or integer labels")
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high > VOID:
+        raise AnnotationError(
+            f"{name}: has values from {low} to {high}; "
+            f"give 0 for background, 1 to {VOID - 1} for objects and {VOID} for void"
+        )

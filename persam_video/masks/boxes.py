@@ -1,0 +1,88 @@
+"""Boxes around masks.
+
+A box is (x0, y0, x1, y1) in whole pixels. It holds the pixels from (x0, y0) up to, and without,
+column x1 and row y1, so that its width is x1 - x0.
+"""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Box: TypeAlias = tuple[int, int, int, int]
+
+
+def box_of(mask: NDArray[np.bool_]) -> Box | None:
+    """Return the smallest box around a boolean (H, W) mask, ``None`` when it is empty."""
+    x, y, width, height = cv2.boundingRect(np.ascontiguousarray(mask, np.bool_).view(np.uint8))
+    return (x, y, x + width, y + height) if width else None
+
+
+def boxes_of_labels(labels: NDArray[np.uint8], ids: Iterable[int]) -> dict[int, Box | None]:
+    """Return the box of every object of a label map, found in one pass.
+
+    Args:
+        labels: uint8 array of shape (H, W).
+        ids: the object ids to look for, 1 to 255.
+
+    Returns:
+        The boxes by id, in the order of ``ids``; ``None`` for an id that does not occur.
+    """
+    found = ndimage.find_objects(labels, max_label=255)
+    boxes: dict[int, Box | None] = {}
+    for object_id in ids:
+        place = found[object_id - 1]
+        if place is None:
+            boxes[object_id] = None
+        else:
+            rows, columns = place
+            boxes[object_id] = (columns.start, rows.start, columns.stop, rows.stop)
+    return boxes
+
+
+def clip(box: Box, size: tuple[int, int]) -> Box | None:
+    """Return the part of a box inside a frame of ``size`` (height, width), ``None`` if none is."""
+    height, width = size
+    x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def grow(box: Box, margin: int, size: tuple[int, int]) -> Box | None:
+    """Return a box with ``margin`` more pixels on each side, clipped to a frame (height, width).
+
+    A negative margin shrinks the box; ``None`` when nothing of it remains.
+    """
+    x0, y0, x1, y1 = box
+    return clip((x0 - margin, y0 - margin, x1 + margin, y1 + margin), size)
+
+
+def area(box: Box) -> int:
+    """Return the number of pixels in a box, 0 when its ends are crossed."""
+    return max(box[2] - box[0], 0) * max(box[3] - box[1], 0)
+
+
+def iou(first: Box, second: Box) -> float:
+    """Return intersection over union of two boxes, 0 to 1."""
+    shared = area(
+        (
+            max(first[0], second[0]),
+            max(first[1], second[1]),
+            min(first[2], second[2]),
+            min(first[3], second[3]),
+        )
+    )
+    union = area(first) + area(second) - shared
+    return shared / union if union else 0.0
+
+
+def centre(box: Box) -> tuple[float, float]:
+    """Return the middle (x, y) of a box in pixel coordinates.
+
+    Whole coordinates are the centres of pixels, so that a box of one pixel has that pixel as its
+    centre.
+    """
+    x0, y0, x1, y1 = box
+    return (x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2

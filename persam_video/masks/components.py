@@ -1,0 +1,95 @@
+"""Connected components of masks.
+
+A decoder leaves specks far from the object and pinholes inside it. One speck stretches the box that
+prompts the next frame over half the picture, and a pinhole moves nothing but looks broken, so both
+go before a mask is used. Pixels of an object are connected over their corners (8-connectivity);
+those of a hole are not, so that a diagonal line still closes one off.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.masks.boxes import box_of
+
+
+@dataclass(frozen=True)
+class _Components:
+    """Components of a mask: ``ids`` inside ``window`` (0 is none), ``areas`` from id 1 on."""
+
+    window: tuple[slice, slice]
+    ids: NDArray[Any]
+    areas: NDArray[Any]
+
+    def select(self, keep: NDArray[np.bool_], size: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Return the (H, W) mask of the components where ``keep`` is true."""
+        mask = np.zeros(size, np.bool_)
+        mask[self.window] = np.concatenate(([False], keep))[self.ids]
+        return mask
+
+
+def keep_largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the largest component of a boolean (H, W) mask; of equals, the topmost."""
+    components = _components(mask)
+    if components is None:
+        return np.zeros_like(mask)
+    keep = np.zeros(len(components.areas), np.bool_)
+    keep[np.argmax(components.areas)] = True
+    return components.select(keep, mask.shape)
+
+
+def keep_large(mask: NDArray[np.bool_], fraction: float) -> NDArray[np.bool_]:
+    """Return the components with at least ``fraction`` (0 to 1) of the largest one's area.
+
+    An object that is cut in two by an occluder keeps both its parts.
+    """
+    components = _components(mask)
+    if components is None:
+        return np.zeros_like(mask)
+    return components.select(components.areas >= fraction * components.areas.max(), mask.shape)
+
+
+def remove_specks(mask: NDArray[np.bool_], min_area: int) -> NDArray[np.bool_]:
+    """Return a boolean (H, W) mask without its components of less than ``min_area`` pixels."""
+    components = _components(mask)
+    if components is None:
+        return np.zeros_like(mask)
+    return components.select(components.areas >= min_area, mask.shape)
+
+
+def fill_holes(mask: NDArray[np.bool_], max_area: int) -> NDArray[np.bool_]:
+    """Return a boolean (H, W) mask with its holes of up to ``max_area`` pixels filled.
+
+    A hole is background that the object encloses; what the frame's border helps to enclose is not.
+    """
+    box = box_of(mask)
+    if box is None:
+        return np.zeros_like(mask)
+    x0, y0, x1, y1 = box
+    window = mask[y0:y1, x0:x1]
+    _, ids, stats, _ = cv2.connectedComponentsWithStats(
+        np.ascontiguousarray(~window).view(np.uint8), connectivity=4
+    )
+    left, top, width, height, areas = stats.T
+    is_inside = (left > 0) & (top > 0) & (left + width < x1 - x0) & (top + height < y1 - y0)
+    is_filled = is_inside & (areas <= max_area)
+    is_filled[0] = False  # id 0 is the object itself
+    filled: NDArray[np.bool_] = mask.copy()
+    filled[y0:y1, x0:x1] |= is_filled[ids]
+    return filled
+
+
+def _components(mask: NDArray[np.bool_]) -> _Components | None:
+    """Return the 8-connected components, in the order of their first pixel; ``None`` if none."""
+    box = box_of(mask)
+    if box is None:
+        return None
+    x0, y0, x1, y1 = box
+    window = slice(y0, y1), slice(x0, x1)
+    _, ids, stats, _ = cv2.connectedComponentsWithStats(
+        np.ascontiguousarray(mask[window]).view(np.uint8), connectivity=8
+    )
+    return _Components(window, np.asarray(ids), np.asarray(stats)[1:, cv2.CC_STAT_AREA])

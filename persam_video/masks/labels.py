@@ -1,0 +1,66 @@
+"""Label maps: one uint8 value per pixel, 0 for background and object ids otherwise."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def one_hot(labels: NDArray[np.uint8], ids: Sequence[int]) -> NDArray[np.bool_]:
+    """Return one boolean mask per id: shape (N, H, W) in the order of ``ids``."""
+    masks: NDArray[np.bool_] = labels[None] == np.asarray(ids, np.uint8)[:, None, None]
+    return masks
+
+
+def label_map(masks: NDArray[np.bool_], ids: Sequence[int]) -> NDArray[np.uint8]:
+    """Return the label map of boolean masks; where masks overlap, the lowest id has the pixel.
+
+    Args:
+        masks: shape (N, H, W).
+        ids: the id of each mask, 1 to 255, all different.
+
+    Raises:
+        ValueError: ids and masks do not go together.
+    """
+    _check_ids(ids, len(masks))
+    labels = np.zeros(masks.shape[1:], np.uint8)
+    for place in np.argsort(ids)[::-1]:
+        labels[masks[place]] = ids[place]
+    return labels
+
+
+def merge_logits(
+    logits: NDArray[np.floating], ids: Sequence[int], threshold: float = 0.0
+) -> NDArray[np.uint8]:
+    """Return the label map where the object with the highest logit has the pixel.
+
+    The background takes part with ``threshold`` as its logit. It wins its ties; between objects the
+    lowest id does. NaN never wins.
+
+    Args:
+        logits: shape (N, H, W).
+        ids: the id of each plane, 1 to 255, all different.
+        threshold: logit that an object has to exceed.
+
+    Raises:
+        ValueError: ids and logits do not go together.
+    """
+    _check_ids(ids, len(logits))
+    labels = np.zeros(logits.shape[1:], np.uint8)
+    best = np.full(logits.shape[1:], threshold, logits.dtype)
+    for place in np.argsort(ids):
+        wins = logits[place] > best  # false for NaN
+        np.copyto(best, logits[place], where=wins)
+        labels[wins] = ids[place]
+    return labels
+
+
+def areas_of_labels(labels: NDArray[np.uint8], ids: Sequence[int]) -> dict[int, int]:
+    """Return the number of pixels of each id in a label map."""
+    areas = np.bincount(labels.ravel(), minlength=256)
+    return {object_id: int(areas[object_id]) for object_id in ids}
+
+
+def _check_ids(ids: Sequence[int], count: int) -> None:
+    if len(ids) != count or len(set(ids)) != count or not all(1 <= i <= 255 for i in ids):
+        raise ValueError(f"ids {list(ids)} must be {count} different values from 1 to 255")
