@@ -1,0 +1,275 @@
+"""Settings: typed, checked, loaded from YAML presets.
+
+A preset is a YAML file; each command starts from one and lays single settings over it. An unknown
+key is an error that names the nearest known one.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from persam_video.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(_Section):
+    """Which SAM, where and how.
+
+    Attributes:
+        name: lite, vit_b, vit_l or vit_h.
+        checkpoint: weight file; lite needs none.
+        device: auto, cpu, cuda or mps.
+        precision: auto, fp32, bf16 or fp16.
+        image_size: long side of the input in pixels; ``None`` takes the model's own.
+    """
+
+    name: str = "lite"
+    checkpoint: Path | None = None
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    image_size: int | None = None
+
+
+class TargetSettings(_Section):
+    """The target embedding.
+
+    Attributes:
+        pooling: mean of the reference's cells, or half mean and half maximum.
+    """
+
+    pooling: Literal["mean", "mean_max"] = "mean_max"
+
+
+class PromptSettings(_Section):
+    """The prompts of the first pass.
+
+    Attributes:
+        positive_points: points at the highest location confidence.
+        negative_points: points at the lowest.
+        box: give the last box, grown.
+        box_margin: how far that box grows on each side, as a share of its size.
+        mask: give the last mask.
+        matching: give the matching maps to a model that takes them.
+    """
+
+    positive_points: int = Field(1, ge=0, le=16)
+    negative_points: int = Field(1, ge=0, le=16)
+    box: bool = True
+    box_margin: float = Field(0.1, ge=0, le=2)
+    mask: bool = True
+    matching: bool = True
+
+
+class GuidanceSettings(_Section):
+    """How the target steers the first pass.
+
+    Attributes:
+        attention: target-guided attention (TGA).
+        semantic: target-semantic prompting (TSP).
+    """
+
+    attention: bool = True
+    semantic: bool = True
+
+
+class CascadeSettings(_Section):
+    """The refinement after the first pass.
+
+    Attributes:
+        passes: how often the mask is given back to the decoder: 0, 1 (with the mask) or 2 (then
+            with the mask and its box), as in PerSAM.
+        matching: give the matching maps in these passes too.
+    """
+
+    passes: int = Field(2, ge=0, le=2)
+    matching: bool = True
+
+
+class PriorSettings(_Section):
+    """The temporal prior.
+
+    Attributes:
+        alpha: share of the last mask in the location confidence, 0 to 1; 0 is the method without
+            the prior, exactly.
+        grow: how far the last mask grows before it is blended, in cells of the embedding.
+        motion: move the last mask and box by the object's last displacement, damped by this.
+    """
+
+    alpha: float = Field(0.5, ge=0, le=1)
+    grow: int = Field(1, ge=0, le=8)
+    motion: float = Field(0.5, ge=0, le=1)
+
+
+class LostSettings(_Section):
+    """When an object is lost, and when it is found again.
+
+    Attributes:
+        score: an object whose score falls below this is lost.
+        found: a lost object is tracked again when its score reaches this.
+        confirm: for so many frames in a row.
+    """
+
+    score: float = Field(0.3, ge=0, le=1)
+    found: float = Field(0.55, ge=0, le=1)
+    confirm: int = Field(2, ge=1, le=30)
+
+
+class MaskSettings(_Section):
+    """The masks that come out.
+
+    Attributes:
+        min_component: components smaller than this share of the largest are removed.
+    """
+
+    min_component: float = Field(0.02, ge=0, le=1)
+
+
+class WeightSettings(_Section):
+    """PerSAM-F's fit of the mask weights.
+
+    Attributes:
+        steps: optimiser steps on the cached logits.
+        learning_rate: at the start of the cosine schedule.
+    """
+
+    steps: int = Field(800, ge=1)
+    learning_rate: float = Field(4e-4, gt=0)
+
+
+class Settings(_Section):
+    """All settings of a run."""
+
+    method: Literal["persam", "persam-f"] = "persam"
+    model: ModelSettings = ModelSettings()
+    target: TargetSettings = TargetSettings()
+    prompts: PromptSettings = PromptSettings()
+    guidance: GuidanceSettings = GuidanceSettings()
+    cascade: CascadeSettings = CascadeSettings()
+    prior: PriorSettings = PriorSettings()
+    lost: LostSettings = LostSettings()
+    masks: MaskSettings = MaskSettings()
+    weights: WeightSettings = WeightSettings()
+
+
+def presets() -> dict[str, Traversable]:
+    """Return the presets that ship, by name."""
+    packaged = files("persam_video") / "configs"
+    # an editable install has no copy inside the package: the checkout's own folder serves
+    folder = packaged if packaged.is_dir() else Path(__file__).parents[1] / "configs"
+    return {
+        entry.name.removesuffix(".yaml"): entry
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".yaml")
+    }
+
+
+def load_settings(
+    preset: str | Path = "persam", overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Load a preset and lay single settings over it.
+
+    Args:
+        preset: a preset's name, or the path of a YAML file.
+        overrides: values by dotted key, as ``{"prior.alpha": 0.3}``.
+
+    Raises:
+        ConfigError: no such preset, an unknown key, or a value out of range.
+    """
+    values, origin = _read(preset)
+    for key, value in (overrides or {}).items():
+        *sections, name = key.split(".")
+        section = values
+        for part in sections:
+            section = section.setdefault(part, {})
+            if not isinstance(section, dict):
+                raise ConfigError(f"unknown setting '{key}'{_nearest(key)}")
+        section[name] = value
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, origin)) from error
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """Read ``key=value`` texts; values are YAML scalars.
+
+    Raises:
+        ConfigError: a text without ``=``, or a value that is not YAML.
+    """
+    parsed: dict[str, Any] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"'{text}' is not key=value: write for example prior.alpha=0.3")
+        try:
+            parsed[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"the value in '{text}' is not valid YAML") from error
+    return parsed
+
+
+def known_keys() -> list[str]:
+    """Return every setting as a dotted key."""
+    return _keys(Settings, "")
+
+
+def _keys(section: type[BaseModel], prefix: str) -> list[str]:
+    found: list[str] = []
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found += _keys(kind, f"{prefix}{name}.")
+        else:
+            found.append(prefix + name)
+    return found
+
+
+def _read(preset: str | Path) -> tuple[dict[str, Any], str]:
+    shipped = presets()
+    if str(preset) in shipped:
+        text = shipped[str(preset)].read_text(encoding="utf-8")
+    else:
+        path = Path(preset)
+        if not path.is_file():
+            raise ConfigError(
+                f"no preset '{preset}': choose one of {', '.join(shipped)}, or give a YAML file"
+            )
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read as text: give a YAML file") from error
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        problem = str(error).replace("\n", " ")
+        raise ConfigError(f"{preset} is not valid YAML: {problem}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{preset} holds no settings: write 'section:' and 'key: value' lines")
+    return values, str(preset)
+
+
+def _explain(error: ValidationError, origin: str) -> str:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown setting '{key}' ({origin}){_nearest(key)}"
+    return f"setting {key}: {problem['msg']} (got {problem['input']!r})"
+
+
+def _nearest(key: str) -> str:
+    known = known_keys()
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if not close:
+        last = key.rsplit(".", maxsplit=1)[-1]
+        names = {name.rsplit(".", maxsplit=1)[-1]: name for name in known}
+        close = [names[found] for found in difflib.get_close_matches(last, names, n=1)]
+    return f": did you mean '{close[0]}'?" if close else f": known are {', '.join(known)}"

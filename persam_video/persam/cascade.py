@@ -1,0 +1,114 @@
+"""The cascade: a guided first pass, then the mask goes back to the decoder to be refined."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from persam_video.persam.mask_weights import mix_masks
+from persam_video.sam.model import ImageEmbedding, SamModel
+from persam_video.sam.prompts import MaskPrediction, Prompts
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """How masks are refined.
+
+    Attributes:
+        passes: refinements after the first pass: 0, 1 (mask prompt) or 2 (mask prompt and box).
+        matching: keep the matching maps in the refinements.
+    """
+
+    passes: int = 2
+    matching: bool = True
+
+    def run(
+        self,
+        model: SamModel,
+        embedding: ImageEmbedding,
+        prompts: Prompts,
+        weights: Tensor | None = None,
+    ) -> MaskPrediction:
+        """Segment N objects.
+
+        Args:
+            model: the SAM.
+            embedding: of the frame.
+            prompts: of the first pass.
+            weights: (N, 2) PerSAM-F's mask weights, or ``None`` for PerSAM.
+
+        Returns:
+            One mask for each object: logits (N, 1, h, w), predicted IoU (N, 1).
+        """
+        result = _first_pass(model.decode(embedding, prompts), weights)
+        plain = replace(
+            prompts,
+            attention_bias=None,
+            target_embedding=None,
+            boxes=None,
+            matching=prompts.matching if self.matching else None,
+        )
+        for number in range(self.passes):
+            # PerSAM gives the box from the second refinement on, PerSAM-F from the first
+            boxed = number > 0 or weights is not None
+            result = _refine(model, embedding, plain, result, boxed)
+        return result
+
+
+def _first_pass(prediction: MaskPrediction, weights: Tensor | None) -> MaskPrediction:
+    if weights is None:
+        return MaskPrediction(prediction.logits[:, :1], prediction.iou[:, :1])
+    shares = torch.cat([1 - weights.sum(1, keepdim=True), weights], dim=1)
+    iou = (prediction.iou[:, 1:] * shares).sum(dim=1, keepdim=True)
+    return MaskPrediction(mix_masks(prediction.logits[:, 1:], weights), iou)
+
+
+def _refine(
+    model: SamModel,
+    embedding: ImageEmbedding,
+    plain: Prompts,
+    result: MaskPrediction,
+    boxed: bool,
+) -> MaskPrediction:
+    # an object without a mask has nothing to refine
+    some = (result.logits[:, 0] > 0).flatten(1).any(dim=1)
+    if not some.any():
+        return result
+    prompts = plain.take(some)
+    masks = result.logits[some]
+    boxes = mask_boxes(masks[:, 0], embedding) if boxed else None
+    answer = model.decode(embedding, replace(prompts, masks=masks, boxes=boxes))
+    best = MaskPrediction(answer.logits[:, 1:], answer.iou[:, 1:]).best()
+    logits, iou = result.logits.clone(), result.iou.clone()
+    logits[some], iou[some] = best.logits, best.iou
+    return MaskPrediction(logits, iou)
+
+
+def mask_boxes(logits: Tensor, embedding: ImageEmbedding) -> Tensor:
+    """Return the boxes of low-resolution masks in frame pixels.
+
+    Args:
+        logits: (N, h, w), each with at least one positive value.
+        embedding: of the frame that they belong to.
+
+    Returns:
+        (N, 4) float (x0, y0, x1, y1), clipped to the frame.
+    """
+    masks = logits > 0
+    rows, columns = masks.any(dim=2).float(), masks.any(dim=1).float()
+    height, width = masks.shape[1:]
+    corners = torch.stack(
+        [
+            columns.argmax(1),
+            rows.argmax(1),
+            width - columns.flip(1).argmax(1),
+            height - rows.flip(1).argmax(1),
+        ],
+        dim=1,
+    ).float()
+    transform = embedding.transform
+    pixel = transform.padded_size[0] / height
+    frame_h, frame_w = transform.frame_size
+    down, across = frame_h / transform.input_size[0], frame_w / transform.input_size[1]
+    boxes = corners * pixel * corners.new_tensor([across, down, across, down])
+    return boxes.minimum(boxes.new_tensor([frame_w, frame_h, frame_w, frame_h]))

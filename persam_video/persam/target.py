@@ -1,0 +1,54 @@
+"""The target embedding: what the object looks like, as one vector.
+
+Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2024, section 3.1.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from persam_video.persam.matching import object_cells
+
+Pooling = Literal["mean", "mean_max"]
+
+
+def target_embedding(features: Tensor, coverage: Tensor, pooling: Pooling = "mean_max") -> Tensor:
+    """Pool an image embedding over the cells of objects.
+
+    Args:
+        features: (1 or N, C, h, w) image embedding of the reference.
+        coverage: (N, h, w) how much of each cell each object covers, 0 to 1.
+        pooling: ``mean`` (PerSAM on images), or half mean and half maximum (PerSAM-F, and PerSAM on
+            videos).
+
+    Returns:
+        (N, C), not normalised; zero for an object without any cell.
+    """
+    cells = object_cells(coverage).flatten(1)[:, None]
+    flat = features.flatten(2)
+    count = cells.sum(dim=2).clamp(min=1)
+    mean = (flat * cells).sum(dim=2) / count
+    if pooling == "mean":
+        return mean
+    lowest = torch.finfo(flat.dtype).min
+    highest = flat.masked_fill(~cells, lowest).amax(dim=2)
+    highest = torch.where(cells.any(dim=2), highest, torch.zeros_like(highest))
+    return (mean + highest) / 2
+
+
+def location_confidence(features: Tensor, targets: Tensor) -> Tensor:
+    """Compare every cell of an image with target embeddings.
+
+    Args:
+        features: (1 or N, C, h, w) image embedding.
+        targets: (N, C) target embeddings of any length.
+
+    Returns:
+        (N, h, w) cosine similarities, -1 to 1; 0 for a zero target.
+    """
+    cells = F.normalize(features, dim=1)
+    if len(cells) != len(targets):
+        cells = cells.expand(len(targets), -1, -1, -1)
+    return torch.einsum("nchw,nc->nhw", cells, F.normalize(targets, dim=1))

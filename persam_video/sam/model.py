@@ -1,0 +1,162 @@
+"""Segment Anything as the tracker sees it: encode an image once, decode many prompts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from persam_video.sam.decoder import GuidedMaskDecoder
+from persam_video.sam.lite import LiteImageEncoder, LitePromptEncoder
+from persam_video.sam.modules import PromptEncoder
+from persam_video.sam.prompts import MaskPrediction, Prompts
+from persam_video.sam.transform import InputTransform
+
+
+@dataclass(frozen=True)
+class ImageEmbedding:
+    """One encoded frame.
+
+    Attributes:
+        features: (1, C, h, w) image embedding over the padded input.
+        transform: how the frame became the input.
+        keys: (1, D, h, w) L2-normalised matching keys; without a head for them, the normalised
+            features.
+        skips: high-resolution features, where the model has them.
+    """
+
+    features: Tensor
+    transform: InputTransform
+    keys: Tensor
+    skips: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of cells."""
+        return self.features.shape[2], self.features.shape[3]
+
+    @property
+    def inside(self) -> tuple[int, int]:
+        """Rows and columns of the cells that hold a part of the frame; the rest is padding."""
+        cell = self.transform.padded_size[0] / self.grid[0]
+        rows, columns = (int(np.ceil(side / cell)) for side in self.transform.input_size)
+        return rows, columns
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model is, for the record of a run.
+
+    Attributes:
+        name: lite, vit_b, vit_l or vit_h.
+        sha256: of the weight file.
+        source: the weight file's name.
+        image_size: long side of the input, in pixels.
+        device: torch device.
+        precision: fp32, bf16 or fp16.
+    """
+
+    name: str
+    sha256: str
+    source: str
+    image_size: int
+    device: str
+    precision: str
+
+
+class SamModel:
+    """A SAM on a device, in a precision.
+
+    Args:
+        image_encoder: maps (1, 3, H, W) to an embedding; a :class:`LiteImageEncoder` or
+            segment-anything's (or any with its interface).
+        prompt_encoder: segment-anything's, in fp32.
+        mask_decoder: the guided decoder.
+        info: what it is.
+        device: where it runs.
+        dtype: of the encoder and the decoder.
+    """
+
+    def __init__(
+        self,
+        image_encoder: nn.Module,
+        prompt_encoder: PromptEncoder,
+        mask_decoder: GuidedMaskDecoder,
+        info: ModelInfo,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.info = info
+        self.device = device
+        self.dtype = dtype
+        self._image_encoder = image_encoder.to(
+            device, dtype, memory_format=torch.channels_last
+        ).eval()
+        # coordinates lose too much in 16 bits, and this part costs next to nothing
+        self._prompt_encoder = prompt_encoder.to(device, torch.float32).eval()
+        self._mask_decoder = mask_decoder.to(device, dtype).eval()
+
+    @property
+    def takes_matching(self) -> bool:
+        """Whether the model was trained with the dense matching prompt."""
+        return isinstance(self._prompt_encoder, LitePromptEncoder)
+
+    @torch.inference_mode()
+    def encode(self, rgb: NDArray[np.uint8]) -> ImageEmbedding:
+        """Encode one frame.
+
+        Args:
+            rgb: uint8 (H, W, 3).
+        """
+        lite = isinstance(self._image_encoder, LiteImageEncoder)
+        height, width = rgb.shape[:2]
+        transform = InputTransform.fit((height, width), self.info.image_size, 32 if lite else None)
+        image = transform.image(rgb, self.device).to(self.dtype)
+        output = self._image_encoder(image.contiguous(memory_format=torch.channels_last))
+        if lite:
+            return ImageEmbedding(output.embedding.float(), transform, output.keys, output.skips)
+        features = output.float()
+        return ImageEmbedding(features, transform, nn.functional.normalize(features, dim=1))
+
+    @torch.inference_mode()
+    def decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
+        """Predict all masks of every object: the single one first, then the three others.
+
+        Args:
+            embedding: of the frame.
+            prompts: of N objects.
+
+        Returns:
+            float32 logits (N, 4, 4h, 4w) and predicted IoU (N, 4).
+        """
+        sparse, dense = self._embed(embedding, prompts)
+        rows, columns = embedding.grid
+        position = self._prompt_encoder.get_dense_pe()[:, :, :rows, :columns]
+        target = prompts.target_embedding
+        logits, iou = self._mask_decoder.predict_masks(
+            embedding.features.to(self.dtype),
+            position.to(self.dtype),
+            sparse.to(self.dtype),
+            dense.to(self.dtype),
+            attention_bias=prompts.attention_bias,
+            target_embedding=None if target is None else target.to(self.dtype),
+            skips=embedding.skips,
+        )
+        return MaskPrediction(logits.float(), iou.float())
+
+    def _embed(self, embedding: ImageEmbedding, prompts: Prompts) -> tuple[Tensor, Tensor]:
+        transform, encoder = embedding.transform, self._prompt_encoder
+        points = boxes = None
+        if prompts.points is not None and prompts.point_labels is not None:
+            points = (transform.coordinates(prompts.points), prompts.point_labels)
+        if prompts.boxes is not None:
+            boxes = transform.coordinates(prompts.boxes.view(-1, 2, 2)).view(-1, 4)
+        sparse, dense = encoder(points, boxes, prompts.masks)
+        rows, columns = embedding.grid
+        count = len(prompts)
+        sparse = sparse.expand(count, -1, -1)
+        dense = dense[:, :, :rows, :columns].expand(count, -1, -1, -1)
+        if prompts.matching is not None and self.takes_matching:
+            dense = dense + encoder.embed_matching(prompts.matching)
+        return sparse, dense

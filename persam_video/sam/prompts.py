@@ -1,0 +1,57 @@
+"""What a SAM is asked, and what it answers."""
+
+from dataclasses import dataclass, fields
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts for N objects of one image, all of the same structure.
+
+    Attributes:
+        points: (N, P, 2) float, (x, y) in frame pixels.
+        point_labels: (N, P), 1 for the object and 0 for the background.
+        boxes: (N, 4) float, (x0, y0, x1, y1) in frame pixels.
+        masks: (N, 1, h, w) mask logits of the model's low resolution, from an earlier prediction.
+        attention_bias: (N, 1, 1, cells), 0 to 1, for PerSAM's target-guided attention.
+        target_embedding: (N, 1, C), not normalised, for PerSAM's target-semantic prompting.
+        matching: (N, 4, rows, columns) similarity maps; only models that take them get them.
+    """
+
+    points: Tensor | None = None
+    point_labels: Tensor | None = None
+    boxes: Tensor | None = None
+    masks: Tensor | None = None
+    attention_bias: Tensor | None = None
+    target_embedding: Tensor | None = None
+    matching: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Return the number of objects."""
+        given = (self.points, self.boxes, self.masks, self.matching, self.target_embedding)
+        return next((len(value) for value in given if value is not None), 0)
+
+    def take(self, chosen: Tensor) -> "Prompts":
+        """Return the prompts of some objects, by a bool mask (N,) or by index."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Prompts(**{k: v if v is None else v[chosen] for k, v in values.items()})
+
+
+@dataclass(frozen=True)
+class MaskPrediction:
+    """The masks that a SAM answers for N objects.
+
+    Attributes:
+        logits: (N, M, h, w) low-resolution mask logits, over the padded input.
+        iou: (N, M) the IoU that the model predicts for each mask.
+    """
+
+    logits: Tensor
+    iou: Tensor
+
+    def best(self) -> "MaskPrediction":
+        """Keep, for each object, the mask of the highest predicted IoU: (N, 1, ...)."""
+        index = self.iou.argmax(dim=1)
+        rows = index.new_tensor(range(len(index)))
+        return MaskPrediction(self.logits[rows, index][:, None], self.iou[rows, index][:, None])

@@ -1,0 +1,56 @@
+"""What the tracker remembers of each object."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from persam_video.tracking.result import ObjectState
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A remembered frame, as far as one object is concerned.
+
+    Attributes:
+        keys: (1, D, h, w) matching keys of the frame.
+        coverage: (h, w) how much of each cell the object covers, 0 to 1.
+    """
+
+    keys: Tensor
+    coverage: Tensor
+
+
+@dataclass
+class TrackedObject:
+    """One object. Its id never changes; everything that was last good stays while it is lost.
+
+    Attributes:
+        object_id: the annotation's label.
+        target: (C,) target embedding, not normalised.
+        reference: the annotated frame.
+        recent: the last frame with a good mask.
+        mask: (h, w) last good soft mask at the model's low resolution.
+        box: last good box (x0, y0, x1, y1) in frame pixels.
+        weights: (2,) PerSAM-F's mask weights.
+        velocity: (x, y) displacement of the box's centre between the last two good frames.
+        state: tracked or lost.
+        streak: frames in a row in which a lost object was seen again.
+    """
+
+    object_id: int
+    target: Tensor
+    reference: Memory
+    recent: Memory
+    mask: Tensor
+    box: tuple[int, int, int, int]
+    weights: Tensor | None = None
+    velocity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    state: ObjectState = ObjectState.TRACKED
+    streak: int = 0
+
+    @property
+    def tracked(self) -> bool:
+        """Whether the object is being followed."""
+        return self.state is ObjectState.TRACKED
