@@ -1,17 +1,19 @@
 """What every sink of results offers."""
 
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
+
+_SinkT = TypeVar("_SinkT", bound="Sink")
 
 
 class Sink(Protocol):
     """A place for results, written one frame at a time and closed once.
 
     Leaving the context closes the sink. What was written so far is kept whole when the block is
-    left by an exception.
+    left by an exception. A class that inherits from this protocol gets the context from it.
     """
 
     def write(self, frame: Frame, result: FrameResult) -> None:
@@ -20,11 +22,13 @@ class Sink(Protocol):
     def close(self) -> None:
         """Finish the output; a second call does nothing."""
 
-    def __enter__(self) -> "Sink": ...
+    def __enter__(self: _SinkT) -> _SinkT:
+        return self
 
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         tb: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()

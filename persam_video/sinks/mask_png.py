@@ -1,0 +1,41 @@
+"""One indexed PNG per frame."""
+
+from pathlib import Path
+
+from persam_video.atomic import output_error
+from persam_video.masks.png import write_label_png
+from persam_video.sinks.base import Sink
+from persam_video.tracking.result import FrameResult
+from persam_video.video.frame import Frame
+
+
+class MaskPngSink(Sink):
+    """Writes the label map of each frame to ``folder/NNNNN.png``.
+
+    The number is the index of the frame in its source, in five digits or as many more as it needs.
+    The pixel values are the object ids and the palette is that of DAVIS. A file that is there is
+    replaced; each appears whole or not at all.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Make the folder.
+
+        Raises:
+            OutputError: there can be no such folder.
+        """
+        self._folder = Path(folder)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise output_error(self._folder, error) from error
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        """Write the mask of one frame.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        write_label_png(self._folder / f"{result.index:05d}.png", result.labels)
+
+    def close(self) -> None:
+        """Do nothing: every file is finished when it is written."""

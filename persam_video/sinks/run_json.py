@@ -1,0 +1,152 @@
+"""What a run was: settings, versions, source, model, timings, and how it ended."""
+
+import json
+import math
+import platform
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from enum import Enum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from persam_video.atomic import write_bytes
+from persam_video.errors import DatasetError
+
+_PACKAGES = (
+    "persam-video",
+    "torch",
+    "segment-anything",
+    "numpy",
+    "opencv-python-headless",
+    "opencv-python",
+    "av",
+    "decord2",
+    "scipy",
+    "pillow",
+    "pycocotools",
+    "safetensors",
+)
+
+
+class RunStatus(str, Enum):
+    """How far a run has come."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of Python and of the installed packages that results depend on."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The model of a run.
+
+    Attributes:
+        name: its name in the registry.
+        sha256: hash of the file with its weights, in hexadecimal.
+    """
+
+    name: str
+    sha256: str
+
+
+@dataclass
+class RunRecord:
+    """Everything that ``run.json`` holds. A run updates it and writes it again.
+
+    Settings, source and timings may hold paths, fractions and enums; the file has plain JSON.
+
+    Attributes:
+        model: the model.
+        settings: the resolved settings.
+        source: facts of the source, as its size, frame rate and decoder.
+        status: how far the run has come.
+        started: start in ISO 8601, with the offset from UTC.
+        versions: versions of Python and of the packages that the results depend on.
+        frames_done: frames whose results are written.
+        timings: seconds spent by stage.
+        warnings: what the user was warned of.
+        error: the message of what a failed run failed with.
+    """
+
+    model: ModelRecord
+    settings: dict[str, Any]
+    source: dict[str, Any]
+    status: RunStatus = RunStatus.RUNNING
+    started: str = field(default_factory=_now)
+    versions: dict[str, str] = field(default_factory=installed_versions)
+    frames_done: int = 0
+    timings: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    error: str | None = None
+
+
+def write_run(path: str | Path, record: RunRecord) -> None:
+    """Write ``run.json``, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    text = json.dumps(_plain(asdict(record)), indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(Path(path), f"{text}\n".encode())
+
+
+def read_run(path: str | Path) -> RunRecord:
+    """Read ``run.json``.
+
+    Keys that this version does not know are left out, so that it reads the files of later ones.
+
+    Raises:
+        DatasetError: the file cannot be read or is not the record of a run.
+    """
+    path = Path(path)
+    try:
+        data = json.loads(path.read_bytes())
+        known = {each.name: data[each.name] for each in fields(RunRecord) if each.name in data}
+        known["model"] = ModelRecord(**data["model"])
+        known["status"] = RunStatus(data["status"])
+        return RunRecord(**known)
+    except OSError as error:
+        raise DatasetError(
+            f"{path}: cannot be read ({error.strerror or error}); check the path"
+        ) from error
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise DatasetError(
+            f"{path}: is not the record of a run ({error}); give the folder of an earlier run"
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in the types of JSON; what they have no place for becomes text.
+
+    So do infinity and NaN, which are no numbers in JSON.
+    """
+    if isinstance(value, Enum):
+        value = value.value
+    elif isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    is_json = value is None or isinstance(value, (str, int))
+    is_finite = isinstance(value, float) and math.isfinite(value)
+    return value if is_json or is_finite else str(value)

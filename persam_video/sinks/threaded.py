@@ -1,0 +1,91 @@
+"""Writing beside the tracking loop."""
+
+from dataclasses import dataclass
+from queue import Queue
+from threading import Thread
+
+from persam_video.sinks.base import Sink
+from persam_video.tracking.result import FrameResult
+from persam_video.video.frame import Frame
+
+
+@dataclass(frozen=True)
+class _Item:
+    frame: Frame
+    result: FrameResult
+
+
+class ThreadedSink(Sink):
+    """Runs another sink in a thread of its own, behind a bounded queue.
+
+    Encoding then costs the tracking loop nothing while the queue has room; when it is full,
+    :meth:`write` waits, so that memory stays bounded. Frames and results wait in the queue as they
+    are and must not be changed after they were written.
+
+    An error of the other sink comes out of the next :meth:`write`, and of every later one, or of
+    :meth:`close`; nothing is written after it.
+    """
+
+    def __init__(self, sink: Sink, queue_size: int = 8) -> None:
+        """Start the thread.
+
+        Args:
+            sink: where the results go. It is closed by :meth:`close`.
+            queue_size: frames that may wait, at least 1.
+        """
+        if queue_size < 1:
+            raise ValueError(f"queue_size is {queue_size}; it must be 1 or more")
+        self._sink = sink
+        self._queue: Queue[_Item | None] = Queue(queue_size)
+        self._error: BaseException | None = None
+        self._is_reported = False
+        self._is_closed = False
+        # A daemon, so that a program that forgets to close the sink can still end.
+        self._thread = Thread(
+            target=self._run, name=f"writer of {type(sink).__name__}", daemon=True
+        )
+        self._thread.start()
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        """Queue one frame and its result; wait while the queue is full.
+
+        Raises:
+            ValueError: the sink is closed.
+            BaseException: what the other sink raised for an earlier frame.
+        """
+        if self._is_closed:
+            raise ValueError("the sink is closed")
+        self._raise_error()
+        self._queue.put(_Item(frame, result))
+
+    def close(self) -> None:
+        """Write what is queued and close the other sink.
+
+        Raises:
+            BaseException: what the other sink raised, unless :meth:`write` did so before.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._queue.put(None)
+        self._thread.join()
+        try:
+            self._sink.close()
+        finally:
+            if not self._is_reported:
+                self._raise_error()
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            self._is_reported = True
+            raise self._error
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            # After an error the queue is still emptied: a writer waiting for room must go on to
+            # learn of it.
+            if self._error is None:
+                try:
+                    self._sink.write(item.frame, item.result)
+                except BaseException as error:  # handed over to the writer
+                    self._error = error

@@ -1,0 +1,208 @@
+"""Boxes, areas, scores, states and run-length codes, one JSON line per frame."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.atomic import output_error
+from persam_video.errors import DatasetError
+from persam_video.masks.boxes import Box
+from persam_video.masks.rle import Rle, decode, encode_labels
+from persam_video.sinks.base import Sink
+from persam_video.tracking.result import FrameResult, ObjectState
+from persam_video.video.frame import Frame
+
+# What reading JSON of any other form can raise; the last is for lists in lists without end.
+_NOT_A_LINE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+@dataclass(frozen=True)
+class ObjectRecord:
+    """One object of a line.
+
+    Attributes:
+        object_id: the annotation's label.
+        state: ``tracked`` or ``lost``.
+        score: confidence in the mask, 0 to 1.
+        box: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive; ``None`` for an empty mask.
+        area: number of pixels of the mask.
+        segmentation: COCO run-length code of the mask.
+    """
+
+    object_id: int
+    state: ObjectState
+    score: float
+    box: Box | None
+    area: int
+    segmentation: Rle
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Return the boolean (H, W) mask.
+
+        Raises:
+            ValueError: the run-length code is damaged.
+        """
+        return decode(self.segmentation)
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """One line: the index of the frame in its source, its time in seconds, and its objects."""
+
+    frame: int
+    time: float
+    objects: tuple[ObjectRecord, ...]
+
+
+class TracksJsonlSink(Sink):
+    """Writes one line of JSON per frame, each flushed so that others can follow a run.
+
+    A line has this form (here over several)::
+
+        {"frame": 12,                       index in the source, from 0
+         "time": 0.4004,                    seconds
+         "objects": [                       every object known so far, in order of id
+           {"id": 1,                        the annotation's label
+            "state": "tracked",             or "lost"
+            "score": 0.93,                  confidence 0 to 1, six decimals
+            "box": [10, 20, 30, 40],        x, y, width, height in pixels; null for an empty mask
+            "area": 812,                    pixels of the mask
+            "segmentation": {"size": [480, 854], "counts": "..."}}]}
+
+    ``segmentation`` is the mask in COCO's compressed run-length code (size is height, width), as
+    pycocotools reads it. Numbers are finite: a score that is not becomes 0.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open the file, which replaces one that is there; its folder is made.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        self._path = Path(path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise output_error(self._path, error) from error
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        """Write the line of one frame.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        line = json.dumps(_line(result), allow_nan=False, separators=(",", ":"))
+        try:
+            self._file.write(f"{line}\n")
+            self._file.flush()
+        except OSError as error:
+            raise output_error(self._path, error) from error
+
+    def close(self) -> None:
+        """Close the file.
+
+        Raises:
+            OutputError: what was left of the last line cannot be written.
+        """
+        try:
+            self._file.close()
+        except OSError as error:
+            raise output_error(self._path, error) from error
+
+
+def read_tracks(path: str | Path) -> Iterator[FrameRecord]:
+    """Read the lines of a :class:`TracksJsonlSink`, one at a time.
+
+    A last line that was cut off, as a killed run leaves it, is left out.
+
+    Raises:
+        DatasetError: the file cannot be read, or a line before the last is damaged.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    record = _record(json.loads(line))
+                except _NOT_A_LINE as error:
+                    if not line.endswith(b"\n"):
+                        return
+                    raise DatasetError(
+                        f"{path}: line {number} is not a line of tracks ({error}); "
+                        "remove the file or track again"
+                    ) from error
+                yield record
+    except OSError as error:
+        raise DatasetError(
+            f"{path}: cannot be read ({error.strerror or error}); check the path"
+        ) from error
+
+
+def _line(result: FrameResult) -> dict[str, Any]:
+    codes = encode_labels(result.labels, [each.object_id for each in result.objects])
+    return {
+        "frame": int(result.index),
+        "time": float(result.time),
+        "objects": [
+            {
+                "id": int(each.object_id),
+                "state": each.state.value,
+                "score": round(float(each.score), 6) if math.isfinite(each.score) else 0.0,
+                "box": _to_coco(each.box),
+                "area": int(each.area),
+                "segmentation": codes[each.object_id],
+            }
+            for each in result.objects
+        ],
+    }
+
+
+def _record(line: dict[str, Any]) -> FrameRecord:
+    return FrameRecord(
+        frame=int(line["frame"]),
+        time=_finite(line["time"]),
+        objects=tuple(
+            ObjectRecord(
+                object_id=int(each["id"]),
+                state=ObjectState(each["state"]),
+                score=_finite(each["score"]),
+                box=_from_coco(each["box"]),
+                area=int(each["area"]),
+                segmentation=_rle(each["segmentation"]),
+            )
+            for each in line["objects"]
+        ),
+    )
+
+
+def _to_coco(box: Box | None) -> list[int] | None:
+    if box is None:
+        return None
+    x0, y0, x1, y1 = map(int, box)
+    return [x0, y0, x1 - x0, y1 - y0]
+
+
+def _from_coco(box: list[int] | None) -> Box | None:
+    if box is None:
+        return None
+    x, y, width, height = map(int, box)
+    return x, y, x + width, y + height
+
+
+def _finite(number: Any) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is not a finite number")
+    return value
+
+
+def _rle(code: dict[str, Any]) -> Rle:
+    height, width = map(int, code["size"])
+    return Rle(size=[height, width], counts=str(code["counts"]))
