@@ -49,9 +49,9 @@ def merge_logits(
     labels = np.zeros(logits.shape[1:], np.uint8)
     best = np.full(logits.shape[1:], threshold, logits.dtype)
     for place in np.argsort(ids):
-        wins = logits[place] > best  # false for NaN
-        np.copyto(best, logits[place], where=wins)
-        labels[wins] = ids[place]
+        wins = logits[place] > best  # false for NaN, which fmax leaves out as well
+        np.fmax(best, logits[place], out=best)
+        np.copyto(labels, np.uint8(ids[place]), where=wins)
     return labels
 
 
