@@ -1,0 +1,223 @@
+"""Where DAVIS keeps its images, annotations and lists of sequences.
+
+Three layouts are read:
+
+* DAVIS 2017, and 2019 which added the unsupervised test sets::
+
+      JPEGImages/480p/<sequence>/00000.jpg          (480p or Full-Resolution)
+      Annotations/480p/<sequence>/00000.png         (values are objects, 255 is void)
+      Annotations_unsupervised/480p/<sequence>/00000.png
+      ImageSets/2017/val.txt                        (a sequence a line)
+
+* DAVIS 2016, with the same folders and masks of 0 and 255. Its lists are ``ImageSets/2016/val.txt``
+  or ``ImageSets/480p/val.txt``, a sequence a line or the image and annotation of a frame a line.
+* Folders in the manner of YouTube-VOS, without a resolution (``JPEGImages/<sequence>/``,
+  ``Annotations/<sequence>/``): only some frames are annotated and objects may appear later. Where
+  there is no list, every folder of annotations is a sequence.
+
+Reading a dataset opens lists and folders only, never an image.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path, PurePosixPath
+
+from persam_video.errors import DatasetError
+
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+class Task(str, Enum):
+    """Whether the first frame's objects are given, or have to be found."""
+
+    SEMI_SUPERVISED = "semi-supervised"
+    UNSUPERVISED = "unsupervised"
+
+
+@dataclass(frozen=True)
+class DavisSequence:
+    """The files of one sequence, each list in the order of the frames.
+
+    Attributes:
+        name: the sequence's name.
+        images: paths of the frames; empty where the dataset has no images.
+        annotations: paths of the label PNGs; only the first frame's in the sets for testing.
+    """
+
+    name: str
+    images: tuple[Path, ...]
+    annotations: tuple[Path, ...]
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """Names of the annotated frames, such as ``00000``."""
+        return tuple(path.stem for path in self.annotations)
+
+    @property
+    def first_annotation(self) -> Path:
+        """The annotation of the first annotated frame: all that a semi-supervised method is given.
+
+        Raises:
+            DatasetError: the sequence has no annotation.
+        """
+        if not self.annotations:
+            raise DatasetError(f"{self.name}: no annotation; check the dataset's Annotations")
+        return self.annotations[0]
+
+
+class DavisDataset:
+    """The sequences of one set of DAVIS.
+
+    Attributes:
+        root, year, split, task, resolution: as given.
+        names: the sequences in the list's order.
+        annotation_root: the folder of the sequences' annotations.
+        image_root: the folder of the sequences' images, which need not exist.
+        sparse: whether this is a YouTube-VOS-like folder, where objects may appear later.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        year: int = 2017,
+        split: str = "val",
+        *,
+        task: Task | str = Task.SEMI_SUPERVISED,
+        resolution: str = "480p",
+        only: Sequence[str] = (),
+    ) -> None:
+        """Read the list of sequences.
+
+        Args:
+            root: the folder that holds ``Annotations`` and ``ImageSets``.
+            year: 2016 (one object a sequence), 2017, or 2019 (the unsupervised test sets).
+            split: ``train``, ``val``, ``test-dev`` and so on: the list in ``ImageSets``.
+            task: which annotations to use.
+            resolution: ``480p``, ``1080p`` or ``Full-Resolution``: the folder in ``Annotations``.
+            only: names of the sequences to keep, all of them when empty.
+
+        Raises:
+            DatasetError: the folder is not in one of the layouts, or the list of sequences is
+                missing, empty, or names a sequence by a path that leaves the dataset.
+        """
+        if year not in (2016, 2017, 2019):
+            raise DatasetError(f"no DAVIS of year {year}; choose 2016, 2017 or 2019")
+        for name in (split, resolution, *only):
+            _checked_name(name, "the arguments")
+        self.root, self.year, self.split = Path(root), year, split
+        self.task, self.resolution = Task(task), resolution
+        try:
+            self._locate()
+            names = self._listed_names()
+        except OSError as error:
+            raise DatasetError(f"{error.filename}: cannot be read ({error.strerror})") from None
+        unknown = [name for name in only if name not in names]
+        if unknown:
+            raise DatasetError(f"{split} has no sequence {', '.join(unknown)}")
+        self.names = tuple(only) or names
+
+    @property
+    def single_object(self) -> bool:
+        """Whether all labels of an annotation are one object (DAVIS 2016)."""
+        return self.year == 2016
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[DavisSequence]:
+        return map(self.sequence, self.names)
+
+    def sequence(self, name: str) -> DavisSequence:
+        """List the files of one sequence.
+
+        Raises:
+            DatasetError: the name is not in the set, or a folder cannot be listed.
+        """
+        if name not in self.names:
+            raise DatasetError(f"{self.split} has no sequence {name}")
+        try:
+            return DavisSequence(
+                name,
+                images=_files(self.image_root / name, _IMAGE_SUFFIXES),
+                annotations=_files(self.annotation_root / name, (".png",)),
+            )
+        except OSError as error:
+            raise DatasetError(f"{error.filename}: cannot be read ({error.strerror})") from None
+
+    def _locate(self) -> None:
+        """Find the folders and tell the layouts apart."""
+        unsupervised = self.task is Task.UNSUPERVISED and not self.single_object
+        annotations = self.root / ("Annotations_unsupervised" if unsupervised else "Annotations")
+        images = self.root / "JPEGImages"
+        self.sparse = not (annotations / self.resolution).is_dir() and any(
+            _files(folder, (".png",)) for folder in _folders(annotations)
+        )
+        self.annotation_root = annotations if self.sparse else annotations / self.resolution
+        self.image_root = images if self.sparse else images / self.resolution
+        if not self.annotation_root.is_dir():
+            raise DatasetError(
+                f"{self.annotation_root}: no such folder; give the folder that holds"
+                f" {annotations.name}"
+            )
+
+    def _listed_names(self) -> tuple[str, ...]:
+        if self.sparse:
+            folders: tuple[str, ...] = (str(self.year), "")
+        elif self.single_object:
+            folders = ("2016", self.resolution)
+        elif self.task is Task.UNSUPERVISED and self.split.startswith("test-"):
+            folders = ("2019",)
+        else:
+            folders = (str(self.year),)
+        lists = [self.root / "ImageSets" / folder / f"{self.split}.txt" for folder in folders]
+        found = next((path for path in lists if path.is_file()), None)
+        if found is not None:
+            names = _read_list(found)
+        elif self.sparse:
+            names = [folder.name for folder in _folders(self.annotation_root)]
+        else:
+            raise DatasetError(f"{lists[0]}: no such file; it lists the sequences of {self.split}")
+        if not names:
+            raise DatasetError(f"{found}: names no sequence; write one a line")
+        return tuple(dict.fromkeys(names))
+
+
+def _read_list(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise DatasetError(f"{path}: not a text file; it must name a sequence a line") from None
+    return [_sequence_of(line.strip(), path) for line in lines if line.strip()]
+
+
+def _sequence_of(entry: str, source: Path) -> str:
+    """Return the sequence that an entry of a list names, itself or by the image of a frame."""
+    image = PurePosixPath(entry.split(maxsplit=1)[0])
+    if image.suffix in _IMAGE_SUFFIXES and "JPEGImages" in image.parts[:2]:
+        entry = image.parent.name
+    return _checked_name(entry, str(source))
+
+
+def _checked_name(name: str, source: str) -> str:
+    """Refuse names that would lead out of the folder they are looked up in."""
+    if not name or name in (".", "..") or any(character in name for character in "/\\:\0"):
+        raise DatasetError(f"{source}: {name!r} is not the name of a folder")
+    return name
+
+
+def _folders(parent: Path) -> list[Path]:
+    if not parent.is_dir():
+        return []
+    return sorted(path for path in _visible(parent) if path.is_dir())
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> tuple[Path, ...]:
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(path for path in _visible(folder) if path.suffix.lower() in suffixes))
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    """Leave out hidden files, such as the ``._00000.png`` that macOS adds."""
+    return (path for path in folder.iterdir() if not path.name.startswith("."))

@@ -1,0 +1,307 @@
+"""Scoring a folder of results against a DAVIS set, as the official davis2017-evaluation does.
+
+* Semi-supervised: the first and the last frame of a sequence are left out; an object is a label of
+  the first annotation; void pixels (255) count as background, as they do in the official code.
+* Unsupervised: every frame counts; every object gets the proposal that fits it best over the whole
+  sequence (Hungarian method); void pixels do not count.
+* DAVIS 2016: all labels of an annotation or a result are one object.
+* YouTube-VOS-like folders: the annotated frames count, for each object from the frame after the
+  first one that shows it. (There is no public official code for these.)
+
+Global figures are means over objects, not over sequences or frames.
+
+The figures are the official ones to the last digits, except where the official code is wrong:
+
+* It keeps frame positions in 8 bits, so that its decay is arbitrary beyond 256 frames.
+* It ends with exit status 0 where a result is missing or has a label too many. Here every fault of
+  the whole set is reported at once, as one :class:`~persam_video.errors.DatasetError`.
+* It prints the CSVs that it finds in the results' folder instead of scoring again. Nothing is read
+  back here.
+* A stray label of 255 makes it allocate 255 float64 copies of the sequence, tens of gigabytes.
+  Here it is a fault like any other label that is no object, and memory is bounded by a frame.
+* It fails on sequences of which no frame remains (one or two frames). Here they are listed without
+  figures and do not count.
+* It counts an object that no annotation shows, as a gap in the labels makes one, with full marks.
+  Here it is no object.
+* In the unsupervised task it names objects by the order of their proposals. Here they keep their
+  labels; the global figures are the same.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.davis.dataset import DavisDataset, DavisSequence, Task
+from persam_video.davis.labels import VOID, read_labels
+from persam_video.davis.metrics import Statistics
+from persam_video.davis.scores import (
+    MAX_PROPOSALS,
+    FrameScore,
+    ObjectScore,
+    ProposalFrameScore,
+    SequenceScore,
+    SequenceScorer,
+    average,
+    describe_strays,
+    match_proposals,
+    score_frame,
+    score_proposals,
+)
+from persam_video.errors import ConfigError, DatasetError
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of a set.
+
+    Attributes:
+        results: folder of the results.
+        year, split, task, resolution: what they were scored against.
+        sequences: one entry per sequence, in the set's order; a sequence with no frame to score has
+            no frames and its figures are NaN.
+    """
+
+    results: Path
+    year: int
+    split: str
+    task: Task
+    resolution: str
+    sequences: tuple[SequenceScore, ...]
+
+    @cached_property
+    def objects(self) -> dict[str, ObjectScore]:
+        """All objects by their official names, ``<sequence>_<label>``."""
+        return {
+            f"{sequence.name}_{score.object_id}": score
+            for sequence in self.sequences
+            for score in sequence.objects
+        }
+
+    @cached_property
+    def j(self) -> Statistics:
+        """Mean, recall and decay of J, averaged over all objects."""
+        return average(score.j for score in self.objects.values())
+
+    @cached_property
+    def f(self) -> Statistics:
+        """Mean, recall and decay of F, averaged over all objects."""
+        return average(score.f for score in self.objects.values())
+
+    @property
+    def mean(self) -> float:
+        """J&F: the mean of the two means."""
+        return (self.j.mean + self.f.mean) / 2
+
+
+def evaluate(
+    results: str | Path,
+    dataset: DavisDataset,
+    *,
+    workers: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Score a folder of results.
+
+    Args:
+        results: folder with ``<sequence>/<frame>.png`` for every frame that counts.
+        dataset: the set to score against.
+        workers: threads that read and score frames; by default one for each core.
+        on_progress: called with the frames done and the frames in all.
+
+    Returns:
+        The scores of every object and frame.
+
+    Raises:
+        DatasetError: something is missing or unusable. The message has one line for each fault,
+            which names the file; nothing was scored.
+        ConfigError: ``workers`` is less than 1.
+    """
+    results = Path(results)
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers must be 1 or more, found {workers}")
+    if fault := _folder_fault(results):
+        raise DatasetError(f"{fault}; give the folder of the results")
+    faults: list[str] = []
+    plans = [_plan(name, results, dataset, faults) for name in dataset.names]
+    jobs = [
+        (plan, annotation)
+        for plan in plans
+        if not _folder_fault(plan.result_folder)
+        for annotation in plan.scored
+    ]
+    outcomes: dict[str, list[_Outcome]] = {plan.sequence.name: [] for plan in plans}
+    with ThreadPoolExecutor(workers or _cores()) as pool:
+        scored = pool.map(lambda job: _score(job[0], job[1], dataset), jobs)
+        for done, ((plan, _), outcome) in enumerate(zip(jobs, scored, strict=True), start=1):
+            outcomes[plan.sequence.name].append(outcome)
+            if on_progress is not None:
+                on_progress(done, len(jobs))
+    sequences = tuple(
+        _gather(plan, outcomes[plan.sequence.name], dataset, faults) for plan in plans
+    )
+    if faults:
+        unique = list(dict.fromkeys(faults))
+        count = "1 fault" if len(unique) == 1 else f"{len(unique)} faults"
+        raise DatasetError("\n".join([f"nothing was scored because of {count}:", *unique]))
+    if not any(sequence.frames for sequence in sequences):
+        raise DatasetError(
+            f"{dataset.annotation_root}: no frame to score; the first and last do not count"
+        )
+    return Evaluation(
+        results, dataset.year, dataset.split, dataset.task, dataset.resolution, sequences
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be scored of one sequence.
+
+    Attributes:
+        sequence: its files.
+        result_folder: where its results are.
+        given: labels of the first annotation.
+        scored: annotations of the frames that count.
+    """
+
+    sequence: DavisSequence
+    result_folder: Path
+    given: tuple[int, ...]
+    scored: tuple[Path, ...]
+
+    def result(self, annotation: Path) -> Path:
+        return self.result_folder / annotation.name
+
+
+_Outcome = FrameScore | ProposalFrameScore | list[str]
+"""The scores of a frame, or its faults."""
+
+
+def _plan(name: str, results: Path, dataset: DavisDataset, faults: list[str]) -> _Plan:
+    """Find out what to score of a sequence, adding to ``faults`` what stands in the way."""
+    given: tuple[int, ...] = ()
+    sequence = DavisSequence(name, (), ())
+    try:
+        sequence = dataset.sequence(name)
+        given = _given_labels(sequence, dataset)
+    except DatasetError as error:
+        faults.append(str(error))
+    scored = sequence.annotations
+    if dataset.task is Task.SEMI_SUPERVISED and not dataset.sparse:
+        scored = scored[1:-1]
+    plan = _Plan(sequence, results / name, given, scored)
+    if scored and (fault := _folder_fault(plan.result_folder)):
+        names = f"{scored[0].name} to {scored[-1].name}"
+        faults.append(f"{fault}; it should hold {len(scored)} masks, {names}")
+    return plan
+
+
+def _given_labels(sequence: DavisSequence, dataset: DavisDataset) -> tuple[int, ...]:
+    """Return the labels of the first annotation."""
+    if not sequence.annotations:
+        raise DatasetError(f"{dataset.annotation_root / sequence.name}: no annotations (*.png)")
+    first = sequence.first_annotation
+    labels = np.unique(_read(first, dataset))
+    given = tuple(int(label) for label in labels if label not in (0, VOID))
+    if not given and not dataset.sparse:
+        hint = "; 0 and 255 are the masks of DAVIS 2016" if VOID in labels else ""
+        raise DatasetError(f"{first}: shows no object{hint}")
+    return given
+
+
+def _read(
+    path: Path, dataset: DavisDataset, shape: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
+    labels = read_labels(path, shape)
+    if not dataset.single_object:
+        return labels
+    if labels.max() == VOID and np.any((labels > 0) & (labels < VOID)):
+        raise DatasetError(
+            f"{path}: values between 0 and 255 beside 255; save the mask without antialiasing"
+        )
+    return (labels > 0).view(np.uint8)
+
+
+def _score(plan: _Plan, annotation: Path, dataset: DavisDataset) -> _Outcome:
+    """Read and score one frame."""
+    faults = []
+    shape = None
+    try:
+        truth = _read(annotation, dataset)
+        shape = truth.shape
+    except DatasetError as error:
+        faults.append(str(error))
+    try:
+        predicted = _read(plan.result(annotation), dataset, shape)
+    except DatasetError as error:
+        faults.append(str(error))
+    if faults:
+        return faults
+    if dataset.task is Task.SEMI_SUPERVISED:
+        return score_frame(truth, predicted)
+    if predicted.max() > MAX_PROPOSALS:
+        return [
+            f"{plan.result(annotation)}: holds label {predicted.max()};"
+            f" proposals are labelled 1 to {MAX_PROPOSALS}"
+        ]
+    return score_proposals(truth, predicted, max(plan.given, default=0))
+
+
+def _gather(
+    plan: _Plan, outcomes: list[_Outcome], dataset: DavisDataset, faults: list[str]
+) -> SequenceScore:
+    """Put the frames of a sequence together, adding to ``faults`` those of its frames."""
+    name = plan.sequence.name
+    found = [fault for outcome in outcomes if isinstance(outcome, list) for fault in outcome]
+    if found or not outcomes:
+        faults.extend(found)
+        return SequenceScore(name, (), ())
+    frames = [annotation.stem for annotation in plan.scored]
+    proposals = [each for each in outcomes if isinstance(each, ProposalFrameScore)]
+    if proposals:
+        return match_proposals(name, frames, proposals, _object_ids(plan.given, proposals))
+    scores = [each for each in outcomes if isinstance(each, FrameScore)]
+    scorer = SequenceScorer(
+        name,
+        None if dataset.sparse else _object_ids(plan.given, scores),
+        from_appearance=dataset.sparse,
+    )
+    for score, frame in zip(scores, frames, strict=True):
+        scorer.append(score, frame)
+    strays = scorer.strays()
+    faults.extend(
+        f"{plan.result_folder / frame}.png: {describe_strays(labels, scorer.object_ids)}"
+        for frame, labels in strays
+    )
+    return SequenceScore(name, (), ()) if strays else scorer.result()
+
+
+def _object_ids(
+    given: Iterable[int], scores: Iterable[FrameScore | ProposalFrameScore]
+) -> frozenset[int]:
+    """Return the labels that count as objects.
+
+    They are the first annotation's, and, as in the official code, lower ones that it lacks where a
+    later annotation shows them.
+    """
+    known = frozenset(given)
+    seen = known.union(*(score.truth_ids for score in scores))
+    return frozenset(label for label in seen if label <= max(known))
+
+
+def _folder_fault(folder: Path) -> str | None:
+    try:
+        return None if folder.is_dir() else f"{folder}: no such folder"
+    except OSError as error:
+        return f"{folder}: cannot be read ({error.strerror})"
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

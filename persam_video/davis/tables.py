@@ -1,0 +1,215 @@
+"""An evaluation as tables for people, CSV in the official form, and JSON in full."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from persam_video.atomic import output_error, write_bytes
+from persam_video.davis.evaluation import Evaluation
+from persam_video.davis.metrics import Statistics
+from persam_video.davis.scores import ObjectScore, SequenceScore
+
+Row = tuple[str | float, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of a name and numbers under a heading each.
+
+    Attributes:
+        title: what the table shows.
+        header: a heading for each column.
+        rows: cells; numbers are shown with ``digits`` decimals, NaN as a dash.
+        digits: decimals of the numbers.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[Row, ...]
+    digits: int = 5
+
+    def text(self) -> str:
+        """Return the table as aligned plain text."""
+        lines = [list(self.header), *([self._cell(cell) for cell in row] for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        aligned = (
+            "  ".join(
+                cell.ljust(width) if isinstance(kind, str) else cell.rjust(width)
+                for cell, width, kind in zip(line, widths, self._kinds(), strict=True)
+            ).rstrip()
+            for line in lines
+        )
+        return "\n".join([self.title, *aligned])
+
+    def rich(self) -> RichTable:
+        """Return the table for a terminal."""
+        table = RichTable(title=self.title, title_justify="left")
+        for heading, kind in zip(self.header, self._kinds(), strict=True):
+            table.add_column(heading, justify="left" if isinstance(kind, str) else "right")
+        for row in self.rows:
+            table.add_row(*(self._cell(cell) for cell in row))
+        return table
+
+    def _kinds(self) -> Row:
+        return self.rows[0] if self.rows else self.header
+
+    def _cell(self, cell: str | float) -> str:
+        if isinstance(cell, str):
+            return cell
+        return "-" if math.isnan(cell) else f"{cell:.{self.digits}f}"
+
+
+def show(tables: Iterable[Table], console: Console) -> None:
+    """Print tables: drawn on a terminal, as plain text everywhere else."""
+    for position, table in enumerate(tables):
+        if position:
+            console.print()
+        if console.is_terminal:
+            console.print(table.rich())
+        else:
+            console.file.write(table.text() + "\n")
+
+
+def global_figures(evaluation: Evaluation) -> dict[str, float]:
+    """Return the figures over all objects, by their official names."""
+    return {"J&F-Mean": evaluation.mean, **_figures(evaluation.j, evaluation.f)}
+
+
+def object_figures(score: ObjectScore | SequenceScore) -> dict[str, float]:
+    """Return the figures of one object or sequence, by their official names."""
+    return _figures(score.j, score.f)
+
+
+def _figures(j: Statistics, f: Statistics) -> dict[str, float]:
+    return {
+        f"{measure}-{figure}": value
+        for measure, statistics in (("J", j), ("F", f))
+        for figure, value in (
+            ("Mean", statistics.mean),
+            ("Recall", statistics.recall),
+            ("Decay", statistics.decay),
+        )
+    }
+
+
+def tables(evaluation: Evaluation) -> tuple[Table, Table]:
+    """Return the global table and the table of objects."""
+    setting = f"DAVIS {evaluation.year} {evaluation.split}, {evaluation.task.value}"
+    summary = global_figures(evaluation)
+    headings = ("Object", *summary)
+    rows: list[Row] = [
+        (name, score.mean, *object_figures(score).values())
+        for name, score in evaluation.objects.items()
+    ]
+    unscored: list[Row] = [
+        (f"{sequence.name} (no frame to score)", *[math.nan] * len(summary))
+        for sequence in evaluation.sequences
+        if not sequence.frames
+    ]
+    return (
+        Table(f"Global results for {setting}", tuple(summary), (tuple(summary.values()),)),
+        Table(f"Results of the {len(rows)} objects", headings, (*rows, *unscored)),
+    )
+
+
+def write_csv(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
+    """Write the two CSVs of the official code, with its columns and its three decimals.
+
+    Args:
+        evaluation: the scores.
+        folder: where ``global_results-<split>.csv`` and ``per-sequence_results-<split>.csv`` go;
+            older ones are replaced.
+
+    Returns:
+        The two paths.
+
+    Raises:
+        OutputError: the folder cannot be written to.
+    """
+    summary = global_figures(evaluation)
+    objects = [
+        [name, f"{score.j.mean:.3f}", f"{score.f.mean:.3f}"]
+        for name, score in evaluation.objects.items()
+    ]
+    global_path = folder / f"global_results-{evaluation.split}.csv"
+    objects_path = folder / f"per-sequence_results-{evaluation.split}.csv"
+    _write(global_path, _csv(list(summary), [[f"{value:.3f}" for value in summary.values()]]))
+    _write(objects_path, _csv(["Sequence", "J-Mean", "F-Mean"], objects))
+    return global_path, objects_path
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_json(evaluation: Evaluation, path: Path) -> None:
+    """Write every figure in full precision, down to each frame.
+
+    ``global`` and ``objects`` hold the figures by their official names; ``sequences`` the frames'
+    names and each object's J and F of each frame. A figure that does not exist is ``null``.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    document = {
+        "settings": {
+            "results": str(evaluation.results),
+            "year": evaluation.year,
+            "split": evaluation.split,
+            "task": evaluation.task.value,
+            "resolution": evaluation.resolution,
+        },
+        "global": global_figures(evaluation),
+        "objects": {name: object_figures(score) for name, score in evaluation.objects.items()},
+        "sequences": [_sequence(sequence) for sequence in evaluation.sequences],
+    }
+    _write(path, json.dumps(_without_nan(document), indent=1, allow_nan=False) + "\n")
+
+
+def _sequence(sequence: SequenceScore) -> dict[str, Any]:
+    return {
+        "name": sequence.name,
+        "J&F-Mean": sequence.mean,
+        **object_figures(sequence),
+        "frames": list(sequence.frames),
+        "objects": [
+            {
+                "id": score.object_id,
+                **({} if score.proposal is None else {"proposal": score.proposal}),
+                "J&F-Mean": score.mean,
+                **object_figures(score),
+                "J": score.region.tolist(),
+                "F": score.contour.tolist(),
+            }
+            for score in sequence.objects
+        ],
+    }
+
+
+def _without_nan(value: Any) -> Any:
+    """Replace NaN, which JSON does not have, by ``None``."""
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+    write_bytes(path, text.encode())
