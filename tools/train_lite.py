@@ -10,43 +10,27 @@ the end bring it down to zero, so that a stopped run can be prolonged by a large
 
 import argparse
 import json
-import os
 import queue
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import cv2
 import numpy as np
 import torch
 from lite_training.clips import ClipBatch, ClipSettings, clip_batches
-from lite_training.data import VOID, load_training_data
-from lite_training.losses import decoder_loss, similarity_loss
-from lite_training.prompts import (
-    MASK_LOGIT,
-    PromptSet,
-    boxes_of,
-    chance,
-    damage_masks,
-    extreme_points,
-    jitter_boxes,
-    location_confidence,
-    random_points,
-    target_embeddings,
-)
+from lite_training.data import load_training_data
+from lite_training.objective import Objective
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn import functional as F
 
-from persam_video.persam.matching import cell_coverage, matching_maps
-from persam_video.sam.lite import CELL, LiteFeatures, LiteSam
+from persam_video.atomic import atomic_path
+from persam_video.sam.lite import LiteSam
 
-PIXEL_MEAN = torch.tensor([123.675, 116.28, 103.53])
-PIXEL_STD = torch.tensor([58.395, 57.12, 57.375])
-REFERENCE, PREVIOUS, CURRENT = range(3)
+LOG_EVERY = 20
 
 
 @dataclass(frozen=True)
@@ -97,289 +81,6 @@ def load_backbone(model: LiteSam, file: Path) -> None:
             fill(block.project, f"{prefix}.6", f"{prefix}.7")
 
 
-class Losses(torch.nn.Module):
-    """The model with the objective around it; the offsets are training's own and do not ship."""
-
-    def __init__(self, model: LiteSam) -> None:
-        super().__init__()
-        self.model = model
-        self.offset_confidence = torch.nn.Parameter(torch.tensor(0.5))
-        self.offset_matching = torch.nn.Parameter(torch.tensor(0.0))
-
-    def forward(self, batch: ClipBatch, rng: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        """Return the loss of a batch of clips and the figures to log."""
-        model = self.model
-        clips, frames, height, width, _ = batch.rgb.shape
-        images = torch.from_numpy(batch.rgb).flatten(0, 1).float()
-        images = ((images - PIXEL_MEAN) / PIXEL_STD).permute(0, 3, 1, 2)
-        set_canvas(model, max(height, width))
-        with torch.no_grad():
-            quarter, eighth = model.image_encoder.backbone.fine(images)
-        features = model.image_encoder.head(quarter, eighth)
-
-        objects = torch.from_numpy(batch.targets)  # clips, objects, frames, H, W
-        per_clip = objects.shape[1]
-        truth = (objects == 1).flatten(0, 1).float()
-        known = (objects != VOID).flatten(0, 1).float()
-        grid = (height // CELL, width // CELL)
-        fine = (4 * grid[0], 4 * grid[1])
-        truth = F.adaptive_avg_pool2d(truth, fine)
-        known = (F.adaptive_avg_pool2d(known, fine) > 0.99).float()
-        coverage = F.adaptive_avg_pool2d(truth, grid)  # N, frames, h, w
-        clip = torch.arange(clips).repeat_interleave(per_clip)
-
-        task = _Task(model, features, clip * frames, truth, known, coverage, rng)
-        blind, blind_masks = task.segment(PREVIOUS, REFERENCE, None, None)
-        own = chance(len(clip), 0.5, rng)[:, None, None]
-        earlier = torch.where(own, blind_masks, damage_masks(truth[:, [PREVIOUS]], rng)[:, 0])
-        tracked, tracked_masks = task.segment(CURRENT, REFERENCE, PREVIOUS, earlier)
-        # backwards in time with the truth's damaged mask, or a plain interactive prompt
-        again, again_masks = task.segment(REFERENCE, CURRENT, None, None, interactive=True)
-        refined, _ = task.refine(CURRENT, tracked_masks)
-        refined_again, _ = task.refine(REFERENCE, again_masks)
-
-        confidence, matching = task.similarity(self.offset_confidence, self.offset_matching)
-        parts = (blind, tracked, again, refined, refined_again)
-        total = torch.stack([part.loss for part in parts]).sum() + confidence + matching
-        figures = {
-            "blind": blind.iou,
-            "tracked": tracked.iou,
-            "again": again.iou,
-            "refined": refined.iou,
-            "confidence": confidence.item(),
-            "matching": matching.item(),
-        }
-        return total, figures
-
-
-@dataclass(frozen=True)
-class _Round:
-    loss: Tensor
-    iou: float
-
-
-class _Task:
-    """Segments the objects of a batch in one frame of each clip, in several ways."""
-
-    def __init__(
-        self,
-        model: LiteSam,
-        features: LiteFeatures,
-        first: Tensor,
-        truth: Tensor,
-        known: Tensor,
-        coverage: Tensor,
-        rng: torch.Generator,
-    ) -> None:
-        self.model = model
-        self.features = features
-        self.first = first
-        self.truth = truth
-        self.known = known
-        self.coverage = coverage
-        self.rng = rng
-        self.scale = CELL / 4  # input pixels for one pixel of a low-resolution mask
-
-    def segment(
-        self,
-        frame: int,
-        reference: int,
-        previous: int | None,
-        prior: Tensor | None,
-        *,
-        interactive: bool = False,
-    ) -> tuple[_Round, Tensor]:
-        """Segment ``frame`` and return the round and the soft masks (N, 4h, 4w), detached.
-
-        Args:
-            frame: the frame to segment.
-            reference: the frame whose true mask is known.
-            previous: the frame that ``prior`` belongs to.
-            prior: (N, 4h, 4w) soft masks of the previous frame.
-            interactive: give points and boxes as a person would, and the reference more rarely.
-        """
-        rng, count = self.rng, len(self.first)
-        embedding = self.features.embedding[self.first + frame]
-        grid = embedding.shape[-2:]
-        keys = self.features.keys
-        maps = matching_maps(
-            keys[self.first + frame], keys[self.first + reference], self.coverage[:, reference]
-        )
-        has_matching = chance(count, 0.35 if interactive else 0.92, rng)
-        if previous is None or prior is None:
-            maps = torch.cat([maps, torch.zeros_like(maps)], dim=1)
-            mask = torch.zeros(count, 1, 4 * grid[0], 4 * grid[1])
-            has_mask = torch.zeros(count, dtype=torch.bool)
-            box_source = self.truth[:, frame]
-            boxed = chance(count, 0.4 if interactive else 0.1, rng)
-        else:
-            recent = matching_maps(
-                keys[self.first + frame],
-                keys[self.first + previous],
-                cell_coverage(prior, (grid[0], grid[1])),
-            )
-            dropped = chance(count, 0.15, rng)[:, None, None, None]
-            maps = torch.cat([maps, recent.masked_fill(dropped, 0.0)], dim=1)
-            sharp = torch.rand(count, generator=rng)[:, None, None, None]
-            soft = (prior[:, None] - 0.5) * 2 * MASK_LOGIT
-            mask = torch.where(sharp < 0.5, soft, (prior[:, None] > 0.5) * 2.0 * MASK_LOGIT - MASK_LOGIT)
-            has_mask = chance(count, 0.75, rng)
-            box_source = prior
-            boxed = chance(count, 0.5, rng)
-        boxes, exists = boxes_of(box_source > 0.5)
-        boxes = jitter_boxes(boxes * self.scale, 0.05 if interactive else 0.1, rng)
-        boxed &= exists
-
-        target = target_embeddings(self.features.embedding[self.first + reference], self.coverage[:, reference])
-        with torch.no_grad():
-            confidence = location_confidence(embedding, target)
-            if prior is not None:
-                confidence = 0.5 * confidence + 0.5 * cell_coverage(prior, (grid[0], grid[1]))
-            likely, unlikely = extreme_points(confidence)
-            drawn = random_points(self.truth[:, frame] > 0.5, 2, rng) * self.scale + self.scale / 2
-            outside = random_points(self.truth[:, frame] < 0.5, 1, rng) * self.scale + self.scale / 2
-            given = chance(count, 0.9 if interactive else 0.25, rng)[:, None, None]
-            points = torch.cat(
-                [
-                    torch.where(given, drawn[:, :1], likely),
-                    drawn[:, 1:],
-                    torch.where(given, outside, unlikely),
-                ],
-                dim=1,
-            )
-            labels = torch.tensor([1.0, 1.0, 0.0]).repeat(count, 1)
-            kept = torch.stack(
-                [
-                    chance(count, 0.6, rng),
-                    given[:, 0, 0] & chance(count, 0.3, rng),
-                    chance(count, 0.4, rng),
-                ],
-                dim=1,
-            )
-            nothing = ~(kept[:, 0] | boxed | has_mask | has_matching)
-            kept[:, 0] |= nothing
-            present = self.truth[:, frame].flatten(1).amax(1) > 0.5
-            if interactive:
-                kept[:, :2] &= present[:, None]
-            labels = labels.masked_fill(~kept, -1)
-        attention = None
-        if rng_float(rng) < 0.15:
-            spread = confidence.flatten(1)
-            spread = (spread - spread.mean(1, keepdim=True)) / (spread.std(1, keepdim=True) + 1e-6)
-            attention = spread.sigmoid()[:, None, None]
-        guided = chance(count, 0.5, rng)[:, None, None]
-        prompts = PromptSet(
-            *with_boxes(points, labels, boxes, boxed),
-            mask=mask,
-            has_mask=has_mask,
-            matching=maps,
-            has_matching=has_matching,
-            target=torch.where(guided, target, 0.0),
-            attention=attention,
-        )
-        return self._decode(frame, prompts)
-
-    def refine(self, frame: int, masks: Tensor) -> tuple[_Round, Tensor]:
-        """Segment again with the model's own mask as the mask prompt, as the cascade does."""
-        rng, count = self.rng, len(self.first)
-        grid = self.features.embedding.shape[-2:]
-        boxes, exists = boxes_of(masks > 0.5)
-        boxed = exists & chance(count, 0.6, rng)
-        points = random_points(masks > 0.5, 1, rng) * self.scale + self.scale / 2
-        labels = torch.ones(count, 1).masked_fill(~(exists & chance(count, 0.5, rng))[:, None], -1)
-        logits = torch.logit(masks.clamp(1e-5, 1 - 1e-5))[:, None]
-        reference = REFERENCE if frame != REFERENCE else CURRENT
-        keys = self.features.keys
-        maps = matching_maps(
-            keys[self.first + frame], keys[self.first + reference], self.coverage[:, reference]
-        )
-        prompts = PromptSet(
-            *with_boxes(points, labels, jitter_boxes(boxes * self.scale, 0.02, rng), boxed),
-            mask=logits,
-            has_mask=torch.ones(count, dtype=torch.bool),
-            matching=torch.cat([maps, torch.zeros_like(maps)], dim=1),
-            has_matching=chance(count, 0.5, rng),
-            target=torch.zeros(count, 1, self.model.embed_dim),
-            attention=None,
-        )
-        del grid
-        return self._decode(frame, prompts)
-
-    def _decode(self, frame: int, prompts: PromptSet) -> tuple[_Round, Tensor]:
-        index = self.first + frame
-        model = self.model
-        sparse = embed_points(model, prompts.points, prompts.point_labels)
-        dense = torch.where(
-            prompts.has_mask[:, None, None, None],
-            model.prompt_encoder._embed_masks(prompts.mask),
-            model.prompt_encoder.no_mask_embed.weight[:, :, None, None],
-        )
-        dense = dense + prompts.has_matching[:, None, None, None] * (
-            model.prompt_encoder.embed_matching(prompts.matching)
-        )
-        height, width = self.features.embedding.shape[-2:]
-        place = model.prompt_encoder.get_dense_pe()[:, :, :height, :width]
-        logits, iou = model.mask_decoder.predict_masks(
-            self.features.embedding[index],
-            place,
-            sparse,
-            dense,
-            attention_bias=prompts.attention,
-            target_embedding=prompts.target,
-            skips=(self.features.skips[0][index], self.features.skips[1][index]),
-        )
-        logits, iou = logits.float(), iou.float()
-        loss, score = decoder_loss(logits, iou, self.truth[:, frame], self.known[:, frame])
-        return _Round(loss, score.item()), logits[:, 0].detach().sigmoid()
-
-    def similarity(self, offset_confidence: Tensor, offset_matching: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the losses of the location confidence and of the matching, reference to current."""
-        keys, embedding = self.features.keys, self.features.embedding
-        target = target_embeddings(embedding[self.first + REFERENCE], self.coverage[:, REFERENCE])
-        confidence = location_confidence(embedding[self.first + CURRENT], target)
-        maps = matching_maps(
-            keys[self.first + CURRENT], keys[self.first + REFERENCE], self.coverage[:, REFERENCE]
-        ).float()
-        truth = self.coverage[:, CURRENT]
-        return (
-            similarity_loss(confidence, truth, 10.0, offset_confidence),
-            similarity_loss(maps[:, 0] - maps[:, 1], truth, 10.0, offset_matching),
-        )
-
-
-def rng_float(rng: torch.Generator) -> float:
-    """Return one uniform number from the generator."""
-    return torch.rand(1, generator=rng).item()
-
-
-def set_canvas(model: LiteSam, side: int) -> None:
-    """Make prompt coordinates relative to a square of ``side`` input pixels."""
-    cells = side // CELL
-    model.image_size = side
-    model.prompt_encoder.input_image_size = (side, side)
-    model.prompt_encoder.image_embedding_size = (cells, cells)
-
-
-def with_boxes(
-    points: Tensor, labels: Tensor, boxes: Tensor, boxed: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Append box corners to points, as labels 2 and 3, or as padding where there is no box."""
-    corners = boxes.view(-1, 2, 2)
-    corner_labels = torch.tensor([2.0, 3.0]).repeat(len(boxes), 1).masked_fill(~boxed[:, None], -1)
-    return torch.cat([points, corners], dim=1), torch.cat([labels, corner_labels], dim=1)
-
-
-def embed_points(model: LiteSam, points: Tensor, labels: Tensor) -> Tensor:
-    """Embed points and box corners (N, P, 2) with labels (N, P) to (N, P, C)."""
-    encoder = model.prompt_encoder
-    place = encoder.pe_layer.forward_with_coords(points + 0.5, encoder.input_image_size)
-    kinds = torch.cat(
-        [encoder.not_a_point_embed.weight] + [point.weight for point in encoder.point_embeddings]
-    )
-    place = place.masked_fill(labels[..., None] < 0, 0.0)
-    return place + kinds[labels.long() + 1]
-
-
 class Average:
     """Exponential moving average of the weights."""
 
@@ -388,6 +89,7 @@ class Average:
         self.weights = {k: v.detach().clone() for k, v in module.state_dict().items()}
 
     def update(self, module: torch.nn.Module, step: int) -> None:
+        """Take the weights after a step; the first steps count for more."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, value in module.state_dict().items():
             self.weights[name].lerp_(value.detach(), 1 - decay)
@@ -413,107 +115,140 @@ def learning_rate(step: int, options: Options) -> float:
     return rising * min(1.0, left / options.cooldown) if options.cooldown else rising
 
 
-def save_atomically(value: object, file: Path) -> None:
-    """Write a checkpoint so that a kill leaves the old one or the new one whole."""
-    partial = file.with_suffix(".partial")
-    torch.save(value, partial)
-    os.replace(partial, file)
+@dataclass
+class Run:
+    """A training run as far as it has come; all of it is in the checkpoint.
+
+    Attributes:
+        objective: the model inside its objective.
+        optimizer: with two groups of parameters, new layers and pretrained ones.
+        average: averaged weights of the model, which ship.
+        step: steps done.
+        seconds: seconds spent on them.
+    """
+
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    average: Average
+    step: int = 0
+    seconds: float = 0.0
+
+    @staticmethod
+    def begin(options: Options) -> "Run":
+        """Start anew, or from the checkpoint in the work folder."""
+        torch.manual_seed(options.seed)
+        model = LiteSam(options.size)
+        if options.backbone is not None:
+            load_backbone(model, options.backbone)
+        backbone = model.image_encoder.backbone
+        for layer in (backbone.stem, *backbone.blocks[:6]):
+            layer.requires_grad_(False)
+        objective = Objective(model).to(memory_format=torch.channels_last)
+        slow = [p for p in backbone.parameters() if p.requires_grad]
+        known = {id(p) for p in slow}
+        fast = [p for p in objective.parameters() if p.requires_grad and id(p) not in known]
+        groups = [
+            {"params": parameters, "lr": rate, "peak": rate}
+            for parameters, rate in (
+                (fast, options.rate),
+                (slow, options.rate * options.backbone_rate),
+            )
+        ]
+        optimizer = torch.optim.AdamW(groups, weight_decay=0.02, betas=(0.9, 0.98))
+        run = Run(objective, optimizer, Average(model, options.ema))
+        if _checkpoint(options).exists():
+            run._restore(torch.load(_checkpoint(options), weights_only=True))
+            print(f"going on from step {run.step} ({run.seconds / 3600:.1f} h so far)", flush=True)
+        return run
+
+    def take_step(self, batch: ClipBatch, rng: torch.Generator) -> dict[str, float]:
+        """Learn from one batch and return the figures to log."""
+        with torch.autocast("cpu", torch.bfloat16):
+            loss, figures = self.objective(batch, rng)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+        self.step += 1
+        self.average.update(self.objective.model, self.step)
+        return {**figures, "loss": loss.item()}
+
+    def save(self, options: Options) -> None:
+        """Write the checkpoint so that a kill leaves the old one or the new one whole."""
+        state = {
+            "objective": self.objective.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.weights,
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        with atomic_path(_checkpoint(options)) as partial:
+            torch.save(state, partial)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        peaks = [group["peak"] for group in self.optimizer.param_groups]
+        self.objective.load_state_dict(state["objective"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for group, peak in zip(self.optimizer.param_groups, peaks, strict=True):
+            group["peak"] = peak  # the command line's rate, not the checkpoint's
+        self.average.weights = state["average"]
+        self.step, self.seconds = state["step"], state["seconds"]
+
+
+def _checkpoint(options: Options) -> Path:
+    return options.work / "checkpoint.pt"
 
 
 def train(options: Options) -> LiteSam:
     """Run or resume the training and return the averaged model."""
-    torch.manual_seed(options.seed)
     cv2.setNumThreads(1)
-    model = LiteSam(options.size)
-    if options.backbone is not None:
-        load_backbone(model, options.backbone)
-    objective = Losses(model)
-    frozen = [model.image_encoder.backbone.stem, *model.image_encoder.backbone.blocks[:6]]
-    for layer in frozen:
-        layer.requires_grad_(False)
-    objective.to(memory_format=torch.channels_last)
-    slow = [p for p in model.image_encoder.backbone.parameters() if p.requires_grad]
-    known = {id(p) for p in slow}
-    fast = [p for p in objective.parameters() if p.requires_grad and id(p) not in known]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": fast, "lr": options.rate, "peak": options.rate},
-            {
-                "params": slow,
-                "lr": options.rate * options.backbone_rate,
-                "peak": options.rate * options.backbone_rate,
-            },
-        ],
-        weight_decay=0.02,
-        betas=(0.9, 0.98),
-    )
-    average = Average(model, options.ema)
     options.work.mkdir(parents=True, exist_ok=True)
-    checkpoint = options.work / "checkpoint.pt"
-    step, spent = 0, 0.0
-    if checkpoint.exists():
-        state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
-        objective.load_state_dict(state["objective"])
-        optimizer.load_state_dict(state["optimizer"])
-        average.weights = state["average"]
-        step, spent = state["step"], state["seconds"]
-        print(f"going on from step {step} ({spent / 3600:.1f} h so far)", flush=True)
+    run = Run.begin(options)
+    if run.step < options.steps:
+        data = load_training_data(options.data, options.limit)
+        print(f"{len(data.stills)} stills, {len(data.videos)} videos", flush=True)
+        side = options.size
+        wide = (round(side * 0.75 / 32) * 32, round(side * 1.33 / 32) * 32)
+        seed = np.random.default_rng([options.seed, run.step])
+        batches = clip_batches(
+            data, ClipSettings(), ((side, side), wide, wide), options.clips, seed
+        )
+        with (options.work / "log.jsonl").open("a") as log:
+            _learn(run, options, prefetched(batches), log)
+    run.objective.model.load_state_dict(run.average.weights)
+    return run.objective.model
 
-    data = load_training_data(options.data, options.limit)
-    print(f"{len(data.stills)} stills, {len(data.videos)} videos", flush=True)
-    side = options.size
-    wide = (round(side * 0.75 / 32) * 32, round(side * 1.33 / 32) * 32)
-    numbers = np.random.default_rng([options.seed, step])
-    batches = prefetched(
-        clip_batches(data, ClipSettings(), ((side, side), wide, wide), options.clips, numbers)
-    )
-    rng = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
+
+def _learn(run: Run, options: Options, batches: Iterator[ClipBatch], log: TextIO) -> None:
+    rng = torch.Generator().manual_seed(options.seed * 1_000_003 + run.step)
     smooth: dict[str, float] = {}
-    begun = time.monotonic() - spent
-    with (options.work / "log.jsonl").open("a") as log:
-        while step < options.steps:
-            factor = learning_rate(step, options)
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * factor
-            with torch.autocast("cpu", torch.bfloat16):
-                loss, figures = objective(next(batches), rng)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(fast + slow, 1.0)
-            if torch.isfinite(norm):
-                optimizer.step()
-            step += 1
-            average.update(model, step)
-            for name, value in {**figures, "loss": loss.item()}.items():
-                if np.isfinite(value):
-                    smooth[name] = 0.95 * smooth.get(name, value) + 0.05 * value
-            if step % 20 == 0 or step == options.steps:
-                line = {"step": step, "seconds": round(time.monotonic() - begun), **smooth}
-                print(json.dumps({k: round(v, 4) for k, v in line.items()}), flush=True)
-                log.write(json.dumps(line) + "\n")
-                log.flush()
-            if step % options.save_every == 0 or step == options.steps:
-                save_atomically(
-                    {
-                        "objective": objective.state_dict(),
-                        "optimizer": optimizer.state_dict(),
-                        "average": average.weights,
-                        "step": step,
-                        "seconds": time.monotonic() - begun,
-                    },
-                    checkpoint,
-                )
-    model.load_state_dict(average.weights)
-    return model
+    begun = time.monotonic() - run.seconds
+    while run.step < options.steps:
+        factor = learning_rate(run.step, options)
+        for group in run.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+        for name, value in run.take_step(next(batches), rng).items():
+            if np.isfinite(value):
+                smooth[name] = 0.95 * smooth.get(name, value) + 0.05 * value
+        run.seconds = time.monotonic() - begun
+        last = run.step == options.steps
+        if run.step % LOG_EVERY == 0 or last:
+            line = {"step": run.step, "seconds": run.seconds, **smooth}
+            text = json.dumps({name: round(value, 4) for name, value in line.items()})
+            print(text, flush=True)
+            print(text, file=log, flush=True)
+        if run.step % options.save_every == 0 or last:
+            run.save(options)
 
 
 def export(weights: dict[str, Tensor], file: Path, facts: dict[str, str]) -> None:
     """Write the weights as float16 safetensors, whole or not at all."""
     half = {k: v.to(torch.float16).contiguous() for k, v in weights.items()}
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.partial")
-    save_file(half, partial, metadata=facts)
-    os.replace(partial, file)
+    with atomic_path(file) as partial:
+        save_file(half, partial, metadata=facts)
 
 
 def parse() -> tuple[Options, Path | None]:

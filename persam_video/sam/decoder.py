@@ -30,7 +30,9 @@ from persam_video.sam.modules import (
 class GuidedAttention(Attention):  # type: ignore[misc, valid-type]
     """Multi-head attention whose weights can be biased towards the target."""
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, attention_bias: Tensor | None = None) -> Tensor:
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, attention_bias: Tensor | None = None
+    ) -> Tensor:
         """Attend from ``q`` to ``k`` and ``v``.
 
         Args:
@@ -46,11 +48,11 @@ class GuidedAttention(Attention):  # type: ignore[misc, valid-type]
         q = self._separate_heads(self.q_proj(q), self.num_heads)
         k = self._separate_heads(self.k_proj(k), self.num_heads)
         v = self._separate_heads(self.v_proj(v), self.num_heads)
-        if attention_bias is None:
-            out = F.scaled_dot_product_attention(q, k, v)
-        else:
-            weights = torch.softmax(q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5, dim=-1)
-            out = torch.softmax(weights + attention_bias, dim=-1).to(v.dtype) @ v
+        # few queries or few keys: the plain products beat the fused kernel, above all backwards
+        weights = torch.softmax(q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5, dim=-1)
+        if attention_bias is not None:
+            weights = torch.softmax(weights + attention_bias, dim=-1)
+        out = weights.to(v.dtype) @ v
         return cast(Tensor, self.out_proj(self._recombine_heads(out)))
 
 

@@ -213,7 +213,9 @@ class LitePromptEncoder(PromptEncoder):  # type: ignore[misc, valid-type]
         cells = image_size // CELL
         super().__init__(embed_dim, (cells, cells), (image_size, image_size), mask_in_chans=16)
         for index in (1, 4):
-            self.mask_downscaling[index] = FastLayerNorm2d(self.mask_downscaling[index].weight.numel())
+            self.mask_downscaling[index] = FastLayerNorm2d(
+                self.mask_downscaling[index].weight.numel()
+            )
         self.matching = nn.Sequential(
             nn.Conv2d(matching_channels, 64, 3, padding=1),
             nn.GELU(),

@@ -56,7 +56,9 @@ class InputTransform:
         """
         height, width = self.input_size
         if self.input_size != self.frame_size:
-            rgb = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR))
+            rgb = np.asarray(
+                Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)
+            )
         image = torch.tensor(rgb, device=device).permute(2, 0, 1).float()
         mean = torch.tensor(PIXEL_MEAN, device=device)[:, None, None]
         std = torch.tensor(PIXEL_STD, device=device)[:, None, None]

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from lite_training.data import VOID, LabelledImage, TrainingData
 from numpy.random import Generator
 from numpy.typing import NDArray
+
+from lite_training.data import VOID, LabelledImage, TrainingData
 
 FRAMES = 3
 TARGETS = 2

@@ -54,7 +54,9 @@ def load_training_data(root: Path, limit: int | None = None) -> TrainingData:
     with ThreadPoolExecutor(2) as pool:
         stills = list(
             pool.map(
-                lambda name: _read(root / "images" / f"{name}.webp", root / "masks" / f"{name}.png"),
+                lambda name: _read(
+                    root / "images" / f"{name}.webp", root / "masks" / f"{name}.png"
+                ),
                 names,
             )
         )

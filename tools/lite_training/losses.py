@@ -39,7 +39,9 @@ def mask_iou(logits: Tensor, truth: Tensor, known: Tensor) -> Tensor:
     return torch.where(either == 0, 1.0, both / either.clamp(min=1))
 
 
-def decoder_loss(logits: Tensor, iou: Tensor, truth: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+def decoder_loss(
+    logits: Tensor, iou: Tensor, truth: Tensor, known: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return the decoder's loss and the mean IoU of its single mask.
 
     The single mask, the best of the three others (a tenth of their mean keeps all alive), and the

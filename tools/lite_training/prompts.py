@@ -62,7 +62,7 @@ def jitter_boxes(boxes: Tensor, strength: float, rng: Generator) -> Tensor:
 
 
 def random_points(masks: Tensor, count: int, rng: Generator) -> Tensor:
-    """Return (N, count, 2) points (x, y) drawn from (N, H, W) masks; anywhere if a mask is empty."""
+    """Return (N, count, 2) points (x, y) of (N, H, W) masks; anywhere if a mask is empty."""
     flat = masks.flatten(1).float() + 1e-9
     chosen = torch.multinomial(flat, count, replacement=True, generator=rng)
     return torch.stack([chosen % masks.shape[2], chosen // masks.shape[2]], dim=2).float()

@@ -1,0 +1,55 @@
+"""The program: registers the commands and turns errors into one line and an exit status."""
+
+import signal
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from persam_video.cli.demo import demo
+from persam_video.cli.evaluate import evaluate
+from persam_video.cli.track import track
+from persam_video.errors import PersamVideoError
+
+USER_ERROR = 2
+
+app = typer.Typer(
+    name="persam-video",
+    help="Track objects through a video from one annotated frame.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(track)
+app.command()(demo)
+app.command()(evaluate)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"persam-video {version('persam-video')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and leave.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Track objects through a video from one annotated frame."""
+
+
+def main() -> None:
+    """Run the command line; errors that a user can act on are one line and exit status 2."""
+    # a polite kill ends a run as Ctrl-C does: what is done is kept
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app(prog_name="persam-video")
+    except PersamVideoError as error:
+        typer.echo(f"persam-video: error: {error}", err=True)
+        sys.exit(USER_ERROR)

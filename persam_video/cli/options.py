@@ -1,0 +1,73 @@
+"""Options that several commands share."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from persam_video.config import Settings, load_settings, parse_assignments
+
+
+class Method(str, Enum):
+    """The two methods, by the names of their papers."""
+
+    PERSAM = "persam"
+    PERSAM_F = "persam-f"
+
+
+class DecoderChoice(str, Enum):
+    """Libraries that decode video files."""
+
+    PYAV = "pyav"
+    DECORD = "decord"
+
+
+MethodOption = Annotated[
+    Method,
+    typer.Option(
+        "--method", help="persam learns nothing; persam-f learns two mask weights from the mask."
+    ),
+]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="lite (embedded), vit_b, vit_l or vit_h.")
+]
+CheckpointOption = Annotated[
+    Path | None, typer.Option("--checkpoint", help="Weight file (.pth or .safetensors) of --model.")
+]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+PrecisionOption = Annotated[
+    str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")
+]
+ConfigOption = Annotated[
+    str | None,
+    typer.Option("--config", help="A preset's name or a YAML file, instead of --method's preset."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="One setting, e.g. prior.alpha=0.3; repeatable."
+    ),
+]
+
+
+def resolve_settings(
+    method: Method,
+    config: str | None,
+    assignments: list[str] | None,
+    **model: Any,
+) -> Settings:
+    """Turn options into settings: the preset, then --set, then the options of their own.
+
+    Args:
+        method: whose preset is taken when ``config`` is not given.
+        config: preset or file.
+        assignments: ``key=value`` texts.
+        model: values of the section ``model``; ``None`` leaves the preset's.
+
+    Raises:
+        ConfigError: an unknown key, or a value out of range.
+    """
+    overrides = parse_assignments(assignments or [])
+    overrides |= {f"model.{name}": value for name, value in model.items() if value is not None}
+    return load_settings(config or method.value.replace("-", "_"), overrides)
