@@ -149,7 +149,7 @@ def _ball_skin(tint: Tint, rng: np.random.Generator) -> NDArray[np.float32]:
     marble = smoothstep(-0.6, 0.9, fractal_noise(shape, rng, period=90, octaves=4))
     grain = fractal_noise(shape, rng, period=5, octaves=2)
     latitude = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None]
-    band = 1 - smoothstep(0.1, 0.13, np.abs(latitude + 0 * grain))
+    band = 1 - smoothstep(0.1, 0.13, np.abs(latitude))
     base = _colour(tint)
     skin = _mix(0.72 * base, _lighter(base, 0.18), marble)
     skin = _mix(skin, _lighter(base, 0.62), 0.85 * band)
@@ -164,27 +164,29 @@ def _koi(tint: Tint, size: int, rng: np.random.Generator) -> Relief:
     """A carp seen from above: spindle body, fan tail, two side fins."""
     stations = np.array(
         [
-            (0.94, 0.0), (0.92, 0.07), (0.84, 0.14), (0.66, 0.21), (0.4, 0.255), (0.1, 0.26),
-            (-0.2, 0.225), (-0.45, 0.16), (-0.6, 0.13), (-0.72, 0.18), (-0.86, 0.29),
-            (-0.95, 0.29), (-0.93, 0.14), (-0.89, 0.0),
+            (0.94, 0.0), (0.92, 0.09), (0.84, 0.17), (0.66, 0.25), (0.4, 0.295), (0.1, 0.295),
+            (-0.2, 0.255), (-0.45, 0.19), (-0.6, 0.165), (-0.74, 0.21), (-0.88, 0.28),
+            (-0.95, 0.27), (-0.95, 0.14), (-0.92, 0.0),
         ]
     )  # fmt: skip
     flank = _smooth_curve(stations)
     body = np.vstack([flank, flank[::-1] * (1, -1)])
     fin = _smooth_curve(
-        np.array([(0.44, 0.2), (0.4, 0.33), (0.24, 0.44), (0.1, 0.43), (0.14, 0.3), (0.22, 0.2)])
+        np.array(
+            [(0.46, 0.22), (0.42, 0.35), (0.28, 0.43), (0.08, 0.42), (0.04, 0.32), (0.1, 0.22)]
+        )
     )
     trunk = _coverage([body], size)
     coverage = _coverage([body, fin, fin * (1, -1)], size)
     u, v = _axes(size)
     blotch = smoothstep(-0.2, 0.7, fractal_noise((size, size), rng, period=0.3 * size, octaves=3))
     grain = fractal_noise((size, size), rng, period=0.03 * size, octaves=2)
-    scales = np.sin(52 * u + 0 * v) * np.sin(52 * v) * smoothstep(0.7, 0.5, u + 0 * v)
+    scales = np.sin(52 * u) * np.sin(52 * v) * smoothstep(0.7, 0.5, u)
     base = _colour(tint)
     albedo = _mix(base, _lighter(base, 0.45), 0.75 * blotch)
-    spine = np.exp(-((v / 0.09) ** 2)) * smoothstep(-0.7, -0.3, u + 0 * v)
+    spine = np.exp(-((v / 0.09) ** 2)) * smoothstep(-0.7, -0.3, u)
     albedo = _mix(albedo, 0.62 * base, 0.6 * spine)
-    fins = np.clip(coverage - trunk + smoothstep(-0.58, -0.75, u + 0 * v), 0, 1)
+    fins = np.clip(coverage - trunk + smoothstep(-0.58, -0.75, u), 0, 1)
     rays = 0.5 + 0.5 * np.sin(90 * v - 25 * np.abs(u) * v)
     albedo = _mix(albedo, _lighter(0.9 * base, 0.3), fins * (0.55 + 0.3 * rays))
     albedo *= (1 + 0.05 * scales + 0.03 * grain)[..., None]
@@ -199,12 +201,12 @@ def _leaf(tint: Tint, size: int, rng: np.random.Generator) -> Relief:
     """An autumn leaf with shallow lobes, a short stalk and pale veins."""
     angle = np.linspace(-np.pi, np.pi, 720, endpoint=False)
     lobes = np.radians([0, 52, -52, 105, -105])
-    reach = np.array([0.46, 0.38, 0.38, 0.3, 0.3])
+    reach = np.array([0.4, 0.3, 0.3, 0.22, 0.22])
     gap = np.angle(np.exp(1j * (angle[:, None] - lobes[None])))
-    radius = 0.48 + (reach * np.exp(-(np.abs(gap / 0.33) ** 1.7))).sum(axis=1)
+    radius = 0.53 + (reach * np.exp(-(np.abs(gap / 0.36) ** 1.7))).sum(axis=1)
     radius += 0.012 * np.sin(31 * angle) * (np.abs(angle) < 2.4)
     outline = np.column_stack([radius * np.cos(angle) - 0.02, radius * np.sin(angle)])
-    stalk = np.array([(-0.35, -0.05), (-0.78, -0.04), (-0.8, 0.045), (-0.35, 0.05)])
+    stalk = np.array([(-0.35, -0.06), (-0.68, -0.05), (-0.7, 0.055), (-0.35, 0.06)])
     blade = _coverage([outline], size)
     coverage = _coverage([outline, stalk], size)
     u, v = _axes(size)
@@ -214,7 +216,7 @@ def _leaf(tint: Tint, size: int, rng: np.random.Generator) -> Relief:
     albedo = _mix(0.7 * base, _lighter(base, 0.22), patches)
     veins = np.zeros((size, size), np.float32)
     root = np.array((-0.42, 0.0))
-    for lobe, length in zip(lobes, reach + 0.4, strict=True):
+    for lobe, length in zip(lobes, reach + 0.42, strict=True):
         tip = np.array((np.cos(lobe), np.sin(lobe))) * length
         _stroke(veins, root, tip, 0.026)
         along = tip - root
@@ -224,7 +226,7 @@ def _leaf(tint: Tint, size: int, rng: np.random.Generator) -> Relief:
                 side = np.array((cos * along[0] - sin * along[1], sin * along[0] + cos * along[1]))
                 start = root + share * along
                 _stroke(veins, start, start + side * 0.3 * (1.05 - share), 0.012)
-    _stroke(veins, root, np.array((-0.8, 0.0)), 0.06)
+    _stroke(veins, root, np.array((-0.7, 0.0)), 0.08)
     albedo = _mix(albedo, _lighter(base, 0.5), 0.42 * veins)
     albedo *= (1 + 0.05 * grain)[..., None]
     curl = 0.05 * size * (np.cos(2.2 * v) + 0.35 * np.sin(3 * u + 1))
@@ -240,7 +242,7 @@ def _axes(size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _smooth_curve(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points along a centripetal-like Catmull-Rom curve through ``points`` (N, 2)."""
+    """Points along the Catmull-Rom curve through ``points`` (N, 2), twelve to a piece."""
     padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
     t = np.linspace(0, 1, 12, endpoint=False)[:, None]
     pieces = [

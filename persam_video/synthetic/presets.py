@@ -10,7 +10,7 @@ from persam_video.synthetic.clip import SyntheticClip, SyntheticObject, Waypoint
 _GOLD: Tint = (0.93, 0.55, 0.12)
 _BLUE: Tint = (0.12, 0.30, 0.72)
 _RED: Tint = (0.75, 0.13, 0.10)
-_KOI_SIZE = 0.62
+_KOI_SIZE = 0.70
 _BALL_SIZE = 0.40
 _ASPECT = 640 / 360  # of all presets
 
@@ -29,15 +29,15 @@ def demo(seed: int = 0) -> SyntheticClip:
         Waypoint(59, 0.75, 0.47, 58, 1.12),
     )
     ball = (
-        Waypoint(0, 0.84, 0.60),
-        Waypoint(33, 0.42, 0.68, scale=1.05),
-        Waypoint(59, 0.12, 0.64, scale=0.98),
+        Waypoint(0, 0.84, 0.58),
+        Waypoint(30, 0.43, 0.68, scale=1.05),
+        Waypoint(59, 0.12, 0.60, scale=0.98),
     )
     leaf = (
-        Waypoint(0, 0.47, 0.71, -60, 1.0, 0.95),
-        Waypoint(20, 0.44, 0.75, -30),
-        Waypoint(40, 0.41, 0.76, 0, 0.97, 0.85),
-        Waypoint(59, 0.38, 0.70, 25, 0.95, 0.95),
+        Waypoint(0, 0.36, 0.73, -60, 1.0, 0.95),
+        Waypoint(20, 0.40, 0.75, -30),
+        Waypoint(40, 0.46, 0.755, 0, 0.98, 0.9),
+        Waypoint(59, 0.53, 0.74, 25, 0.96, 0.95),
     )
     return SyntheticClip((_koi(1, koi), _leaf(3, leaf), _ball(2, ball)), seed=seed)
 
@@ -137,7 +137,7 @@ def _ball(object_id: int, path: tuple[Waypoint, ...], size: float = _BALL_SIZE) 
     return SyntheticObject(object_id, Kind.BALL, _BLUE, size, path)
 
 
-def _leaf(object_id: int, path: tuple[Waypoint, ...], size: float = 0.42) -> SyntheticObject:
+def _leaf(object_id: int, path: tuple[Waypoint, ...], size: float = 0.46) -> SyntheticObject:
     return SyntheticObject(object_id, Kind.LEAF, _RED, size, path)
 
 
