@@ -258,8 +258,8 @@ def _gather(
     """Put the frames of a sequence together, adding to ``faults`` those of its frames."""
     name = plan.sequence.name
     found = [fault for outcome in outcomes if isinstance(outcome, list) for fault in outcome]
-    if found or not outcomes:
-        faults.extend(found)
+    faults.extend(found)
+    if found or not outcomes or not (plan.given or dataset.sparse):
         return SequenceScore(name, (), ())
     frames = [annotation.stem for annotation in plan.scored]
     proposals = [each for each in outcomes if isinstance(each, ProposalFrameScore)]
