@@ -1,0 +1,81 @@
+import json
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from persam_video.cli.evaluate import evaluate
+from persam_video.errors import DatasetError
+
+app = typer.Typer()
+app.command()(evaluate)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=True)
+
+
+@pytest.fixture
+def scored(written_set, boxes):
+    truth = boxes((1, 4, 4, 12, 12))
+    written_set.list_sequences("dog\ncat\n")
+    for name in ("dog", "cat"):
+        written_set.add(name, [truth] * 4, [truth] * 4)
+    return written_set
+
+
+def test_the_figures_of_the_shared_results_are_printed(shared_data, tmp_path):
+    folder = shared_data / "evaluator"
+    found = run(
+        folder / "results", folder / "davis", "--year", 2017, "--split", "val",
+        "--json", tmp_path / "scores.json", "--csv", tmp_path,
+    )  # fmt: skip
+    assert found.exit_code == 0
+    summary = dict(zip(*(line.split() for line in found.stdout.splitlines()[1:3]), strict=True))
+    assert summary["J&F-Mean"] == "0.60187"
+    expected = json.loads((folder / "official_scores.json").read_text())
+    for name, figures in expected["objects"].items():
+        (line,) = [line for line in found.stdout.splitlines() if line.startswith(name + " ")]
+        assert line.split()[2:] == [f"{value:.5f}" for value in figures.values()]
+    written = json.loads((tmp_path / "scores.json").read_text())
+    assert written["global"] == pytest.approx(expected["global"], abs=1e-9)
+    assert (tmp_path / "global_results-val.csv").read_text().splitlines()[1].startswith("0.602,")
+
+
+def test_sequences_and_workers_can_be_chosen(scored):
+    found = run(scored.results, scored.root, "--sequence", "cat", "--workers", 1)
+    assert found.exit_code == 0
+    assert "cat_1" in found.stdout
+    assert "dog_1" not in found.stdout
+
+
+def test_nothing_but_the_tables_is_printed_without_a_terminal(scored):
+    found = run(scored.results, scored.root)
+    assert found.stderr == ""
+    figures = [float(figure) for figure in found.stdout.splitlines()[2].split()]
+    assert figures == [1, 1, 1, 0, 1, 1, 0]
+
+
+def test_faults_end_with_an_error_and_no_output(scored, tmp_path):
+    for name in ("dog", "cat"):
+        scored.result(name, 1).unlink()
+    found = run(scored.results, scored.root, "--json", tmp_path / "scores.json")
+    assert found.exit_code != 0
+    assert isinstance(found.exception, DatasetError)
+    assert str(found.exception).count("00001.png: no such file") == 2
+    assert not (tmp_path / "scores.json").exists()
+
+
+def test_official_is_said_to_be_missing(scored, tmp_path, monkeypatch):
+    if any((entry / "davis2017").is_dir() for entry in map(type(tmp_path), sys.path)):
+        pytest.skip("davis2017 is importable here")
+    for options in (["--official"], ["--compare"]):
+        found = run(scored.results, scored.root, *options)
+        assert isinstance(found.exception, DatasetError)
+        assert "No module named 'davis2017'; give a checkout" in str(found.exception)
+    found = run(scored.results, scored.root, "--official-path", tmp_path)
+    assert "holds no package davis2017" in str(found.exception)
+    found = run(scored.results, scored.root, "--official", "--json", tmp_path / "a.json")
+    assert found.exit_code == 2
+    assert "add --compare" in found.output
