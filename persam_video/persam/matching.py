@@ -58,7 +58,5 @@ def matching_maps(keys: Tensor, memory_keys: Tensor, memory_coverage: Tensor) ->
     inside = object_cells(memory_coverage).flatten(1)[:, None, :]
     # a cell that the object covers in part belongs to neither side
     outside = (memory_coverage < 0.25).flatten(1)[:, None, :] & ~inside
-    nearest = [
-        similarity.masked_fill(~cells, _NOTHING).amax(dim=2) for cells in (inside, outside)
-    ]
+    nearest = [similarity.masked_fill(~cells, _NOTHING).amax(dim=2) for cells in (inside, outside)]
     return torch.stack(nearest, dim=1).unflatten(2, keys.shape[-2:])

@@ -118,8 +118,6 @@ class GuidedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc, valid-ty
         mlp_dim: channels inside the layers' MLP.
         activation: of that MLP.
         attention_downsample_rate: how much narrower the cross-attention is.
-        guide_last: bias the last token-to-image attention too. PerSAM's reference implementation
-            biases the attention of the layers only; the embedded model was trained with both.
     """
 
     def __init__(
@@ -130,13 +128,10 @@ class GuidedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc, valid-ty
         mlp_dim: int,
         activation: type[nn.Module] = nn.ReLU,
         attention_downsample_rate: int = 2,
-        *,
-        guide_last: bool = False,
     ) -> None:
         super().__init__(
             depth, embedding_dim, num_heads, mlp_dim, activation, attention_downsample_rate
         )
-        self.guide_last = guide_last
         self.layers = nn.ModuleList(
             GuidedTwoWayBlock(
                 embedding_dim,
@@ -187,12 +182,8 @@ class GuidedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc, valid-ty
         q = queries + query_pe
         if target_embedding is not None:
             q = q + target_embedding
-        attended = self.final_attn_token_to_image(
-            q=q,
-            k=keys + key_pe,
-            v=keys,
-            attention_bias=attention_bias if self.guide_last else None,
-        )
+        # PerSAM biases the attention of the layers only, not this last one
+        attended = self.final_attn_token_to_image(q=q, k=keys + key_pe, v=keys)
         return self.norm_final_attn(queries + attended), keys
 
 

@@ -245,7 +245,7 @@ class LiteSam(nn.Module):
         self.prompt_encoder = LitePromptEncoder(self.embed_dim, image_size, self.matching_channels)
         self.mask_decoder = GuidedMaskDecoder(
             self.embed_dim,
-            GuidedTwoWayTransformer(2, self.embed_dim, num_heads=8, mlp_dim=512, guide_last=True),
+            GuidedTwoWayTransformer(2, self.embed_dim, num_heads=8, mlp_dim=512),
             high_resolution=True,
         )
         self.mask_decoder.output_upscaling[1] = FastLayerNorm2d(self.embed_dim // 4)

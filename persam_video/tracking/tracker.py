@@ -247,9 +247,7 @@ class Tracker:
         ]
         return torch.cat(maps, dim=1).float()
 
-    def _grown_boxes(
-        self, group: Sequence[TrackedObject], shift: Tensor, margin: float
-    ) -> Tensor:
+    def _grown_boxes(self, group: Sequence[TrackedObject], shift: Tensor, margin: float) -> Tensor:
         boxes = torch.tensor([o.box for o in group], dtype=torch.float32, device=shift.device)
         grow = margin * (boxes[:, 2:] - boxes[:, :2])
         moved = boxes + shift.repeat(1, 2) + torch.cat([-grow, grow], dim=1)
@@ -282,7 +280,9 @@ class Tracker:
     ) -> NDArray[np.uint8]:
         """Merge the believed masks by their logits into one label map of the frame's size."""
         frame_size = embedding.transform.frame_size
-        kept = [(o.object_id, c) for o, c, b in zip(objects, candidates, believed, strict=True) if b]
+        kept = [
+            (o.object_id, c) for o, c, b in zip(objects, candidates, believed, strict=True) if b
+        ]
         if not kept:
             return np.zeros(frame_size, np.uint8)
         ids = [object_id for object_id, _ in kept]
