@@ -1,0 +1,129 @@
+"""What a source is, and what is known about it before its frames are read."""
+
+import glob
+import re
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from persam_video.errors import SourceError
+
+_URL = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_URL_SCHEMES = ("http", "https", "rtsp", "rtsps")
+
+
+class SourceKind(str, Enum):
+    """Where frames come from."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    GLOB = "glob"
+    CAMERA = "camera"
+    URL = "url"
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """Facts about a source, known once its first frame was decoded.
+
+    Attributes:
+        name: what to call it in messages and reports; never holds the password or query of a URL.
+        kind: where the frames come from.
+        width: width of every frame in pixels, after rotation.
+        height: height of every frame in pixels, after rotation.
+        fps: frames per second as an exact fraction: nominal at a constant rate, the average at a
+            variable one; ``None`` where nothing is known.
+        variable_frame_rate: whether the header shows that frames are not evenly spaced. A
+            container that claims a constant rate and does not keep it goes unnoticed here; the
+            times of the frames are true all the same.
+        frame_count: frames that the source claims to have, before ``start``, ``stop`` and
+            ``stride``: its own count, else duration times rate; ``None`` when it claims neither.
+        duration: length in seconds that the source claims, or ``None``.
+        has_audio: whether there is an audio stream.
+        path: the file or folder, or ``None`` for globs, cameras and URLs.
+    """
+
+    name: str
+    kind: SourceKind
+    width: int
+    height: int
+    fps: Fraction | None
+    variable_frame_rate: bool
+    frame_count: int | None
+    duration: float | None
+    has_audio: bool
+    path: Path | None
+
+
+@dataclass(frozen=True)
+class Location:
+    """A source that was told apart but not opened yet.
+
+    Attributes:
+        kind: where the frames come from.
+        name: what to call it in messages and reports.
+        address: what to open: a path, a glob pattern, a URL, or the digits of a camera index.
+    """
+
+    kind: SourceKind
+    name: str
+    address: str
+
+    @property
+    def path(self) -> Path | None:
+        """The file or folder, or ``None`` for globs, cameras and URLs."""
+        local = self.kind in (SourceKind.FILE, SourceKind.FOLDER)
+        return Path(self.address) if local else None
+
+
+def locate(source: str | Path | int) -> Location:
+    """Tell what kind of source this is.
+
+    A path that exists is always that file or folder, even when its name looks like a camera index
+    or holds the special characters of a glob.
+
+    Raises:
+        SourceError: there is no such file or folder, or the URL's scheme is not supported.
+    """
+    if isinstance(source, int):
+        return _camera(source)
+    text = str(source)
+    if not text.strip():
+        raise SourceError("the source is empty; give a video, folder, glob, camera index or URL")
+    if isinstance(source, str) and (match := _URL.match(text)):
+        return _url(text, match.group(1).lower())
+    path = Path(text).expanduser()
+    try:
+        if path.is_dir():
+            return Location(SourceKind.FOLDER, path.name or text, str(path))
+        if path.exists():
+            return Location(SourceKind.FILE, path.name, str(path))
+    except OSError as error:
+        raise SourceError(f"{text}: cannot be opened ({error.strerror})") from error
+    if text.isdecimal():
+        return _camera(int(text))
+    if glob.has_magic(text):
+        return Location(SourceKind.GLOB, text, str(path))
+    raise SourceError(f"{text}: no such file or folder; check the path")
+
+
+def _camera(index: int) -> Location:
+    if index < 0:
+        raise SourceError(f"camera {index}: give a camera index of 0 or more")
+    return Location(SourceKind.CAMERA, f"camera {index}", str(index))
+
+
+def _url(text: str, scheme: str) -> Location:
+    if scheme not in _URL_SCHEMES:
+        known = ", ".join(_URL_SCHEMES)
+        raise SourceError(f"{scheme}:// is not supported; give a path or a URL with {known}")
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise SourceError(f"the {scheme} URL cannot be read ({error}); check it") from error
+    # User, password and query often are secrets, and the name ends up in reports.
+    place = f"{host}:{port}" if port else host
+    return Location(SourceKind.URL, f"{scheme}://{place}{parts.path}", text)

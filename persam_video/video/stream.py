@@ -1,0 +1,156 @@
+"""One iterator over the frames of any source."""
+
+import weakref
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from persam_video.errors import ConfigError, SourceError
+from persam_video.video.camera_decoder import open_camera
+from persam_video.video.decoder import Decoder
+from persam_video.video.decord_decoder import DecordDecoder
+from persam_video.video.frame import Frame
+from persam_video.video.image_decoder import ImageDecoder, is_image
+from persam_video.video.prefetch import Prefetcher
+from persam_video.video.pyav_decoder import PyAVDecoder
+from persam_video.video.selection import Selection
+from persam_video.video.source import Location, SourceInfo, SourceKind, locate
+
+DecoderName = Literal["pyav", "decord"]
+
+
+class FrameStream(Iterator[Frame]):
+    """Read a source once, frame by frame, while a background thread decodes a little ahead.
+
+    The source is opened and its first frame decoded at once, so that ``info`` is known and a
+    source that cannot be read fails here. Leaving the ``with`` block, the end of the frames and
+    any error release the source.
+
+    Every frame has the size in ``info``. Display rotation and mirroring are applied. Times are
+    the source's own, at a variable frame rate too, counted from its first frame. Pixels are the
+    stored ones: neither stretched to be square nor deinterlaced. Transparency is dropped.
+
+    A video that is damaged gives the frames that can be decoded, in order; what was wrong is in
+    ``warnings`` once the frames are read.
+
+    Examples:
+        >>> with FrameStream("clip.mp4", stride=2) as frames:  # doctest: +SKIP
+        ...     for frame in frames:
+        ...         print(frame.index, frame.time, frame.rgb.shape)
+    """
+
+    def __init__(
+        self,
+        source: str | Path | int,
+        *,
+        decoder: DecoderName = "pyav",
+        start: int = 0,
+        stop: int | None = None,
+        stride: int = 1,
+        prefetch: int = 4,
+    ) -> None:
+        """Open a source.
+
+        Args:
+            source: a video file, a folder of images, a glob, a camera index (a number, or digits
+                that are no path), or a URL with http, https, rtsp or rtsps.
+            decoder: what decodes video files. ``decord`` needs the extra of that name and refuses
+                files that it would read wrongly; images and cameras do not depend on it.
+            start: index of the first frame to give.
+            stop: index before which to end, or ``None`` for the end of the source.
+            stride: give every ``stride``-th frame.
+            prefetch: frames that may be decoded ahead of the consumer; 0 decodes on demand,
+                without a thread.
+
+        Raises:
+            SourceError: the source cannot be read.
+            ConfigError: a setting is out of range.
+        """
+        if prefetch < 0:
+            raise ConfigError(f"prefetch is {prefetch}; give a number of frames, 0 or more")
+        self._selection = Selection(start, stop, stride)
+        self._decoder = _open(locate(source), decoder)
+        self._given = 0
+        self._closed = False
+        frames = self._decoder.frames(self._selection)
+        self._frames = Prefetcher(frames, prefetch) if prefetch else frames
+        # Also called when a stream is dropped without being closed, as by break in a for loop.
+        self._release = weakref.finalize(self, _release, self._frames, self._decoder)
+
+    @property
+    def info(self) -> SourceInfo:
+        """Facts about the source."""
+        return self._decoder.info
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was wrong with the source so far, one line each; complete after the last frame."""
+        return list(self._decoder.warnings)
+
+    @property
+    def expected_frames(self) -> int | None:
+        """How many frames this stream gives if the source keeps its claim; ``None`` if unknown."""
+        if self.info.frame_count is not None:
+            return len(self._selection.within(self.info.frame_count))
+        if self._selection.stop is not None:
+            return len(self._selection.within(self._selection.stop))
+        return None
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self
+
+    def __next__(self) -> Frame:
+        try:
+            frame = next(self._frames)
+        except StopIteration:
+            ended_empty = not self._given and not self._closed
+            self.close()
+            if ended_empty:
+                raise SourceError(
+                    f"{self.info.name}: ends before frame {self._selection.start}; "
+                    "give a smaller start"
+                ) from None
+            raise
+        except BaseException:
+            self.close()
+            raise
+        self._given += 1
+        return frame
+
+    def close(self) -> None:
+        """Stop decoding and release the source; a second call does nothing."""
+        self._closed = True
+        self._release()
+
+    def __enter__(self) -> "FrameStream":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _release(frames: Prefetcher[Frame] | Generator[Frame, None, None], decoder: Decoder) -> None:
+    try:
+        frames.close()
+    finally:
+        decoder.close()
+
+
+def _open(location: Location, decoder: DecoderName) -> Decoder:
+    if decoder not in ("pyav", "decord"):
+        raise ConfigError(f"decoder {decoder!r} is unknown; choose pyav or decord")
+    if location.kind is SourceKind.CAMERA:
+        return open_camera(location)
+    if location.kind in (SourceKind.FOLDER, SourceKind.GLOB) or (
+        location.path is not None and is_image(location.path)
+    ):
+        return ImageDecoder(location)
+    if decoder == "decord":
+        return DecordDecoder(location)
+    return PyAVDecoder(location)

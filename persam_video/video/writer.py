@@ -1,0 +1,292 @@
+"""Writing videos that play anywhere."""
+
+from contextlib import suppress
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+from types import TracebackType
+from typing import cast
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from persam_video.atomic import output_error
+from persam_video.errors import ConfigError, OutputError
+from persam_video.video.audio import AudioTrack
+from persam_video.video.formats import (
+    CODECS,
+    CONTAINERS,
+    ColourTags,
+    VideoCodec,
+    VideoContainer,
+    has_encoder,
+)
+
+_TICKS = 90_000  # least number of ticks per second, as in MPEG
+_MOST_TICKS = 1_000_000  # beyond, encoders and players run into the limits of their integers
+_SNAP = Fraction(51, 100_000)  # seconds; Matroska and others round times to milliseconds
+
+
+class FrameTimer:
+    """Give frames their presentation timestamps, at the frame rate and off it.
+
+    The unit of time divides the frame duration, so that a constant rate is kept exactly. Times
+    that are on the grid of the frame rate but for rounding are put back on it; all others are
+    kept as they are. Timestamps always grow.
+
+    Attributes:
+        unit: seconds per tick.
+        step: ticks per frame at the frame rate.
+        origin: time of the first frame, which becomes 0.
+    """
+
+    def __init__(self, fps: Fraction) -> None:
+        per_second = _TICKS
+        if fps.numerator <= _MOST_TICKS:
+            per_second = fps.numerator * ceil(_TICKS / fps.numerator)
+        self._fps = fps
+        self.unit = Fraction(1, per_second)
+        self.step = per_second / fps
+        self.origin: Fraction | None = None
+        self._last = -1
+
+    def timestamp(self, time: float | None) -> int:
+        """Return the timestamp in ticks of the next frame, shown at ``time`` seconds.
+
+        Without a time, it is shown one frame after the one before.
+        """
+        if self.origin is None:
+            self.origin = self._placed(time or 0.0)
+        if time is not None:
+            tick = round((self._placed(time) - self.origin) / self.unit)
+        else:
+            tick = 0 if self._last < 0 else self._last + round(self.step)
+        self._last = max(tick, self._last + 1)
+        return self._last
+
+    def _placed(self, time: float) -> Fraction:
+        exact = Fraction(time)
+        on_grid = round(exact * self._fps) / self._fps
+        return on_grid if abs(exact - on_grid) <= _SNAP else exact
+
+
+class VideoWriter:
+    """Write frames to a video file that appears, whole, when the writer is closed.
+
+    H.264 is written as yuv420p with the index in front, which is what browsers play. Such video
+    has an even width and height, so to frames of odd size the last column or row is added once
+    more. Colours are limited-range BT.709 from 720 rows on and BT.601 below, and tagged as such.
+
+    Frames go to a hidden file beside ``path``. ``close``, and leaving the ``with`` block in
+    whatever way, finishes it with the frames written so far and moves it to ``path``; ``abort``
+    removes it. Without a frame there is no file.
+
+    Examples:
+        >>> with VideoWriter("out.mp4", size=(640, 360), fps=Fraction(25)) as video:
+        ...     for frame in frames:
+        ...         video.write(frame.rgb, frame.time)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        size: tuple[int, int],
+        fps: Fraction,
+        codec: str = "h264",
+        crf: int = 20,
+        audio_from: Path | None = None,
+    ) -> None:
+        """Prepare to write.
+
+        Args:
+            path: where the video is to appear: ``.mp4``, ``.mov`` or ``.mkv``.
+            size: (width, height) of the frames in pixels.
+            fps: frames per second, kept exactly.
+            codec: a name in ``formats.CODECS``.
+            crf: constant quality, from 0 (best) to 51 for H.264.
+            audio_from: a file whose main sound is added, in step with the times given to
+                ``write``; without sound in it, none is added.
+
+        Raises:
+            OutputError: the video cannot be written there, or not with this codec.
+            ConfigError: a setting is out of range.
+            SourceError: ``audio_from`` cannot be opened.
+        """
+        self.path = Path(path)
+        self.warnings: list[str] = []
+        settings, container = _settings(self.path, codec, crf, fps)
+        self._width, self._height = size
+        self._partial = _claim(self.path)
+        self._timer = FrameTimer(fps)
+        self._scaler = VideoReformatter()
+        self._pixel_format = settings.pixel_format
+        self._even = settings.even_size
+        self._colours = ColourTags.for_height(self._height)
+        self._frames = 0
+        self._end = Fraction(0)
+        self._open = True
+        try:
+            self._output = av.open(
+                f"file:{self._partial}",
+                mode="w",
+                format=container.format,
+                options=dict(container.options),
+            )
+            self._stream = self._add_stream(settings, fps, crf)
+            self._audio = (
+                None
+                if audio_from is None
+                else AudioTrack.open(Path(audio_from), self._output, container)
+            )
+        except BaseException:
+            self._partial.unlink(missing_ok=True)
+            raise
+
+    def write(self, rgb: NDArray[np.uint8], time: float | None = None) -> None:
+        """Add a frame.
+
+        Args:
+            rgb: uint8 array of shape (H, W, 3) and the writer's size.
+            time: when it is shown, in seconds; the first frame's time becomes 0, and also cuts
+                the sound. ``None``: one frame after the one before, at the frame rate.
+
+        Raises:
+            OutputError: the file cannot be written any further.
+            ValueError: the frame has another size, or the writer is closed.
+        """
+        if not self._open:
+            raise ValueError("the video writer is closed")
+        if rgb.shape != (self._height, self._width, 3) or rgb.dtype != np.uint8:
+            raise ValueError(
+                f"got a {rgb.dtype} frame of shape {rgb.shape}; "
+                f"expected uint8 of shape {(self._height, self._width, 3)}"
+            )
+        frame = self._convert(rgb)
+        frame.pts = self._timer.timestamp(time)
+        frame.time_base = self._timer.unit
+        frame.duration = round(self._timer.step)
+        self._end = (frame.pts + self._timer.step) * self._timer.unit
+        try:
+            if self._audio is not None:
+                if not self._frames:
+                    self._audio.start_at(float(self._timer.origin or 0))
+                self._audio.advance(float(self._end))
+            self._output.mux(self._stream.encode(frame))
+        except av.FFmpegError as error:
+            self.abort()
+            raise self._failure(error) from error
+        self._frames += 1
+
+    def close(self) -> None:
+        """Finish the file and move it to its place; a second call does nothing.
+
+        Raises:
+            OutputError: the file cannot be finished.
+        """
+        if not self._open:
+            return
+        if not self._frames:
+            self.abort()
+            return
+        try:
+            self._output.mux(self._stream.encode(None))
+            if self._audio is not None:
+                self._audio.finish(float(self._end))
+                self.warnings += self._audio.warnings
+            self._output.close()
+            self._partial.replace(self.path)
+        except (av.FFmpegError, OSError) as error:
+            self.abort()
+            raise self._failure(error) from error
+        self._open = False
+
+    def abort(self) -> None:
+        """Drop everything written so far; does nothing once the writer is closed."""
+        if not self._open:
+            return
+        self._open = False
+        if self._audio is not None:
+            self._audio.close()
+        with suppress(av.FFmpegError, OSError):
+            self._output.close()
+        with suppress(OSError):
+            self._partial.unlink(missing_ok=True)
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if exc is None:
+            self.close()
+        else:
+            with suppress(OutputError):  # the error that ended the block is the one to report
+                self.close()
+
+    def _add_stream(self, settings: VideoCodec, fps: Fraction, crf: int) -> VideoStream:
+        options = {**settings.options, settings.quality_option: str(crf)}
+        stream = cast(
+            VideoStream, self._output.add_stream(settings.encoder, rate=fps, options=options)
+        )
+        context = stream.codec_context
+        context.width = self._width + (self._even and self._width % 2)
+        context.height = self._height + (self._even and self._height % 2)
+        context.pix_fmt = settings.pixel_format
+        context.time_base = self._timer.unit
+        context.color_range = ColorRange.MPEG
+        context.colorspace = self._colours.matrix_tag
+        context.color_primaries = self._colours.primaries
+        context.color_trc = self._colours.transfer
+        return stream
+
+    def _convert(self, rgb: NDArray[np.uint8]) -> VideoFrame:
+        if self._even and (self._height % 2 or self._width % 2):
+            rgb = np.pad(rgb, ((0, self._height % 2), (0, self._width % 2), (0, 0)), mode="edge")
+        return self._scaler.reformat(
+            VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"),
+            format=self._pixel_format,
+            dst_colorspace=self._colours.matrix,
+            dst_color_range=ColorRange.MPEG,
+        )
+
+    def _failure(self, error: av.FFmpegError | OSError) -> OutputError:
+        return output_error(self.path, OSError(error.errno or 0, error.strerror or str(error)))
+
+
+def _settings(path: Path, codec: str, crf: int, fps: Fraction) -> tuple[VideoCodec, VideoContainer]:
+    if codec not in CODECS:
+        raise ConfigError(f"video codec {codec!r} is unknown; choose one of {', '.join(CODECS)}")
+    settings = CODECS[codec]
+    suffix = path.suffix.lower()
+    if suffix not in settings.suffixes:
+        known = ", ".join(settings.suffixes)
+        raise OutputError(f"{path}: {codec} cannot be written to {suffix!r} files; use {known}")
+    if not has_encoder(settings.encoder):
+        raise OutputError(f"{path}: the installed FFmpeg lacks {settings.encoder}; reinstall av")
+    least, greatest = settings.qualities
+    if not least <= crf <= greatest:
+        raise ConfigError(f"crf is {crf}; give a number from {least} to {greatest}")
+    if fps <= 0:
+        raise ConfigError(f"the frame rate is {fps}; give a positive number")
+    return settings, CONTAINERS[suffix]
+
+
+def _claim(path: Path) -> Path:
+    """Create the hidden file beside ``path`` that is written first, and return its path."""
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; give the name of a video file")
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        partial.write_bytes(b"")
+    except OSError as error:
+        raise output_error(path, error) from error
+    return partial
