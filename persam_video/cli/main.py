@@ -9,6 +9,7 @@ import typer
 
 from persam_video.cli.demo import demo
 from persam_video.cli.evaluate import evaluate
+from persam_video.cli.models import models
 from persam_video.cli.track import track
 from persam_video.errors import PersamVideoError
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(track)
 app.command()(demo)
 app.command()(evaluate)
+app.add_typer(models, name="models")
 
 
 def _print_version(wanted: bool) -> None:

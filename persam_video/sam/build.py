@@ -1,27 +1,28 @@
 """Building a model by name and putting it on a device."""
 
-from collections import OrderedDict
 from functools import partial
-from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
 
 from persam_video.errors import ModelError
+from persam_video.sam.cache import cached_path, embedded_path
 from persam_video.sam.checkpoints import file_sha256, load_weights, read_state_dict
 from persam_video.sam.decoder import GuidedMaskDecoder, GuidedTwoWayTransformer
 from persam_video.sam.lite import LiteSam
 from persam_video.sam.model import ModelInfo, SamModel
 from persam_video.sam.modules import ImageEncoderViT, PromptEncoder
-from persam_video.sam.registry import ModelSpec, VitDimensions, model_spec
+from persam_video.sam.registry import ModelSpec, TinyVitDimensions, VitDimensions, model_spec
+from persam_video.sam.tiny_vit import TinyVitImageEncoder
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _CELL = 16
+_EMBED_DIM = 256
 
 
 def load_sam(
@@ -35,88 +36,126 @@ def load_sam(
     """Load a SAM.
 
     Args:
-        model: lite (ships with the package), vit_b, vit_l or vit_h.
-        checkpoint: weight file, safetensors or .pth; needed for all models but lite.
+        model: lite (ships with the package), vit_t, vit_b, vit_l or vit_h.
+        checkpoint: weight file, safetensors or .pth, of segment-anything's, MobileSAM's or Hugging
+            Face's layout. Without it, the published file is taken from the cache
+            (:mod:`persam_video.sam.cache`), where ``persam-video models download`` puts it.
         device: auto, cpu, cuda or mps; auto takes the best one present.
         precision: auto, fp32, bf16 or fp16; auto takes bf16 where the device computes in it.
         image_size: long side of the input in pixels; only lite may differ from its default.
 
     Raises:
-        ModelError: unknown model, device or precision, or an unusable checkpoint.
+        ModelError: unknown model, device or precision, or an unusable or missing checkpoint.
     """
     spec = model_spec(model)
     place = choose_device(device)
     chosen = choose_precision(precision, place)
     side = _image_size(spec, image_size)
-    network = build_network(spec, side)
-    if checkpoint is not None:
-        sha256 = _load(network, Path(checkpoint), spec.name)
-        source = Path(checkpoint).name
-    elif spec.name == "lite":
-        with as_file(files("persam_video.sam") / "weights" / "lite.safetensors") as file:
-            sha256 = _load(network, file, spec.name)
-            source = file.name
-    else:
-        raise ModelError(f"{model} needs its weights: pass --checkpoint FILE")
-    info = ModelInfo(spec.name, sha256, source, side, str(place), chosen)
+    # on the meta device nothing is drawn at random that the file overwrites a moment later
+    with torch.device("meta"):
+        network = build_network(spec, side)
+    file = _weight_file(spec) if checkpoint is None else Path(checkpoint)
+    load_weights(network, read_state_dict(file), spec.name, file)
+    sha256 = file_sha256(file)
+    published = spec.weights is not None and spec.weights.sha256 == sha256
+    if checkpoint is None and spec.weights is not None and not published:
+        raise ModelError(
+            f"{file} is not the published file (its SHA-256 differs): run persam-video models "
+            f"download {spec.name} to replace it, or pass it as --checkpoint to use it as it is"
+        )
+    source = spec.weights.url if spec.weights is not None and published else file.name
     return SamModel(
         network.image_encoder,
         network.prompt_encoder,
         network.mask_decoder,
-        info,
+        ModelInfo(spec.name, sha256, source, side, str(place), chosen),
         place,
         _DTYPES[chosen],
     )
 
 
-def _load(network: nn.Module, file: Path, name: str) -> str:
-    load_weights(network, read_state_dict(file), name, file)
-    return file_sha256(file)
+def _weight_file(spec: ModelSpec) -> Path:
+    """Find the weights that a model has when no checkpoint is given."""
+    if spec.weights is None:
+        return embedded_path()
+    file = cached_path(spec.weights)
+    if not file.is_file():
+        raise ModelError(
+            f"no weights of {spec.name} at {file}: run persam-video models download "
+            f"{spec.name}, or pass --checkpoint FILE"
+        )
+    return file
 
 
 def _image_size(spec: ModelSpec, wanted: int | None) -> int:
     if wanted is None or wanted == spec.image_size:
         return spec.image_size
-    if spec.vit is not None:
+    if spec.encoder is not None:
         raise ModelError(f"{spec.name} works at {spec.image_size} pixels only: drop image_size")
     if wanted % 32 or not 128 <= wanted <= 2048:
         raise ModelError(f"image_size {wanted} is not a multiple of 32 between 128 and 2048")
     return wanted
 
 
-def build_network(spec: ModelSpec, image_size: int) -> nn.Module:
-    """Build a model with random weights, its parts under SAM's names."""
-    return LiteSam(image_size) if spec.vit is None else _build_vit(spec.vit, image_size)
+class Sam(nn.Module):
+    """SAM's three parts under segment-anything's names, so that its state dicts load.
+
+    Args:
+        image_encoder: from (B, 3, H, W) to an image embedding.
+        prompt_encoder: segment-anything's.
+        mask_decoder: the guided decoder.
+    """
+
+    def __init__(
+        self,
+        image_encoder: nn.Module,
+        prompt_encoder: PromptEncoder,
+        mask_decoder: GuidedMaskDecoder,
+    ) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.prompt_encoder = prompt_encoder
+        self.mask_decoder = mask_decoder
 
 
-def _build_vit(vit: VitDimensions, image_size: int) -> nn.Module:
-    cells, channels = image_size // _CELL, 256
-    return nn.Sequential(
-        OrderedDict(
-            image_encoder=ImageEncoderViT(
-                depth=vit.depth,
-                embed_dim=vit.width,
-                img_size=image_size,
-                mlp_ratio=4,
-                norm_layer=partial(nn.LayerNorm, eps=1e-6),
-                num_heads=vit.heads,
-                patch_size=_CELL,
-                qkv_bias=True,
-                use_rel_pos=True,
-                global_attn_indexes=vit.global_blocks,
-                window_size=14,
-                out_chans=channels,
-            ),
-            prompt_encoder=PromptEncoder(
-                embed_dim=channels,
-                image_embedding_size=(cells, cells),
-                input_image_size=(image_size, image_size),
-                mask_in_chans=16,
-            ),
-            mask_decoder=GuidedMaskDecoder(
-                channels, GuidedTwoWayTransformer(2, channels, num_heads=8, mlp_dim=2048)
-            ),
-        )
+def build_network(spec: ModelSpec, image_size: int) -> Sam | LiteSam:
+    """Build a model with random weights."""
+    if spec.encoder is None:
+        return LiteSam(image_size)
+    cells = image_size // _CELL
+    return Sam(
+        _image_encoder(spec.encoder, image_size),
+        PromptEncoder(
+            embed_dim=_EMBED_DIM,
+            image_embedding_size=(cells, cells),
+            input_image_size=(image_size, image_size),
+            mask_in_chans=16,
+        ),
+        GuidedMaskDecoder(
+            _EMBED_DIM, GuidedTwoWayTransformer(2, _EMBED_DIM, num_heads=8, mlp_dim=2048)
+        ),
+    )
+
+
+def _image_encoder(shape: VitDimensions | TinyVitDimensions, image_size: int) -> nn.Module:
+    if isinstance(shape, TinyVitDimensions):
+        return TinyVitImageEncoder(shape, _EMBED_DIM)
+    return cast(
+        nn.Module,
+        ImageEncoderViT(
+            depth=shape.depth,
+            embed_dim=shape.width,
+            img_size=image_size,
+            mlp_ratio=4,
+            norm_layer=partial(nn.LayerNorm, eps=1e-6),
+            num_heads=shape.heads,
+            patch_size=_CELL,
+            qkv_bias=True,
+            use_rel_pos=True,
+            global_attn_indexes=shape.global_blocks,
+            window_size=14,
+            out_chans=_EMBED_DIM,
+        ),
     )
 
 

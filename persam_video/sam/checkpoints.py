@@ -2,15 +2,19 @@
 
 import hashlib
 import pickle
+import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from persam_video.errors import ModelError
-from persam_video.sam.registry import MODELS
+from persam_video.sam.layouts import State, to_sam_layout
+from persam_video.sam.registry import MODELS, TinyVitDimensions, VitDimensions
+
+_WRAPPERS = ("model", "state_dict")
 
 
 def file_sha256(file: Path) -> str:
@@ -22,34 +26,63 @@ def file_sha256(file: Path) -> str:
     return digest.hexdigest()
 
 
-def read_state_dict(file: Path) -> dict[str, Tensor]:
+def read_state_dict(file: Path) -> State:
     """Read a state dict from safetensors or from a ``.pth`` file, on the CPU.
+
+    The weights may be of segment-anything's, MobileSAM's or Hugging Face's layout, and may be
+    wrapped as ``{"model": ...}`` or ``{"state_dict": ...}``, as training scripts save them.
+
+    Args:
+        file: read as safetensors when its suffix says so, and else by ``torch.load``.
+
+    Returns:
+        Tensors under segment-anything's names.
 
     Raises:
         ModelError: the file is missing, damaged, or holds something else than weights.
     """
     if not file.is_file():
         raise ModelError(f"no checkpoint at {file}: give the path of a weight file")
+    state = _read(file)
+    if isinstance(state, dict):
+        state = next((state[key] for key in _WRAPPERS if isinstance(state.get(key), dict)), state)
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
+        raise ModelError(f"{file} is not a state dict: give a file of SAM weights")
+    try:
+        return to_sam_layout(state)
+    except (KeyError, RuntimeError) as error:
+        raise ModelError(f"{file} lacks a part of its weights: download it again") from error
+
+
+def _read(file: Path) -> Any:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        with warnings.catch_warnings():
+            # about formats that the user did not choose and that are refused below anyway
+            warnings.simplefilter("ignore")
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except PermissionError as error:
+        raise ModelError(f"{file} cannot be read: {error.strerror}") from error
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{file} is not a plain weight file, and code in a file is never run: "
+            "give a state dict (.pth, .pt) or a safetensors file"
+        ) from error
+    # on damaged bytes the readers raise whatever they stumble over
+    except Exception as error:
         raise ModelError(
             f"{file} is not a whole weight file (damaged or cut short?): download it again"
         ) from error
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{file} holds more than weights, and running its code is refused: "
-            "give a plain state dict (.pth) or a safetensors file"
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ModelError(f"{file} is not a state dict: give a file of SAM weights")
-    return state
 
 
-def load_weights(module: nn.Module, state: dict[str, Tensor], name: str, file: Path) -> None:
-    """Load a state dict into a model, strictly.
+def load_weights(module: nn.Module, state: State, name: str, file: Path) -> None:
+    """Put a state dict into a model, strictly.
+
+    The tensors become the model's own without a copy, in fp32, so the model may have been built
+    on the meta device.
 
     Args:
         module: the model, of the architecture called ``name``.
@@ -65,7 +98,7 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], name: str, file: P
     misfits = [k for k in expected.keys() & state.keys() if expected[k].shape != state[k].shape]
     extra = state.keys() - expected.keys()
     if not (missing or misfits or extra):
-        module.load_state_dict(state)
+        module.load_state_dict({k: v.float() for k, v in state.items()}, assign=True)
         return
     other = recognise(state)
     if other is not None and other != name:
@@ -76,15 +109,16 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], name: str, file: P
     )
 
 
-def recognise(state: dict[str, Tensor]) -> str | None:
+def recognise(state: State) -> str | None:
     """Return the name of the model that a state dict belongs to, or ``None``."""
     if "image_encoder.backbone.stem.weight" in state:
         return "lite"
-    position = state.get("image_encoder.pos_embed")
-    if position is None:
-        return None
-    width = position.shape[-1]
+    tokens = state.get("image_encoder.pos_embed")
+    stem = state.get("image_encoder.patch_embed.seq.2.weight")
     for spec in MODELS.values():
-        if spec.vit is not None and spec.vit.width == width:
-            return spec.name
+        match spec.encoder:
+            case VitDimensions(width=width) if tokens is not None and tokens.shape[-1] == width:
+                return spec.name
+            case TinyVitDimensions(widths=widths) if stem is not None and len(stem) == widths[0]:
+                return spec.name
     return None

@@ -24,6 +24,44 @@ class VitDimensions:
 
 
 @dataclass(frozen=True)
+class TinyVitDimensions:
+    """Shape of MobileSAM's image encoder: one value for each of its four stages.
+
+    Attributes:
+        widths: channels.
+        depths: number of blocks.
+        heads: attention heads; the first stage is convolutional and has none.
+        windows: side of the attention windows, in tokens; none in the first stage either.
+    """
+
+    widths: tuple[int, int, int, int]
+    depths: tuple[int, int, int, int]
+    heads: tuple[int, int, int, int]
+    windows: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """A weight file that its authors publish.
+
+    Attributes:
+        url: where; the last part is the file's name.
+        size: in bytes.
+        sha256: of the file, in hexadecimal. The digits in the names of Meta's files are the first
+            ones of the MD5, so they cannot stand in for it.
+    """
+
+    url: str
+    size: int
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file, by which other tools know it too."""
+        return self.url.rsplit("/", maxsplit=1)[-1]
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """One model.
 
@@ -31,24 +69,83 @@ class ModelSpec:
         name: as given to ``--model``.
         description: for people.
         image_size: the input's long side, in pixels.
-        vit: shape of the image encoder; ``None`` for the embedded model.
+        encoder: shape of the image encoder; ``None`` for the embedded model.
+        weights: where its weights are published; ``None`` for the embedded model.
+        licence: of the weights.
     """
 
     name: str
     description: str
     image_size: int
-    vit: VitDimensions | None
+    encoder: VitDimensions | TinyVitDimensions | None
+    weights: PublishedWeights | None
+    licence: str
 
+
+_META = "https://dl.fbaipublicfiles.com/segment_anything"
 
 # Kirillov et al., "Segment Anything", ICCV 2023; the dimensions are those of segment-anything's
-# own builders
+# own builders. Zhang et al., "Faster Segment Anything", 2023: MobileSAM, whose encoder is the
+# 5-million TinyViT of Wu et al., ECCV 2022.
 MODELS = {
     spec.name: spec
     for spec in (
-        ModelSpec("lite", "embedded small SAM (MobileNetV2), ships with the package", 768, None),
-        ModelSpec("vit_b", "SAM ViT-B", 1024, VitDimensions(768, 12, 12, (2, 5, 8, 11))),
-        ModelSpec("vit_l", "SAM ViT-L", 1024, VitDimensions(1024, 24, 16, (5, 11, 17, 23))),
-        ModelSpec("vit_h", "SAM ViT-H", 1024, VitDimensions(1280, 32, 16, (7, 15, 23, 31))),
+        ModelSpec(
+            "lite",
+            "embedded small SAM (MobileNetV2)",
+            768,
+            None,
+            None,
+            "research use",
+        ),
+        ModelSpec(
+            "vit_t",
+            "MobileSAM (TinyViT)",
+            1024,
+            TinyVitDimensions((64, 128, 160, 320), (2, 2, 6, 2), (2, 4, 5, 10), (7, 7, 14, 7)),
+            PublishedWeights(
+                "https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",
+                40_728_226,
+                "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+            ),
+            "Apache-2.0",
+        ),
+        ModelSpec(
+            "vit_b",
+            "SAM ViT-B",
+            1024,
+            VitDimensions(768, 12, 12, (2, 5, 8, 11)),
+            PublishedWeights(
+                f"{_META}/sam_vit_b_01ec64.pth",
+                375_042_383,
+                "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+            ),
+            "Apache-2.0",
+        ),
+        ModelSpec(
+            "vit_l",
+            "SAM ViT-L",
+            1024,
+            VitDimensions(1024, 24, 16, (5, 11, 17, 23)),
+            PublishedWeights(
+                f"{_META}/sam_vit_l_0b3195.pth",
+                1_249_524_607,
+                "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+            ),
+            "Apache-2.0",
+        ),
+        ModelSpec(
+            "vit_h",
+            "SAM ViT-H",
+            1024,
+            VitDimensions(1280, 32, 16, (7, 15, 23, 31)),
+            PublishedWeights(
+                f"{_META}/sam_vit_h_4b8939.pth",
+                2_564_550_879,
+                "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+            ),
+            "Apache-2.0",
+        ),
     )
 }
 

@@ -1,0 +1,107 @@
+"""``persam-video models``: what there is, where it lies, and fetching it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from persam_video.errors import ModelError
+
+if TYPE_CHECKING:
+    from persam_video.sam.registry import ModelSpec
+
+INTERRUPTED = 130
+
+models = typer.Typer()
+
+
+@models.callback(invoke_without_command=True)
+def show(context: typer.Context) -> None:
+    """List the models: size of the weights, size of the input, and where the weights lie.
+
+    Example: persam-video models
+    """
+    if context.invoked_subcommand is not None:
+        return
+    # imported late: torch takes seconds, and --help should not
+    from persam_video.sam.cache import cache_folder
+    from persam_video.sam.registry import MODELS
+
+    typer.echo(f"{'model':<6} {'weights':>8} {'input':>6}  {'licence':<12}  {'what':<32}  on disk")
+    for spec in MODELS.values():
+        file = _file(spec)
+        on_disk = str(file) if file.is_file() else "no"
+        size = spec.weights.size if spec.weights is not None else _size(file)
+        typer.echo(
+            f"{spec.name:<6} {size / 1e6:>5.0f} MB {spec.image_size:>6}  {spec.licence:<12}  "
+            f"{spec.description:<32}  {on_disk}"
+        )
+    typer.echo(f"downloads go to {cache_folder()}: persam-video models download NAME")
+
+
+@models.command()
+def download(
+    name: Annotated[str, typer.Argument(help="vit_t, vit_b, vit_l or vit_h.")],
+    url: Annotated[
+        str | None,
+        typer.Option("--url", help="Fetch the same file from here (http or https), e.g. a mirror."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Fetch the published weights of a model, or go on where an earlier fetch stopped.
+
+    The file is checked against its SHA-256 and is put in place only when it is whole.
+
+    Example: persam-video models download vit_b
+    """
+    from persam_video.sam.cache import cached_path
+    from persam_video.sam.download import download as fetch
+    from persam_video.sam.registry import model_spec
+
+    weights = model_spec(name).weights
+    if weights is None:
+        raise ModelError(f"{name} ships with the package: there is nothing to download")
+    file = cached_path(weights)
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=quiet or not console.is_terminal,
+    )
+    try:
+        with bar:
+            task = bar.add_task(weights.file_name, total=weights.size)
+            fetch(
+                weights,
+                file,
+                url=url,
+                on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    except KeyboardInterrupt:
+        typer.echo("persam-video: interrupted; run it again, it goes on where it stopped", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if not quiet:
+        typer.echo(file)
+
+
+def _file(spec: "ModelSpec") -> Path:
+    from persam_video.sam.cache import cached_path, embedded_path
+
+    return embedded_path() if spec.weights is None else cached_path(spec.weights)
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.is_file() else 0
