@@ -128,8 +128,8 @@ class Region:
     """A mask and its boundary, cut out of the image so that later steps touch few pixels.
 
     Attributes:
-        box: (x0, y0, x1, y1) of the cut, x1 and y1 exclusive: the mask's bounding box grown by a
-            pixel inside the image, which holds the whole boundary; empty for an empty mask.
+        box: (x0, y0, x1, y1) of the cut in the image, x1 and y1 exclusive: the mask's bounding box
+            as :func:`grown_box` gives it, which holds the whole boundary.
         mask: uint8 array of zeros and ones.
         boundary: uint8 array of zeros and ones.
         area: pixels of the mask.
@@ -143,19 +143,38 @@ class Region:
     length: int
 
     @classmethod
-    def of(cls, mask: Binary) -> "Region":
-        """Cut a uint8 (H, W) mask of zeros and ones out of its image."""
-        height, width = mask.shape
-        x, y, w, h = cv2.boundingRect(mask)
-        if not w:
-            return cls((0, 0, 0, 0), mask[:0, :0], mask[:0, :0], 0, 0)
-        box = max(x - 1, 0), max(y - 1, 0), min(x + w + 1, width), min(y + h + 1, height)
-        cut = mask[box[1] : box[3], box[0] : box[2]]
+    def of(cls, mask: Binary, origin: tuple[int, int] = (0, 0)) -> "Region":
+        """Cut a mask out of its image.
+
+        Args:
+            mask: uint8 array of shape (H, W) with zeros and ones: the image, or a part of it that
+                :func:`grown_box` gave.
+            origin: (x, y) of the part in the image.
+        """
+        x0, y0, x1, y1 = grown_box(mask)
+        cut = mask[y0:y1, x0:x1]
+        if not cut.size:
+            return cls((0, 0, 0, 0), cut, cut, 0, 0)
         # Maximum minus minimum of the pixel and its three neighbours to the right and below.
         boundary = cv2.morphologyEx(
             cut, cv2.MORPH_GRADIENT, _NEIGHBOURS, anchor=(0, 0), borderType=cv2.BORDER_REPLICATE
         ).astype(np.uint8, copy=False)
+        x, y = origin
+        box = x0 + x, y0 + y, x1 + x, y1 + y
         return cls(box, cut, boundary, cv2.countNonZero(cut), cv2.countNonZero(boundary))
+
+
+def grown_box(image: Binary) -> tuple[int, int, int, int]:
+    """Return the bounding box of the pixels that are not 0, grown by a pixel inside the image.
+
+    The growth holds the whole boundary and keeps what lies beyond it out of the definition of the
+    boundary: only the image's own border is ever repeated.
+    """
+    height, width = image.shape
+    x, y, w, h = cv2.boundingRect(image)
+    if not w:
+        return 0, 0, 0, 0
+    return max(x - 1, 0), max(y - 1, 0), min(x + w + 1, width), min(y + h + 1, height)
 
 
 def compare(annotation: Region, prediction: Region, radius: int) -> tuple[float, float]:
@@ -218,15 +237,20 @@ def _count_matched(boundary: Binary, other: Binary, radius: int) -> int:
     The definition dilates ``other`` with a disk. The disk is the union of a few rectangles, which
     dilate much faster, and the first, nearly a square, settles most pixels of a good prediction.
     """
-    left = total = cv2.countNonZero(boundary)
-    missing = boundary.copy()
+    total = cv2.countNonZero(boundary)
+    missing = boundary
     for rectangle in _disk(radius):
-        dilated = cv2.dilate(other, rectangle).astype(np.uint8, copy=False)
-        missing &= ~dilated
-        left = cv2.countNonZero(missing)
-        if not left:
-            break
-    return total - left
+        missing = cv2.subtract(missing, cv2.dilate(other, rectangle)).astype(np.uint8, copy=False)
+        if not cv2.countNonZero(missing):
+            return total
+        x, y, w, h = cv2.boundingRect(missing)
+        # What may still match lies no further than the radius from what is missing.
+        window = (
+            slice(max(y - radius, 0), y + h + radius),
+            slice(max(x - radius, 0), x + w + radius),
+        )
+        missing, other = missing[window], other[window]
+    return total - cv2.countNonZero(missing)
 
 
 @lru_cache

@@ -14,7 +14,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class OfficialJob:
-    """What to score: the arguments of the official code, and the file for the figures."""
+    """What to score: the arguments of the official code, and the file for the figures.
+
+    With ``repeat`` it scores as often, and the fastest time is given.
+    """
 
     results: str
     root: str
@@ -23,6 +26,7 @@ class OfficialJob:
     task: str
     sequences: list[str]
     output: str
+    repeat: int = 1
 
 
 def run(job: OfficialJob) -> None:
@@ -37,10 +41,12 @@ def run(job: OfficialJob) -> None:
         arguments["year"] = str(job.year)
     elif job.year == 2016:
         sys.exit("it scores DAVIS 2017; DAVIS 2016 needs a fork that takes a year")
-    start = time.perf_counter()
-    evaluation = davis2017.DAVISEvaluation(job.root, job.task, job.split, **arguments)
-    measured = evaluation.evaluate(job.results)
-    seconds = time.perf_counter() - start
+    seconds = []
+    for _ in range(job.repeat):
+        start = time.process_time()
+        evaluation = davis2017.DAVISEvaluation(job.root, job.task, job.split, **arguments)
+        measured = evaluation.evaluate(job.results)
+        seconds.append(time.process_time() - start)
 
     columns = {
         f"{measure}-{figure}": [float(value) for value in measured[measure][figure[0]]]
@@ -55,7 +61,7 @@ def run(job: OfficialJob) -> None:
             name: {figure: values[position] for figure, values in columns.items()}
             for position, name in enumerate(names)
         },
-        "seconds": seconds,
+        "seconds": min(seconds),
     }
     Path(job.output).write_text(json.dumps(scores), encoding="utf-8")
 

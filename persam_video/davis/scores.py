@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from persam_video.davis.labels import VOID
-from persam_video.davis.metrics import Region, Statistics, compare, match_radius
+from persam_video.davis.metrics import Region, Statistics, compare, grown_box, match_radius
 from persam_video.errors import DatasetError
 
 MAX_PROPOSALS = 20
@@ -324,8 +324,12 @@ def describe_strays(labels: Iterable[int], object_ids: Iterable[int]) -> str:
 
 def _regions(labels: Labels) -> dict[int, Region]:
     """Cut out the region of every label but 0."""
-    highest = int(labels.max())
-    # Counting all 256 labels costs as much as looking for a few dozen.
+    x0, y0, x1, y1 = grown_box(labels)
+    labels = labels[y0:y1, x0:x1]
+    highest = int(labels.max(initial=0))
+    # Searching for all labels costs as much as looking for a few dozen.
     candidates = range(1, highest + 1) if highest <= 32 else np.unique(labels[labels > 0]).tolist()
-    regions = {label: Region.of((labels == label).view(np.uint8)) for label in candidates}
+    regions = {
+        label: Region.of((labels == label).view(np.uint8), origin=(x0, y0)) for label in candidates
+    }
     return {label: region for label, region in regions.items() if region.area}
