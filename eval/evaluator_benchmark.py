@@ -5,7 +5,7 @@
 Two sets are scored: a drawn sequence of 80 frames of 854x480 with one object, and, where they are,
 the development results in ``../shared/data/evaluator``. vos-benchmark and the official code take
 part when they are installed (see ``tests/davis/test_vos_benchmark.py``) or given; the official code
-needs scikit-image, pandas and tqdm.
+needs scikit-image and tqdm.
 
 Times are processor times on one core, the least of several runs after start-up, so that neither
 imports nor other programs on the machine count; only the last line is the time that passes with all

@@ -48,7 +48,7 @@ class OfficialScores:
                 tuple(self.summary),
                 (tuple(self.summary.values()),),
             ),
-            Table(f"Results of the {len(rows)} objects", headings, rows),
+            Table("Results of each object", headings, rows),
         )
 
 

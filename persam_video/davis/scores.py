@@ -119,7 +119,11 @@ def score_frame(truth: Labels, predicted: Labels) -> FrameScore:
     Args:
         truth: uint8 array of shape (H, W); 0 and the void label 255 are background.
         predicted: uint8 array of the same shape; 0 is background.
+
+    Raises:
+        ValueError: the maps are of other types or differ in shape.
     """
+    _check(truth, predicted)
     radius = match_radius(truth.shape)
     true, found = _regions(truth), _regions(predicted)
     true.pop(VOID, None)
@@ -168,6 +172,9 @@ class SequenceScorer:
         """Score the next frame; the label maps are as for :func:`score_frame`.
 
         ``frame`` names it in the result, by default with its position.
+
+        Raises:
+            ValueError: the maps are of other types or differ in shape.
         """
         self.append(score_frame(truth, predicted), frame)
 
@@ -230,7 +237,7 @@ def score_masks(
 
     Raises:
         DatasetError: a prediction holds a label that is no object.
-        ValueError: one of the two sequences is longer.
+        ValueError: one of the two sequences is longer, or a pair of maps does not fit.
     """
     scorer = SequenceScorer(name, object_ids)
     for true, found in zip(truth, predicted, strict=True):
@@ -259,7 +266,11 @@ def score_proposals(truth: Labels, predicted: Labels, objects: int) -> ProposalF
         truth: uint8 array of shape (H, W); 0 is background, 255 marks pixels that do not count.
         predicted: uint8 array of the same shape; 0 is background.
         objects: how many objects there are; their labels are 1 to ``objects``.
+
+    Raises:
+        ValueError: the maps are of other types or differ in shape.
     """
+    _check(truth, predicted)
     radius = match_radius(truth.shape)
     proposals = int(predicted.max())
     void = truth == VOID
@@ -320,6 +331,14 @@ def describe_strays(labels: Iterable[int], object_ids: Iterable[int]) -> str:
     """Say which labels of a prediction are no objects, for a message that names the place."""
     found, known = (", ".join(map(str, ids)) for ids in (labels, object_ids))
     return f"holds label {found}; the sequence's objects are {known}"
+
+
+def _check(truth: Labels, predicted: Labels) -> None:
+    if truth.dtype != np.uint8 or predicted.dtype != np.uint8 or truth.shape != predicted.shape:
+        raise ValueError(
+            "label maps must be uint8 arrays of one shape (H, W), found"
+            f" {truth.dtype} {truth.shape} and {predicted.dtype} {predicted.shape}"
+        )
 
 
 def _regions(labels: Labels) -> dict[int, Region]:

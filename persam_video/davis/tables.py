@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 
@@ -51,7 +52,15 @@ class Table:
 
     def rich(self) -> RichTable:
         """Return the table for a terminal."""
-        table = RichTable(title=self.title, title_justify="left")
+        # Without frames and wide gaps the official columns fit into 80 characters.
+        table = RichTable(
+            title=self.title,
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            show_edge=False,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+        )
         for heading, kind in zip(self.header, self._kinds(), strict=True):
             table.add_column(heading, justify="left" if isinstance(kind, str) else "right")
         for row in self.rows:
@@ -116,7 +125,7 @@ def tables(evaluation: Evaluation) -> tuple[Table, Table]:
     ]
     return (
         Table(f"Global results for {setting}", tuple(summary), (tuple(summary.values()),)),
-        Table(f"Results of the {len(rows)} objects", headings, (*rows, *unscored)),
+        Table("Results of each object", headings, (*rows, *unscored)),
     )
 
 

@@ -62,6 +62,16 @@ def test_sequences_of_other_lengths_are_refused(boxes):
         score_masks([boxes()] * 2, [boxes()])
 
 
+@pytest.mark.parametrize(
+    "found", [np.zeros((24, 31), np.uint8), np.zeros((24, 32), int), np.zeros((24, 32), bool)]
+)
+def test_label_maps_that_do_not_fit_are_refused(boxes, found):
+    with pytest.raises(ValueError, match="must be uint8 arrays of one shape"):
+        SequenceScorer().add(boxes((1, 4, 4, 12, 12)), found)
+    with pytest.raises(ValueError, match="must be uint8 arrays of one shape"):
+        score_proposals(boxes(), found, 1)
+
+
 def test_a_sequence_without_objects_has_no_figures(boxes):
     score = score_masks([boxes()], [boxes()])
     assert score.objects == ()

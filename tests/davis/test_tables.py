@@ -63,15 +63,17 @@ def test_an_output_that_cannot_be_written_is_named(evaluation, tmp_path):
 def test_tables_are_plain_text_in_a_file_and_drawn_on_a_terminal(evaluation):
     plain, drawn = io.StringIO(), io.StringIO()
     show(tables(evaluation), Console(file=plain, width=20))
-    show(tables(evaluation), Console(file=drawn, width=100, force_terminal=True))
+    show(tables(evaluation), Console(file=drawn, width=80, force_terminal=True))
     lines = plain.getvalue().splitlines()
     assert lines[0] == "Global results for DAVIS 2017 val, semi-supervised"
     assert lines[1].split() == list(global_figures(evaluation))
     assert lines[2].split()[:3] == [f"{evaluation.mean:.5f}", "0.87500", "0.75000"]
-    assert lines[4] == "Results of the 2 objects"
+    assert lines[4] == "Results of each object"
     assert lines[6].split()[0] == "dog_1"
     assert lines[-1].split() == ["one", "(no", "frame", "to", "score)", *"-------"]
-    assert "┃" in drawn.getvalue()
+    assert "───" in drawn.getvalue()
+    for heading in global_figures(evaluation):
+        assert f"{heading}" in drawn.getvalue()
 
 
 def test_plain_tables_are_aligned():
