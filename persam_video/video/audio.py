@@ -1,6 +1,7 @@
 """Carrying the sound of a source over to a written video."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -10,8 +11,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
+from persam_video.video.container import open_container, reason
 from persam_video.video.formats import VideoContainer
-from persam_video.video.pyav_decoder import open_container, reason
 from persam_video.video.source import Location, SourceKind
 
 
@@ -19,8 +20,8 @@ class AudioTrack:
     """The main sound of a file, written alongside a video in step with its frames.
 
     Sound is copied as it is where the container takes it, and otherwise encoded anew as mono or
-    stereo. It is cut to the span of the video, to the packet (about 20 ms). Sound that is damaged
-    ends early, with a warning, and does not stop the video.
+    stereo. It is cut to the span of the video, to the packet (20 ms, with FLAC 0.1 s). Sound that
+    is damaged ends early, with a warning, and does not stop the video.
     """
 
     def __init__(
@@ -76,21 +77,21 @@ class AudioTrack:
         """Write the sound before a time of the written video, in seconds."""
         while self._next is not None and self._begin(self._next) < until:
             packet, self._next = self._next, next(self._packets, None)
-            if self._begin(packet) + (packet.duration or 0) * packet.time_base <= 0:
+            # One packet before the first is kept, as decoders need it to start; players skip it.
+            if self._begin(packet) + 2 * (packet.duration or 0) * packet.time_base <= 0:
                 continue
-            try:
+            with self._surviving_damage():
                 if self._copies:
                     self._copy(packet)
                 else:
                     self._encode(packet)
-            except (av.error.InvalidDataError, av.error.ArgumentError, ValueError) as error:
-                self._give_up(error)
 
     def finish(self, until: float) -> None:
         """Write the rest of the sound before a time and release the source."""
         self.advance(until)
         if not self._copies:
-            self._output.mux(self._target.encode(None))
+            with self._surviving_damage():
+                self._output.mux(self._target.encode(None))
         self.close()
 
     def close(self) -> None:
@@ -98,6 +99,13 @@ class AudioTrack:
         self._next = None
         self._packets.close()
         self._origin.close()
+
+    @contextmanager
+    def _surviving_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except (av.error.InvalidDataError, av.error.ArgumentError, ValueError) as error:
+            self._give_up(error)
 
     def _read(self, source: AudioStream) -> "Generator[Packet[AudioStream], None, None]":
         try:

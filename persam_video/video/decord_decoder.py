@@ -14,11 +14,12 @@ from typing import Any
 from persam_video.errors import SourceError
 from persam_video.video.decord_index import USE_PYAV, DecordIndex
 from persam_video.video.frame import Frame
-from persam_video.video.pyav_decoder import FrameClock, PyAVDecoder
+from persam_video.video.pyav_decoder import PyAVDecoder
 from persam_video.video.selection import Selection
 from persam_video.video.source import Location, SourceKind
+from persam_video.video.timing import FrameClock
 
-_BATCH_BYTES = 128 * 2**20
+_BATCH_BYTES = 32 * 2**20  # larger batches are slower, too
 _BATCH_FRAMES = 64
 
 # decord's messages begin with the time and its own source file and line.

@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from persam_video.errors import SourceError
-from persam_video.video.pyav_decoder import open_container, reason, video_stream
+from persam_video.video.container import open_container, reason, video_stream
 from persam_video.video.source import Location
 
 USE_PYAV = "read it with the pyav decoder"

@@ -102,7 +102,7 @@ def locate(source: str | Path | int) -> Location:
             return Location(SourceKind.FILE, path.name, str(path))
     except OSError as error:
         raise SourceError(f"{text}: cannot be opened ({error.strerror})") from error
-    if text.isdecimal():
+    if isinstance(source, str) and text.isdecimal():
         return _camera(int(text))
     if glob.has_magic(text):
         return Location(SourceKind.GLOB, text, str(path))

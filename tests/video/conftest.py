@@ -118,10 +118,10 @@ class Clips:
 
 
 def tone(seconds: Fraction, rate: int = 44100) -> Iterable[av.AudioFrame]:
-    """Give a tone of 440 Hz whose every second begins with a click."""
+    """Give a tone of 440 Hz with a click amid every second."""
     for begin in range(0, round(seconds * rate), 1024):
         at = np.arange(begin, begin + 1024) / rate
-        wave = 0.2 * np.sin(2 * np.pi * 440 * at) + 0.7 * (at % 1 < 0.005)
+        wave = 0.2 * np.sin(2 * np.pi * 440 * at) + 0.7 * (np.abs(at % 1 - 0.5) < 0.003)
         frame = av.AudioFrame.from_ndarray(wave.astype(np.float32)[np.newaxis], "fltp", "mono")
         frame.sample_rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)
         yield frame

@@ -38,6 +38,7 @@ def test_existing_paths_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [
         ("", "source is empty"),
         (-1, "camera -1"),
+        (Path("7"), "7: no such file or folder"),
         ("missing.mp4", "missing.mp4: no such file or folder"),
         ("ftp://a.org/c.mp4", "ftp:// is not supported"),
         ("file:///c.mp4", "file:// is not supported"),
@@ -45,7 +46,7 @@ def test_existing_paths_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("a" * 5000, "cannot be opened|no such file"),
     ],
 )
-def test_refuses_other_sources(source: str | int, message: str) -> None:
+def test_refuses_other_sources(source: str | int | Path, message: str) -> None:
     with pytest.raises(SourceError, match=message) as caught:
         locate(source)
     assert "\n" not in str(caught.value)

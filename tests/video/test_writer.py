@@ -1,4 +1,5 @@
 import struct
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -26,11 +27,35 @@ def atoms(path: Path) -> list[str]:
     return names
 
 
-def read(path: Path) -> tuple[av.VideoStream, list[float]]:
-    """Return the video stream of a file and when its frames are shown."""
+@dataclass(frozen=True)
+class Facts:
+    """What a video file says of itself, and when its frames are shown."""
+
+    codec: str
+    pix_fmt: str
+    rates: set[Fraction]
+    count: int
+    colours: tuple[int, int, int, int]  # range, matrix, primaries, transfer
+    times: list[float]
+
+
+def read(path: Path) -> Facts:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        return stream, [frame.time for frame in container.decode(stream)]
+        context = stream.codec_context
+        return Facts(
+            codec=context.name,
+            pix_fmt=context.pix_fmt,
+            rates={stream.average_rate, stream.guessed_rate},
+            count=stream.frames,
+            colours=(
+                context.color_range,
+                context.colorspace,
+                context.color_primaries,
+                context.color_trc,
+            ),
+            times=[frame.time for frame in container.decode(stream)],
+        )
 
 
 def entries(folder: Path) -> list[str]:
@@ -44,12 +69,10 @@ def test_writes_what_browsers_play(clips, tmp_path: Path, fps: Fraction, suffix:
     with VideoWriter(path, size=SIZE, fps=fps) as video:
         for number in range(30):
             video.write(clips.picture(number))
-    stream, times = read(path)
-    assert stream.codec_context.name == "h264"
-    assert stream.codec_context.pix_fmt == "yuv420p"
-    assert stream.average_rate == stream.guessed_rate == fps
-    assert stream.frames == 30
-    assert times == pytest.approx([float(n / fps) for n in range(30)])
+    facts = read(path)
+    assert (facts.codec, facts.pix_fmt, facts.count) == ("h264", "yuv420p", 30)
+    assert facts.rates == {fps}
+    assert facts.times == pytest.approx([float(n / fps) for n in range(30)])
     assert atoms(path).index("moov") < atoms(path).index("mdat")
     with FrameStream(path) as frames:
         assert clips.numbers(frames) == list(range(30))
@@ -87,9 +110,7 @@ def test_colours_are_right_and_tagged(
         for frame, colour in zip(frames, colours, strict=True):
             error = np.abs(frame.rgb.astype(int) - colour)
             assert error.max() <= 4
-    context = read(path)[0].codec_context
-    assert (context.color_range, context.colorspace) == (1, matrix)
-    assert (context.color_primaries, context.color_trc) == (primaries, primaries)
+    assert read(path).colours == (1, matrix, primaries, primaries)
 
 
 def test_keeps_the_times_of_a_variable_frame_rate(clips, tmp_path: Path) -> None:
@@ -97,8 +118,7 @@ def test_keeps_the_times_of_a_variable_frame_rate(clips, tmp_path: Path) -> None
     with VideoWriter(path, size=SIZE, fps=Fraction(25)) as video:
         for number, time in enumerate(UNEVEN):
             video.write(clips.picture(number), time)
-    _, times = read(path)
-    assert times == pytest.approx(UNEVEN, abs=0.0006)
+    assert read(path).times == pytest.approx(UNEVEN, abs=0.0006)
     with FrameStream(path) as frames:
         assert clips.numbers(frames) == list(range(30))
         assert frames.info.variable_frame_rate
@@ -110,7 +130,7 @@ def test_times_rounded_by_the_source_give_an_exact_rate(clips, tmp_path: Path) -
     with FrameStream(source) as frames, VideoWriter(path, size=SIZE, fps=NTSC_FILM) as video:
         for frame in frames:
             video.write(frame.rgb, frame.time)
-    assert read(path)[0].average_rate == NTSC_FILM
+    assert read(path).rates == {NTSC_FILM}
 
 
 # --- Sound -----------------------------------------------------------------------------------
@@ -131,7 +151,7 @@ def clicks(path: Path) -> list[float]:
         if at - last > rate // 2:
             starts.append(begin + at / rate)
         last = at
-    return [start - read(path)[1][0] for start in starts]
+    return [start - read(path).times[0] for start in starts]
 
 
 def packets(path: Path) -> list[bytes]:
@@ -177,17 +197,18 @@ def test_sound_is_copied_or_encoded_in_step(
     with av.open(str(path)) as container:
         codec = container.streams.audio[0].codec_context.name
     assert codec == ({"libopus": "opus"}.get(sound, sound) if copied else "aac")
-    assert clicks(path) == pytest.approx([0, 1, 2], abs=0.03)
+    assert clicks(path) == pytest.approx([0.5, 1.5, 2.5], abs=0.01)
 
 
 @pytest.mark.parametrize(
     ("sound", "selection", "heard"),
     [
-        ("aac", {"stop": 15}, [0, 1]),
-        ("aac", {"start": 7}, [0.3, 1.3]),
-        ("aac", {"start": 7, "stop": 12}, [0.3]),
-        ("aac", {"stride": 4}, [0, 1, 2]),
-        ("pcm_s16le", {"start": 7, "stop": 19}, [0.3]),
+        ("aac", {"stop": 17}, [0.5, 1.5]),
+        ("aac", {"start": 7}, [0.8, 1.8]),
+        ("aac", {"start": 7, "stop": 17}, [0.8]),
+        ("aac", {"stride": 4}, [0.5, 1.5, 2.5]),
+        ("flac", {"start": 3, "stop": 23}, [0.2, 1.2]),
+        ("pcm_s16le", {"start": 7, "stop": 19}, [0.8]),
     ],
 )
 @pytest.mark.parametrize("moved", [0, 25])
@@ -197,11 +218,11 @@ def test_sound_is_cut_to_the_frames(
     source = clips.make("a.mkv", 30, fps=Fraction(10), sound=sound, moved_frames=moved)
     path = tmp_path / "out.mp4"
     rewrite(source, path, **selection)
-    assert clicks(path) == pytest.approx(heard, abs=0.03)
+    assert clicks(path) == pytest.approx(heard, abs=0.01)
     with av.open(str(path)) as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
         length = float(video.duration * video.time_base)
-        assert float(audio.duration * audio.time_base) <= length + 0.1
+        assert float(audio.duration * audio.time_base) <= length + 0.15
 
 
 def test_a_source_without_sound_adds_none(clips, tmp_path: Path) -> None:
@@ -239,7 +260,7 @@ def test_appears_only_when_closed(clips, tmp_path: Path) -> None:
     video.close()
     video.abort()
     assert entries(tmp_path) == ["a.mp4"]
-    assert len(read(path)[1]) == 1
+    assert len(read(path).times) == 1
     with pytest.raises(ValueError, match="closed"):
         video.write(clips.picture(3))
 
@@ -321,7 +342,7 @@ def test_refuses_frames_of_another_kind(tmp_path: Path, rgb: NDArray) -> None:
         with pytest.raises(ValueError, match="expected uint8 of shape"):
             video.write(rgb)
         video.write(np.zeros((96, 128, 3), np.uint8)[::2, ::2])  # not contiguous
-    assert len(read(tmp_path / "a.mp4")[1]) == 1
+    assert len(read(tmp_path / "a.mp4").times) == 1
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
@@ -344,6 +365,6 @@ def test_times_grow_in_the_file(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", size=SIZE, fps=Fraction(25)) as video:
         for time in (0.0, 0.04, 0.04, 0.03, 0.2):
             video.write(np.zeros((48, 64, 3), np.uint8), time)
-    _, times = read(tmp_path / "a.mp4")
+    times = read(tmp_path / "a.mp4").times
     assert len(times) == 5
     assert all(a < b for a, b in pairwise(times))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persam_video.video.pyav_decoder import FrameClock
+from persam_video.video.timing import FrameClock
 from persam_video.video.writer import FrameTimer
 
 

@@ -1,0 +1,73 @@
+"""Opening files and network streams with FFmpeg."""
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from persam_video.errors import SourceError
+from persam_video.video.source import Location, SourceKind
+
+# A playlist is a text file that names other files, so what a source may open in turn is limited
+# to its own kind: a local file never reaches the network, a network stream never a local file.
+_FILE_OPTIONS = {"protocol_whitelist": "file,crypto,data"}
+_URL_OPTIONS = {
+    "protocol_whitelist": "http,https,tcp,tls,udp,rtp,rtsp,crypto,data,httpproxy",
+    "rtsp_transport": "tcp",  # the default, UDP, loses packets
+}
+_URL_TIMEOUTS = (15.0, 30.0)  # seconds to connect, and to wait for data
+
+# FFmpeg draws text files as a terminal would show them.
+_NOT_VIDEO_FORMATS = {"tty"}
+
+
+def open_container(location: Location) -> InputContainer:
+    """Open a file or URL.
+
+    Raises:
+        SourceError: it cannot be opened, or is of a kind that is not video.
+    """
+    is_url = location.kind is SourceKind.URL
+    try:
+        container = av.open(
+            # The prefix keeps names such as "a:b.mp4" from being read as protocols.
+            location.address if is_url else f"file:{location.address}",
+            mode="r",
+            options=dict(_URL_OPTIONS if is_url else _FILE_OPTIONS),
+            timeout=_URL_TIMEOUTS if is_url else None,
+            metadata_errors="replace",
+        )
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise SourceError(
+            f"{location.name}: cannot be opened as a video ({reason(error)}); "
+            + ("check the address" if is_url else "check that it is a whole video file")
+        ) from error
+    if container.format.name in _NOT_VIDEO_FORMATS:
+        container.close()
+        raise SourceError(f"{location.name}: a text file, not a video; give a video file")
+    return container
+
+
+def video_stream(container: InputContainer, name: str) -> VideoStream:
+    """Return the main video stream.
+
+    Raises:
+        SourceError: there is none that can be decoded; the picture on a music file's cover does
+            not count.
+    """
+    stream = container.streams.best("video")
+    if (
+        not isinstance(stream, VideoStream)
+        or stream.disposition & av.stream.Disposition.attached_pic
+    ):
+        found = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+        raise SourceError(f"{name}: has no video stream (found: {found}); give a video file")
+    if stream.codec_context is None:
+        raise SourceError(f"{name}: its video format is unknown here; convert it to H.264")
+    return stream
+
+
+def reason(error: Exception) -> str:
+    """Return FFmpeg's or the system's words for an error, without the address of the source."""
+    if isinstance(error, av.error.ExitError):
+        return "no answer in time"
+    return str(getattr(error, "strerror", None) or error)

@@ -1,0 +1,152 @@
+"""When the frames of a video are shown."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+if TYPE_CHECKING:
+    from av.index import IndexEntry  # older versions of PyAV have none
+
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a container claims about the time and number of its frames.
+
+    Attributes:
+        fps: frames per second, nominal or average, or ``None``.
+        variable: whether index or rates show that frames are not evenly spaced.
+        duration: seconds, or ``None``.
+        start: seconds at which the container places the first frame.
+        counted: number of frames that the container counted, or ``None``.
+    """
+
+    fps: Fraction | None
+    variable: bool
+    duration: float | None
+    start: float
+    counted: int | None
+
+    @classmethod
+    def of(cls, container: InputContainer, stream: VideoStream) -> "Timing":
+        """Read the claims of a stream's header and index."""
+        nominal, average = stream.guessed_rate or None, stream.average_rate or None
+        duration = _duration(container, stream)
+        variable = False
+        # Without a duration, the average is FFmpeg's default and says nothing.
+        if nominal and average and duration:
+            # Interlaced streams may give fields per second as their nominal rate.
+            if _close(nominal, 2 * average):
+                nominal = average
+            variable = not _evenly_indexed(stream, otherwise=_close(nominal, average))
+        return cls(
+            fps=average if variable else nominal or average,
+            variable=variable,
+            duration=duration,
+            start=float((stream.start_time or 0) * (stream.time_base or 0)),
+            counted=_counted(container, stream),
+        )
+
+    @property
+    def frame_count(self) -> int | None:
+        """The number of frames counted, or expected from duration and rate; the lesser of both.
+
+        An edit list may leave out frames that a file holds and counts.
+        """
+        if self.duration is None or self.fps is None or self.variable:
+            return self.counted
+        expected = round(self.duration * self.fps)
+        return expected if self.counted is None else min(self.counted, expected)
+
+    def shortfall(self, decoded: int, discarded: int, end: float) -> str | None:
+        """Say how a stream that is over kept less than it promised, or return ``None``.
+
+        Args:
+            decoded: number of frames that came out.
+            discarded: number of frames that the container itself marks as not to be shown.
+            end: when the last frame goes, in seconds after the first came.
+        """
+        if self.counted is not None:
+            missing = self.counted > decoded + discarded
+            return f"ended early, after {decoded} of {self.counted} frames" if missing else None
+        if self.duration is None or self.fps is None:
+            return None
+        # Durations are rounded, and some containers count them from 0, not from the first frame.
+        missing = self.duration > end + max(self.start, 0.0) + 0.75 / self.fps
+        seconds = f"{end:.2f} of {self.duration:.2f} seconds"
+        return f"ended early, after {seconds}" if missing else None
+
+
+class FrameClock:
+    """Turn presentation timestamps into seconds that start at 0 and always grow."""
+
+    def __init__(self, time_base: Fraction, fps: Fraction | None) -> None:
+        self._time_base = time_base
+        self._step = 1 / (fps or Fraction(25))
+        self._first: int | None = None
+        self._last = -self._step
+        self.repaired = 0
+
+    def time_of(self, timestamp: int | None) -> float:
+        """Return the time of the next frame.
+
+        A timestamp that is missing, or is not after the one before, is replaced by the time one
+        frame after the one before, and counted in ``repaired``.
+        """
+        if timestamp is not None and self._first is None:
+            # Frames before the first timestamp were spaced evenly from 0.
+            self._first = timestamp - round((self._last + self._step) / self._time_base)
+        if timestamp is None or self._first is None:
+            time = self._last + self._step
+        else:
+            time = (timestamp - self._first) * self._time_base
+        if time <= self._last:
+            time = self._last + self._step
+            self.repaired += 1
+        self._last = time
+        return float(time)
+
+
+def _counted(container: InputContainer, stream: VideoStream) -> int | None:
+    if stream.frames and "mov" in container.format.name:
+        return len(_index_entries(stream)) or stream.frames  # the index knows about edit lists
+    counted = stream.frames or _tag(stream, "NUMBER_OF_FRAMES")
+    return int(counted) if str(counted).isdecimal() and int(counted) else None
+
+
+def _evenly_indexed(stream: VideoStream, otherwise: bool) -> bool:
+    times = [entry.timestamp for entry in _index_entries(stream)]
+    if not stream.frames or len(times) < max(3, stream.frames // 2):
+        return otherwise  # no index, or one of keyframes only
+    steps = [later - earlier for earlier, later in pairwise(times)]
+    return (max(steps) - min(steps)) * (stream.time_base or 0) <= Fraction(1, 1000)
+
+
+def _index_entries(stream: VideoStream) -> "Sequence[IndexEntry]":
+    return getattr(stream, "index_entries", ())
+
+
+def _close(a: Fraction, b: Fraction) -> bool:
+    return abs(a / b - 1) < Fraction(1, 10_000)
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> float | None:
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    # Matroska keeps the length of a single stream in a tag, and FFmpeg hands that on as it is.
+    if match := _CLOCK.fullmatch(_tag(stream, "DURATION")):
+        hours, minutes, seconds = match.groups()
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds) or None
+    return container.duration / 1_000_000 if container.duration else None
+
+
+def _tag(stream: VideoStream, key: str) -> str:
+    # Some writers add the language of the tag to its name.
+    return next((v for k, v in stream.metadata.items() if k in (key, f"{key}-eng")), "")
