@@ -1,18 +1,28 @@
 """PerSAM-F: two learned weights that choose the scale of the mask.
 
 SAM's three masks are often the object, a part of it and the whole it belongs to. PerSAM-F learns
-how to mix them on the reference, where the answer is known. The masks do not depend on the weights,
-so they are computed once and the fit touches two numbers for each object.
+how to mix them on the reference, where the answer is known.
 Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2024, section 3.3.
+
+The reference implementation runs the decoder and an automatic derivative at each of its 800 steps.
+The masks do not depend on the weights, so here they are given; and the loss hardly bends over one
+step of at most 4e-4, so its derivatives are summed over the pixels once in a while, and the steps
+between follow the quadratic that they define.
 """
 
-from typing import cast
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 EQUAL = (1 / 3, 1 / 3)
+
+_LOGIT_REACH = 0.1
+"""How far the pixels' logits may move, on average, before the loss is expanded anew."""
+
+_WEIGHT_REACH = 0.03
+"""How far the weights may move before that, however little the logits do."""
 
 
 def mix_masks(logits: Tensor, weights: Tensor) -> Tensor:
@@ -30,12 +40,29 @@ def mix_masks(logits: Tensor, weights: Tensor) -> Tensor:
     return torch.einsum("nmhw,nm->nhw", logits, shares)[:, None]
 
 
+def reference_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Return PerSAM-F's loss of each mask: (N,) from logits and truth (N, h, w).
+
+    Dice (smoothed by 1) plus focal loss (alpha 0.25, gamma 2, mean over the pixels).
+    """
+    flat, wanted = logits.flatten(1), truth.flatten(1)
+    probability = flat.sigmoid()
+    overlap = (probability * wanted).sum(dim=1)
+    dice = 1 - (2 * overlap + 1) / (probability.sum(dim=1) + wanted.sum(dim=1) + 1)
+    cross = F.binary_cross_entropy_with_logits(flat, wanted, reduction="none")
+    miss = probability + wanted - 2 * probability * wanted
+    focal: Tensor = (_balance(wanted) * miss.square() * cross).mean(dim=1)
+    return dice + focal
+
+
 def fit_mask_weights(
     logits: Tensor, truth: Tensor, *, steps: int = 800, learning_rate: float = 4e-4
 ) -> Tensor:
     """Learn the two weights of each object on its reference.
 
-    Dice plus focal loss (alpha 0.25, gamma 2), AdamW (eps 1e-4), cosine schedule, from 1/3 each.
+    AdamW (eps 1e-4) on :func:`reference_loss`, with a cosine schedule, from 1/3 each: the weights
+    of the reference implementation. Its few small steps keep them near 1/3, which is meant: one
+    image says little about which scale the next one needs.
 
     Args:
         logits: (N, 3, h, w) the three masks on the reference.
@@ -46,29 +73,113 @@ def fit_mask_weights(
     Returns:
         (N, 2) weights.
     """
-    logits, truth = logits.detach().float(), truth.detach().float()
-    with torch.inference_mode(False), torch.enable_grad():
-        fixed, wanted = logits.clone(), truth.clone()
-        weights = torch.tensor([EQUAL] * len(fixed), device=fixed.device, requires_grad=True)
+    with torch.no_grad():
+        surface = _LossSurface(logits, truth)
+        # the walk is a few numbers wide: it stays off the device, whose launches would rule it
+        weights = torch.tensor([EQUAL] * len(logits), dtype=torch.float64)
         optimizer = torch.optim.AdamW([weights], lr=learning_rate, eps=1e-4)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        expansion = surface.expand(weights)
         for _ in range(steps):
-            loss = reference_loss(mix_masks(fixed, weights)[:, 0], wanted)
-            optimizer.zero_grad()
-            loss.sum().backward()
+            if not expansion.reaches(weights):
+                expansion = surface.expand(weights)
+            weights.grad = expansion.gradient(weights)
             optimizer.step()
             schedule.step()
-    return weights.detach()
+    return weights.to(logits.device, torch.float32)
 
 
-def reference_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Return dice plus focal loss of each mask: (N,) from logits and truth (N, h, w)."""
-    flat, wanted = logits.flatten(1), truth.flatten(1)
-    probability = flat.sigmoid()
-    overlap = (probability * wanted).sum(dim=1)
-    dice = 1 - (2 * overlap + 1) / (probability.sum(dim=1) + wanted.sum(dim=1) + 1)
-    cross = F.binary_cross_entropy_with_logits(flat, wanted, reduction="none")
-    hit = probability * wanted + (1 - probability) * (1 - wanted)
-    balance = 0.25 * wanted + 0.75 * (1 - wanted)
-    focal = (balance * (1 - hit).square() * cross).mean(dim=1)
-    return cast(Tensor, dice + focal)
+@dataclass(frozen=True)
+class _Expansion:
+    """The loss near one point, from the Taylor polynomials of the three sums that it consists of.
+
+    The sums are the soft overlap of mask and truth, the soft area of the mask, and the focal loss.
+    All is float64 on the CPU.
+
+    Attributes:
+        centre: (N, 2) the weights where it is exact.
+        radius: (N,) how far from there it serves.
+        truth_area: (N,) area of the truth.
+        value: (N, 2) the first two sums; the loss's derivatives need no more.
+        slope: (N, 3, 2) first derivatives of the sums.
+        curvature: (N, 3, 2, 2) second derivatives of the sums.
+    """
+
+    centre: Tensor
+    radius: Tensor
+    truth_area: Tensor
+    value: Tensor
+    slope: Tensor
+    curvature: Tensor
+
+    def reaches(self, weights: Tensor) -> bool:
+        """Whether the weights (N, 2) of all objects are near enough."""
+        return bool(((weights - self.centre).norm(dim=1) <= self.radius).all())
+
+    def gradient(self, weights: Tensor) -> Tensor:
+        """Return the loss's derivatives (N, 2) at weights (N, 2)."""
+        offset = (weights - self.centre)[:, None, :, None]
+        bend = (self.curvature @ offset)[..., 0]
+        change = (self.slope + bend / 2)[:, :2] @ offset[:, 0]
+        overlap, area = (self.value[..., None] + change).unbind(dim=1)
+        overlap_slope, area_slope, focal_slope = (self.slope + bend).unbind(dim=1)
+        total = area + self.truth_area[:, None] + 1
+        dice_slope = ((2 * overlap + 1) * area_slope / total - 2 * overlap_slope) / total
+        return dice_slope + focal_slope
+
+
+class _LossSurface:
+    """PerSAM-F's loss as a function of the two weights.
+
+    Args:
+        logits: (N, 3, h, w).
+        truth: (N, h, w), 0 to 1.
+    """
+
+    def __init__(self, logits: Tensor, truth: Tensor) -> None:
+        masks = logits.detach().float().flatten(2)
+        self._truth = truth.detach().float().flatten(1)
+        self._base = masks[:, 0]
+        # a pixel's logit is base + w1 * first + w2 * second
+        first, second = (masks[:, 1:] - masks[:, :1]).unbind(dim=1)
+        self._linear = torch.stack([first, second], dim=2)
+        self._quadratic = torch.stack([first * first, first * second, second * second], dim=2)
+
+    def expand(self, weights: Tensor) -> _Expansion:
+        """Expand around weights (N, 2)."""
+        truth = self._truth
+        at = weights[:, :, None].float().to(truth.device)
+        z = self._base + (self._linear @ at)[..., 0]
+        p = z.sigmoid()
+        p1 = p * (1 - p)  # derivatives by the logit, of p and of all that follows
+        p2 = p1 * (1 - 2 * p)
+        cross, cross1 = F.softplus(z) - z * truth, p - truth
+        sign = 1 - 2 * truth
+        miss, miss1, miss2 = truth + sign * p, sign * p1, sign * p2
+        share = _balance(truth) / truth.shape[1]
+        focal1 = share * miss * (2 * miss1 * cross + miss * cross1)
+        focal2 = share * (
+            2 * cross * (miss1.square() + miss * miss2) + miss * (4 * miss1 * cross1 + miss * p1)
+        )
+        value = torch.stack([(p * truth).sum(dim=1), p.sum(dim=1)], dim=1)
+        slope = torch.stack([p1 * truth, p1, focal1], dim=1) @ self._linear
+        squares = torch.stack([p2 * truth, p2, focal2], dim=1) @ self._quadratic
+        # the loss depends on the pixels that are not decided yet; this is how fast they move
+        moments = (p1[:, None] @ self._quadratic)[:, 0]
+        pace = ((moments[:, 0] + moments[:, 2]) / p1.sum(dim=1)).sqrt()
+        return _Expansion(
+            centre=weights.clone(),
+            radius=_local((_LOGIT_REACH / pace).clamp(max=_WEIGHT_REACH)),
+            truth_area=_local(truth.sum(dim=1)),
+            value=_local(value),
+            slope=_local(slope),
+            curvature=_local(squares[..., [0, 1, 1, 2]].view(-1, 3, 2, 2)),
+        )
+
+
+def _local(sums: Tensor) -> Tensor:
+    return sums.cpu().double()
+
+
+def _balance(truth: Tensor) -> Tensor:
+    return 0.75 - 0.5 * truth
