@@ -13,7 +13,7 @@ def standardise(similarity: Tensor, inside: tuple[int, int]) -> Tensor:
             padding outside gets 0.
 
     Returns:
-        (N, h, w), in the order of the similarity; 0.5 everywhere for a constant map.
+        (N, h, w), in the order of the similarity; one value near 0.5 for a constant map.
     """
     rows, columns = inside
     part = similarity[:, :rows, :columns]
