@@ -1,0 +1,100 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from persam_video.errors import ModelError
+from persam_video.sam.build import build_network, choose_device, choose_precision, load_sam
+from persam_video.sam.cache import cached_path
+from persam_video.sam.checkpoints import file_sha256
+from persam_video.sam.prompts import Prompts
+from persam_video.sam.registry import MODELS
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Point the cache to an empty folder."""
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "torch" / "hub" / "checkpoints"
+
+
+@pytest.fixture(scope="session")
+def tiny_file(tmp_path_factory):
+    """Save MobileSAM's architecture with random weights."""
+    file = tmp_path_factory.mktemp("weights") / "tiny.pth"
+    torch.manual_seed(0)
+    torch.save(build_network(MODELS["vit_t"], 1024).state_dict(), file)
+    return file
+
+
+@pytest.fixture
+def published(tiny_file, monkeypatch):
+    """Pretend that these weights are the published ones."""
+    spec = MODELS["vit_t"]
+    weights = replace(spec.weights, sha256=file_sha256(tiny_file), size=tiny_file.stat().st_size)
+    monkeypatch.setitem(MODELS, "vit_t", replace(spec, weights=weights))
+    return weights
+
+
+def test_the_cache_is_torch_hub_s(cache):
+    assert cached_path(MODELS["vit_b"].weights) == cache / "sam_vit_b_01ec64.pth"
+    assert cached_path(MODELS["vit_t"].weights) == cache / "mobile_sam.pt"
+
+
+def test_a_checkpoint_is_loaded(tiny_file, cache):
+    model = load_sam("vit_t", tiny_file, device="cpu", precision="fp32")
+    assert model.info.name == "vit_t"
+    assert model.info.source == "tiny.pth"
+    assert model.info.sha256 == file_sha256(tiny_file)
+    assert model.info.image_size == 1024
+
+
+def test_the_cached_file_is_found(tiny_file, cache, published):
+    cache.mkdir(parents=True)
+    (cache / "mobile_sam.pt").write_bytes(tiny_file.read_bytes())
+    assert load_sam("vit_t", device="cpu").info.source == published.url
+
+
+def test_another_file_in_the_cache_is_refused(tiny_file, cache):
+    cache.mkdir(parents=True)
+    (cache / "mobile_sam.pt").write_bytes(tiny_file.read_bytes())
+    with pytest.raises(ModelError, match=r"not the published file.*models download vit_t"):
+        load_sam("vit_t", device="cpu")
+
+
+@pytest.mark.parametrize("name", ["vit_t", "vit_b", "vit_l", "vit_h"])
+def test_without_weights_the_command_is_named(cache, name):
+    with pytest.raises(ModelError, match=f"persam-video models download {name}, or .*--checkpoint"):
+        load_sam(name, device="cpu")
+
+
+def test_the_embedded_model_needs_nothing(cache):
+    model = load_sam(device="cpu", precision="fp32", image_size=256)
+    frame = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    boxes = torch.tensor([[20.0, 20.0, 90.0, 80.0]])
+    prediction = model.decode(model.encode(frame), Prompts(boxes=boxes))
+    assert torch.isfinite(prediction.logits).all()
+    assert model.info.source == "lite.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "vit_t", "image_size": 512}, "1024 pixels only"),
+        ({"model": "lite", "image_size": 500}, "not a multiple of 32"),
+        ({"model": "lite", "device": "tpu"}, "unknown device 'tpu'"),
+        ({"model": "lite", "precision": "int8"}, "unknown precision 'int8'"),
+        ({"model": "sam"}, "unknown model 'sam'"),
+    ],
+)
+def test_what_cannot_be_is_refused(cache, arguments, message):
+    with pytest.raises(ModelError, match=message):
+        load_sam(**arguments)
+
+
+def test_the_cpu_is_always_there():
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type in {"cpu", "cuda", "mps"}
+    assert choose_precision("auto", torch.device("cpu")) in {"fp32", "bf16"}
