@@ -30,7 +30,7 @@ MethodOption = Annotated[
     ),
 ]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", help="lite (embedded), vit_b, vit_l or vit_h.")
+    str | None, typer.Option("--model", help="lite (embedded), vit_t, vit_b, vit_l or vit_h.")
 ]
 CheckpointOption = Annotated[
     Path | None, typer.Option("--checkpoint", help="Weight file (.pth or .safetensors) of --model.")
