@@ -1,0 +1,40 @@
+"""The tracker that the settings ask for."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.config import Settings
+from persam_video.masks.annotation import Annotation
+from persam_video.sam.model import SamModel
+from persam_video.tracking.result import FrameResult
+from persam_video.tracking.tracker import Tracker
+from persam_video.tracking.upstream import UpstreamTracker
+from persam_video.video.frame import Frame
+
+
+class VideoTracker(Protocol):
+    """Holds one video and is given its frames one by one."""
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """Ids of the objects known so far, in order."""
+
+    def step(
+        self,
+        frame: Frame | NDArray[np.uint8],
+        annotation: Annotation | NDArray[np.uint8] | None = None,
+    ) -> FrameResult:
+        """Take the next frame; see :meth:`persam_video.tracking.tracker.Tracker.step`."""
+
+
+def make_tracker(model: SamModel, settings: Settings) -> VideoTracker:
+    """Make the tracker of ``settings.procedure``.
+
+    Raises:
+        ConfigError: the procedure does not take a setting that was made.
+    """
+    if settings.procedure == "upstream":
+        return UpstreamTracker(model, settings)
+    return Tracker(model, settings)
