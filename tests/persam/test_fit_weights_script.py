@@ -1,0 +1,19 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_parity_of_the_fit_with_the_decoder_in_the_loop(tmp_path):
+    """A few steps of both ways; the full 800 are for eval/fit_weights.py itself."""
+    script = Path(__file__).parents[2] / "eval" / "fit_weights.py"
+    output = tmp_path / "fit.json"
+    command = [sys.executable, str(script), "--steps", "8", "--json", str(output)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    result = json.loads(output.read_text())
+    assert result["steps"] == 8
+    assert result["objects"]
+    for fit in result["objects"]:
+        assert fit["difference"] <= 1e-5
+        assert abs(fit["ours_loss"] - fit["reference_loss"]) <= 1e-5
+    assert "times as long" in shown
