@@ -32,7 +32,9 @@ def open_container(location: Location) -> InputContainer:
             # The prefix keeps names such as "a:b.mp4" from being read as protocols.
             location.address if is_url else f"file:{location.address}",
             mode="r",
-            options=dict(_URL_OPTIONS if is_url else _FILE_OPTIONS),
+            # Not "options", which PyAV also hands to streams: before version 17 or so, it crashes
+            # on containers whose streams come to light late, such as FLV.
+            container_options=dict(_URL_OPTIONS if is_url else _FILE_OPTIONS),
             timeout=_URL_TIMEOUTS if is_url else None,
             metadata_errors="replace",
         )

@@ -6,6 +6,7 @@ here for files in which those seeks are known to be exact, in small batches, and
 substitutions turned into errors. Rates, times and rotation come from PyAV.
 """
 
+import ctypes
 import re
 from collections.abc import Generator
 from types import ModuleType
@@ -106,12 +107,18 @@ def _import_decord() -> ModuleType:
     # decord's native library crashes when torch is loaded after it (dmlc/decord#293).
     import torch  # noqa: F401, PLC0415
 
+    # decord would make its own copy of FFmpeg visible to the whole process, and PyAV, which has
+    # another, would call into it and crash.
+    visible_to_all = ctypes.RTLD_GLOBAL
+    ctypes.RTLD_GLOBAL = ctypes.RTLD_LOCAL  # type: ignore[misc]
     try:
         import decord  # noqa: PLC0415
     except (ImportError, OSError) as error:
         raise SourceError(
             "the decord decoder is not installed; run: pip install 'persam-video[decord]'"
         ) from error
+    finally:
+        ctypes.RTLD_GLOBAL = visible_to_all  # type: ignore[misc]
     decord.logging.set_level(decord.logging.QUIET)
     module: ModuleType = decord
     return module

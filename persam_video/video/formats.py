@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import av
-from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
+from av.video.reformatter import Colorspace
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,15 @@ class VideoContainer:
 
 @dataclass(frozen=True)
 class ColourTags:
-    """The colours of a video: the matrix from RGB to YUV, and what to tell players about it."""
+    """The colours of a video: how to turn RGB into YUV, and what to tell players about it.
+
+    Attributes:
+        matrix: from RGB to YUV.
+        tag: the number that H.273 gives to matrix, primaries and transfer alike.
+    """
 
     matrix: Colorspace
-    matrix_tag: int
-    primaries: ColorPrimaries
-    transfer: ColorTrc
+    tag: int
 
     @classmethod
     def for_height(cls, height: int) -> "ColourTags":
@@ -66,9 +69,8 @@ class ColourTags:
         return _BT709 if height >= 720 else _BT601
 
 
-# AVColorSpace values, which PyAV has no names for.
-_BT709 = ColourTags(Colorspace.ITU709, 1, ColorPrimaries.BT709, ColorTrc.BT709)
-_BT601 = ColourTags(Colorspace.ITU601, 6, ColorPrimaries.SMPTE170M, ColorTrc.SMPTE170M)
+_BT709 = ColourTags(Colorspace.ITU709, 1)
+_BT601 = ColourTags(Colorspace.ITU601, 6)
 
 CODECS: Mapping[str, VideoCodec] = {
     "h264": VideoCodec(

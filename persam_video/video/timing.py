@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 if TYPE_CHECKING:
-    from av.index import IndexEntry  # older versions of PyAV have none
+    from av.index import IndexEntry
 
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
@@ -26,6 +26,8 @@ class Timing:
         duration: seconds, or ``None``.
         start: seconds at which the container places the first frame.
         counted: number of frames that the container counted, or ``None``.
+        edited: whether an edit list may leave out some of the frames counted; the duration, then,
+            is that of the others.
     """
 
     fps: Fraction | None
@@ -33,6 +35,7 @@ class Timing:
     duration: float | None
     start: float
     counted: int | None
+    edited: bool
 
     @classmethod
     def of(cls, container: InputContainer, stream: VideoStream) -> "Timing":
@@ -51,7 +54,8 @@ class Timing:
             variable=variable,
             duration=duration,
             start=float((stream.start_time or 0) * (stream.time_base or 0)),
-            counted=_counted(container, stream),
+            counted=_counted(stream),
+            edited="mov" in container.format.name,
         )
 
     @property
@@ -73,15 +77,14 @@ class Timing:
             discarded: number of frames that the container itself marks as not to be shown.
             end: when the last frame goes, in seconds after the first came.
         """
-        if self.counted is not None:
-            missing = self.counted > decoded + discarded
-            return f"ended early, after {decoded} of {self.counted} frames" if missing else None
-        if self.duration is None or self.fps is None:
-            return None
         # Durations are rounded, and some containers count them from 0, not from the first frame.
-        missing = self.duration > end + max(self.start, 0.0) + 0.75 / self.fps
-        seconds = f"{end:.2f} of {self.duration:.2f} seconds"
-        return f"ended early, after {seconds}" if missing else None
+        slack = max(self.start, 0.0) + 0.75 / (self.fps or 25)
+        stops_short = self.duration is not None and self.duration > end + slack
+        if self.counted is not None:
+            missing = self.counted > decoded + discarded and (stops_short or not self.edited)
+            return f"ended early, after {decoded} of {self.counted} frames" if missing else None
+        seconds = f"{end:.2f} of {self.duration or 0:.2f} seconds"
+        return f"ended early, after {seconds}" if stops_short else None
 
 
 class FrameClock:
@@ -114,23 +117,19 @@ class FrameClock:
         return float(time)
 
 
-def _counted(container: InputContainer, stream: VideoStream) -> int | None:
-    if stream.frames and "mov" in container.format.name:
-        return len(_index_entries(stream)) or stream.frames  # the index knows about edit lists
+def _counted(stream: VideoStream) -> int | None:
     counted = stream.frames or _tag(stream, "NUMBER_OF_FRAMES")
     return int(counted) if str(counted).isdecimal() and int(counted) else None
 
 
 def _evenly_indexed(stream: VideoStream, otherwise: bool) -> bool:
-    times = [entry.timestamp for entry in _index_entries(stream)]
+    # Older versions of PyAV do not show the index.
+    entries: Sequence[IndexEntry] = getattr(stream, "index_entries", ())
+    times = [entry.timestamp for entry in entries]
     if not stream.frames or len(times) < max(3, stream.frames // 2):
         return otherwise  # no index, or one of keyframes only
     steps = [later - earlier for earlier, later in pairwise(times)]
     return (max(steps) - min(steps)) * (stream.time_base or 0) <= Fraction(1, 1000)
-
-
-def _index_entries(stream: VideoStream) -> "Sequence[IndexEntry]":
-    return getattr(stream, "index_entries", ())
 
 
 def _close(a: Fraction, b: Fraction) -> bool:

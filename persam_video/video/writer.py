@@ -243,9 +243,9 @@ class VideoWriter:
         context.pix_fmt = settings.pixel_format
         context.time_base = self._timer.unit
         context.color_range = ColorRange.MPEG
-        context.colorspace = self._colours.matrix_tag
-        context.color_primaries = self._colours.primaries
-        context.color_trc = self._colours.transfer
+        context.colorspace = self._colours.tag
+        context.color_primaries = self._colours.tag
+        context.color_trc = self._colours.tag
         return stream
 
     def _convert(self, rgb: NDArray[np.uint8]) -> VideoFrame:

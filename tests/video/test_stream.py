@@ -1,3 +1,4 @@
+import importlib.util
 import sys
 import threading
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -19,7 +21,9 @@ from persam_video.video.camera_decoder import CameraDecoder
 from persam_video.video.selection import Selection
 from persam_video.video.source import Location
 
-pytest.importorskip("decord")
+# Found without importing it, which is for the decoder to do in the right way.
+if importlib.util.find_spec("decord") is None:
+    pytest.skip("decord is not installed", allow_module_level=True)
 
 NTSC_FILM = Fraction(24000, 1001)
 B_FRAMES = {"bf": "3", "g": "12"}
@@ -120,7 +124,8 @@ def test_a_variable_frame_rate_keeps_its_times(clips, decoder: str, name: str) -
     assert [frame.time for frame in frames] == pytest.approx(
         [ms / 1000 for ms in UNEVEN_MS], abs=0.0005
     )
-    if name.endswith(".mp4"):  # Matroska's header goes on claiming a constant rate
+    # Matroska's header goes on claiming a constant rate, and older PyAV hides the index of MP4.
+    if name.endswith(".mp4") and hasattr(av.stream.Stream, "index_entries"):
         assert stream.info.variable_frame_rate
     assert stream.warnings == []
 
