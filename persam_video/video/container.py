@@ -2,6 +2,7 @@
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from persam_video.errors import SourceError
@@ -57,15 +58,17 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
             not count.
     """
     stream = container.streams.best("video")
-    if (
-        not isinstance(stream, VideoStream)
-        or stream.disposition & av.stream.Disposition.attached_pic
-    ):
-        found = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+    if not isinstance(stream, VideoStream) or _is_cover(stream):
+        kinds = {"cover picture" if _is_cover(s) else s.type for s in container.streams}
+        found = ", ".join(sorted(kinds)) or "nothing"
         raise SourceError(f"{name}: has no video stream (found: {found}); give a video file")
     if stream.codec_context is None:
         raise SourceError(f"{name}: its video format is unknown here; convert it to H.264")
     return stream
+
+
+def _is_cover(stream: Stream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def reason(error: Exception) -> str:
