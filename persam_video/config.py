@@ -6,8 +6,6 @@ key is an error that names the nearest known one.
 
 import difflib
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,10 +59,10 @@ class PromptSettings(_Section):
         matching: give the matching maps to a model that takes them.
     """
 
-    positive_points: int = Field(1, ge=0, le=16)
-    negative_points: int = Field(1, ge=0, le=16)
+    positive_points: int = Field(default=1, ge=0, le=16)
+    negative_points: int = Field(default=1, ge=0, le=16)
     box: bool = True
-    box_margin: float = Field(0.1, ge=0, le=2)
+    box_margin: float = Field(default=0.1, ge=0, le=2)
     mask: bool = True
     matching: bool = True
 
@@ -90,7 +88,7 @@ class CascadeSettings(_Section):
         matching: give the matching maps in these passes too.
     """
 
-    passes: int = Field(2, ge=0, le=2)
+    passes: int = Field(default=2, ge=0, le=2)
     matching: bool = True
 
 
@@ -104,9 +102,9 @@ class PriorSettings(_Section):
         motion: move the last mask and box by the object's last displacement, damped by this.
     """
 
-    alpha: float = Field(0.5, ge=0, le=1)
-    grow: int = Field(1, ge=0, le=8)
-    motion: float = Field(0.5, ge=0, le=1)
+    alpha: float = Field(default=0.5, ge=0, le=1)
+    grow: int = Field(default=1, ge=0, le=8)
+    motion: float = Field(default=0.5, ge=0, le=1)
 
 
 class LostSettings(_Section):
@@ -118,9 +116,9 @@ class LostSettings(_Section):
         confirm: for so many frames in a row.
     """
 
-    score: float = Field(0.3, ge=0, le=1)
-    found: float = Field(0.55, ge=0, le=1)
-    confirm: int = Field(2, ge=1, le=30)
+    score: float = Field(default=0.3, ge=0, le=1)
+    found: float = Field(default=0.55, ge=0, le=1)
+    confirm: int = Field(default=2, ge=1, le=30)
 
 
 class MaskSettings(_Section):
@@ -130,7 +128,7 @@ class MaskSettings(_Section):
         min_component: components smaller than this share of the largest are removed.
     """
 
-    min_component: float = Field(0.02, ge=0, le=1)
+    min_component: float = Field(default=0.02, ge=0, le=1)
 
 
 class WeightSettings(_Section):
@@ -141,13 +139,20 @@ class WeightSettings(_Section):
         learning_rate: at the start of the cosine schedule.
     """
 
-    steps: int = Field(800, ge=1)
-    learning_rate: float = Field(4e-4, gt=0)
+    steps: int = Field(default=800, ge=1)
+    learning_rate: float = Field(default=4e-4, gt=0)
 
 
 class Settings(_Section):
-    """All settings of a run."""
+    """All settings of a run.
 
+    Attributes:
+        procedure: tracker, or upstream to do what the reference implementation's video scripts do;
+            of the other settings that one heeds ``method``, ``model`` and ``weights``.
+        method: persam, or persam-f with its learned mask weights.
+    """
+
+    procedure: Literal["tracker", "upstream"] = "tracker"
     method: Literal["persam", "persam-f"] = "persam"
     model: ModelSettings = ModelSettings()
     target: TargetSettings = TargetSettings()
@@ -160,16 +165,12 @@ class Settings(_Section):
     weights: WeightSettings = WeightSettings()
 
 
-def presets() -> dict[str, Traversable]:
-    """Return the presets that ship, by name."""
-    packaged = files("persam_video") / "configs"
+def presets() -> dict[str, Path]:
+    """Return the files of the presets that ship, by name."""
+    packaged = Path(__file__).parent / "configs"
     # an editable install has no copy inside the package: the checkout's own folder serves
     folder = packaged if packaged.is_dir() else Path(__file__).parents[1] / "configs"
-    return {
-        entry.name.removesuffix(".yaml"): entry
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
-        if entry.name.endswith(".yaml")
-    }
+    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
 
 
 def load_settings(
@@ -186,12 +187,12 @@ def load_settings(
     """
     values, origin = _read(preset)
     for key, value in (overrides or {}).items():
+        if key not in known_keys():
+            raise ConfigError(f"unknown setting '{key}'{_nearest(key)}")
         *sections, name = key.split(".")
         section = values
         for part in sections:
             section = section.setdefault(part, {})
-            if not isinstance(section, dict):
-                raise ConfigError(f"unknown setting '{key}'{_nearest(key)}")
         section[name] = value
     try:
         return Settings.model_validate(values)
@@ -266,10 +267,9 @@ def _explain(error: ValidationError, origin: str) -> str:
 
 
 def _nearest(key: str) -> str:
+    """Say which known setting was probably meant: of the same last name, else of a like name."""
     known = known_keys()
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    if not close:
-        last = key.rsplit(".", maxsplit=1)[-1]
-        names = {name.rsplit(".", maxsplit=1)[-1]: name for name in known}
-        close = [names[found] for found in difflib.get_close_matches(last, names, n=1)]
+    last = key.rsplit(".", maxsplit=1)[-1]
+    close = [name for name in known if name.rsplit(".", maxsplit=1)[-1] == last]
+    close += difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     return f": did you mean '{close[0]}'?" if close else f": known are {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""From a source and an annotation to results: as an iterator, or as a folder of finished outputs."""
+"""From a source and an annotation to results, as an iterator or as a folder of outputs."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -26,8 +26,8 @@ from persam_video.sinks import (
     write_run,
 )
 from persam_video.sinks.overlay_video import OverlayVideoSink
+from persam_video.tracking.factory import VideoTracker, make_tracker
 from persam_video.tracking.result import FrameResult, ObjectState
-from persam_video.tracking.tracker import Tracker
 from persam_video.video import FrameStream
 from persam_video.video.stream import DecoderName
 
@@ -151,7 +151,7 @@ def track(
     stream = _open(source, decoder, frames)
     try:
         annotation = _annotation(mask, stream)
-        tracker = Tracker(model or load_model(settings), settings)
+        tracker = make_tracker(model or load_model(settings), settings)
     except BaseException:
         stream.close()
         raise
@@ -159,7 +159,7 @@ def track(
 
 
 def _results(
-    stream: FrameStream, tracker: Tracker, annotation: Annotation
+    stream: FrameStream, tracker: VideoTracker, annotation: Annotation
 ) -> Iterator[FrameResult]:
     first: Annotation | None = annotation
     with stream:
@@ -207,6 +207,7 @@ def track_to_folder(
     with _open(source, decoder, frames) as stream:
         annotation = _annotation(mask, stream)
         model = model or load_model(settings)
+        tracker = make_tracker(model, settings)
         paths.prepare(overwrite=overwrite)
         record = RunRecord(
             ModelRecord(model.info.name, model.info.sha256),
@@ -222,7 +223,7 @@ def track_to_folder(
         )
         write_run(paths.record, record)
         try:
-            _track_into(stream, Tracker(model, settings), annotation, paths, record, on_progress)
+            _track_into(stream, tracker, annotation, paths, record, on_progress)
             record.status = RunStatus.FINISHED
         except KeyboardInterrupt:
             record.status = RunStatus.INTERRUPTED
@@ -238,7 +239,7 @@ def track_to_folder(
 
 def _track_into(
     stream: FrameStream,
-    tracker: Tracker,
+    tracker: VideoTracker,
     annotation: Annotation,
     paths: OutputPaths,
     record: RunRecord,

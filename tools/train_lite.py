@@ -62,23 +62,17 @@ def load_backbone(model: LiteSam, file: Path) -> None:
         bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain
         return state[f"{conv}.weight"] * gain[:, None, None, None], bias
 
-    def fill(layer: torch.nn.Conv2d, conv: str, norm: str) -> None:
+    def fill(layer: torch.nn.Module, conv: str, norm: str) -> None:
         weight, bias = folded(conv, norm)
-        layer.weight.data.copy_(weight)
-        assert layer.bias is not None
-        layer.bias.data.copy_(bias)
+        layer.load_state_dict({"weight": weight, "bias": bias})
 
     backbone = model.image_encoder.backbone
     fill(backbone.stem, "features.0.0", "features.0.1")
     for number, block in enumerate(backbone.blocks, start=1):
-        prefix = f"features.{number}.conv"
-        if block.expand is None:
-            fill(block.depthwise, f"{prefix}.0", f"{prefix}.1")
-            fill(block.project, f"{prefix}.3", f"{prefix}.4")
-        else:
-            fill(block.expand, f"{prefix}.0", f"{prefix}.1")
-            fill(block.depthwise, f"{prefix}.3", f"{prefix}.4")
-            fill(block.project, f"{prefix}.6", f"{prefix}.7")
+        # in the file, convolution, norm and activation are numbered through: 0 1 2, 3 4 5, 6 7
+        for place, layer in enumerate(block.children()):
+            prefix = f"features.{number}.conv"
+            fill(layer, f"{prefix}.{3 * place}", f"{prefix}.{3 * place + 1}")
 
 
 class Average:
@@ -143,7 +137,8 @@ class Run:
         backbone = model.image_encoder.backbone
         for layer in (backbone.stem, *backbone.blocks[:6]):
             layer.requires_grad_(False)
-        objective = Objective(model).to(memory_format=torch.channels_last)
+        objective = Objective(model)
+        objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         slow = [p for p in backbone.parameters() if p.requires_grad]
         known = {id(p) for p in slow}
         fast = [p for p in objective.parameters() if p.requires_grad and id(p) not in known]

@@ -59,4 +59,4 @@ def matching_maps(keys: Tensor, memory_keys: Tensor, memory_coverage: Tensor) ->
     # a cell that the object covers in part belongs to neither side
     outside = (memory_coverage < 0.25).flatten(1)[:, None, :] & ~inside
     nearest = [similarity.masked_fill(~cells, _NOTHING).amax(dim=2) for cells in (inside, outside)]
-    return torch.stack(nearest, dim=1).unflatten(2, keys.shape[-2:])
+    return torch.stack(nearest, dim=1).view(len(keys), 2, *keys.shape[-2:])

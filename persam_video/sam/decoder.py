@@ -27,7 +27,7 @@ from persam_video.sam.modules import (
 )
 
 
-class GuidedAttention(Attention):  # type: ignore[misc, valid-type]
+class GuidedAttention(Attention):  # type: ignore[misc]
     """Multi-head attention whose weights can be biased towards the target."""
 
     def forward(
@@ -56,7 +56,7 @@ class GuidedAttention(Attention):  # type: ignore[misc, valid-type]
         return cast(Tensor, self.out_proj(self._recombine_heads(out)))
 
 
-class GuidedTwoWayBlock(TwoWayAttentionBlock):  # type: ignore[misc, valid-type]
+class GuidedTwoWayBlock(TwoWayAttentionBlock):  # type: ignore[misc]
     """One layer of the two-way transformer with guided token-to-image attention."""
 
     def __init__(
@@ -108,7 +108,7 @@ class GuidedTwoWayBlock(TwoWayAttentionBlock):  # type: ignore[misc, valid-type]
         return queries, self.norm4(keys)
 
 
-class GuidedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc, valid-type]
+class GuidedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc]
     """segment-anything's two-way transformer with PerSAM's two ways of guidance.
 
     Args:
@@ -187,7 +187,7 @@ class GuidedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc, valid-ty
         return self.norm_final_attn(queries + attended), keys
 
 
-class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc, valid-type]
+class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
     """SAM's mask decoder that takes PerSAM's guidance and, if built so, high-resolution skips.
 
     Args:
@@ -264,7 +264,7 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc, valid-type]
         hyper = torch.stack(
             [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
         )
-        masks = (hyper @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
+        masks = (hyper @ upscaled.flatten(2)).view(batch, -1, *upscaled.shape[-2:])
         return masks, self.iou_prediction_head(hidden[:, 0])
 
     def _upscale(self, source: Tensor, skips: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -277,7 +277,7 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc, valid-type]
         return cast(Tensor, last_activation(x + self.mix_skips[1](x)))
 
 
-class FastLayerNorm2d(LayerNorm2d):  # type: ignore[misc, valid-type]
+class FastLayerNorm2d(LayerNorm2d):  # type: ignore[misc]
     """segment-anything's LayerNorm2d computed by the fused kernel on a channels-last view."""
 
     def forward(self, x: Tensor) -> Tensor:

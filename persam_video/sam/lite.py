@@ -111,15 +111,15 @@ class ContextBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, h, w) to the same shape."""
-        _, _, height, width = x.shape
         tokens = x.flatten(2).transpose(1, 2)
-        q, k, v = (
-            self.qkv(self.norm1(tokens)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        )
+        batch, count, _ = tokens.shape
+        qkv = self.qkv(self.norm1(tokens)).view(batch, count, 3, self.heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         tokens = tokens + self.proj(attended)
         tokens = tokens + self.mlp(self.norm2(tokens))
-        return tokens.transpose(1, 2).unflatten(2, (height, width))
+        context: Tensor = tokens.transpose(1, 2).reshape(x.shape)
+        return context
 
 
 class ResidualBlock(nn.Module):
@@ -200,7 +200,7 @@ class LiteImageEncoder(nn.Module):
         )
 
 
-class LitePromptEncoder(PromptEncoder):  # type: ignore[misc, valid-type]
+class LitePromptEncoder(PromptEncoder):  # type: ignore[misc]
     """SAM's prompt encoder for any grid, with the matching prompt.
 
     Args:

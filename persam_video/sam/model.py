@@ -90,9 +90,8 @@ class SamModel:
         self.info = info
         self.device = device
         self.dtype = dtype
-        self._image_encoder = image_encoder.to(
-            device, dtype, memory_format=torch.channels_last
-        ).eval()
+        channels_last = torch.channels_last
+        self._image_encoder = image_encoder.to(device, dtype, memory_format=channels_last).eval()  # type: ignore[call-overload]
         # coordinates lose too much in 16 bits, and this part costs next to nothing
         self._prompt_encoder = prompt_encoder.to(device, torch.float32).eval()
         self._mask_decoder = mask_decoder.to(device, dtype).eval()

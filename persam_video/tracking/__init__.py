@@ -1,1 +1,6 @@
-"""Tracking over time: temporal prior, per-object state, the tracker and a run over a video."""
+"""Tracking over time: temporal prior, per-object state and the tracker."""
+
+from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
+from persam_video.tracking.tracker import Tracker
+
+__all__ = ["FrameResult", "ObjectResult", "ObjectState", "Tracker"]

@@ -51,4 +51,5 @@ class FrameResult:
 
     def mask(self, object_id: int) -> NDArray[np.bool_]:
         """Return the boolean (H, W) mask of one object."""
-        return self.labels == object_id
+        mask: NDArray[np.bool_] = self.labels == object_id
+        return mask

@@ -7,6 +7,7 @@ look-alikes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -194,10 +195,8 @@ def _warp(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     wh = (size[1], size[0])
     shrinking = np.sqrt(abs(np.linalg.det(mat[:, :2]))) < 0.7
-    rgb = source.rgb
-    if shrinking:
-        rgb = cv2.GaussianBlur(rgb, (3, 3), 0)
-    rgb = cv2.warpAffine(rgb, mat, wh, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    smooth = cv2.GaussianBlur(source.rgb, (3, 3), 0) if shrinking else source.rgb
+    rgb = cv2.warpAffine(smooth, mat, wh, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     labels = cv2.warpAffine(
         source.labels,
         mat,
@@ -206,7 +205,12 @@ def _warp(
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=VOID,
     )
-    return rgb, labels
+    return _uint8(rgb), _uint8(labels)
+
+
+def _uint8(array: Any) -> NDArray[np.uint8]:
+    """Say what OpenCV's types leave open."""
+    return np.asarray(array, np.uint8)
 
 
 def _paste_moving(
@@ -242,12 +246,8 @@ def _paste_moving(
         alpha = cv2.warpAffine(cut.labels, mat, wh, flags=cv2.INTER_LINEAR)
         alpha = cv2.GaussianBlur(alpha, (3, 3), 0)
         colour = cv2.warpAffine(cut.rgb, mat, wh, borderMode=cv2.BORDER_REFLECT_101)
-        rgbs[frame] = cv2.blendLinear(
-            colour,
-            rgbs[frame],
-            alpha.astype(np.float32) / 255,
-            1 - alpha.astype(np.float32) / 255,
-        )
+        share = alpha.astype(np.float32) / 255
+        rgbs[frame] = _uint8(cv2.blendLinear(colour, rgbs[frame], share, 1 - share))
         labels[frame] = np.where(alpha > 127, _PASTED, labels[frame]).astype(np.uint8)
 
 
@@ -284,13 +284,13 @@ class _Colours:
     def apply(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         out = cv2.LUT(rgb, self.table)
         grey = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-        return cv2.addWeighted(out, self.saturation, grey, 1 - self.saturation, 0)
+        return _uint8(cv2.addWeighted(out, self.saturation, grey, 1 - self.saturation, 0))
 
 
 def _motion_blur(rgb: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
     length = int(rng.integers(3, 12))
-    kernel = np.zeros((length, length), np.float32)
-    kernel[length // 2] = 1
+    line = np.zeros((length, length), np.float32)
+    line[length // 2] = 1
     turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), rng.uniform(0, 180), 1)
-    kernel = cv2.warpAffine(kernel, turn, (length, length))
-    return cv2.filter2D(rgb, -1, kernel / max(float(kernel.sum()), 1e-6))
+    kernel = np.asarray(cv2.warpAffine(line, turn, (length, length)), np.float32)
+    return _uint8(cv2.filter2D(rgb, -1, kernel / max(float(kernel.sum()), 1e-6)))

@@ -318,4 +318,5 @@ def embed_points(model: LiteSam, points: Tensor, labels: Tensor) -> Tensor:
         [encoder.not_a_point_embed.weight] + [point.weight for point in encoder.point_embeddings]
     )
     place = place.masked_fill(labels[..., None] < 0, 0.0)
-    return place + kinds[labels.long() + 1]
+    embedded: Tensor = place + kinds[labels.long() + 1]
+    return embedded

@@ -1,0 +1,100 @@
+"""Track DAVIS-2016 sequences with a preset and score them as the official code does.
+
+    python eval/davis2016.py --root ../shared/data/davis --method persam
+
+Prints J, F and J&F of each sequence and the mean, with the frames per second, and writes them to
+``eval/results/davis2016_<method>.json``. Only the first mask of a sequence is read for tracking.
+"""
+
+import argparse
+import json
+import platform
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from persam_video.atomic import write_bytes
+from persam_video.config import Settings, load_settings, parse_assignments
+from persam_video.davis.dataset import DavisDataset
+from persam_video.davis.evaluation import Evaluation, evaluate
+from persam_video.masks.png import write_label_png
+from persam_video.run import load_model, track
+from persam_video.sam import SamModel
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def track_sequences(
+    dataset: DavisDataset, settings: Settings, model: SamModel, out: Path
+) -> dict[str, float]:
+    """Write the masks of every sequence and return frames per second by sequence."""
+    speed: dict[str, float] = {}
+    for sequence in dataset:
+        folder = out / sequence.name
+        folder.mkdir(parents=True)
+        begun = time.perf_counter()
+        frames = track(
+            sequence.images[0].parent, sequence.first_annotation, settings=settings, model=model
+        )
+        for image, result in zip(sequence.images, frames, strict=True):
+            write_label_png(folder / f"{image.stem}.png", result.labels)
+        speed[sequence.name] = len(sequence.images) / (time.perf_counter() - begun)
+    return speed
+
+
+def summary(evaluation: Evaluation, speed: dict[str, float], model: SamModel) -> dict[str, Any]:
+    """Return the figures to write down."""
+    return {
+        "mean": {"J&F": evaluation.mean, "J": evaluation.j.mean, "F": evaluation.f.mean},
+        "sequences": {
+            each.name: {
+                "J&F": each.mean,
+                "J": each.j.mean,
+                "F": each.f.mean,
+                "frames_per_second": round(speed[each.name], 2),
+            }
+            for each in evaluation.sequences
+        },
+        "model": {"name": model.info.name, "sha256": model.info.sha256},
+        "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
+    }
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--root", type=Path, required=True, help="a DAVIS folder")
+    parser.add_argument("--method", choices=("persam", "persam-f"), default="persam")
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--sequence", action="append", default=[], help="only this; repeatable")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--out", type=Path, help="keep the masks in this folder")
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    args = parser.parse_args()
+
+    settings = load_settings(args.method.replace("-", "_"), parse_assignments(args.set))
+    dataset = DavisDataset(args.root, 2016, args.split, only=args.sequence)
+    model = load_model(settings)
+    with tempfile.TemporaryDirectory() as scratch:
+        out = args.out or Path(scratch)
+        speed = track_sequences(dataset, settings, model, out)
+        figures = summary(evaluate(out, dataset), speed, model)
+    print(f"{'sequence':<16} {'J':>6} {'F':>6} {'J&F':>6} {'fps':>6}")
+    for name, row in figures["sequences"].items():
+        print(
+            f"{name:<16} {row['J']:6.3f} {row['F']:6.3f} {row['J&F']:6.3f} "
+            f"{row['frames_per_second']:6.1f}"
+        )
+    mean = figures["mean"]
+    print(f"{'mean':<16} {mean['J']:6.3f} {mean['F']:6.3f} {mean['J&F']:6.3f}")
+    target = args.json or RESULTS / f"davis2016_{args.method}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(target, (json.dumps(figures, indent=2) + "\n").encode())
+    print(f"wrote {target}")
+
+
+if __name__ == "__main__":
+    main()

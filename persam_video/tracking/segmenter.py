@@ -1,0 +1,201 @@
+"""One frame at a time: prompts from what is remembered of each object, and the masks they give."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from persam_video.config import Settings
+from persam_video.masks.annotation import Annotation
+from persam_video.masks.boxes import boxes_of_labels
+from persam_video.persam.cascade import Cascade
+from persam_video.persam.confidence import blend, extreme_cells, standardise
+from persam_video.persam.mask_weights import fit_mask_weights
+from persam_video.persam.matching import cell_coverage, matching_maps
+from persam_video.persam.target import location_confidence, target_embedding
+from persam_video.sam.model import ImageEmbedding, SamModel
+from persam_video.sam.prompts import Prompts
+from persam_video.tracking.objects import Memory, TrackedObject
+from persam_video.tracking.prior import mask_prompt, move_masks, prior_on_grid
+
+_UNKNOWN = 32.0
+"""Magnitude of a logit that stands for a value the model could not compute."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the model says of one object in a frame.
+
+    Attributes:
+        logits: (h, w) low-resolution mask logits, finite.
+        score: predicted IoU, 0 to 1.
+    """
+
+    logits: Tensor
+    score: float
+
+    @property
+    def empty(self) -> bool:
+        """Whether no pixel belongs to the object."""
+        return not bool((self.logits > 0).any())
+
+
+class Segmenter:
+    """Segments remembered objects in encoded frames; it keeps nothing from frame to frame.
+
+    Args:
+        model: the SAM.
+        settings: see :class:`persam_video.config.Settings`.
+    """
+
+    def __init__(self, model: SamModel, settings: Settings) -> None:
+        self._model = model
+        self._settings = settings
+        self._cascade = Cascade(settings.cascade.passes, settings.cascade.matching)
+
+    def learn(self, embedding: ImageEmbedding, annotation: Annotation) -> list[TrackedObject]:
+        """Learn the objects of an annotation from its frame.
+
+        Args:
+            embedding: of the annotated frame.
+            annotation: of the frame's size.
+
+        Returns:
+            A new object for each id.
+        """
+        ids = annotation.object_ids
+        masks = torch.from_numpy(np.stack([annotation.labels == i for i in ids]))
+        padded = embedding.transform.mask(masks.to(self._model.device))
+        rows, columns = embedding.grid
+        soft = F.adaptive_avg_pool2d(padded[:, None], (4 * rows, 4 * columns))[:, 0]
+        coverage = cell_coverage(soft, embedding.grid)
+        targets = target_embedding(embedding.features, coverage, self._settings.target.pooling)
+        weights = self._fit_weights(embedding, targets, soft)
+        boxes = boxes_of_labels(annotation.labels, ids)
+        references = [Memory(embedding.keys, each) for each in coverage]
+        return [
+            TrackedObject(
+                object_id=object_id,
+                target=targets[place],
+                reference=references[place],
+                recent=references[place],
+                mask=soft[place],
+                box=box,
+                weights=None if weights is None else weights[place],
+            )
+            for place, (object_id, box) in enumerate(boxes.items())
+            if box is not None  # an id of an annotation always has a pixel
+        ]
+
+    def _fit_weights(
+        self, embedding: ImageEmbedding, targets: Tensor, truth: Tensor
+    ) -> Tensor | None:
+        """Fit PerSAM-F's weights on the reference, with one positive point, as PerSAM-F does."""
+        if self._settings.method != "persam-f":
+            return None
+        similarity = location_confidence(embedding.features, targets)
+        cells, labels = extreme_cells(similarity, embedding.inside, 1, 0)
+        prompts = Prompts(points=_cell_centres(cells, embedding), point_labels=labels)
+        logits = self._model.decode(embedding, prompts).logits[:, 1:]
+        fit = self._settings.weights
+        return fit_mask_weights(logits, truth, steps=fit.steps, learning_rate=fit.learning_rate)
+
+    def segment(
+        self, embedding: ImageEmbedding, objects: Sequence[TrackedObject]
+    ) -> list[Candidate]:
+        """Segment objects in a frame: those that are tracked together, and those that are lost."""
+        found: dict[int, Candidate] = {}
+        for tracked in (True, False):
+            group = [o for o in objects if o.tracked == tracked]
+            if not group:
+                continue
+            weights = [o.weights for o in group if o.weights is not None]
+            answer = self._cascade.run(
+                self._model,
+                embedding,
+                self._prompts(embedding, group, tracked),
+                torch.stack(weights) if weights else None,
+            )
+            # a model's NaN must not reach a mask or a score
+            logits = answer.logits[:, 0].nan_to_num(-_UNKNOWN, _UNKNOWN, -_UNKNOWN)
+            scores = answer.iou[:, 0].nan_to_num(0.0).clamp(0, 1).tolist()
+            for o, mask, score in zip(group, logits, scores, strict=True):
+                found[o.object_id] = Candidate(mask, score)
+        return [found[o.object_id] for o in objects]
+
+    def _prompts(
+        self, embedding: ImageEmbedding, group: Sequence[TrackedObject], tracked: bool
+    ) -> Prompts:
+        """Make the first pass's prompts; a lost object gets none from its last mask."""
+        chosen, prior = self._settings.prompts, self._settings.prior
+        targets = torch.stack([o.target for o in group])
+        similarity = location_confidence(embedding.features, targets)
+        confidence = standardise(similarity, embedding.inside)
+        boxes = masks = None
+        if tracked:
+            shift = torch.tensor(
+                np.stack([o.velocity for o in group]) * prior.motion,
+                dtype=torch.float32,
+                device=self._model.device,
+            )
+            per_pixel = group[0].mask.shape[0] / embedding.transform.padded_size[0]
+            moved = move_masks(
+                torch.stack([o.mask for o in group]),
+                embedding.transform.coordinates(shift) * per_pixel,
+            )
+            alpha = confidence.new_full((len(group),), prior.alpha)
+            on_grid = prior_on_grid(moved, embedding.grid, prior.grow)
+            confidence = blend(confidence, on_grid, alpha)
+            if chosen.box:
+                boxes = _grown_boxes(
+                    group, shift, chosen.box_margin, embedding.transform.frame_size
+                )
+            if chosen.mask:
+                masks = mask_prompt(moved)
+        cells, labels = extreme_cells(
+            confidence, embedding.inside, chosen.positive_points, chosen.negative_points
+        )
+        matching = None
+        if chosen.matching and self._model.takes_matching:
+            matching = torch.cat([_match(embedding, o) for o in group])
+        guidance = self._settings.guidance
+        return Prompts(
+            points=_cell_centres(cells, embedding),
+            point_labels=labels,
+            boxes=boxes,
+            masks=masks,
+            attention_bias=confidence.flatten(1)[:, None, None] if guidance.attention else None,
+            target_embedding=targets[:, None] if guidance.semantic else None,
+            matching=matching,
+        )
+
+
+def _match(embedding: ImageEmbedding, tracked: TrackedObject) -> Tensor:
+    maps = [
+        matching_maps(embedding.keys, memory.keys, memory.coverage[None])
+        for memory in (tracked.reference, tracked.recent)
+    ]
+    return torch.cat(maps, dim=1).float()
+
+
+def _grown_boxes(
+    group: Sequence[TrackedObject], shift: Tensor, margin: float, frame_size: tuple[int, int]
+) -> Tensor:
+    boxes = torch.tensor([o.box for o in group], dtype=torch.float32, device=shift.device)
+    grow = margin * (boxes[:, 2:] - boxes[:, :2])
+    moved = boxes + shift.repeat(1, 2) + torch.cat([-grow, grow], dim=1)
+    height, width = frame_size
+    return moved.clamp(min=0).minimum(moved.new_tensor([width, height, width, height]))
+
+
+def _cell_centres(cells: Tensor, embedding: ImageEmbedding) -> Tensor:
+    """Turn cells (N, P, 2), (column, row), into points in frame pixels."""
+    transform = embedding.transform
+    side = transform.padded_size[0] / embedding.grid[0]
+    down = transform.frame_size[0] / transform.input_size[0]
+    across = transform.frame_size[1] / transform.input_size[1]
+    limit = cells.new_tensor([transform.frame_size[1] - 1, transform.frame_size[0] - 1])
+    return ((cells + 0.5) * side * cells.new_tensor([across, down])).minimum(limit)

@@ -1,0 +1,148 @@
+import json
+
+import av
+import numpy as np
+import pytest
+from pycocotools import mask as coco
+
+from persam_video.masks.png import read_label_png
+from persam_video.sinks import read_run, read_tracks
+
+FAST = ("--set", "model.image_size=256", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def finished(clip, tmp_path_factory):
+    """One run of the program, of which the tests look at different sides."""
+    import subprocess
+    import sys
+
+    out = tmp_path_factory.mktemp("run") / "out"
+    command = [sys.executable, "-m", "persam_video", "track", clip.video, "--mask", clip.first_mask]
+    done = subprocess.run(
+        [*command, "--out", out, *FAST], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # no bar where there is no terminal
+    return out
+
+
+def test_a_mask_for_every_frame_with_only_the_annotation_s_ids(finished, clip):
+    masks = sorted((finished / "masks").iterdir())
+    assert [mask.name for mask in masks] == [f"{i:05d}.png" for i in range(8)]
+    assert np.array_equal(read_label_png(masks[0]), read_label_png(clip.first_mask))
+    for mask in masks:
+        assert set(np.unique(read_label_png(mask))) <= {0, 1, 2, 3}
+
+
+def test_the_overlay_is_a_video_for_browsers(finished):
+    with av.open(str(finished / "overlay.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert stream.average_rate == 25
+        assert (stream.width, stream.height) == (640, 360)
+        assert sum(1 for _ in container.decode(stream)) == 8
+    data = (finished / "overlay.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_json_lines_hold_the_same_masks(finished):
+    lines = (finished / "tracks.jsonl").read_text().splitlines()
+    assert len(lines) == 8
+    for number, line in enumerate(lines):
+        record = json.loads(line)
+        labels = read_label_png(finished / "masks" / f"{number:05d}.png")
+        assert record["frame"] == number
+        assert record["time"] == pytest.approx(number / 25, abs=1e-3)
+        for each in record["objects"]:
+            decoded = coco.decode(each["segmentation"])
+            assert np.array_equal(decoded.astype(bool), labels == each["id"])
+    assert len(list(read_tracks(finished / "tracks.jsonl"))) == 8
+
+
+def test_the_record_says_what_the_run_was(finished):
+    record = read_run(finished / "run.json")
+    assert record.status.value == "finished"
+    assert record.frames_done == 8
+    assert record.model.name == "lite"
+    assert len(record.model.sha256) == 64
+    assert record.settings["prior"]["alpha"] == 0.5
+    assert record.source["fps"] == "25"
+    assert {"decode", "track", "write"} <= record.timings.keys()
+    assert record.warnings == []
+
+
+def test_nothing_else_is_left_behind(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert names == {"masks", "overlay.mp4", "tracks.jsonl", "run.json"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--decoder", "decord"),
+        ("--method", "persam-f", "--set", "weights.steps=20"),
+        ("--start", "2", "--stop", "6", "--stride", "2"),
+        ("--precision", "fp32", "--config", "persam_f", "--set", "weights.steps=5"),
+    ],
+    ids=lambda options: options[1],
+)
+def test_the_same_command_in_other_ways(run, clip, tmp_path, options):
+    if options[1] == "decord":
+        pytest.importorskip("decord")
+    mask = clip.truth / "00002.png" if "--start" in options else clip.first_mask
+    ran = run("track", clip.video, "--mask", mask, "--out", tmp_path / "out", *FAST, *options)
+    assert (ran.status, ran.err) == (0, "")
+    names = [path.name for path in sorted((tmp_path / "out" / "masks").iterdir())]
+    expected = range(2, 6, 2) if "--start" in options else range(8)
+    assert names == [f"{i:05d}.png" for i in expected]
+
+
+def test_a_folder_of_images_is_a_source_too(run, clip, tmp_path):
+    from PIL import Image
+
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    with av.open(str(clip.video)) as container:
+        for i, frame in enumerate(container.decode(video=0)):
+            if i < 3:
+                Image.fromarray(frame.to_ndarray(format="rgb24")).save(frames / f"{i:05d}.jpg")
+    ran = run("track", frames, "--mask", clip.first_mask, "--out", tmp_path / "out", *FAST)
+    assert ran.status == 0
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == 3
+
+
+def test_an_earlier_run_is_kept_unless_told_otherwise(run, clip, tmp_path):
+    arguments = ("track", clip.video, "--mask", clip.first_mask, "--out", tmp_path / "out", *FAST)
+    assert run(*arguments, "--stop", "4", "-q").status == 0
+    before = (tmp_path / "out" / "run.json").read_bytes()
+    again = run(*arguments)
+    assert again.status == 2
+    assert "--overwrite" in again.err
+    assert (tmp_path / "out" / "run.json").read_bytes() == before
+    assert run(*arguments, "--stop", "2", "--overwrite").status == 0
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == 2
+
+
+def test_an_interrupted_run_keeps_what_is_done(clip, tmp_path, monkeypatch):
+    from persam_video.config import load_settings
+    from persam_video.run import track_to_folder
+
+    def stop_at_three(progress):
+        if progress.done == 3:
+            raise KeyboardInterrupt
+
+    record = track_to_folder(
+        clip.video,
+        clip.first_mask,
+        tmp_path / "out",
+        settings=load_settings("persam", {"model.image_size": 256}),
+        on_progress=stop_at_three,
+    )
+    assert record.status.value == "interrupted"
+    assert read_run(tmp_path / "out" / "run.json").frames_done == 3
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == 3
+    assert len((tmp_path / "out" / "tracks.jsonl").read_text().splitlines()) == 3
+    with av.open(str(tmp_path / "out" / "overlay.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 3

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+import torch
+
+from persam_video.sam import load_sam
+from persam_video.sam.prompts import MaskPrediction, Prompts
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_sam("lite", precision="fp32", image_size=256, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def embedding(model):
+    rgb = np.full((120, 200, 3), 90, np.uint8)
+    rgb[40:90, 60:130] = (220, 60, 40)
+    return model.encode(rgb)
+
+
+def test_only_the_frame_is_encoded_not_a_square(embedding):
+    assert embedding.transform.padded_size == (160, 256)
+    assert embedding.features.shape == (1, 256, 10, 16)
+    assert embedding.grid == (10, 16)
+    assert embedding.inside == (10, 16)
+    assert torch.allclose(embedding.keys.norm(dim=1), torch.ones(1, 10, 16), atol=1e-5)
+
+
+def test_four_masks_and_their_iou_for_each_object(model, embedding):
+    points = torch.tensor([[[95.0, 65.0]], [[10.0, 10.0]]])
+    answer = model.decode(embedding, Prompts(points=points, point_labels=torch.ones(2, 1)))
+    assert answer.logits.shape == (2, 4, 40, 64)
+    assert answer.iou.shape == (2, 4)
+    assert torch.isfinite(answer.logits).all()
+
+
+def test_objects_do_not_depend_on_their_company(model, embedding):
+    boxes = torch.tensor(
+        [[60.0, 40.0, 130.0, 90.0], [0.0, 0.0, 50.0, 50.0], [5.0, 8.0, 199.0, 99.0]]
+    )
+    together = model.decode(embedding, Prompts(boxes=boxes)).logits
+    alone = [model.decode(embedding, Prompts(boxes=box[None])).logits for box in boxes]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-3)
+
+
+@pytest.mark.parametrize("given", ["points", "boxes", "masks", "matching", "target_embedding"])
+def test_every_kind_of_prompt_works_by_itself(model, embedding, given):
+    rows, columns = embedding.grid
+    values = {
+        "points": torch.rand(3, 2, 2) * 100,
+        "boxes": torch.tensor([[10.0, 10.0, 60.0, 70.0]] * 3),
+        "masks": torch.randn(3, 1, 4 * rows, 4 * columns),
+        "matching": torch.rand(3, 4, rows, columns),
+        "target_embedding": torch.randn(3, 1, 256),
+    }
+    labels = torch.ones(3, 2) if given == "points" else None
+    answer = model.decode(embedding, Prompts(**{given: values[given]}, point_labels=labels))
+    assert answer.logits.shape == (3, 4, 4 * rows, 4 * columns)
+
+
+def test_a_box_finds_the_plain_object(model, embedding):
+    box = torch.tensor([[58.0, 38.0, 132.0, 92.0]])
+    answer = model.decode(embedding, Prompts(boxes=box))
+    mask = embedding.transform.restore(answer.logits[:, :1])[0, 0] > 0
+    truth = torch.zeros(120, 200, dtype=torch.bool)
+    truth[40:90, 60:130] = True
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.8
+
+
+def test_bf16_agrees_with_fp32(embedding, model):
+    rgb = np.full((120, 200, 3), 90, np.uint8)
+    rgb[40:90, 60:130] = (220, 60, 40)
+    half = load_sam("lite", precision="bf16", image_size=256, device="cpu")
+    prompts = Prompts(boxes=torch.tensor([[58.0, 38.0, 132.0, 92.0]]))
+    exact = model.decode(embedding, prompts).logits[:, 0] > 0
+    fast = half.decode(half.encode(rgb), prompts).logits[:, 0] > 0
+    assert (exact & fast).sum() / (exact | fast).sum() > 0.95
+
+
+def test_taking_some_objects_keeps_what_is_missing_missing():
+    prompts = Prompts(boxes=torch.arange(12.0).view(3, 4))
+    taken = prompts.take(torch.tensor([True, False, True]))
+    assert len(prompts) == 3
+    assert len(taken) == 2
+    assert taken.points is None
+    assert taken.boxes is not None
+    assert taken.boxes.tolist() == [[0, 1, 2, 3], [8, 9, 10, 11]]
+
+
+def test_the_best_mask_is_that_of_the_highest_iou():
+    logits = torch.arange(6.0).view(2, 3, 1, 1)
+    best = MaskPrediction(logits, torch.tensor([[0.1, 0.9, 0.3], [0.7, 0.2, 0.1]])).best()
+    assert best.logits.flatten().tolist() == [1.0, 3.0]
+    assert torch.allclose(best.iou.flatten(), torch.tensor([0.9, 0.7]))

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from persam_video.sam.transform import InputTransform
+
+SIZES = st.tuples(st.integers(1, 400), st.integers(1, 400))
+
+
+@pytest.mark.parametrize(
+    ("frame", "long_side", "multiple", "resized", "padded"),
+    [
+        ((480, 854), 1024, None, (576, 1024), (1024, 1024)),
+        ((480, 854), 768, 32, (432, 768), (448, 768)),
+        ((854, 480), 768, 32, (768, 432), (768, 448)),
+        ((100, 100), 1024, None, (1024, 1024), (1024, 1024)),
+        ((1, 5000), 768, 32, (1, 768), (32, 768)),
+    ],
+)
+def test_the_long_side_is_the_model_s(frame, long_side, multiple, resized, padded):
+    transform = InputTransform.fit(frame, long_side, multiple)
+    assert transform.input_size == resized
+    assert transform.padded_size == padded
+
+
+def test_padding_comes_after_normalising():
+    transform = InputTransform.fit((50, 100), 64, None)
+    image = transform.image(np.full((50, 100, 3), 255, np.uint8), torch.device("cpu"))
+    assert image.shape == (1, 3, 64, 64)
+    assert (image[:, :, 32:] == 0).all()
+    assert (image[:, :, :32] > 2).all()
+
+
+@given(SIZES, st.sampled_from([64, 128]), st.sampled_from([None, 32]))
+def test_maps_come_back_at_the_frame_s_size(size, long_side, multiple):
+    transform = InputTransform.fit(size, long_side, multiple)
+    rows, columns = (side // 4 for side in transform.padded_size)
+    assert transform.restore(torch.zeros(2, 3, rows, columns)).shape == (2, 3, *size)
+
+
+@given(st.integers(20, 300), st.integers(20, 300), st.data())
+def test_a_mask_survives_the_way_there_and_back(height, width, data):
+    transform = InputTransform.fit((height, width), 256, 32)
+    x0 = data.draw(st.integers(0, width // 2))
+    y0 = data.draw(st.integers(0, height // 2))
+    mask = torch.zeros(1, height, width)
+    mask[:, y0 : y0 + height // 2, x0 : x0 + width // 2] = 1
+    there = transform.mask(mask)
+    assert there.shape == (1, *transform.padded_size)
+    back = transform.restore(there[:, None])[0, 0] > 0.5
+    wrong = (back != (mask[0] > 0.5)).sum().item()
+    # resampling may move the border by less than a pixel of the coarser side
+    coarse = max(1.0, max(height, width) / 256)
+    assert wrong <= 2 * coarse * (height + width)
+
+
+def test_coordinates_scale_with_the_image():
+    transform = InputTransform.fit((480, 854), 1024, None)
+    corner = transform.coordinates(torch.tensor([[854.0, 480.0]]))
+    assert torch.allclose(corner, torch.tensor([[1024.0, 576.0]]))

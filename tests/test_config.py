@@ -1,0 +1,89 @@
+import pytest
+
+from persam_video.config import Settings, known_keys, load_settings, parse_assignments, presets
+from persam_video.errors import ConfigError
+
+
+def test_the_presets_ship_and_load():
+    assert {"persam", "persam_f"} <= set(presets())
+    assert load_settings("persam").method == "persam"
+    assert load_settings("persam_f").method == "persam-f"
+
+
+@pytest.mark.parametrize("name", ["persam", "persam_f"])
+def test_a_preset_says_every_setting_it_can(name):
+    text = presets()[name].read_text(encoding="utf-8")
+    for key in known_keys():
+        last = key.rsplit(".", maxsplit=1)[-1]
+        if key.split(".")[0] != "procedure":
+            assert f"{last}:" in text, f"{name} does not mention {key}"
+
+
+def test_single_settings_lie_over_the_preset():
+    settings = load_settings("persam", {"prior.alpha": 0.25, "model.device": "cpu"})
+    assert settings.prior.alpha == 0.25
+    assert settings.model.device == "cpu"
+    assert settings.prior.grow == load_settings("persam").prior.grow
+
+
+def test_a_file_of_one_s_own_serves_too(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("prior:\n  alpha: 0\n")
+    assert load_settings(file).prior.alpha == 0
+
+
+def test_values_are_yaml():
+    assert parse_assignments(["a.b=1", "c=true", "d=null", "e=x"]) == {
+        "a.b": 1,
+        "c": True,
+        "d": None,
+        "e": "x",
+    }
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ({"prior.alfa": 1}, "prior.alpha"),
+        ({"tracking.alpha": 1}, "prior.alpha"),
+        ({"alpha": 1}, "prior.alpha"),
+        ({"prior.alpha": 2}, "less than or equal to 1"),
+        ({"cascade.passes": "many"}, "cascade.passes"),
+        ({"method": "cutie"}, "persam-f"),
+        ({"method.x": 1}, "unknown setting 'method.x'"),
+    ],
+)
+def test_a_wrong_setting_names_the_mend(overrides, says):
+    with pytest.raises(ConfigError, match=says.replace("(", r"\(")) as error:
+        load_settings("persam", overrides)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("- a\n- b\n", "holds no settings"),
+        ("a: [1\n", "not valid YAML"),
+        ("!!python/object/apply:os.system ['true']\n", "not valid YAML"),
+    ],
+)
+def test_a_wrong_file_is_told(tmp_path, text, says):
+    file = tmp_path / "wrong.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        load_settings(file)
+
+
+def test_no_such_preset():
+    with pytest.raises(ConfigError, match=r"choose one of .*persam"):
+        load_settings("nothing")
+
+
+def test_assignments_need_an_equals_sign():
+    with pytest.raises(ConfigError, match="key=value"):
+        parse_assignments(["prior.alpha"])
+
+
+def test_settings_cannot_be_changed_in_place():
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().method = "persam-f"

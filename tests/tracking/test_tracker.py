@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+
+from persam_video.config import load_settings
+from persam_video.errors import AnnotationError, SourceError
+from persam_video.tracking import ObjectState, Tracker
+
+
+def iou(first, second):
+    union = (first | second).sum()
+    return (first & second).sum() / union if union else 1.0
+
+
+def track(model, frames, preset="persam", **overrides):
+    tracker = Tracker(model, load_settings(preset, overrides))
+    first, labels = frames[0]
+    return [tracker.step(first, labels), *(tracker.step(frame) for frame, _ in frames[1:])]
+
+
+@pytest.fixture(scope="module")
+def results(model, demo_frames):
+    return track(model, demo_frames)
+
+
+def test_the_first_frame_is_the_annotation(results, demo_frames):
+    assert np.array_equal(results[0].labels, demo_frames[0][1])
+    assert [o.score for o in results[0].objects] == [1.0, 1.0, 1.0]
+
+
+def test_objects_are_followed(results, demo_frames):
+    for result, (_, truth) in zip(results[1:], demo_frames[1:], strict=True):
+        for each in result.objects:
+            assert iou(result.mask(each.object_id), truth == each.object_id) > 0.7
+
+
+def test_results_describe_their_label_map(results):
+    for result in results:
+        assert set(np.unique(result.labels)) <= {0, 1, 2, 3}
+        for each in result.objects:
+            mask = result.mask(each.object_id)
+            assert each.area == mask.sum()
+            assert 0 <= each.score <= 1
+            ys, xs = np.nonzero(mask)
+            assert each.box == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
+
+
+def test_ids_with_gaps_stay(model, demo_frames):
+    renamed = np.array([0, 7, 100, 254], np.uint8)
+    frames = [(frame, renamed[labels]) for frame, labels in demo_frames[:4]]
+    results = track(model, frames)
+    assert [o.object_id for o in results[-1].objects] == [7, 100, 254]
+    assert set(np.unique(results[-1].labels)) == {0, 7, 100, 254}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"prior.alpha": 0.0},
+        {"prior.alpha": 1.0},
+        {"prior.motion": 0.0},
+        {"prompts.box": False, "prompts.mask": False},
+        {"prompts.matching": False},
+        {"guidance.attention": True},
+        {"guidance.semantic": False},
+        {"cascade.passes": 0},
+        {"cascade.passes": 2},
+        {"prompts.positive_points": 3, "prompts.negative_points": 0},
+        {"target.pooling": "mean"},
+    ],
+    ids=str,
+)
+def test_every_setting_tracks(model, demo_frames, overrides):
+    results = track(model, demo_frames[:4], **overrides)
+    truth = demo_frames[3][1]
+    found = [iou(results[3].mask(i), truth == i) for i in (1, 2, 3)]
+    assert np.mean(found) > 0.5
+
+
+def test_persam_f_learns_weights_and_tracks(model, demo_frames):
+    results = track(model, demo_frames[:5], "persam_f", **{"weights.steps": 60})
+    truth = demo_frames[4][1]
+    assert np.mean([iou(results[4].mask(i), truth == i) for i in (1, 2, 3)]) > 0.7
+
+
+def test_a_lost_object_gives_an_empty_mask_keeps_its_id_and_comes_back(model, come_and_go_frames):
+    tracker = Tracker(model, load_settings())
+    states, overlaps = {}, {}
+    for number, (frame, truth) in enumerate(come_and_go_frames):
+        given = {0: truth, 30: np.where(truth == 2, truth, 0)}.get(number)
+        result = tracker.step(frame, given)
+        for each in result.objects:
+            mask = result.mask(each.object_id)
+            states[number, each.object_id] = each.state
+            overlaps[number, each.object_id] = iou(mask, truth == each.object_id)
+            if each.state is ObjectState.LOST:
+                assert each.area == 0
+                assert each.box is None
+        assert len(result.objects) == (2 if number < 30 else 3)
+    # object 1 is away from frame 50 to 70, object 2 enters at 30, object 3 stays
+    assert states[60, 1] is ObjectState.LOST
+    assert overlaps[60, 1] == 1.0
+    assert overlaps[85, 1] > 0.5
+    assert overlaps[85, 2] > 0.5
+
+
+def test_an_object_can_be_corrected_and_removed(model, demo_frames):
+    tracker = Tracker(model)
+    tracker.step(*demo_frames[0])
+    only = np.where(demo_frames[1][1] == 2, 2, 0).astype(np.uint8)
+    corrected = tracker.step(demo_frames[1][0], only)
+    assert np.array_equal(corrected.mask(2), only == 2)
+    tracker.remove(3)
+    assert tracker.object_ids == (1, 2)
+    assert not tracker.step(demo_frames[2][0]).mask(3).any()
+    with pytest.raises(AnnotationError, match="no object 3"):
+        tracker.remove(3)
+
+
+def test_plain_arrays_are_numbered(model, demo_frames):
+    tracker = Tracker(model)
+    tracker.step(demo_frames[0][0].rgb, demo_frames[0][1])
+    assert tracker.step(demo_frames[1][0].rgb).index == 1
+
+
+def test_the_first_frame_needs_an_annotation(model, demo_frames):
+    with pytest.raises(AnnotationError, match="first frame"):
+        Tracker(model).step(demo_frames[0][0])
+
+
+def test_an_annotation_of_another_size_is_refused(model, demo_frames):
+    with pytest.raises(AnnotationError, match="10x10"):
+        Tracker(model).step(demo_frames[0][0], np.ones((10, 10), np.uint8))
+
+
+def test_a_video_that_changes_its_size_is_refused(model, demo_frames):
+    tracker = Tracker(model)
+    tracker.step(*demo_frames[0])
+    with pytest.raises(SourceError, match="320x180"):
+        tracker.step(np.zeros((180, 320, 3), np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["black", "one pixel", "whole frame", "border", "many"])
+def test_odd_input_neither_crashes_nor_gives_nan(model, kind):
+    rng = np.random.default_rng(3)
+    frames = rng.integers(0, 255, (3, 90, 120, 3)).astype(np.uint8)
+    labels = np.zeros((90, 120), np.uint8)
+    if kind == "black":
+        frames[:] = 0
+        labels[20:40, 20:50] = 1
+    elif kind == "one pixel":
+        labels[45, 60] = 1
+    elif kind == "whole frame":
+        labels[:] = 1
+    elif kind == "border":
+        labels[:10, :] = 1
+        labels[-3:, :] = 2
+    else:
+        labels[:] = (np.arange(120)[None] // 6 + 20 * (np.arange(90)[:, None] // 30)) % 60 + 1
+    tracker = Tracker(model)
+    tracker.step(frames[0], labels)
+    for frame in frames[1:]:
+        result = tracker.step(frame)
+        assert set(np.unique(result.labels)) <= {0, *tracker.object_ids}
+        assert all(np.isfinite(o.score) for o in result.objects)
