@@ -43,13 +43,22 @@ class ImageEmbedding:
         rows, columns = (int(np.ceil(side / cell)) for side in self.transform.input_size)
         return rows, columns
 
+    def cell_centres(self, cells: Tensor) -> Tensor:
+        """Turn cells (N, P, 2), (column, row), into points (N, P, 2), (x, y) in frame pixels."""
+        transform = self.transform
+        side = transform.padded_size[0] / self.grid[0]
+        height, width = transform.frame_size
+        down, across = height / transform.input_size[0], width / transform.input_size[1]
+        limit = cells.new_tensor([width - 1, height - 1])
+        return ((cells + 0.5) * side * cells.new_tensor([across, down])).minimum(limit)
+
 
 @dataclass(frozen=True)
 class ModelInfo:
     """What a model is, for the record of a run.
 
     Attributes:
-        name: lite, vit_b, vit_l or vit_h.
+        name: lite, vit_b, vit_l, vit_h or vit_t.
         sha256: of the weight file.
         source: the weight file's name.
         image_size: long side of the input, in pixels.

@@ -6,20 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from persam_video.persam.reference import Memory
 from persam_video.tracking.result import ObjectState
-
-
-@dataclass(frozen=True)
-class Memory:
-    """A remembered frame, as far as one object is concerned.
-
-    Attributes:
-        keys: (1, D, h, w) matching keys of the frame.
-        coverage: (h, w) how much of each cell the object covers, 0 to 1.
-    """
-
-    keys: Tensor
-    coverage: Tensor
 
 
 @dataclass

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from persam_video.config import Settings
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.boxes import boxes_of_labels
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import blend, extreme_cells, standardise
-from persam_video.persam.mask_weights import fit_mask_weights
-from persam_video.persam.matching import cell_coverage, matching_maps
-from persam_video.persam.target import location_confidence, target_embedding
+from persam_video.persam.matching import matching_maps
+from persam_video.persam.reference import learn_objects
+from persam_video.persam.target import location_confidence
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
-from persam_video.tracking.objects import Memory, TrackedObject
+from persam_video.tracking.objects import TrackedObject
 from persam_video.tracking.prior import mask_prompt, move_masks, prior_on_grid
 
 _UNKNOWN = 32.0
@@ -66,42 +65,21 @@ class Segmenter:
         Returns:
             A new object for each id.
         """
-        ids = annotation.object_ids
-        masks = torch.from_numpy(np.stack([annotation.labels == i for i in ids]))
-        padded = embedding.transform.mask(masks.to(self._model.device))
-        rows, columns = embedding.grid
-        soft = F.adaptive_avg_pool2d(padded[:, None], (4 * rows, 4 * columns))[:, 0]
-        coverage = cell_coverage(soft, embedding.grid)
-        targets = target_embedding(embedding.features, coverage, self._settings.target.pooling)
-        weights = self._fit_weights(embedding, targets, soft)
-        boxes = boxes_of_labels(annotation.labels, ids)
-        references = [Memory(embedding.keys, each) for each in coverage]
+        boxes = boxes_of_labels(annotation.labels, annotation.object_ids)
         return [
             TrackedObject(
-                object_id=object_id,
-                target=targets[place],
-                reference=references[place],
-                recent=references[place],
-                mask=soft[place],
+                object_id=learned.object_id,
+                target=learned.target,
+                reference=learned.memory,
+                recent=learned.memory,
+                mask=learned.mask,
                 box=box,
-                weights=None if weights is None else weights[place],
+                weights=learned.weights,
             )
-            for place, (object_id, box) in enumerate(boxes.items())
-            if box is not None  # an id of an annotation always has a pixel
+            for learned in learn_objects(self._model, embedding, annotation, self._settings)
+            # an id of an annotation always has a pixel
+            if (box := boxes[learned.object_id]) is not None
         ]
-
-    def _fit_weights(
-        self, embedding: ImageEmbedding, targets: Tensor, truth: Tensor
-    ) -> Tensor | None:
-        """Fit PerSAM-F's weights on the reference, with one positive point, as PerSAM-F does."""
-        if self._settings.method != "persam-f":
-            return None
-        similarity = location_confidence(embedding.features, targets)
-        cells, labels = extreme_cells(similarity, embedding.inside, 1, 0)
-        prompts = Prompts(points=_cell_centres(cells, embedding), point_labels=labels)
-        logits = self._model.decode(embedding, prompts).logits[:, 1:]
-        fit = self._settings.weights
-        return fit_mask_weights(logits, truth, steps=fit.steps, learning_rate=fit.learning_rate)
 
     def segment(
         self, embedding: ImageEmbedding, objects: Sequence[TrackedObject]
@@ -163,7 +141,7 @@ class Segmenter:
             matching = torch.cat([_match(embedding, o) for o in group])
         guidance = self._settings.guidance
         return Prompts(
-            points=_cell_centres(cells, embedding),
+            points=embedding.cell_centres(cells),
             point_labels=labels,
             boxes=boxes,
             masks=masks,
@@ -189,13 +167,3 @@ def _grown_boxes(
     moved = boxes + shift.repeat(1, 2) + torch.cat([-grow, grow], dim=1)
     height, width = frame_size
     return moved.clamp(min=0).minimum(moved.new_tensor([width, height, width, height]))
-
-
-def _cell_centres(cells: Tensor, embedding: ImageEmbedding) -> Tensor:
-    """Turn cells (N, P, 2), (column, row), into points in frame pixels."""
-    transform = embedding.transform
-    side = transform.padded_size[0] / embedding.grid[0]
-    down = transform.frame_size[0] / transform.input_size[0]
-    across = transform.frame_size[1] / transform.input_size[1]
-    limit = cells.new_tensor([transform.frame_size[1] - 1, transform.frame_size[0] - 1])
-    return ((cells + 0.5) * side * cells.new_tensor([across, down])).minimum(limit)

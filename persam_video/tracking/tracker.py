@@ -15,8 +15,9 @@ from persam_video.masks.boxes import boxes_of_labels, centre
 from persam_video.masks.components import keep_large
 from persam_video.masks.labels import areas_of_labels, merge_logits
 from persam_video.persam.matching import cell_coverage
+from persam_video.persam.reference import Memory
 from persam_video.sam.model import ImageEmbedding, SamModel
-from persam_video.tracking.objects import Memory, TrackedObject
+from persam_video.tracking.objects import TrackedObject
 from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.tracking.segmenter import Candidate, Segmenter
 from persam_video.video.frame import Frame

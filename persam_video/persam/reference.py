@@ -1,0 +1,93 @@
+"""What an annotated image teaches about its objects."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from persam_video.config import Settings
+from persam_video.masks.annotation import Annotation
+from persam_video.persam.confidence import extreme_cells
+from persam_video.persam.mask_weights import fit_mask_weights
+from persam_video.persam.matching import cell_coverage
+from persam_video.persam.target import location_confidence, target_embedding
+from persam_video.sam.model import ImageEmbedding, SamModel
+from persam_video.sam.prompts import Prompts
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A remembered image, as far as one object is concerned.
+
+    Attributes:
+        keys: (1, D, h, w) matching keys of the image.
+        coverage: (h, w) how much of each cell the object covers, 0 to 1.
+    """
+
+    keys: Tensor
+    coverage: Tensor
+
+
+@dataclass(frozen=True)
+class LearnedObject:
+    """One object of an annotated image.
+
+    Attributes:
+        object_id: the annotation's label.
+        target: (C,) target embedding, not normalised.
+        memory: the annotated image.
+        mask: (h, w) the annotation at the model's low resolution, 0 to 1.
+        weights: (2,) PerSAM-F's mask weights, ``None`` for PerSAM.
+    """
+
+    object_id: int
+    target: Tensor
+    memory: Memory
+    mask: Tensor
+    weights: Tensor | None
+
+
+def learn_objects(
+    model: SamModel, embedding: ImageEmbedding, annotation: Annotation, settings: Settings
+) -> list[LearnedObject]:
+    """Learn the objects of an annotation from its image.
+
+    Args:
+        model: the SAM.
+        embedding: of the annotated image.
+        annotation: of the image's size.
+        settings: of which ``method``, ``target`` and ``weights`` count.
+
+    Returns:
+        One for each id, in order.
+    """
+    ids = annotation.object_ids
+    masks = torch.from_numpy(np.stack([annotation.mask(i) for i in ids]))
+    padded = embedding.transform.mask(masks.to(model.device))
+    rows, columns = embedding.grid
+    soft = F.adaptive_avg_pool2d(padded[:, None], (4 * rows, 4 * columns))[:, 0]
+    coverage = cell_coverage(soft, embedding.grid)
+    targets = target_embedding(embedding.features, coverage, settings.target.pooling)
+    weights: Tensor | list[None] = [None] * len(ids)
+    if settings.method == "persam-f":
+        weights = _fit_weights(model, embedding, targets, soft, settings)
+    return [
+        LearnedObject(
+            object_id, targets[n], Memory(embedding.keys, coverage[n]), soft[n], weights[n]
+        )
+        for n, object_id in enumerate(ids)
+    ]
+
+
+def _fit_weights(
+    model: SamModel, embedding: ImageEmbedding, targets: Tensor, truth: Tensor, settings: Settings
+) -> Tensor:
+    """Fit PerSAM-F's weights (N, 2) with one positive point, as PerSAM-F does."""
+    similarity = location_confidence(embedding.features, targets)
+    cells, labels = extreme_cells(similarity, embedding.inside, 1, 0)
+    prompts = Prompts(points=embedding.cell_centres(cells), point_labels=labels)
+    logits = model.decode(embedding, prompts).logits[:, 1:]
+    fit = settings.weights
+    return fit_mask_weights(logits, truth, steps=fit.steps, learning_rate=fit.learning_rate)
