@@ -22,6 +22,10 @@ class ModelError(PersamVideoError):
     """A model name, checkpoint, device or precision cannot be used."""
 
 
+class DownloadError(PersamVideoError):
+    """A published file cannot be fetched, or is not what it should be."""
+
+
 class ConfigError(PersamVideoError):
     """A setting is unknown or out of range."""
 

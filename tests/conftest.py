@@ -1,5 +1,14 @@
+"""The development data, and a server of files on the loopback interface."""
+
 import importlib.util
 import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -34,3 +43,119 @@ def nano_sam(shared_data: Path):
     model = module.load_nano_sam(shared_data / "parity", RecordingSam)
     model.calls = []
     return model
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What a server does with one request.
+
+    Attributes:
+        status: answer this instead of the file.
+        total: and tell that the file has so many bytes.
+        location: send the client there.
+        ranges: honour the request for a part.
+        shift: bytes by which a part begins too late.
+        length: tell how much will come.
+        cut: close the connection after so many bytes.
+        reset: and do so without a proper end.
+        hang_at: fall silent after so many bytes.
+    """
+
+    status: int | None = None
+    total: int | None = None
+    location: str | None = None
+    ranges: bool = True
+    shift: int = 0
+    length: bool = True
+    cut: int | None = None
+    reset: bool = False
+    hang_at: int | None = None
+
+
+class FileServer:
+    """Serves one file on the loopback interface; the last behaviour holds for all later requests.
+
+    Attributes:
+        url: of the file.
+        ranges: the Range header of each request, in order.
+    """
+
+    def __init__(self, content: bytes, behaviours: list[Behaviour]) -> None:
+        self.content = content
+        self.ranges: list[str | None] = []
+        self.closing = threading.Event()
+        self._behaviours = behaviours
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with suppress(ConnectionError):
+                    server.answer(self)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_port}/file"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        behaviour = self._behaviours[min(len(self.ranges), len(self._behaviours) - 1)]
+        wanted = request.headers["Range"]
+        self.ranges.append(wanted)
+        if behaviour.status is not None:
+            request.send_response(behaviour.status)
+            if behaviour.total is not None:
+                request.send_header("Content-Range", f"bytes */{behaviour.total}")
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+            return
+        if behaviour.location is not None:
+            request.send_response(302)
+            request.send_header("Location", behaviour.location)
+            request.end_headers()
+            return
+        body, total = self.content, len(self.content)
+        if wanted is not None and behaviour.ranges:
+            start = int(wanted.removeprefix("bytes=").removesuffix("-")) + behaviour.shift
+            body = body[start:]
+            request.send_response(206)
+            request.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        else:
+            request.send_response(200)
+        if behaviour.length:
+            request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        if behaviour.hang_at is not None:
+            request.wfile.write(body[: behaviour.hang_at])
+            request.wfile.flush()
+            self.closing.wait(10)
+            return
+        request.wfile.write(body[: behaviour.cut])
+        if behaviour.reset:
+            # closing with nothing to linger for sends RST instead of FIN
+            linger = struct.pack("ii", 1, 0)
+            request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            request.connection.close()
+
+    def close(self) -> None:
+        self.closing.set()
+        self._http.shutdown()
+        self._http.server_close()
+
+
+@pytest.fixture
+def file_server() -> Iterator[Callable[..., FileServer]]:
+    """Start servers: ``file_server(content, {"cut": 100}, {})``, one behaviour a request."""
+    servers: list[FileServer] = []
+
+    def start(content: bytes, *behaviours: dict[str, object]) -> FileServer:
+        server = FileServer(content, [Behaviour(**each) for each in behaviours or ({},)])
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.close()

@@ -7,9 +7,10 @@ from typing import Literal, cast
 import torch
 from torch import nn
 
+from persam_video.download import file_sha256
 from persam_video.errors import ModelError
 from persam_video.sam.cache import cached_path, embedded_path
-from persam_video.sam.checkpoints import file_sha256, load_weights, read_state_dict
+from persam_video.sam.checkpoints import load_weights, read_state_dict
 from persam_video.sam.decoder import GuidedMaskDecoder, GuidedTwoWayTransformer
 from persam_video.sam.lite import LiteSam
 from persam_video.sam.model import ModelInfo, SamModel

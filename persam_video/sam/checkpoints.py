@@ -1,6 +1,5 @@
 """Reading weight files without running what is in them."""
 
-import hashlib
 import pickle
 import warnings
 from pathlib import Path
@@ -15,15 +14,6 @@ from persam_video.sam.layouts import State, to_sam_layout
 from persam_video.sam.registry import MODELS, TinyVitDimensions, VitDimensions
 
 _WRAPPERS = ("model", "state_dict")
-
-
-def file_sha256(file: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def read_state_dict(file: Path) -> State:

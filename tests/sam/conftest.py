@@ -1,14 +1,8 @@
-"""The original implementations to compare with, a small SAM, and a server of weights."""
+"""The original implementations to compare with, and a small SAM."""
 
 import importlib
-import socket
-import struct
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from types import ModuleType
 
@@ -119,113 +113,3 @@ def as_model() -> Callable[[Sam], SamModel]:
         torch.device("cpu"),
         torch.float32,
     )
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """What a server does with one request.
-
-    Attributes:
-        status: answer this instead of the file.
-        location: send the client there.
-        ranges: honour the request for a part.
-        shift: bytes by which a part begins too late.
-        length: tell how much will come.
-        cut: close the connection after so many bytes.
-        reset: and do so without a proper end.
-        hang_at: fall silent after so many bytes.
-    """
-
-    status: int | None = None
-    location: str | None = None
-    ranges: bool = True
-    shift: int = 0
-    length: bool = True
-    cut: int | None = None
-    reset: bool = False
-    hang_at: int | None = None
-
-
-class WeightServer:
-    """Serves one file on the loopback interface; the last behaviour holds for all later requests.
-
-    Attributes:
-        url: of the file.
-        ranges: the Range header of each request, in order.
-    """
-
-    def __init__(self, content: bytes, behaviours: list[Behaviour]) -> None:
-        self.content = content
-        self.ranges: list[str | None] = []
-        self.closing = threading.Event()
-        self._behaviours = behaviours
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                with suppress(ConnectionError):
-                    server.answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._http.server_port}/weights.pth"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        behaviour = self._behaviours[min(len(self.ranges), len(self._behaviours) - 1)]
-        wanted = request.headers["Range"]
-        self.ranges.append(wanted)
-        if behaviour.status is not None:
-            request.send_error(behaviour.status)
-            return
-        if behaviour.location is not None:
-            request.send_response(302)
-            request.send_header("Location", behaviour.location)
-            request.end_headers()
-            return
-        body, total = self.content, len(self.content)
-        if wanted is not None and behaviour.ranges:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-")) + behaviour.shift
-            body = body[start:]
-            request.send_response(206)
-            request.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        else:
-            request.send_response(200)
-        if behaviour.length:
-            request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        if behaviour.hang_at is not None:
-            request.wfile.write(body[: behaviour.hang_at])
-            request.wfile.flush()
-            self.closing.wait(10)
-            return
-        request.wfile.write(body[: behaviour.cut])
-        if behaviour.reset:
-            # closing with nothing to linger for sends RST instead of FIN
-            linger = struct.pack("ii", 1, 0)
-            request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            request.connection.close()
-
-    def close(self) -> None:
-        self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
-
-
-@pytest.fixture
-def weight_server() -> Iterator[Callable[..., WeightServer]]:
-    """Start servers: ``weight_server(content, {"cut": 100}, {})``, one behaviour a request."""
-    servers: list[WeightServer] = []
-
-    def start(content: bytes, *behaviours: dict[str, object]) -> WeightServer:
-        server = WeightServer(content, [Behaviour(**each) for each in behaviours or ({},)])
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.close()

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from persam_video.download import file_sha256
 from persam_video.errors import ModelError
 from persam_video.sam.build import build_network, choose_device, choose_precision, load_sam
 from persam_video.sam.cache import cached_path
-from persam_video.sam.checkpoints import file_sha256
 from persam_video.sam.prompts import Prompts
 from persam_video.sam.registry import MODELS
 

@@ -28,8 +28,8 @@ def fetch(server, file, **options):
     download(WEIGHTS, file, url=server.url, **{"timeout": 5, "attempts": 3, "pause": 0} | options)
 
 
-def test_a_whole_file_appears_and_nothing_else(weight_server, file):
-    server = weight_server(CONTENT)
+def test_a_whole_file_appears_and_nothing_else(file_server, file):
+    server = file_server(CONTENT)
     seen = []
     fetch(server, file, on_progress=lambda done, total: seen.append((done, total)))
     assert file.read_bytes() == CONTENT
@@ -39,48 +39,48 @@ def test_a_whole_file_appears_and_nothing_else(weight_server, file):
     assert seen == sorted(seen)
 
 
-def test_a_cut_connection_is_taken_up_where_it_broke(weight_server, file):
-    server = weight_server(CONTENT, {"cut": 100_000}, {"cut": 300_000}, {})
+def test_a_cut_connection_is_taken_up_where_it_broke(file_server, file):
+    server = file_server(CONTENT, {"cut": 100_000}, {"cut": 300_000}, {})
     fetch(server, file)
     assert file.read_bytes() == CONTENT
     assert server.ranges == [None, "bytes=100000-", "bytes=400000-"]
 
 
-def test_the_next_call_goes_on(weight_server, file, part):
+def test_the_next_call_goes_on(file_server, file, part):
     with pytest.raises(ModelError, match="goes on where it stopped"):
-        fetch(weight_server(CONTENT, {"cut": 100_000}, {"status": 503}), file)
+        fetch(file_server(CONTENT, {"cut": 100_000}, {"status": 503}), file)
     assert not file.exists()
     assert part.read_bytes() == CONTENT[:100_000]
 
-    server = weight_server(CONTENT)
+    server = file_server(CONTENT)
     fetch(server, file)
     assert file.read_bytes() == CONTENT
     assert server.ranges == ["bytes=100000-"]
 
 
-def test_a_server_without_ranges_is_started_over(weight_server, file):
-    server = weight_server(CONTENT, {"cut": 100_000}, {"ranges": False})
+def test_a_server_without_ranges_is_started_over(file_server, file):
+    server = file_server(CONTENT, {"cut": 100_000}, {"ranges": False})
     fetch(server, file)
     assert file.read_bytes() == CONTENT
     assert server.ranges == [None, "bytes=100000-"]
 
 
-def test_attempts_that_get_no_further_come_to_an_end(weight_server, file):
-    server = weight_server(CONTENT, {"cut": 100_000, "ranges": False})
+def test_attempts_that_get_no_further_come_to_an_end(file_server, file):
+    server = file_server(CONTENT, {"cut": 100_000, "ranges": False})
     with pytest.raises(ModelError, match="ended after 100000 of 600000 bytes"):
         fetch(server, file, attempts=3)
     assert len(server.ranges) == 3
 
 
-def test_a_reset_connection_keeps_what_came(weight_server, file):
-    server = weight_server(CONTENT, {"cut": 200_000, "reset": True}, {})
+def test_a_reset_connection_keeps_what_came(file_server, file):
+    server = file_server(CONTENT, {"cut": 200_000, "reset": True}, {})
     fetch(server, file)
     assert file.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("more", [b"", b"more"])
-def test_no_length_is_no_obstacle(weight_server, file, more):
-    fetch(weight_server(CONTENT + more, {"length": False}), file)
+def test_no_length_is_no_obstacle(file_server, file, more):
+    fetch(file_server(CONTENT + more, {"length": False}), file)
     assert file.read_bytes() == CONTENT
 
 
@@ -98,10 +98,8 @@ def test_no_length_is_no_obstacle(weight_server, file, more):
         (CONTENT, {"location": "ftp://localhost/weights.pth"}, "not a web address"),
     ],
 )
-def test_what_is_not_the_file_leaves_nothing(
-    weight_server, file, part, content, behaviour, message
-):
-    server = weight_server(content, behaviour)
+def test_what_is_not_the_file_leaves_nothing(file_server, file, part, content, behaviour, message):
+    server = file_server(content, behaviour)
     with pytest.raises(ModelError, match=message) as caught:
         fetch(server, file)
     assert "\n" not in str(caught.value)
@@ -110,44 +108,44 @@ def test_what_is_not_the_file_leaves_nothing(
 
 
 @pytest.mark.parametrize("status", [404, 403, 410])
-def test_a_refusal_is_not_asked_again(weight_server, file, status):
-    server = weight_server(CONTENT, {"status": status})
+def test_a_refusal_is_not_asked_again(file_server, file, status):
+    server = file_server(CONTENT, {"status": status})
     with pytest.raises(ModelError):
         fetch(server, file)
     assert len(server.ranges) == 1
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429, 408])
-def test_a_fault_that_may_pass_is_asked_again(weight_server, file, status):
-    server = weight_server(CONTENT, {"status": status}, {})
+def test_a_fault_that_may_pass_is_asked_again(file_server, file, status):
+    server = file_server(CONTENT, {"status": status}, {})
     fetch(server, file)
     assert file.read_bytes() == CONTENT
 
 
-def test_silence_from_the_start_is_one_clear_line(weight_server, file):
+def test_silence_from_the_start_is_one_clear_line(file_server, file):
     with pytest.raises(ModelError, match="timed out"):
-        fetch(weight_server(CONTENT, {"hang_at": 0}), file, timeout=0.2)
+        fetch(file_server(CONTENT, {"hang_at": 0}), file, timeout=0.2)
     assert not file.exists()
 
 
-def test_silence_in_the_middle_is_a_lost_connection(weight_server, file):
-    server = weight_server(CONTENT, {"hang_at": 250_000}, {})
+def test_silence_in_the_middle_is_a_lost_connection(file_server, file):
+    server = file_server(CONTENT, {"hang_at": 250_000}, {})
     fetch(server, file, timeout=0.3)
     assert file.read_bytes() == CONTENT
     assert server.ranges == [None, "bytes=250000-"]
 
 
-def test_a_redirect_is_followed(weight_server, file):
-    target = weight_server(CONTENT)
-    fetch(weight_server(b"", {"location": target.url}), file)
+def test_a_redirect_is_followed(file_server, file):
+    target = file_server(CONTENT)
+    fetch(file_server(b"", {"location": target.url}), file)
     assert file.read_bytes() == CONTENT
 
 
-def test_another_range_than_asked_for_is_refused(weight_server, file, part):
+def test_another_range_than_asked_for_is_refused(file_server, file, part):
     part.parent.mkdir()
     part.write_bytes(CONTENT[:1000])
     with pytest.raises(ModelError, match="another part"):
-        fetch(weight_server(CONTENT, {"shift": 5}), file)
+        fetch(file_server(CONTENT, {"shift": 5}), file)
     assert part.read_bytes() == CONTENT[:1000]
 
 
@@ -160,19 +158,19 @@ def test_another_range_than_asked_for_is_refused(weight_server, file, part):
         (CONTENT + b"more", [None]),
     ],
 )
-def test_a_left_over_part_is_used(weight_server, file, part, left_over, ranges):
+def test_a_left_over_part_is_used(file_server, file, part, left_over, ranges):
     part.parent.mkdir()
     part.write_bytes(left_over)
-    server = weight_server(CONTENT)
+    server = file_server(CONTENT)
     fetch(server, file)
     assert file.read_bytes() == CONTENT
     assert server.ranges == ranges
 
 
-def test_a_spoilt_part_is_thrown_away(weight_server, file, part):
+def test_a_spoilt_part_is_thrown_away(file_server, file, part):
     part.parent.mkdir()
     part.write_bytes(OTHER[:1000])
-    server = weight_server(CONTENT)
+    server = file_server(CONTENT)
     with pytest.raises(ModelError, match="SHA-256 differs"):
         fetch(server, file)
     assert not part.exists()
@@ -180,44 +178,44 @@ def test_a_spoilt_part_is_thrown_away(weight_server, file, part):
     assert file.read_bytes() == CONTENT
 
 
-def test_a_range_past_the_end_starts_over(weight_server, file, part):
+def test_a_range_past_the_end_starts_over(file_server, file, part):
     part.parent.mkdir()
     part.write_bytes(CONTENT[:1000])
-    server = weight_server(CONTENT, {"status": 416}, {})
+    server = file_server(CONTENT, {"status": 416}, {})
     fetch(server, file)
     assert file.read_bytes() == CONTENT
     assert server.ranges == ["bytes=1000-", None]
 
 
-def test_a_file_that_is_there_is_not_fetched_again(weight_server, file):
+def test_a_file_that_is_there_is_not_fetched_again(file_server, file):
     file.parent.mkdir()
     file.write_bytes(CONTENT)
-    server = weight_server(CONTENT)
+    server = file_server(CONTENT)
     fetch(server, file)
     assert server.ranges == []
 
 
-def test_a_damaged_file_is_replaced_only_by_a_whole_one(weight_server, file):
+def test_a_damaged_file_is_replaced_only_by_a_whole_one(file_server, file):
     file.parent.mkdir()
     file.write_bytes(OTHER)
     with pytest.raises(ModelError):
-        fetch(weight_server(CONTENT, {"cut": 1000, "ranges": False}), file)
+        fetch(file_server(CONTENT, {"cut": 1000, "ranges": False}), file)
     assert file.read_bytes() == OTHER
-    fetch(weight_server(CONTENT), file)
+    fetch(file_server(CONTENT), file)
     assert file.read_bytes() == CONTENT
 
 
-def test_nobody_listening_is_one_clear_line(weight_server, file):
-    server = weight_server(CONTENT)
+def test_nobody_listening_is_one_clear_line(file_server, file):
+    server = file_server(CONTENT)
     server.close()
     with pytest.raises(ModelError, match=r"refused.*check the connection"):
         fetch(server, file)
 
 
-def test_a_folder_that_cannot_be_made(weight_server, tmp_path):
+def test_a_folder_that_cannot_be_made(file_server, tmp_path):
     (tmp_path / "cache").write_bytes(b"")
     with pytest.raises(OutputError, match="cannot be written"):
-        fetch(weight_server(CONTENT), tmp_path / "cache" / "weights.pth")
+        fetch(file_server(CONTENT), tmp_path / "cache" / "weights.pth")
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def test_the_list_tells_what_there_is_and_where(cache):
     assert str(cache) in lines[-1]
 
 
-def test_download_puts_the_file_where_load_sam_looks(cache, published, weight_server):
-    server = weight_server(CONTENT, {"cut": 1000}, {})
+def test_download_puts_the_file_where_load_sam_looks(cache, published, file_server):
+    server = file_server(CONTENT, {"cut": 1000}, {})
     result = run("download", "vit_b", "--url", server.url)
     file = cache / "sam_vit_b_01ec64.pth"
     assert result.exit_code == 0
@@ -55,9 +55,9 @@ def test_download_puts_the_file_where_load_sam_looks(cache, published, weight_se
     assert len(server.ranges) == 2
 
 
-def test_a_wrong_file_is_refused(cache, weight_server):
+def test_a_wrong_file_is_refused(cache, file_server):
     with pytest.raises(ModelError, match="is another file"):
-        run("download", "vit_t", "--url", weight_server(CONTENT).url)
+        run("download", "vit_t", "--url", file_server(CONTENT).url)
     assert list(cache.iterdir()) == []
 
 
