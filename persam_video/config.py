@@ -23,7 +23,7 @@ class ModelSettings(_Section):
     """Which SAM, where and how.
 
     Attributes:
-        name: lite, vit_b, vit_l or vit_h.
+        name: lite, vit_b, vit_l, vit_h or vit_t.
         checkpoint: weight file; lite needs none.
         device: auto, cpu, cuda or mps.
         precision: auto, fp32, bf16 or fp16.

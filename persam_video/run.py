@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from persam_video.sinks import (
 from persam_video.sinks.overlay_video import OverlayVideoSink
 from persam_video.tracking.factory import VideoTracker, make_tracker
 from persam_video.tracking.result import FrameResult, ObjectState
-from persam_video.video import FrameStream
+from persam_video.video import Frame, FrameStream
 from persam_video.video.stream import DecoderName
 
 Mask = str | Path | NDArray[Any] | Annotation
@@ -208,6 +209,8 @@ def track_to_folder(
         annotation = _annotation(mask, stream)
         model = model or load_model(settings)
         tracker = make_tracker(model, settings)
+        # a range beyond the end of the source shows here, while nothing is written yet
+        images = chain((next(stream),), stream)
         paths.prepare(overwrite=overwrite)
         record = RunRecord(
             ModelRecord(model.info.name, model.info.sha256),
@@ -223,7 +226,7 @@ def track_to_folder(
         )
         write_run(paths.record, record)
         try:
-            _track_into(stream, tracker, annotation, paths, record, on_progress)
+            _track_into(stream, images, tracker, annotation, paths, record, on_progress)
             record.status = RunStatus.FINISHED
         except KeyboardInterrupt:
             record.status = RunStatus.INTERRUPTED
@@ -232,13 +235,14 @@ def track_to_folder(
             record.error = str(error) or type(error).__name__
             raise
         finally:
-            record.warnings = stream.warnings
+            record.warnings = stream.warnings + record.warnings
             write_run(paths.record, record)
     return record
 
 
 def _track_into(
     stream: FrameStream,
+    images: Iterator[Frame],
     tracker: VideoTracker,
     annotation: Annotation,
     paths: OutputPaths,
@@ -247,17 +251,15 @@ def _track_into(
 ) -> None:
     first: Annotation | None = annotation
     with ExitStack() as stack:
+        overlay = OverlayVideoSink(paths.overlay, stream.info, stride=record.source["stride"])
         sinks: list[Sink] = [
             stack.enter_context(ThreadedSink(sink))
-            for sink in (
-                MaskPngSink(paths.masks),
-                TracksJsonlSink(paths.tracks),
-                OverlayVideoSink(paths.overlay, stream.info, stride=record.source["stride"]),
-            )
+            for sink in (overlay, MaskPngSink(paths.masks), TracksJsonlSink(paths.tracks))
         ]
+        stack.callback(lambda: record.warnings.extend(overlay.warnings))
         while True:
             with _timed(record.timings, "decode"):
-                frame = next(stream, None)
+                frame = next(images, None)
             if frame is None:
                 break
             with _timed(record.timings, "track"):

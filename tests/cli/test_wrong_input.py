@@ -84,7 +84,7 @@ def test_one_clear_line(run, wrong, clip, tmp_path, monkeypatch, case):
 
 
 def test_a_checkpoint_of_another_model_is_named(run, clip, tmp_path):
-    width = model_spec("vit_l").vit.width
+    width = model_spec("vit_l").encoder.width
     torch.save({"image_encoder.pos_embed": torch.zeros(1, 64, 64, width)}, tmp_path / "l.pth")
     ran = run(
         "track",
