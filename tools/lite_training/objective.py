@@ -170,39 +170,11 @@ class _Task:
         target = target_embeddings(
             self.features.embedding[self.first + reference], self.coverage[:, reference]
         )
-        with torch.no_grad():
-            confidence = location_confidence(embedding, target)
-            if prior is not None:
-                confidence = 0.5 * confidence + 0.5 * cell_coverage(prior, (grid[0], grid[1]))
-            likely, unlikely = extreme_points(confidence)
-            drawn = random_points(self.truth[:, frame] > 0.5, 2, rng) * self.scale + self.scale / 2
-            outside = (
-                random_points(self.truth[:, frame] < 0.5, 1, rng) * self.scale + self.scale / 2
-            )
-            given = chance(count, 0.9 if interactive else 0.25, rng)[:, None, None]
-            points = torch.cat(
-                [
-                    torch.where(given, drawn[:, :1], likely),
-                    drawn[:, 1:],
-                    torch.where(given, outside, unlikely),
-                ],
-                dim=1,
-            )
-            labels = torch.tensor([1.0, 1.0, 0.0]).repeat(count, 1)
-            kept = torch.stack(
-                [
-                    chance(count, 0.6, rng),
-                    given[:, 0, 0] & chance(count, 0.3, rng),
-                    chance(count, 0.4, rng),
-                ],
-                dim=1,
-            )
-            nothing = ~(kept[:, 0] | boxed | has_mask | has_matching)
-            kept[:, 0] |= nothing
-            present = self.truth[:, frame].flatten(1).amax(1) > 0.5
-            if interactive:
-                kept[:, :2] &= present[:, None]
-            labels = labels.masked_fill(~kept, -1)
+        confidence = location_confidence(embedding, target).detach()
+        if prior is not None:
+            confidence = 0.5 * confidence + 0.5 * cell_coverage(prior, (grid[0], grid[1]))
+        unprompted = ~(boxed | has_mask | has_matching)
+        points, labels = self._points(frame, confidence, unprompted, interactive=interactive)
         attention = None
         if rng_float(rng) < 0.15:
             spread = confidence.flatten(1)
@@ -219,6 +191,36 @@ class _Task:
             attention=attention,
         )
         return self._decode(frame, prompts)
+
+    def _points(
+        self, frame: int, confidence: Tensor, unprompted: Tensor, *, interactive: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Draw two positive points and a negative one, (N, 3, 2), and labels, -1 for none.
+
+        Some come from the truth, as a person would give them, the others from the confidence.
+        """
+        rng, count = self.rng, len(self.first)
+        truth = self.truth[:, frame] > 0.5
+        middle = self.scale / 2
+        inside = random_points(truth, 2, rng) * self.scale + middle
+        outside = random_points(~truth, 1, rng) * self.scale + middle
+        likely, unlikely = extreme_points(confidence)
+        given = chance(count, 0.9 if interactive else 0.25, rng)
+        by_hand = given[:, None, None]
+        points = torch.cat(
+            [
+                torch.where(by_hand, inside[:, :1], likely),
+                inside[:, 1:],
+                torch.where(by_hand, outside, unlikely),
+            ],
+            dim=1,
+        )
+        first = chance(count, 0.6, rng) | unprompted
+        second = given & chance(count, 0.3, rng)
+        kept = torch.stack([first, second, chance(count, 0.4, rng)], dim=1)
+        if interactive:
+            kept[:, :2] &= truth.flatten(1).any(1)[:, None]  # nobody clicks on what is not there
+        return points, torch.tensor([1.0, 1.0, 0.0]).repeat(count, 1).masked_fill(~kept, -1)
 
     def refine(self, frame: int, masks: Tensor) -> tuple[_Round, Tensor]:
         """Segment again with the model's own mask as the mask prompt, as the cascade does."""

@@ -1,0 +1,119 @@
+"""Sequences with ground truth, held in memory, and tracking them again and again.
+
+Encoding a frame costs most of the time and does not depend on the settings, so every frame is
+encoded once and its embedding is kept.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from persam_video.config import Settings
+from persam_video.davis.dataset import DavisDataset
+from persam_video.davis.scores import SequenceScore, score_masks
+from persam_video.sam import ImageEmbedding, SamModel
+from persam_video.synthetic import SyntheticClip
+from persam_video.tracking import FrameResult, Tracker
+from persam_video.video import Frame, FrameStream
+
+Labels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A video with its truth.
+
+    Attributes:
+        name: for the table.
+        frames: all frames.
+        truth: their label maps.
+        given: annotations by frame; the rest of the truth is for scoring only.
+    """
+
+    name: str
+    frames: tuple[Frame, ...]
+    truth: tuple[Labels, ...]
+    given: Mapping[int, Labels]
+
+
+def davis_sequences(root: Path) -> Iterator[Sequence]:
+    """Read the DAVIS-2016 val sequences that are there."""
+    for sequence in DavisDataset(root, 2016, "val"):
+        truth = tuple((_values(path) > 0).astype(np.uint8) for path in sequence.annotations)
+        with FrameStream(sequence.images[0].parent) as stream:
+            yield Sequence(sequence.name, tuple(stream), truth, {0: truth[0]})
+
+
+def clip_sequence(video: Path, masks: Path) -> Sequence:
+    """Read a video and its indexed masks."""
+    truth = tuple(_values(path) for path in sorted(masks.glob("*.png")))
+    with FrameStream(video) as stream:
+        return Sequence(video.stem, tuple(stream), truth, {0: truth[0]})
+
+
+def synthetic_sequence(name: str, clip: SyntheticClip) -> Sequence:
+    """Draw a clip; an object that enters later is given in the first frame that shows it."""
+    drawn = list(clip.frames())
+    truth = tuple(labels for _, labels in drawn)
+    frames = tuple(
+        Frame(index, rgb, float(index / clip.fps)) for index, (rgb, _) in enumerate(drawn)
+    )
+    given: dict[int, Labels] = {}
+    for object_id in clip.object_ids:
+        first = next(i for i, labels in enumerate(truth) if (labels == object_id).any())
+        only = np.where(truth[first] == object_id, truth[first], 0).astype(np.uint8)
+        given[first] = given[first] + only if first in given else only
+    return Sequence(name, frames, truth, given)
+
+
+class EncodedSequence:
+    """A sequence whose frames are encoded already.
+
+    Args:
+        sequence: the frames and their truth.
+        model: what encodes and decodes them.
+    """
+
+    def __init__(self, sequence: Sequence, model: SamModel) -> None:
+        self.sequence = sequence
+        self._model = model
+        self._embeddings = [model.encode(frame.rgb) for frame in sequence.frames]
+
+    def track(self, settings: Settings) -> list[FrameResult]:
+        """Track the given objects through all frames."""
+        model = cast(SamModel, _Replay(self._model, iter(self._embeddings)))
+        tracker = Tracker(model, settings)
+        given = self.sequence.given
+        return [
+            tracker.step(frame, given.get(index))
+            for index, frame in enumerate(self.sequence.frames)
+        ]
+
+    def score(self, results: list[FrameResult]) -> SequenceScore:
+        """Score as DAVIS does: without the first and the last frame."""
+        predicted = [result.labels for result in results]
+        return score_masks(self.sequence.truth[1:-1], predicted[1:-1], name=self.sequence.name)
+
+
+class _Replay:
+    """A model that gives kept embeddings instead of encoding."""
+
+    def __init__(self, model: SamModel, embeddings: Iterator[ImageEmbedding]) -> None:
+        self._embeddings = embeddings
+        self.decode = model.decode
+        self.device = model.device
+        self.takes_matching = model.takes_matching
+
+    def encode(self, _rgb: Labels) -> ImageEmbedding:
+        return next(self._embeddings)
+
+
+def _values(path: Path) -> Labels:
+    """Return the values of a label PNG; of the first channel where there are several."""
+    values = np.asarray(Image.open(path))
+    return values[..., 0] if values.ndim == 3 else values
