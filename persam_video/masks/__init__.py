@@ -2,7 +2,13 @@
 
 from persam_video.masks.annotation import Annotation, load_annotation, read_annotation
 from persam_video.masks.boxes import Box, box_of, boxes_of_labels
-from persam_video.masks.components import fill_holes, keep_large, keep_largest, remove_specks
+from persam_video.masks.components import (
+    fill_holes,
+    keep_large,
+    keep_largest,
+    keep_nearest,
+    remove_specks,
+)
 from persam_video.masks.labels import areas_of_labels, label_map, merge_logits, one_hot
 from persam_video.masks.palette import colour_of, davis_palette
 from persam_video.masks.png import read_label_png, write_label_png
@@ -23,6 +29,7 @@ __all__ = [
     "fill_holes",
     "keep_large",
     "keep_largest",
+    "keep_nearest",
     "label_map",
     "load_annotation",
     "merge_logits",

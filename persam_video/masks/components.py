@@ -52,6 +52,20 @@ def keep_large(mask: NDArray[np.bool_], fraction: float) -> NDArray[np.bool_]:
     return components.select(components.areas >= fraction * components.areas.max(), mask.shape)
 
 
+def keep_nearest(mask: NDArray[np.bool_], point: tuple[float, float]) -> NDArray[np.bool_]:
+    """Return the component of a boolean (H, W) mask with the pixel nearest to a point (x, y)."""
+    components = _components(mask)
+    if components is None:
+        return np.zeros_like(mask)
+    top, left = (side.start for side in components.window)
+    rows, columns = np.nonzero(components.ids)
+    distance = np.square(columns + left - point[0]) + np.square(rows + top - point[1])
+    nearest = distance.argmin()
+    keep = np.zeros(len(components.areas), np.bool_)
+    keep[components.ids[rows[nearest], columns[nearest]] - 1] = True
+    return components.select(keep, mask.shape)
+
+
 def remove_specks(mask: NDArray[np.bool_], min_area: int) -> NDArray[np.bool_]:
     """Return a boolean (H, W) mask without its components of less than ``min_area`` pixels."""
     components = _components(mask)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from persam_video.masks import fill_holes, keep_large, keep_largest, remove_specks
+from persam_video.masks import fill_holes, keep_large, keep_largest, keep_nearest, remove_specks
 
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14))
 EIGHT = np.ones((3, 3))
@@ -36,6 +36,17 @@ def test_components_above_a_fraction(mask: np.ndarray, fraction: float) -> None:
     largest = max((part.sum() for part in parts), default=0)
     expected = union(mask, [part for part in parts if part.sum() >= fraction * largest])
     np.testing.assert_array_equal(keep_large(mask, fraction), expected)
+
+
+@given(masks, st.tuples(st.floats(-2, 16), st.floats(-2, 16)))
+def test_the_component_nearest_to_a_point(mask: np.ndarray, point: tuple[float, float]) -> None:
+    def distance(part: np.ndarray) -> float:
+        rows, columns = np.nonzero(part)
+        return min(np.hypot(columns - point[0], rows - point[1]), default=np.inf)
+
+    kept = keep_nearest(mask, point)
+    assert any((kept == part).all() for part in pieces(mask)) or not mask.any()
+    assert distance(kept) == distance(mask)
 
 
 @given(masks, st.integers(0, 20))
