@@ -40,7 +40,7 @@ class ImageDecoder:
         """
         self.warnings: list[str] = []
         self._paths = find_images(location)
-        self._first = _read_rgb(self._paths[0])
+        self._first = read_image(self._paths[0])
         height, width = self._first.shape[:2]
         count = len(self._paths)
         self.info = SourceInfo(
@@ -73,7 +73,7 @@ class ImageDecoder:
         """Release the source; a second call does nothing."""
 
     def _read(self, path: Path) -> NDArray[np.uint8]:
-        rgb = _read_rgb(path)
+        rgb = read_image(path)
         height, width = rgb.shape[:2]
         if (width, height) != (self.info.width, self.info.height):
             raise SourceError(
@@ -125,7 +125,12 @@ def natural_key(path: Path) -> tuple[list[str | int], str]:
     return [int(part) if part.isdecimal() else part for part in parts], str(path)
 
 
-def _read_rgb(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Return one image as uint8 RGB (H, W, 3), turned upright, without transparency, in 8 bits.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)
