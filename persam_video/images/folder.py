@@ -1,0 +1,231 @@
+"""From photos on disk to a folder of masks, overlays and run-length codes."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from persam_video.atomic import atomic_path, output_error, write_bytes
+from persam_video.config import Settings, load_settings
+from persam_video.errors import OutputError
+from persam_video.images.one_shot import (
+    OneShotSegmenter,
+    Reference,
+    Search,
+    Segment,
+    check_settings,
+)
+from persam_video.masks.annotation import read_annotation
+from persam_video.masks.png import write_label_png
+from persam_video.masks.rle import encode_labels
+from persam_video.report.overlay import draw_overlay
+from persam_video.run import load_model
+from persam_video.sam.model import SamModel
+from persam_video.video.image_decoder import find_images, read_image
+from persam_video.video.source import locate
+
+
+@dataclass(frozen=True)
+class ReferenceFiles:
+    """An image whose objects are marked, on disk.
+
+    Attributes:
+        image: the photo.
+        mask: its annotation; see :func:`persam_video.masks.read_annotation`.
+    """
+
+    image: Path
+    mask: Path
+
+    def read(self) -> Reference:
+        """Read both files.
+
+        Raises:
+            SourceError: the image cannot be read.
+            AnnotationError: the mask cannot be used, or has another size.
+        """
+        rgb = read_image(self.image)
+        return Reference(rgb, read_annotation(self.mask, size=(rgb.shape[0], rgb.shape[1])))
+
+
+@dataclass(frozen=True)
+class SegmentedImage:
+    """What was found in one image.
+
+    Attributes:
+        path: the image.
+        size: (height, width) in pixels.
+        segments: what was found, in order of label; see :class:`Segment`.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    segments: tuple[Segment, ...]
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """The label map, uint8 (H, W)."""
+        labels = np.zeros(self.size, np.uint8)
+        for segment in self.segments:
+            labels[segment.mask] = segment.label
+        return labels
+
+
+@dataclass(frozen=True)
+class ImageOutputs:
+    """Where the results of segmenting images go.
+
+    Attributes:
+        folder: the folder of all of them.
+    """
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        """Model, settings and references, and the segments of every image.
+
+        The file has this form::
+
+            {"model": {...}, "settings": {...}, "references": [{"image": "...", "mask": "..."}],
+             "images": [
+               {"file": "photo.jpg", "width": 854, "height": 480,
+                "segments": [
+                  {"label": 1,                     pixel value in the mask PNG
+                   "score": 0.93,                  predicted IoU, 0 to 1, six decimals
+                   "box": [10, 20, 30, 40],        x, y, width, height in pixels
+                   "area": 812,                    pixels of the mask
+                   "segmentation": {"size": [480, 854], "counts": "..."}}]}]}
+
+        ``segmentation`` is COCO's compressed run-length code, as pycocotools reads it.
+        """
+        return self.folder / "segments.json"
+
+    def mask(self, image: Path) -> Path:
+        """The label map of an image, an indexed PNG."""
+        return self.folder / f"{image.stem}.png"
+
+    def overlay(self, image: Path) -> Path:
+        """The image with the masks drawn over it."""
+        return self.folder / f"{image.stem}.overlay.png"
+
+    def prepare(self, images: Sequence[Path], inputs: Sequence[Path], *, overwrite: bool) -> None:
+        """Make the folder.
+
+        Args:
+            images: those that will be segmented.
+            inputs: files that must stay as they are.
+            overwrite: whether results of an earlier run may be replaced.
+
+        Raises:
+            OutputError: the folder cannot be made, an output is there already, would replace an
+                input, or would belong to two images.
+        """
+        outputs = [self.record]
+        outputs += [make(image) for image in images for make in (self.mask, self.overlay)]
+        name, count = Counter(path.name for path in outputs).most_common(1)[0]
+        if count > 1:
+            raise OutputError(f"{count} images would write {name}: give images of different names")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise OutputError(f"{self.folder} is a file: give a folder for the output")
+        try:
+            kept = {path.resolve() for path in inputs}
+            present = [path for path in outputs if path.exists()]
+            for path in present:
+                if path.resolve() in kept:
+                    raise OutputError(f"{path} is an input: give another folder for the output")
+            if present and not overwrite:
+                raise OutputError(f"{present[0]} exists: pass --overwrite, or another folder")
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise output_error(self.folder, error) from error
+
+
+def segment_to_folder(
+    references: Sequence[ReferenceFiles],
+    tests: Sequence[str | Path],
+    out: str | Path,
+    *,
+    settings: Settings | None = None,
+    search: Search | None = None,
+    model: SamModel | None = None,
+    overwrite: bool = False,
+    on_image: Callable[[SegmentedImage], None] | None = None,
+) -> None:
+    """Find the objects of annotated photos in other photos, and write what was found.
+
+    An error or an interrupt on the way keeps what is done.
+
+    Args:
+        references: at least one.
+        tests: photos, folders or globs of photos.
+        out: the folder; see :class:`ImageOutputs` for what it will hold.
+        settings: see :class:`OneShotSegmenter`.
+        search: how many objects to look for; ``Search()`` when not given.
+        model: a loaded model; loaded by the settings when not given.
+        overwrite: replace results of an earlier run in the folder.
+        on_image: called when an image is done.
+
+    Raises:
+        PersamVideoError: an image, a mask, the model, a setting or the folder cannot be used.
+            Nothing is written when that shows before the first image is segmented.
+    """
+    settings = settings or load_settings("images")
+    check_settings(settings)
+    images = [path for test in tests for path in find_images(locate(Path(test)))]
+    learned = [reference.read() for reference in references]
+    for path in images:
+        read_image(path)  # a damaged one should show before an hour's work, not after it
+    model = model or load_model(settings)
+    segmenter = OneShotSegmenter(model, learned, settings, search or Search())
+    outputs = ImageOutputs(Path(out))
+    inputs = [*images, *(file for each in references for file in (each.image, each.mask))]
+    outputs.prepare(images, inputs, overwrite=overwrite)
+    record: dict[str, Any] = {
+        "model": {"name": model.info.name, "sha256": model.info.sha256},
+        "settings": settings.model_dump(mode="json"),
+        "references": [{"image": str(r.image), "mask": str(r.mask)} for r in references],
+        "images": [],
+    }
+    try:
+        for path in images:
+            rgb = read_image(path)
+            done = SegmentedImage(path, (rgb.shape[0], rgb.shape[1]), tuple(segmenter.segment(rgb)))
+            labels = done.labels
+            write_label_png(outputs.mask(path), labels)
+            _write_picture(outputs.overlay(path), draw_overlay(rgb, labels))
+            record["images"].append(_as_json(done))
+            if on_image is not None:
+                on_image(done)
+    finally:
+        write_bytes(outputs.record, f"{json.dumps(record, indent=1)}\n".encode())
+
+
+def _write_picture(path: Path, rgb: NDArray[np.uint8]) -> None:
+    with atomic_path(path) as sibling:
+        Image.fromarray(rgb).save(sibling, format="PNG")
+
+
+def _as_json(done: SegmentedImage) -> dict[str, Any]:
+    """Return an image's entry in ``segments.json``; boxes are COCO's x, y, width, height."""
+    height, width = done.size
+    codes = encode_labels(done.labels, [segment.label for segment in done.segments])
+    segments = []
+    for each in done.segments:
+        x0, y0, x1, y1 = each.box
+        segments.append(
+            {
+                "label": each.label,
+                "score": round(each.score, 6),
+                "box": [x0, y0, x1 - x0, y1 - y0],
+                "area": int(np.count_nonzero(each.mask)),
+                "segmentation": codes[each.label],
+            }
+        )
+    return {"file": str(done.path), "width": width, "height": height, "segments": segments}

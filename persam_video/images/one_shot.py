@@ -1,0 +1,319 @@
+"""One-shot segmentation of photos: learn objects from annotated images, find them in others.
+
+It is the tracker's way without the temporal prior: every image is segmented for itself.
+Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2024.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from persam_video.config import Settings, load_settings
+from persam_video.errors import AnnotationError, ConfigError
+from persam_video.masks.annotation import Annotation, load_annotation
+from persam_video.masks.boxes import Box, box_of
+from persam_video.masks.components import keep_large, keep_nearest
+from persam_video.masks.labels import merge_logits
+from persam_video.persam.cascade import Cascade
+from persam_video.persam.confidence import extreme_cells, standardise
+from persam_video.persam.matching import cell_coverage, matching_maps
+from persam_video.persam.reference import LearnedObject, Memory, learn_objects
+from persam_video.persam.target import location_confidence
+from persam_video.sam.model import ImageEmbedding, SamModel
+from persam_video.sam.prompts import Prompts
+
+MAX_OBJECTS = 255
+"""Labels are bytes, and 0 is the background."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """An image whose objects are marked.
+
+    Attributes:
+        rgb: uint8 (H, W, 3).
+        annotation: of the same size; an :class:`Annotation`, or a bool or integer (H, W) label map.
+    """
+
+    rgb: NDArray[np.uint8]
+    annotation: Annotation | NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Search:
+    """How many objects are looked for in an image, and what counts as one.
+
+    Attributes:
+        max_objects: 1 looks for each of the references' objects once, and the label is the object's
+            id. Otherwise all marked objects are examples of one category, of which up to so many
+            are found, each in one piece, labelled 1, 2, … in the order in which they are found.
+        overlap: a mask whose IoU with an earlier one is above this is that object again, and ends
+            the search.
+        score: a mask whose score is below this is no object, and ends the search.
+    """
+
+    max_objects: int = 1
+    overlap: float = 0.5
+    score: float = 0.6
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_objects <= MAX_OBJECTS:
+            raise ConfigError(f"{self.max_objects} objects at most: give 1 to {MAX_OBJECTS}")
+        for name, value in (("overlap", self.overlap), ("score", self.score)):
+            if not 0 <= value <= 1:
+                raise ConfigError(f"the {name} of the search is {value}: give 0 to 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """One object in an image.
+
+    Attributes:
+        label: the reference's id, or the number in the order of finding; see :class:`Search`.
+        mask: bool (H, W), with at least one pixel; the masks of an image do not overlap.
+        score: the IoU that the model predicts for the mask, 0 to 1.
+        box: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive.
+    """
+
+    label: int
+    mask: NDArray[np.bool_]
+    score: float
+    box: Box
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What the references say of one object, or of one category.
+
+    Attributes:
+        label: the object's id.
+        embedding: (C,) mean of the references' target embeddings.
+        memories: the references that show it.
+        weights: (2,) mean of PerSAM-F's mask weights.
+    """
+
+    label: int
+    embedding: Tensor
+    memories: tuple[Memory, ...]
+    weights: Tensor | None
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """What the model says of every target.
+
+    Attributes:
+        logits: (N, H, W).
+        scores: predicted IoU, 0 to 1.
+        peaks: pixels (x, y) of the highest confidence.
+    """
+
+    logits: NDArray[np.float32]
+    scores: list[float]
+    peaks: list[tuple[float, float]]
+
+
+class OneShotSegmenter:
+    """Finds the objects of annotated images in other images.
+
+    Args:
+        model: the SAM.
+        references: at least one; an id stands for the same object in all of them.
+        settings: of which ``prior`` and ``lost`` have no meaning here, nor have ``prompts.box`` and
+            ``prompts.mask``; the preset ``images`` when not given.
+        search: how many objects to look for.
+
+    Raises:
+        AnnotationError: there is no reference, or one of them does not fit its image.
+        ConfigError: the settings ask for the procedure ``upstream``, which is for videos.
+
+    Example:
+        >>> segmenter = OneShotSegmenter(load_sam(), [Reference(rgb, mask)])  # doctest: +SKIP
+        >>> [(s.label, s.box, s.score) for s in segmenter.segment(other)]  # doctest: +SKIP
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        model: SamModel,
+        references: Sequence[Reference],
+        settings: Settings | None = None,
+        search: Search = Search(),
+    ) -> None:
+        self._model = model
+        self._settings = settings or load_settings("images")
+        self._search = search
+        check_settings(self._settings)
+        cascade = self._settings.cascade
+        self._cascade = Cascade(cascade.passes, cascade.matching)
+        self._targets = self._learn(references)
+
+    @torch.inference_mode()
+    def segment(self, rgb: NDArray[np.uint8]) -> list[Segment]:
+        """Find the objects in an image.
+
+        Args:
+            rgb: uint8 (H, W, 3), of any size.
+
+        Returns:
+            What was found, in order of label.
+        """
+        embedding = self._model.encode(rgb)
+        if self._search.max_objects == 1:
+            return self._find_each(embedding)
+        return self._find_all(embedding)
+
+    def _learn(self, references: Sequence[Reference]) -> list[_Target]:
+        shown = [self._learn_one(reference) for reference in references]
+        if not shown:
+            raise AnnotationError("nothing to look for: give at least one image with its mask")
+        if self._search.max_objects > 1:
+            return [_category(shown)]
+        ids = sorted({o.object_id for objects in shown for o in objects})
+        same = {i: [o for objects in shown for o in objects if o.object_id == i] for i in ids}
+        return [_target(i, objects, [o.memory for o in objects]) for i, objects in same.items()]
+
+    def _learn_one(self, reference: Reference) -> list[LearnedObject]:
+        height, width = reference.rgb.shape[:2]
+        annotation = load_annotation(reference.annotation, (height, width))
+        embedding = self._model.encode(reference.rgb)
+        return learn_objects(self._model, embedding, annotation, self._settings)
+
+    def _find_each(self, embedding: ImageEmbedding) -> list[Segment]:
+        """Look for every target once; where masks overlap, the higher logit has the pixel."""
+        guess = self._predict(embedding, np.zeros(embedding.transform.frame_size, np.bool_))
+        kept = [n for n, score in enumerate(guess.scores) if score >= self._search.score]
+        ids = [self._targets[n].label for n in kept]
+        labels = merge_logits(guess.logits[kept], ids)
+        share = self._settings.masks.min_component
+        found = []
+        for n, object_id in zip(kept, ids, strict=True):
+            mask = keep_large(labels == object_id, share)
+            box = box_of(mask)
+            if box is not None:
+                found.append(Segment(object_id, mask, guess.scores[n], box))
+        return found
+
+    def _find_all(self, embedding: ImageEmbedding) -> list[Segment]:
+        """Look for the one target again and again, each time where nothing was found yet."""
+        found: list[Segment] = []
+        masks: list[NDArray[np.bool_]] = []
+        taken = np.zeros(embedding.transform.frame_size, np.bool_)
+        while len(found) < self._search.max_objects:
+            guess = self._predict(embedding, taken)
+            # the matching prompt shows all objects at once: the point says which one is meant
+            mask = keep_nearest(guess.logits[0] > 0, guess.peaks[0])
+            new = mask & ~taken
+            box = box_of(new)
+            again = any(_iou(mask, earlier) > self._search.overlap for earlier in masks)
+            if box is None or again or guess.scores[0] < self._search.score:
+                break
+            found.append(Segment(len(found) + 1, new, guess.scores[0], box))
+            masks.append(mask)
+            taken |= mask
+        return found
+
+    def _predict(self, embedding: ImageEmbedding, taken: NDArray[np.bool_]) -> _Guess:
+        """Segment every target outside ``taken``, bool (H, W): where objects were found already."""
+        targets = torch.stack([t.embedding for t in self._targets])
+        on_input = embedding.transform.mask(torch.from_numpy(taken)[None].to(targets.device))
+        on_grid = cell_coverage(on_input, embedding.grid)
+        similarity = location_confidence(embedding.features, targets)
+        # what is found is left out of the maps; the reference implementation blacks it out in the
+        # image and encodes that again
+        confidence = standardise(similarity, embedding.inside) * (1 - on_grid)
+        weights = [t.weights for t in self._targets if t.weights is not None]
+        answer = self._cascade.run(
+            self._model,
+            embedding,
+            self._prompts(embedding, targets, confidence, on_grid[0]),
+            torch.stack(weights) if weights else None,
+        )
+        # a model's NaN must not reach a mask or a score
+        logits = embedding.transform.restore(answer.logits.nan_to_num(-1.0))[:, 0]
+        peaks, _ = extreme_cells(confidence, embedding.inside, 1, 0)
+        return _Guess(
+            logits.cpu().numpy(),
+            scores=answer.iou[:, 0].nan_to_num(0.0).clamp(0, 1).tolist(),
+            peaks=[(x, y) for x, y in embedding.cell_centres(peaks)[:, 0].tolist()],
+        )
+
+    def _prompts(
+        self, embedding: ImageEmbedding, targets: Tensor, confidence: Tensor, taken: Tensor
+    ) -> Prompts:
+        """Make the first pass's prompts; ``taken`` is (h, w), 0 to 1."""
+        chosen, guidance = self._settings.prompts, self._settings.guidance
+        cells, labels = extreme_cells(
+            confidence, embedding.inside, chosen.positive_points, chosen.negative_points
+        )
+        matching = None
+        if chosen.matching and self._model.takes_matching:
+            matching = torch.stack([_match(embedding, t, taken) for t in self._targets])
+        return Prompts(
+            points=embedding.cell_centres(cells),
+            point_labels=labels,
+            attention_bias=confidence.flatten(1)[:, None, None] if guidance.attention else None,
+            target_embedding=targets[:, None] if guidance.semantic else None,
+            matching=matching,
+        )
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse settings that have no meaning for single images; a model need not be loaded for it.
+
+    Raises:
+        ConfigError: they ask for the procedure ``upstream``.
+    """
+    if settings.procedure != "tracker":
+        raise ConfigError("the procedure 'upstream' is for videos: set procedure to 'tracker'")
+
+
+def _category(shown: Sequence[Sequence[LearnedObject]]) -> _Target:
+    """Make one target of all objects; one example is no background of another."""
+    memories = [
+        Memory(objects[0].memory.keys, torch.stack([o.memory.coverage for o in objects]).sum(0))
+        for objects in shown
+    ]
+    return _target(1, [o for objects in shown for o in objects], memories)
+
+
+def _target(label: int, objects: Sequence[LearnedObject], memories: Sequence[Memory]) -> _Target:
+    weights = [o.weights for o in objects if o.weights is not None]
+    return _Target(
+        label,
+        embedding=torch.stack([o.target for o in objects]).mean(dim=0),
+        memories=tuple(memories),
+        weights=torch.stack(weights).mean(dim=0) if weights else None,
+    )
+
+
+def _match(embedding: ImageEmbedding, target: _Target, taken: Tensor) -> Tensor:
+    """Return the matching prompt (4, h, w), with nothing for the recent frame.
+
+    Args:
+        embedding: of the image.
+        target: whose best match in any of its references counts.
+        taken: (h, w) share of each cell that is found already, and so is background now.
+    """
+    maps = [
+        matching_maps(embedding.keys, memory.keys, memory.coverage[None])[0].float()
+        for memory in target.memories
+    ]
+    alike, unlike = torch.stack(maps).amax(dim=0)
+    now = torch.stack(
+        [
+            torch.lerp(alike, torch.minimum(alike, unlike), taken),
+            torch.lerp(unlike, torch.maximum(alike, unlike), taken),
+        ]
+    )
+    return torch.cat([now, torch.zeros_like(now)])
+
+
+def _iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    union = np.count_nonzero(first | second)
+    return np.count_nonzero(first & second) / union if union else 0.0

@@ -1,0 +1,126 @@
+"""Photos on disk in, masks, overlays and run-length codes out."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco
+
+from persam_video.errors import AnnotationError, OutputError, SourceError
+from persam_video.images import ImageOutputs, ReferenceFiles, segment_to_folder
+from persam_video.masks import read_label_png
+
+
+@pytest.fixture(scope="module")
+def files(three, moved, tmp_path_factory):
+    """A folder with a reference (ref.jpg, ref_mask.png) and two photos in a folder of their own."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "tests").mkdir()
+    three.save(folder, "ref")
+    for name, photo in (("a", moved), ("b", three)):
+        photo.save(folder, name)
+        (folder / f"{name}.jpg").rename(folder / "tests" / f"{name}.jpg")
+    return folder
+
+
+@pytest.fixture
+def pair(files):
+    return ReferenceFiles(files / "ref.jpg", files / "ref_mask.png")
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_every_photo_gets_its_files(model, pair, files, moved, tmp_path):
+    seen = []
+    segment_to_folder([pair], [files / "tests"], tmp_path, model=model, on_image=seen.append)
+    assert names(tmp_path) == ["a.overlay.png", "a.png", "b.overlay.png", "b.png", "segments.json"]
+    assert [each.path.name for each in seen] == ["a.jpg", "b.jpg"]
+    assert seen[0].size == moved.labels.shape
+    record = json.loads((tmp_path / "segments.json").read_text())
+    assert record["model"] == {"name": "lite", "sha256": model.info.sha256}
+    assert record["references"] == [{"image": str(pair.image), "mask": str(pair.mask)}]
+    assert [image["file"] for image in record["images"]] == [str(each.path) for each in seen]
+    for image in record["images"]:
+        assert image["segments"]
+        stem = image["file"].rsplit("/", 1)[-1].removesuffix(".jpg")
+        labels = read_label_png(tmp_path / f"{stem}.png")
+        assert labels.shape == (image["height"], image["width"])
+        with Image.open(tmp_path / f"{stem}.overlay.png") as overlay:
+            assert overlay.size == (image["width"], image["height"])
+        for each in image["segments"]:
+            mask = coco.decode(each["segmentation"]).astype(bool)
+            assert np.array_equal(mask, labels == each["label"])
+            assert each["area"] == mask.sum()
+            assert each["box"] == coco.toBbox(each["segmentation"]).tolist()
+            assert 0 <= each["score"] <= 1
+
+
+def test_an_earlier_run_is_kept_unless_told_otherwise(model, pair, files, tmp_path):
+    tests = [files / "tests" / "a.jpg"]
+    (tmp_path / "a.png").write_text("kept")
+    with pytest.raises(OutputError, match="--overwrite"):
+        segment_to_folder([pair], tests, tmp_path, model=model)
+    assert (tmp_path / "a.png").read_text() == "kept"
+    assert names(tmp_path) == ["a.png"]
+    segment_to_folder([pair], tests, tmp_path, model=model, overwrite=True)
+    assert read_label_png(tmp_path / "a.png").any()
+
+
+@pytest.mark.parametrize("of", ["a test photo", "a reference's mask"])
+def test_an_input_is_never_replaced(model, three, of, tmp_path):
+    image, mask = three.save(tmp_path, "ref")
+    tests = [image]
+    if of == "a test photo":
+        tests = [tmp_path / "photo.png"]
+        Image.fromarray(three.rgb).save(tests[0])
+    else:
+        mask = mask.rename(tmp_path / "ref.png")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(OutputError, match="is an input"):
+        segment_to_folder(
+            [ReferenceFiles(image, mask)], tests, tmp_path, model=model, overwrite=True
+        )
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("a.jpg", "a.png"), ("a.jpg", "x/a.jpg"), ("a.jpg", "a.overlay.jpg")]
+)
+def test_two_photos_may_not_share_an_output(first, second, tmp_path):
+    with pytest.raises(OutputError, match=r"2 images would write a\."):
+        ImageOutputs(tmp_path / "out").prepare(
+            [tmp_path / first, tmp_path / second], [], overwrite=True
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_wrong_shows_before_anything_is_written(model, pair, files, tmp_path):
+    damaged = tmp_path / "damaged.jpg"
+    damaged.write_bytes((files / "tests" / "a.jpg").read_bytes()[:2000])
+    good = files / "tests" / "a.jpg"
+    out = tmp_path / "out"
+    for references, tests, error in (
+        ([pair], [good, damaged], SourceError),
+        ([pair], [good, tmp_path / "missing.jpg"], SourceError),
+        ([ReferenceFiles(damaged, pair.mask)], [good], SourceError),
+        ([ReferenceFiles(good, pair.mask)], [good], AnnotationError),
+        ([], [good], AnnotationError),
+    ):
+        with pytest.raises(error) as raised:
+            segment_to_folder(references, tests, out, model=model)
+        assert "\n" not in str(raised.value)
+        assert not out.exists()
+
+
+def test_an_interrupt_keeps_what_is_done(model, pair, files, tmp_path):
+    def stop(done):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        segment_to_folder([pair], [files / "tests"], tmp_path, model=model, on_image=stop)
+    assert names(tmp_path) == ["a.overlay.png", "a.png", "segments.json"]
+    record = json.loads((tmp_path / "segments.json").read_text())
+    assert [image["file"] for image in record["images"]] == [str(files / "tests" / "a.jpg")]
