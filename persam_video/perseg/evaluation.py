@@ -1,0 +1,130 @@
+"""Scores on PerSeg: how well each object is found from its reference."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.atomic import output_error, write_bytes
+from persam_video.config import Settings, load_settings
+from persam_video.errors import DatasetError
+from persam_video.images.one_shot import OneShotSegmenter, Reference, Search, check_settings
+from persam_video.perseg.dataset import PerSegDataset, PerSegObject
+from persam_video.perseg.metrics import Overlap, boundary_overlap
+from persam_video.run import load_model
+from persam_video.sam.model import ModelInfo, SamModel
+
+
+@dataclass(frozen=True)
+class ObjectScore:
+    """The scores of one object, over all of its images but the reference.
+
+    Pixels are summed over the images before they are divided, as in PerSAM's evaluation, so that
+    the images in which the object is large count for more.
+
+    Attributes:
+        name: the object.
+        images: how many were segmented.
+        iou: intersection over union, 0 to 1.
+        boundary_iou: the same of the boundary regions.
+    """
+
+    name: str
+    images: int
+    iou: float
+    boundary_iou: float
+
+
+@dataclass(frozen=True)
+class PerSegScore:
+    """The scores of a dataset.
+
+    Attributes:
+        objects: in the dataset's order.
+        model: what segmented them.
+    """
+
+    objects: tuple[ObjectScore, ...]
+    model: ModelInfo
+
+    @property
+    def iou(self) -> float:
+        """Mean of the objects' IoU (mIoU)."""
+        return float(np.mean([each.iou for each in self.objects]))
+
+    @property
+    def boundary_iou(self) -> float:
+        """Mean of the objects' boundary IoU."""
+        return float(np.mean([each.boundary_iou for each in self.objects]))
+
+
+def evaluate(
+    dataset: PerSegDataset,
+    *,
+    settings: Settings | None = None,
+    model: SamModel | None = None,
+    on_object: Callable[[ObjectScore], None] | None = None,
+) -> PerSegScore:
+    """Segment every image of a dataset from its object's reference, and score the masks.
+
+    Every image shows its object, so a mask counts however low its score.
+
+    Args:
+        dataset: the objects.
+        settings: see :class:`OneShotSegmenter`.
+        model: a loaded model; loaded by the settings when not given.
+        on_object: called when an object is done.
+
+    Raises:
+        PersamVideoError: the model, a setting or a file of the dataset cannot be used.
+    """
+    settings = settings or load_settings("images")
+    check_settings(settings)
+    model = model or load_model(settings)
+    scores: list[ObjectScore] = []
+    for each in dataset:
+        scores.append(_score(each, model, settings))
+        if on_object is not None:
+            on_object(scores[-1])
+    return PerSegScore(tuple(scores), model.info)
+
+
+def write_json(score: PerSegScore, path: Path) -> None:
+    """Write the scores in full precision.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    figures = {
+        "mIoU": score.iou,
+        "boundary IoU": score.boundary_iou,
+        "objects": {
+            each.name: {"IoU": each.iou, "boundary IoU": each.boundary_iou, "images": each.images}
+            for each in score.objects
+        },
+        "model": {"name": score.model.name, "sha256": score.model.sha256},
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+    write_bytes(path, f"{json.dumps(figures, indent=2)}\n".encode())
+
+
+def _score(each: PerSegObject, model: SamModel, settings: Settings) -> ObjectScore:
+    rgb, mask = each.reference.read()
+    if not mask.any():
+        raise DatasetError(f"{each.reference.mask}: has no object, every pixel is 0")
+    segmenter = OneShotSegmenter(model, [Reference(rgb, mask)], settings, Search(score=0))
+    region, boundary = Overlap(), Overlap()
+    for test in each.tests:
+        rgb, truth = test.read()
+        found: NDArray[np.bool_] = np.zeros_like(truth)
+        for segment in segmenter.segment(rgb):
+            found |= segment.mask
+        region += Overlap.of(truth, found)
+        boundary += boundary_overlap(truth, found)
+    return ObjectScore(each.name, len(each.tests), region.iou, boundary.iou)
