@@ -10,6 +10,8 @@ import typer
 from persam_video.cli.demo import demo
 from persam_video.cli.evaluate import evaluate
 from persam_video.cli.models import models
+from persam_video.cli.perseg import perseg
+from persam_video.cli.segment import segment
 from persam_video.cli.track import track
 from persam_video.errors import PersamVideoError
 
@@ -23,8 +25,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(track)
+app.command()(segment)
 app.command()(demo)
 app.command()(evaluate)
+app.command()(perseg)
 app.add_typer(models, name="models")
 
 

@@ -14,12 +14,11 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from persam_video.cli.options import INTERRUPTED
 from persam_video.errors import ModelError
 
 if TYPE_CHECKING:
     from persam_video.sam.registry import ModelSpec
-
-INTERRUPTED = 130
 
 models = typer.Typer()
 

@@ -8,6 +8,9 @@ import typer
 
 from persam_video.config import Settings, load_settings, parse_assignments
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 
 class Method(str, Enum):
     """The two methods, by the names of their papers."""
@@ -71,3 +74,8 @@ def resolve_settings(
     overrides = parse_assignments(assignments or [])
     overrides |= {f"model.{name}": value for name, value in model.items() if value is not None}
     return load_settings(config or method.value.replace("-", "_"), overrides)
+
+
+def image_preset(method: Method) -> str:
+    """Return the name of the preset of a method for single images."""
+    return "images" if method is Method.PERSAM else "images_f"

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from persam_video.cli.options import (
+    INTERRUPTED,
     CheckpointOption,
     ConfigOption,
     DecoderChoice,
@@ -18,8 +19,6 @@ from persam_video.cli.options import (
     resolve_settings,
 )
 from persam_video.cli.progress import progress_bar
-
-INTERRUPTED = 130
 
 
 def track(
