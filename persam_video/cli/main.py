@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from persam_video.cli.davis import davis
 from persam_video.cli.demo import demo
 from persam_video.cli.evaluate import evaluate
 from persam_video.cli.models import models
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(track)
 app.command()(segment)
 app.command()(demo)
+app.command()(davis)
 app.command()(evaluate)
 app.command()(perseg)
 app.add_typer(models, name="models")

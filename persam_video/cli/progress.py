@@ -1,4 +1,4 @@
-"""The progress bar: frames, rate, time left, objects tracked and lost."""
+"""Progress bars: frames, rate, time left."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     ProgressColumn,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -17,6 +18,7 @@ from rich.progress import Task as BarTask
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from persam_video.davis.runner import BenchmarkProgress
     from persam_video.run import Progress
 
 
@@ -59,3 +61,60 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Callable[["Progress"], None
             bar.update(task, completed=progress.done, total=progress.total, objects=objects)
 
         yield show
+
+
+@contextmanager
+def benchmark_bars(*, quiet: bool = False) -> Iterator[Callable[["BenchmarkProgress"], None]]:
+    """Show a bar for all sequences and one for each that is being tracked, on standard error.
+
+    A finished sequence becomes a line; where standard error is no terminal there are only these
+    lines, on standard output.
+
+    Args:
+        quiet: show nothing anywhere.
+
+    Yields:
+        What to call with every progress.
+    """
+    console = Console(stderr=True)
+    bars = Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=quiet or not console.is_terminal,
+    )
+    running: dict[str, TaskID] = {}
+    with bars:
+        overall = bars.add_task("all sequences", total=None)
+
+        def show(progress: "BenchmarkProgress") -> None:
+            bars.update(overall, completed=progress.all_done, total=progress.all_total)
+            if progress.state == "running":
+                if progress.name not in running:
+                    running[progress.name] = bars.add_task(progress.name)
+                task = running[progress.name]
+                bars.update(task, completed=progress.done, total=progress.total)
+                return
+            if progress.name in running:
+                bars.remove_task(running.pop(progress.name))
+            if quiet:
+                return
+            line = _line(progress)
+            if console.is_terminal:
+                console.print(line, highlight=False, markup=False)
+            else:
+                print(line, flush=True)
+
+        yield show
+
+
+def _line(progress: "BenchmarkProgress") -> str:
+    counts = f"{progress.done:>5} of {progress.total} frames"
+    share = f"{progress.all_done} of {progress.all_total}"
+    note = progress.state.value
+    if progress.seconds:
+        note += f", {progress.total / progress.seconds:.1f} frames per second"
+    return f"{progress.name:<20} {counts:<22} {note} ({share} in all)"

@@ -27,7 +27,6 @@ The figures are the official ones to the last digits, except where the official 
   labels; the global figures are the same.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from persam_video.cores import available_cores
 from persam_video.davis.dataset import DavisDataset, DavisSequence, Task
 from persam_video.davis.labels import VOID, read_labels
 from persam_video.davis.metrics import Statistics
@@ -136,7 +136,7 @@ def evaluate(
         for annotation in plan.scored
     ]
     outcomes: dict[str, list[_Outcome]] = {plan.sequence.name: [] for plan in plans}
-    with ThreadPoolExecutor(workers or _cores()) as pool:
+    with ThreadPoolExecutor(workers or available_cores()) as pool:
         scored = pool.map(lambda job: _score(job[0], job[1], dataset), jobs)
         for done, ((plan, _), outcome) in enumerate(zip(jobs, scored, strict=True), start=1):
             outcomes[plan.sequence.name].append(outcome)
@@ -299,9 +299,3 @@ def _folder_fault(folder: Path) -> str | None:
         return None if folder.is_dir() else f"{folder}: no such folder"
     except OSError as error:
         return f"{folder}: cannot be read ({error.strerror})"
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -99,6 +99,9 @@ class RunRecord:
     error: str | None = None
 
 
+_RecordT = TypeVar("_RecordT", bound=RunRecord)
+
+
 def write_run(path: str | Path, record: RunRecord) -> None:
     """Write ``run.json``, whole or not at all.
 
@@ -117,13 +120,22 @@ def read_run(path: str | Path) -> RunRecord:
     Raises:
         DatasetError: the file cannot be read or is not the record of a run.
     """
+    return read_run_as(RunRecord, path)
+
+
+def read_run_as(kind: type[_RecordT], path: str | Path) -> _RecordT:
+    """Read ``run.json`` as a record with more fields, which are left as plain JSON.
+
+    Raises:
+        DatasetError: the file cannot be read or is not the record of a run.
+    """
     path = Path(path)
     try:
         data = json.loads(path.read_bytes())
-        known = {each.name: data[each.name] for each in fields(RunRecord) if each.name in data}
+        known = {each.name: data[each.name] for each in fields(kind) if each.name in data}
         known["model"] = ModelRecord(**data["model"])
         known["status"] = RunStatus(data["status"])
-        return RunRecord(**known)
+        return kind(**known)
     except OSError as error:
         raise DatasetError(
             f"{path}: cannot be read ({error.strerror or error}); check the path"
