@@ -75,7 +75,7 @@ class GuidanceSettings(_Section):
         semantic: target-semantic prompting (TSP).
     """
 
-    attention: bool = True
+    attention: bool = False
     semantic: bool = True
 
 
@@ -88,8 +88,8 @@ class CascadeSettings(_Section):
         matching: give the matching maps in these passes too.
     """
 
-    passes: int = Field(default=2, ge=0, le=2)
-    matching: bool = True
+    passes: int = Field(default=1, ge=0, le=2)
+    matching: bool = False
 
 
 class PriorSettings(_Section):
@@ -116,8 +116,8 @@ class LostSettings(_Section):
         confirm: for so many frames in a row.
     """
 
-    score: float = Field(default=0.3, ge=0, le=1)
-    found: float = Field(default=0.55, ge=0, le=1)
+    score: float = Field(default=0.15, ge=0, le=1)
+    found: float = Field(default=0.4, ge=0, le=1)
     confirm: int = Field(default=2, ge=1, le=30)
 
 

@@ -26,6 +26,10 @@ def test_single_settings_lie_over_the_preset():
     assert settings.prior.grow == load_settings("persam").prior.grow
 
 
+def test_the_defaults_are_the_preset_persam():
+    assert Settings() == load_settings("persam")
+
+
 def test_a_file_of_one_s_own_serves_too(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("prior:\n  alpha: 0\n")
