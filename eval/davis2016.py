@@ -2,7 +2,8 @@
 
     python eval/davis2016.py --root ../shared/data/davis --method persam
 
-Prints J, F and J&F of each sequence and the mean, with the frames per second, and writes them to
+does what ``persam-video davis`` and ``persam-video evaluate`` do. Prints J, F and J&F of each
+sequence and the mean, with the frames per second of one process, and writes them to
 ``eval/results/davis2016_<method>.json``. Only the first mask of a sequence is read for tracking.
 """
 
@@ -10,43 +11,23 @@ import argparse
 import json
 import platform
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from persam_video.atomic import write_bytes
-from persam_video.config import Settings, load_settings, parse_assignments
+from persam_video.config import load_settings, parse_assignments
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import Evaluation, evaluate
-from persam_video.masks.png import write_label_png
-from persam_video.run import load_model, track
-from persam_video.sam import SamModel
+from persam_video.davis.record import BenchmarkRecord
+from persam_video.davis.runner import run_davis
+from persam_video.errors import PersamVideoError
 
 RESULTS = Path(__file__).parent / "results"
 
 
-def track_sequences(
-    dataset: DavisDataset, settings: Settings, model: SamModel, out: Path
-) -> dict[str, float]:
-    """Write the masks of every sequence and return frames per second by sequence."""
-    speed: dict[str, float] = {}
-    for sequence in dataset:
-        folder = out / sequence.name
-        folder.mkdir(parents=True)
-        begun = time.perf_counter()
-        frames = track(
-            sequence.images[0].parent, sequence.first_annotation, settings=settings, model=model
-        )
-        for image, result in zip(sequence.images, frames, strict=True):
-            write_label_png(folder / f"{image.stem}.png", result.labels)
-        speed[sequence.name] = len(sequence.images) / (time.perf_counter() - begun)
-    return speed
-
-
-def summary(evaluation: Evaluation, speed: dict[str, float], model: SamModel) -> dict[str, Any]:
+def summary(evaluation: Evaluation, record: BenchmarkRecord) -> dict[str, Any]:
     """Return the figures to write down."""
+    speed = {name: each.frames / each.seconds for name, each in record.sequences.items()}
     return {
         "mean": {"J&F": evaluation.mean, "J": evaluation.j.mean, "F": evaluation.f.mean},
         "sequences": {
@@ -58,8 +39,12 @@ def summary(evaluation: Evaluation, speed: dict[str, float], model: SamModel) ->
             }
             for each in evaluation.sequences
         },
-        "model": {"name": model.info.name, "sha256": model.info.sha256},
-        "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
+        "model": {
+            "name": record.model.name,
+            "sha256": record.model.sha256,
+            "precision": record.source["precision"],
+        },
+        "machine": {"processor": platform.machine(), "threads": record.source["threads"]},
     }
 
 
@@ -71,17 +56,23 @@ def main() -> None:
     parser.add_argument("--split", default="val")
     parser.add_argument("--sequence", action="append", default=[], help="only this; repeatable")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--workers", type=int, default=1, help="sequences at once")
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
     parser.add_argument("--out", type=Path, help="keep the masks in this folder")
     parser.add_argument("--json", type=Path, help="where the figures go")
     args = parser.parse_args()
 
-    settings = load_settings(args.method.replace("-", "_"), parse_assignments(args.set))
-    dataset = DavisDataset(args.root, 2016, args.split, only=args.sequence)
-    model = load_model(settings)
-    with tempfile.TemporaryDirectory() as scratch:
-        out = args.out or Path(scratch)
-        speed = track_sequences(dataset, settings, model, out)
-        figures = summary(evaluate(out, dataset), speed, model)
+    try:
+        settings = load_settings(args.method.replace("-", "_"), parse_assignments(args.set))
+        dataset = DavisDataset(args.root, 2016, args.split, only=args.sequence)
+        with tempfile.TemporaryDirectory() as scratch:
+            out = args.out or Path(scratch)
+            record = run_davis(
+                dataset, out, settings=settings, workers=args.workers, threads=args.threads
+            )
+            figures = summary(evaluate(out, dataset), record)
+    except PersamVideoError as error:
+        parser.error(str(error))
     print(f"{'sequence':<16} {'J':>6} {'F':>6} {'J&F':>6} {'fps':>6}")
     for name, row in figures["sequences"].items():
         print(

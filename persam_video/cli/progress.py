@@ -94,9 +94,8 @@ def benchmark_bars(*, quiet: bool = False) -> Iterator[Callable[["BenchmarkProgr
             bars.update(overall, completed=progress.all_done, total=progress.all_total)
             if progress.state == "running":
                 if progress.name not in running:
-                    running[progress.name] = bars.add_task(progress.name)
-                task = running[progress.name]
-                bars.update(task, completed=progress.done, total=progress.total)
+                    running[progress.name] = bars.add_task(progress.name, total=progress.total)
+                bars.update(running[progress.name], completed=progress.done)
                 return
             if progress.name in running:
                 bars.remove_task(running.pop(progress.name))
