@@ -1,16 +1,15 @@
 """``persam-video evaluate``: score results against DAVIS."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
 from persam_video.davis.dataset import DavisDataset, Task
-
-if TYPE_CHECKING:
-    from persam_video.davis.evaluation import Evaluation
 
 
 def evaluate(
@@ -29,6 +28,9 @@ def evaluate(
     csv: Annotated[
         Path | None, typer.Option(help="Write the official CSVs in this folder.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page of HTML with curves and pictures here.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads; by default one for each core.")
     ] = None,
@@ -44,40 +46,41 @@ def evaluate(
 ) -> None:
     """Score masks against DAVIS: J and F as the official code computes them.
 
-    Example: persam-video evaluate results DAVIS --year 2017 --split val --json scores.json
+    Example: persam-video evaluate results DAVIS --year 2017 --split val --report report.html
     """
     # imported late: the numerical libraries take a moment, and --help should not
+    from persam_video.davis.evaluation import evaluate as score
     from persam_video.davis.official import difference, run_official
     from persam_video.davis.tables import show, tables, write_csv, write_json
+    from persam_video.report.page import write_report
 
     dataset = DavisDataset(root, year, split, task=task, resolution=resolution, only=sequence or ())
     console = Console()
     if (official or official_path is not None) and not compare:
-        if json is not None or csv is not None:
-            raise typer.BadParameter("--json and --csv hold our own figures; add --compare")
+        if json is not None or csv is not None or report is not None:
+            # they hold our own figures
+            raise typer.BadParameter("--json, --csv and --report need --compare")
         show(run_official(results, dataset, official_path).tables(), console)
         return
-    evaluation = _score_with_progress(results, dataset, workers)
+    with _bar("Scoring") as progress:
+        evaluation = score(results, dataset, workers=workers, on_progress=progress)
     show(tables(evaluation), console)
     if json is not None:
         write_json(evaluation, json)
     if csv is not None:
         write_csv(evaluation, csv)
+    if report is not None:
+        with _bar("Drawing") as progress:
+            write_report(evaluation, dataset, report, on_progress=progress)
     if compare:
         official_scores = run_official(results, dataset, official_path)
         typer.echo(f"\n{difference(evaluation, official_scores)}")
 
 
-def _score_with_progress(results: Path, dataset: DavisDataset, workers: int | None) -> "Evaluation":
-    """Score with a bar on standard error; nothing when that is not a terminal."""
-    from persam_video.davis.evaluation import evaluate as score
-
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on standard error; nothing when that is not a terminal."""
     errors = Console(stderr=True)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        bar = progress.add_task("Scoring", total=None)
-        return score(
-            results,
-            dataset,
-            workers=workers,
-            on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
-        )
+        bar = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(bar, completed=done, total=total)

@@ -206,7 +206,7 @@ def _given_labels(sequence: DavisSequence, dataset: DavisDataset) -> tuple[int, 
     if not sequence.annotations:
         raise DatasetError(f"{dataset.annotation_root / sequence.name}: no annotations (*.png)")
     first = sequence.first_annotation
-    labels = np.unique(_read(first, dataset))
+    labels = np.unique(read_scored(first, dataset))
     given = tuple(int(label) for label in labels if label not in (0, VOID))
     if not given and not dataset.sparse:
         hint = "; 0 and 255 are the masks of DAVIS 2016" if VOID in labels else ""
@@ -214,9 +214,19 @@ def _given_labels(sequence: DavisSequence, dataset: DavisDataset) -> tuple[int, 
     return given
 
 
-def _read(
+def read_scored(
     path: Path, dataset: DavisDataset, shape: tuple[int, int] | None = None
 ) -> NDArray[np.uint8]:
+    """Return the labels of an annotation or a result as they are scored.
+
+    Args:
+        path: the file.
+        dataset: the set; in DAVIS 2016 all labels become 1.
+        shape: (H, W) that the file must have.
+
+    Raises:
+        DatasetError: the file cannot be scored.
+    """
     labels = read_labels(path, shape)
     if not dataset.single_object:
         return labels
@@ -232,12 +242,12 @@ def _score(plan: _Plan, annotation: Path, dataset: DavisDataset) -> _Outcome:
     faults = []
     shape = None
     try:
-        truth = _read(annotation, dataset)
+        truth = read_scored(annotation, dataset)
         shape = truth.shape
     except DatasetError as error:
         faults.append(str(error))
     try:
-        predicted = _read(plan.result(annotation), dataset, shape)
+        predicted = read_scored(plan.result(annotation), dataset, shape)
     except DatasetError as error:
         faults.append(str(error))
     if faults:

@@ -21,6 +21,7 @@ MAX_PROPOSALS = 20
 
 Labels = NDArray[np.uint8]
 Scores = NDArray[np.float64]
+Presence = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,16 @@ class ObjectScore:
             that matters (see :class:`SequenceScorer`).
         contour: F of each scored frame, likewise.
         proposal: the label that was matched with the object, in the unsupervised task.
+        shown: whether the annotation of each scored frame shows the object, bool of shape (T,).
+        predicted: whether the prediction does; neither is known in the unsupervised task.
     """
 
     object_id: int
     region: Scores
     contour: Scores
     proposal: int | None = None
+    shown: Presence | None = None
+    predicted: Presence | None = None
 
     @cached_property
     def j(self) -> Statistics:
@@ -215,10 +220,11 @@ class SequenceScorer:
     def _object(self, label: int) -> ObjectScore:
         values = np.array([score.values.get(label, (1.0, 1.0)) for score in self._scores])
         values = values.reshape(-1, 2)
+        shown = np.array([label in score.truth_ids for score in self._scores], np.bool_)
+        predicted = np.array([label in score.predicted_ids for score in self._scores], np.bool_)
         if self._from_appearance:
-            shown = [label in score.truth_ids for score in self._scores]
-            values[: shown.index(True) + 1 if any(shown) else None] = np.nan
-        return ObjectScore(label, values[:, 0], values[:, 1])
+            values[: shown.argmax() + 1 if shown.any() else None] = np.nan
+        return ObjectScore(label, values[:, 0], values[:, 1], shown=shown, predicted=predicted)
 
 
 def score_masks(

@@ -57,14 +57,24 @@ def test_nothing_but_the_tables_is_printed_without_a_terminal(scored):
     assert figures == [1, 1, 1, 0, 1, 1, 0]
 
 
+def test_a_report_is_written(scored, tmp_path):
+    found = run(scored.results, scored.root, "--report", tmp_path / "new" / "report.html")
+    assert (found.exit_code, found.stderr) == (0, "")
+    text = (tmp_path / "new" / "report.html").read_text()
+    assert text.startswith("<!doctype html>")
+    assert "cat" in text
+
+
 def test_faults_end_with_an_error_and_no_output(scored, tmp_path):
     for name in ("dog", "cat"):
         scored.result(name, 1).unlink()
-    found = run(scored.results, scored.root, "--json", tmp_path / "scores.json")
+    outputs = ("--json", tmp_path / "scores.json", "--report", tmp_path / "report.html")
+    found = run(scored.results, scored.root, *outputs)
     assert found.exit_code != 0
     assert isinstance(found.exception, DatasetError)
     assert str(found.exception).count("00001.png: no such file") == 2
     assert not (tmp_path / "scores.json").exists()
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_official_is_said_to_be_missing(scored, tmp_path, monkeypatch):
@@ -76,6 +86,7 @@ def test_official_is_said_to_be_missing(scored, tmp_path, monkeypatch):
         assert "No module named 'davis2017'; give a checkout" in str(found.exception)
     found = run(scored.results, scored.root, "--official-path", tmp_path)
     assert "holds no package davis2017" in str(found.exception)
-    found = run(scored.results, scored.root, "--official", "--json", tmp_path / "a.json")
-    assert found.exit_code == 2
-    assert "add --compare" in found.output
+    for output in ("--json", "--csv", "--report"):
+        found = run(scored.results, scored.root, "--official", output, tmp_path / "a")
+        assert found.exit_code == 2
+        assert "need --compare" in found.output

@@ -1,0 +1,208 @@
+"""Pictures of single frames for a page: the image, the truth, the prediction and the errors."""
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from persam_video.davis.dataset import DavisDataset, DavisSequence
+from persam_video.davis.evaluation import read_scored
+from persam_video.davis.labels import VOID
+from persam_video.davis.scores import SequenceScore
+from persam_video.errors import PersamVideoError
+from persam_video.masks.boxes import Box, box_of
+from persam_video.report.overlay import OverlayStyle, draw_overlay
+from persam_video.video.image_decoder import read_image
+
+Rgb = NDArray[np.uint8]
+Labels = NDArray[np.uint8]
+
+LONG_SIDE = 440
+"""Pixels of a picture's long side."""
+
+MISSED = (240, 82, 82)
+EXTRA = (66, 133, 244)
+SWAPPED = (250, 204, 21)
+_RIGHT = (235, 238, 242)
+_STRENGTH = {MISSED: 0.9, EXTRA: 0.9, SWAPPED: 0.9, _RIGHT: 0.45}
+_DIM = 0.42
+_PLAIN = 46
+"""Grey level that stands in for a missing image."""
+_WITHOUT_IMAGE = OverlayStyle(alpha=0.75, contour=0, tags=False)
+
+_QUALITY = 78
+_CONTEXT = 0.35
+"""Margin around the objects in a cut-out, as a share of their box."""
+_WORTH_CUTTING = 0.6
+"""A cut-out is made when its sides are shorter than this share of the frame's."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An encoded picture.
+
+    Attributes:
+        title: what it shows.
+        width: in pixels.
+        height: in pixels.
+        uri: the picture itself, as an address with the data in it.
+    """
+
+    title: str
+    width: int
+    height: int
+    uri: str
+
+
+@dataclass(frozen=True)
+class FramePictures:
+    """The pictures of one frame.
+
+    Attributes:
+        pictures: the image where there is one, the truth, the prediction and the errors.
+        is_cut: whether they show a part of the frame, around the objects.
+    """
+
+    pictures: tuple[Picture, ...]
+    is_cut: bool
+
+
+def frame_pictures(
+    dataset: DavisDataset, results: Path, sequence: SequenceScore, frame: str
+) -> FramePictures:
+    """Draw one scored frame.
+
+    Args:
+        dataset: the set that was scored against.
+        results: folder with ``<sequence>/<frame>.png``.
+        sequence: the sequence's scores.
+        frame: name of the frame.
+
+    Raises:
+        DatasetError: the annotation or the result cannot be read any more.
+    """
+    files = dataset.sequence(sequence.name)
+    annotation = next(path for path in files.annotations if path.stem == frame)
+    truth = read_scored(annotation, dataset)
+    shape = (truth.shape[0], truth.shape[1])
+    predicted = read_scored(results / sequence.name / annotation.name, dataset, shape)
+    predicted = _as_objects(predicted, sequence)
+    image = _image(files, frame, shape)
+    box = _cut(truth, predicted)
+    x0, y0, x1, y1 = box
+    void = truth[y0:y1, x0:x1] == VOID
+    truth = np.where(void, 0, truth[y0:y1, x0:x1]).astype(np.uint8)
+    predicted = np.where(void, 0, predicted[y0:y1, x0:x1]).astype(np.uint8)
+    size = _size(*shape)
+    base = _resized(
+        np.full((*truth.shape, 3), _PLAIN, np.uint8) if image is None else image[y0:y1, x0:x1], size
+    )
+    truth, predicted = (
+        cv2.resize(each, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8)
+        for each in (truth, predicted)
+    )
+    style = OverlayStyle(tags=False) if image is not None else _WITHOUT_IMAGE
+    drawn = {
+        "image": base,
+        "annotation": draw_overlay(base, truth, style=style),
+        "prediction": draw_overlay(base, predicted, style=style),
+        "errors": error_map(base, truth, predicted),
+    }
+    if image is None:
+        del drawn["image"]
+    return FramePictures(
+        tuple(_encode(title, rgb) for title, rgb in drawn.items()), box != (0, 0, *shape[::-1])
+    )
+
+
+def error_map(rgb: Rgb, truth: Labels, predicted: Labels) -> Rgb:
+    """Colour a dimmed grey copy of an image by what is right and wrong.
+
+    Args:
+        rgb: uint8 array of shape (H, W, 3).
+        truth: uint8 array of shape (H, W).
+        predicted: uint8 array of shape (H, W).
+
+    Returns:
+        A uint8 array of shape (H, W, 3); pixels of an object that were missed are
+        :data:`MISSED`, background that was taken for an object :data:`EXTRA`, an object that was
+        taken for another one :data:`SWAPPED`.
+    """
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) * _DIM
+    canvas = np.repeat(grey[..., None], 3, axis=2)
+    both = (truth > 0) & (predicted > 0)
+    for where, colour in (
+        (both & (truth == predicted), _RIGHT),
+        (both & (truth != predicted), SWAPPED),
+        ((truth > 0) & (predicted == 0), MISSED),
+        ((truth == 0) & (predicted > 0), EXTRA),
+    ):
+        strength = _STRENGTH[colour]
+        canvas[where] += strength * (np.array(colour, np.float32) - canvas[where])
+    return np.rint(canvas).astype(np.uint8)
+
+
+def _image(files: DavisSequence, frame: str, shape: tuple[int, int]) -> Rgb | None:
+    """Read the image of a frame; ``None`` when there is none that fits."""
+    path = next((path for path in files.images if path.stem == frame), None)
+    if path is None:
+        return None
+    try:
+        rgb = read_image(path)
+    except PersamVideoError:
+        return None
+    return rgb if rgb.shape[:2] == shape else None
+
+
+def _as_objects(predicted: Labels, sequence: SequenceScore) -> Labels:
+    """Give the proposals of the unsupervised task the labels of their objects."""
+    if all(score.proposal is None for score in sequence.objects):
+        return predicted
+    labels = np.zeros(256, np.uint8)
+    for score in sequence.objects:
+        labels[score.proposal or 0] = score.object_id
+    labels[0] = 0
+    return labels[predicted]
+
+
+def _cut(truth: Labels, predicted: Labels) -> Box:
+    """Return the part of the frame to show: all of it, unless the objects are small in it."""
+    height, width = truth.shape
+    box = box_of(((truth > 0) & (truth != VOID)) | (predicted > 0))
+    if box is None:
+        return 0, 0, width, height
+    x0, y0, x1, y1 = box
+    # of the frame's proportions, so that all pictures of a page have the same
+    share = (1 + 2 * _CONTEXT) * max((x1 - x0) / width, (y1 - y0) / height)
+    if share >= _WORTH_CUTTING:
+        return 0, 0, width, height
+    share = max(share, 0.25)
+    wide, high = max(1, round(share * width)), max(1, round(share * height))
+    left = min(max(0, (x0 + x1 - wide) // 2), width - wide)
+    top = min(max(0, (y0 + y1 - high) // 2), height - high)
+    return left, top, left + wide, top + high
+
+
+def _size(height: int, width: int) -> tuple[int, int]:
+    """Return width and height of a frame's pictures."""
+    scale = LONG_SIDE / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _resized(rgb: Rgb, size: tuple[int, int]) -> Rgb:
+    shrinks = size[0] < rgb.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(rgb, size, interpolation=method), np.uint8)
+
+
+def _encode(title: str, rgb: Rgb) -> Picture:
+    data = io.BytesIO()
+    Image.fromarray(rgb).save(data, format="WEBP", quality=_QUALITY, method=4)
+    code = base64.b64encode(data.getvalue()).decode("ascii")
+    height, width = rgb.shape[:2]
+    return Picture(title, width, height, f"data:image/webp;base64,{code}")
