@@ -104,7 +104,7 @@ class PriorSettings(_Section):
 
     alpha: float = Field(default=0.5, ge=0, le=1)
     grow: int = Field(default=1, ge=0, le=8)
-    motion: float = Field(default=0.5, ge=0, le=1)
+    motion: float = Field(default=0.0, ge=0, le=1)
 
 
 class LostSettings(_Section):
