@@ -27,6 +27,8 @@ The figures are the official ones to the last digits, except where the official 
   labels; the global figures are the same.
 """
 
+import errno
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -306,6 +308,11 @@ def _object_ids(
 
 def _folder_fault(folder: Path) -> str | None:
     try:
-        return None if folder.is_dir() else f"{folder}: no such folder"
+        if not folder.is_dir():
+            return f"{folder}: no such folder"
     except OSError as error:
         return f"{folder}: cannot be read ({error.strerror})"
+    # once for the folder, and not for each of its files
+    if not os.access(folder, os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        return f"{folder}: cannot be read ({os.strerror(errno.EACCES)})"
+    return None

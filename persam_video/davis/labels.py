@@ -61,6 +61,8 @@ def _size(shape: tuple[int, ...]) -> str:
 def _decode(path: Path) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
+            if image.mode == "LA":
+                return _opaque(np.asarray(image), path)
             if image.mode not in _LABEL_MODES:
                 raise DatasetError(
                     f"{path}: a {image.mode} image; labels must be an indexed or grey 8-bit PNG"
@@ -69,6 +71,17 @@ def _decode(path: Path) -> NDArray[np.uint8]:
     # Pillow raises these for files that are no image, are cut off or claim absurd sizes.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise DatasetError(f"{path}: not a readable image; write it again") from None
+
+
+def _opaque(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
+    """Take the grey values of an image with transparency, as one mask of DAVIS 2016 has it.
+
+    What is fully transparent is background.
+    """
+    labels, alpha = pixels[..., 0], pixels[..., 1]
+    if ((alpha > 0) & (alpha < 255)).any():
+        raise DatasetError(f"{path}: is partly transparent; save it without an alpha channel")
+    return np.where(alpha > 0, labels, np.uint8(0))
 
 
 def _decode_plain_png(data: bytes) -> NDArray[np.uint8] | None:

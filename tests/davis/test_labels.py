@@ -39,6 +39,14 @@ def test_a_bilevel_image_has_labels_0_and_1(tmp_path):
     assert np.array_equal(found, LABELS > 9)
 
 
+def test_grey_values_with_transparency_are_labels(tmp_path):
+    alpha = np.where(LABELS % 2, 255, 0).astype(np.uint8)
+    Image.fromarray(np.stack([LABELS, alpha], axis=2), "LA").save(tmp_path / "a.png")
+    found = read_labels(tmp_path / "a.png")
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, np.where(LABELS % 2, LABELS, 0))
+
+
 def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
 
@@ -99,7 +107,7 @@ def broken_checksum(data: bytes) -> bytes:
         (lambda path: path.write_bytes(broken_checksum(path.read_bytes())), "not a readable"),
         (lambda path: save(path, "RGB"), "a RGB image; labels must be an indexed or grey 8-bit"),
         (lambda path: save(path, "RGBA"), "a RGBA image"),
-        (lambda path: save(path, "LA"), "a LA image"),
+        (lambda path: Image.new("LA", (5, 4), (3, 99)).save(path), "is partly transparent"),
         (lambda path: save(path, "I;16", LABELS.astype(np.uint16)), "a I;16 image"),
         (lambda path: save(path, "L", LABELS[:, :4]), "4x4 pixels where the annotation has 5x4"),
     ],
