@@ -95,3 +95,9 @@ def test_another_run_in_the_folder_is_kept(run, root, tmp_path):
     assert (
         run("davis", root, "--out", out, *FAST, "--set", "prior.alpha=0", "--overwrite").status == 0
     )
+
+
+def test_help_shows_an_example(run):
+    ran = run("davis", "--help")
+    assert ran.status == 0
+    assert "persam-video davis DAVIS" in ran.out
