@@ -112,11 +112,14 @@ class LostSettings(_Section):
 
     Attributes:
         score: an object whose score falls below this is lost.
-        found: a lost object is tracked again when its score reaches this.
+        likeness_drop: so is one whose mask is by this much less like the object than its masks
+            usually are (:attr:`persam_video.tracking.segmenter.Candidate.likeness`).
+        found: a lost object is tracked again when its score reaches this and its likeness is back.
         confirm: for so many frames in a row.
     """
 
     score: float = Field(default=0.15, ge=0, le=1)
+    likeness_drop: float = Field(default=0.3, ge=0, le=4)
     found: float = Field(default=0.4, ge=0, le=1)
     confirm: int = Field(default=2, ge=1, le=30)
 

@@ -2,6 +2,11 @@
 
 import importlib.util
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # set before torch is imported: the threads of several processes would fight over the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import socket
 import struct
 import threading

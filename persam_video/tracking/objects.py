@@ -23,6 +23,7 @@ class TrackedObject:
         box: last good box (x0, y0, x1, y1) in frame pixels.
         weights: (2,) PerSAM-F's mask weights.
         velocity: (x, y) displacement of the box's centre between the last two good frames.
+        likeness: what the likeness of its good masks usually is; ``None`` before the first.
         state: tracked or lost.
         streak: frames in a row in which a lost object was seen again.
     """
@@ -35,6 +36,7 @@ class TrackedObject:
     box: tuple[int, int, int, int]
     weights: Tensor | None = None
     velocity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    likeness: float | None = None
     state: ObjectState = ObjectState.TRACKED
     streak: int = 0
 

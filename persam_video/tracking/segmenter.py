@@ -12,7 +12,7 @@ from persam_video.masks.annotation import Annotation
 from persam_video.masks.boxes import boxes_of_labels
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import blend, extreme_cells, standardise
-from persam_video.persam.matching import matching_maps
+from persam_video.persam.matching import cell_coverage, matching_maps
 from persam_video.persam.reference import learn_objects
 from persam_video.persam.target import location_confidence
 from persam_video.sam.model import ImageEmbedding, SamModel
@@ -31,10 +31,15 @@ class Candidate:
     Attributes:
         logits: (h, w) low-resolution mask logits, finite.
         score: predicted IoU, 0 to 1.
+        likeness: how much more the mask looks like the object than like its surroundings, in the
+            annotated frame or in the last good one, whichever says more: mean difference of the two
+            cosine similarities over the mask, -2 to 2. Small objects have little, since their cells
+            hold background too. 0 for a model without matching maps, which cannot tell.
     """
 
     logits: Tensor
     score: float
+    likeness: float
 
     @property
     def empty(self) -> bool:
@@ -91,17 +96,16 @@ class Segmenter:
             if not group:
                 continue
             weights = [o.weights for o in group if o.weights is not None]
+            prompts = self._prompts(embedding, group, tracked)
             answer = self._cascade.run(
-                self._model,
-                embedding,
-                self._prompts(embedding, group, tracked),
-                torch.stack(weights) if weights else None,
+                self._model, embedding, prompts, torch.stack(weights) if weights else None
             )
             # a model's NaN must not reach a mask or a score
             logits = answer.logits[:, 0].nan_to_num(-_UNKNOWN, _UNKNOWN, -_UNKNOWN)
             scores = answer.iou[:, 0].nan_to_num(0.0).clamp(0, 1).tolist()
-            for o, mask, score in zip(group, logits, scores, strict=True):
-                found[o.object_id] = Candidate(mask, score)
+            alike = _likeness(logits, prompts.matching)
+            for o, mask, score, likeness in zip(group, logits, scores, alike, strict=True):
+                found[o.object_id] = Candidate(mask, score, likeness)
         return [found[o.object_id] for o in objects]
 
     def _prompts(
@@ -157,6 +161,17 @@ def _match(embedding: ImageEmbedding, tracked: TrackedObject) -> Tensor:
         for memory in (tracked.reference, tracked.recent)
     ]
     return torch.cat(maps, dim=1).float()
+
+
+def _likeness(logits: Tensor, matching: Tensor | None) -> list[float]:
+    """Return the likeness of masks (N, H, W) by matching maps (N, 4, h, w)."""
+    if matching is None:
+        return [0.0] * len(logits)
+    share = cell_coverage(logits.sigmoid(), (matching.shape[2], matching.shape[3]))
+    cells = share.sum(dim=(1, 2))
+    margins = matching[:, 0::2] - matching[:, 1::2]  # annotated frame, last good frame
+    means = (margins * share[:, None]).sum(dim=(2, 3)) / cells.clamp(min=1e-6)[:, None]
+    return [float(each) for each in means.amax(dim=1)]
 
 
 def _grown_boxes(

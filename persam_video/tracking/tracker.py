@@ -22,6 +22,9 @@ from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.tracking.segmenter import Candidate, Segmenter
 from persam_video.video.frame import Frame
 
+_ADAPTATION = 0.1
+"""Share of the newest frame in what an object's likeness usually is."""
+
 
 class Tracker:
     """Tracks objects through one video.
@@ -117,10 +120,12 @@ class Tracker:
         lost = self.settings.lost
         believed = []
         for o, candidate in zip(objects, candidates, strict=True):
+            usual = candidate.likeness if o.likeness is None else o.likeness
+            alike = not candidate.empty and candidate.likeness >= usual - lost.likeness_drop
             if o.tracked:
-                good = not candidate.empty and candidate.score >= lost.score
+                good = alike and candidate.score >= lost.score
             else:
-                seen = not candidate.empty and candidate.score >= lost.found
+                seen = alike and candidate.score >= lost.found
                 o.streak = o.streak + 1 if seen else 0
                 good = o.streak >= lost.confirm
             believed.append(good)
@@ -164,7 +169,9 @@ class Tracker:
         good = [b and boxes[i] is not None for b, i in zip(believed, ids, strict=True)]
         masks = self._clean_masks(embedding, candidates, labels, ids) if any(good) else None
         coverage = None if masks is None else cell_coverage(masks, embedding.grid)
-        for place, (o, is_good) in enumerate(zip(objects, good, strict=True)):
+        for place, (o, candidate, is_good) in enumerate(
+            zip(objects, candidates, good, strict=True)
+        ):
             box = boxes[o.object_id]
             if not is_good or box is None or masks is None or coverage is None:
                 if o.tracked:
@@ -176,6 +183,8 @@ class Tracker:
                 o.velocity = np.subtract(centre(box), centre(o.box))
             o.state = ObjectState.TRACKED
             o.streak = 0
+            usual = candidate.likeness if o.likeness is None else o.likeness
+            o.likeness = usual + _ADAPTATION * (candidate.likeness - usual)
             o.box = box
             o.mask = masks[place]
             o.recent = Memory(embedding.keys, coverage[place])

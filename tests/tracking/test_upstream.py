@@ -221,7 +221,7 @@ def test_the_last_box_grows_by_ten_pixels(box, wanted, centre):
     ("settings", "word"),
     [
         ({"prior": {"alpha": 0.3}}, "prior"),
-        ({"cascade": {"passes": 1}}, "cascade"),
+        ({"cascade": {"passes": 2}}, "cascade"),
         ({"prompts": {"negative_points": 0}}, "prompts"),
     ],
 )
