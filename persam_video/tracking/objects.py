@@ -40,6 +40,10 @@ class TrackedObject:
     state: ObjectState = ObjectState.TRACKED
     streak: int = 0
 
+    def usual_likeness(self, newest: float) -> float:
+        """Return what the likeness of its good masks usually is; before the first, the newest."""
+        return newest if self.likeness is None else self.likeness
+
     @property
     def tracked(self) -> bool:
         """Whether the object is being followed."""

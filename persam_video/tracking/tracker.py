@@ -120,7 +120,7 @@ class Tracker:
         lost = self.settings.lost
         believed = []
         for o, candidate in zip(objects, candidates, strict=True):
-            usual = candidate.likeness if o.likeness is None else o.likeness
+            usual = o.usual_likeness(candidate.likeness)
             alike = not candidate.empty and candidate.likeness >= usual - lost.likeness_drop
             if o.tracked:
                 good = alike and candidate.score >= lost.score
@@ -174,8 +174,6 @@ class Tracker:
         ):
             box = boxes[o.object_id]
             if not is_good or box is None or masks is None or coverage is None:
-                if o.tracked:
-                    o.streak = 0
                 o.state = ObjectState.LOST
                 o.velocity = np.zeros(2)
                 continue
@@ -183,7 +181,7 @@ class Tracker:
                 o.velocity = np.subtract(centre(box), centre(o.box))
             o.state = ObjectState.TRACKED
             o.streak = 0
-            usual = candidate.likeness if o.likeness is None else o.likeness
+            usual = o.usual_likeness(candidate.likeness)
             o.likeness = usual + _ADAPTATION * (candidate.likeness - usual)
             o.box = box
             o.mask = masks[place]
