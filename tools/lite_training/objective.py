@@ -14,20 +14,19 @@ from lite_training.clips import ClipBatch
 from lite_training.data import VOID
 from lite_training.losses import decoder_loss, similarity_loss
 from lite_training.prompts import (
-    MASK_LOGIT,
     PromptSet,
     boxes_of,
     chance,
     damage_masks,
     extreme_points,
     jitter_boxes,
-    location_confidence,
     random_points,
-    target_embeddings,
 )
 from persam_video.persam.matching import cell_coverage, matching_maps
+from persam_video.persam.target import location_confidence, target_embedding
 from persam_video.sam.lite import CELL, LiteFeatures, LiteSam
 from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD
+from persam_video.tracking.prior import mask_prompt
 
 REFERENCE, PREVIOUS, CURRENT = range(3)
 
@@ -156,10 +155,7 @@ class _Task:
             dropped = chance(count, 0.15, rng)[:, None, None, None]
             maps = torch.cat([maps, recent.masked_fill(dropped, 0.0)], dim=1)
             sharp = torch.rand(count, generator=rng)[:, None, None, None]
-            soft = (prior[:, None] - 0.5) * 2 * MASK_LOGIT
-            mask = torch.where(
-                sharp < 0.5, soft, (prior[:, None] > 0.5) * 2.0 * MASK_LOGIT - MASK_LOGIT
-            )
+            mask = torch.where(sharp < 0.5, mask_prompt(prior), mask_prompt((prior > 0.5).float()))
             has_mask = chance(count, 0.75, rng)
             box_source = prior
             boxed = chance(count, 0.5, rng)
@@ -167,10 +163,10 @@ class _Task:
         boxes = jitter_boxes(boxes * self.scale, 0.05 if interactive else 0.1, rng)
         boxed &= exists
 
-        target = target_embeddings(
+        target = target_embedding(
             self.features.embedding[self.first + reference], self.coverage[:, reference]
         )
-        confidence = location_confidence(embedding, target).detach()
+        confidence = location_confidence(embedding.float(), target.float()).detach()
         if prior is not None:
             confidence = 0.5 * confidence + 0.5 * cell_coverage(prior, (grid[0], grid[1]))
         unprompted = ~(boxed | has_mask | has_matching)
@@ -187,7 +183,7 @@ class _Task:
             has_mask=has_mask,
             matching=maps,
             has_matching=has_matching,
-            target=torch.where(guided, target, 0.0),
+            target=torch.where(guided, target[:, None], 0.0),
             attention=attention,
         )
         return self._decode(frame, prompts)
@@ -278,8 +274,8 @@ class _Task:
     ) -> tuple[Tensor, Tensor]:
         """Return the losses of the location confidence and of the matching in the last frame."""
         keys, embedding = self.features.keys, self.features.embedding
-        target = target_embeddings(embedding[self.first + REFERENCE], self.coverage[:, REFERENCE])
-        confidence = location_confidence(embedding[self.first + CURRENT], target)
+        target = target_embedding(embedding[self.first + REFERENCE], self.coverage[:, REFERENCE])
+        confidence = location_confidence(embedding[self.first + CURRENT].float(), target.float())
         maps = matching_maps(
             keys[self.first + CURRENT], keys[self.first + REFERENCE], self.coverage[:, REFERENCE]
         ).float()

@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from persam_video.sam.lite import CELL
 
 POINTS = 3
-MASK_LOGIT = 6.0
 
 
 @dataclass(frozen=True)
@@ -101,22 +100,6 @@ def damage_masks(masks: Tensor, rng: Generator) -> Tensor:
     side = (torch.cos(angle)[:, None, None] * xs + torch.sin(angle)[:, None, None] * ys) > 0
     kind = torch.rand(count, generator=rng)[:, None, None, None]
     return torch.where(kind < 0.12, out * side[:, None], out)
-
-
-def target_embeddings(embedding: Tensor, coverage: Tensor) -> Tensor:
-    """Return the target embeddings (N, 1, C): half mean, half maximum over the object's cells."""
-    cells = (coverage >= 0.5 * coverage.flatten(1).amax(1)[:, None, None]) & (coverage > 0)
-    weights = cells.flatten(1)[:, None].to(embedding.dtype)
-    flat = embedding.flatten(2)
-    mean = (flat * weights).sum(2) / weights.sum(2).clamp(min=1)
-    highest = flat.masked_fill(weights == 0, -1e4).amax(2).clamp(min=-1e3)
-    return ((mean + highest) / 2)[:, None]
-
-
-def location_confidence(embedding: Tensor, target: Tensor) -> Tensor:
-    """Return cosine similarities (N, h, w) of each cell with the target embedding (N, 1, C)."""
-    unit = F.normalize(target[:, 0].float(), dim=1)
-    return torch.einsum("nchw,nc->nhw", F.normalize(embedding.float(), dim=1), unit)
 
 
 def extreme_points(confidence: Tensor) -> tuple[Tensor, Tensor]:
