@@ -94,13 +94,13 @@ class _Worker:
     def give(self, plan: SequencePlan | None) -> None:
         self.plan = plan
         if plan is not None:
-            with suppress(BrokenPipeError):  # receiving says why
+            with suppress(ConnectionError):  # receiving says why
                 self.connection.send(plan)
 
     def receive(self) -> Event:
         try:
             event: Event | PersamVideoError = self.connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):  # reset when it died with something unread
             name = "a sequence" if self.plan is None else self.plan.name
             raise PersamVideoError(
                 f"the process that tracked {name} ended too early (out of memory?): run it again, "
@@ -125,7 +125,7 @@ def _serve(connection: Connection, work: Work, device: str) -> None:
     cv2.setNumThreads(work.threads)
     chosen = work.settings.model.model_copy(update={"device": device})
     settings = work.settings.model_copy(update={"model": chosen})
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    with suppress(EOFError, ConnectionError):
         try:
             model = load_model(settings)
             while True:

@@ -37,8 +37,9 @@ def test_parity_with_the_video_scripts(shared_data, nano_sam, preset, script):
             nano_sam.calls.clear()  # the trace has no calls of the fit
             continue
         wanted = read_label_png(parity / "expected" / script / f"{number:05d}.png")
-        assert np.array_equal(result.labels, wanted)
-        best = [answer.iou[0, 1:].max().item() for _, _, answer in nano_sam.calls[-7::3]]
+        last = nano_sam.calls[-7::3]  # of each object, the call that answered
+        assert_equal_but_for_ties(result.labels, wanted, last)
+        best = [answer.iou[0, 1:].max().item() for _, _, answer in last]
         assert [o.score for o in result.objects] == pytest.approx(np.clip(best, 0, 1), abs=1e-6)
 
     trace = json.loads((parity / "trace.json").read_text())[script]
@@ -58,6 +59,23 @@ def test_parity_with_the_video_scripts(shared_data, nano_sam, preset, script):
         )
         areas = (embedding.transform.restore(answer.logits)[0, 1:] > 0).sum(dim=(1, 2))
         np.testing.assert_allclose(areas, call["areas"], atol=5)  # of 103,680 pixels
+
+
+def assert_equal_but_for_ties(labels, wanted, answers):
+    """Processors round float sums differently, which shows where two labels have one logit.
+
+    Of the clip, this is seen in one pixel of frame 3 of persam_video_f, at row 157 and column 351,
+    on processors without AVX-512: there the objects 1 and 2 tie.
+    """
+    planes = [torch.zeros(labels.shape)]  # the background
+    for embedding, _, answer in answers:
+        best = 1 + int(answer.iou[0, 1:].argmax())
+        planes.append(embedding.transform.restore(answer.logits)[0, best])
+    different = labels != wanted
+    logits = torch.stack(planes).numpy()[:, different]
+    ours, theirs = (np.take_along_axis(logits, x[different][None], 0) for x in (labels, wanted))
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
+    assert different.mean() <= 1e-4
 
 
 # --- faults and limits, on a model whose masks are known ----------------------------------------
