@@ -129,9 +129,12 @@ class MaskSettings(_Section):
 
     Attributes:
         min_component: components smaller than this share of the largest are removed.
+        reach: so are those of a tracked object that do not touch its last box, grown by this share
+            of its longer side, while another one does: look-alikes elsewhere. ``None`` keeps them.
     """
 
     min_component: float = Field(default=0.02, ge=0, le=1)
+    reach: float | None = Field(default=0.15, ge=0)
 
 
 class WeightSettings(_Section):

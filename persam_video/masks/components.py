@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.masks.boxes import box_of
+from persam_video.masks.boxes import Box, box_of
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,28 @@ def keep_nearest(mask: NDArray[np.bool_], point: tuple[float, float]) -> NDArray
     keep = np.zeros(len(components.areas), np.bool_)
     keep[components.ids[rows[nearest], columns[nearest]] - 1] = True
     return components.select(keep, mask.shape)
+
+
+def keep_touching(mask: NDArray[np.bool_], box: Box) -> NDArray[np.bool_]:
+    """Return the components with a pixel in a box; of a mask that has none there, all of it.
+
+    Args:
+        mask: boolean (H, W).
+        box: (x0, y0, x1, y1), x1 and y1 exclusive; it may reach beyond the mask.
+    """
+    components = _components(mask)
+    if components is None:
+        return np.zeros_like(mask)
+    x0, y0, x1, y1 = box
+    rows, columns = components.window
+    # a negative index would count from the far side
+    inside = components.ids[
+        max(y0 - rows.start, 0) : max(y1 - rows.start, 0),
+        max(x0 - columns.start, 0) : max(x1 - columns.start, 0),
+    ]
+    keep = np.zeros(len(components.areas) + 1, np.bool_)
+    keep[inside] = True
+    return components.select(keep[1:] | ~keep[1:].any(), mask.shape)
 
 
 def remove_specks(mask: NDArray[np.bool_], min_area: int) -> NDArray[np.bool_]:

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from persam_video.config import Settings
 from persam_video.errors import AnnotationError, SourceError
 from persam_video.masks.annotation import Annotation, load_annotation
-from persam_video.masks.boxes import boxes_of_labels, centre
-from persam_video.masks.components import keep_large
+from persam_video.masks.boxes import boxes_of_labels, centre, grow
+from persam_video.masks.components import keep_large, keep_touching
 from persam_video.masks.labels import areas_of_labels, merge_logits
 from persam_video.persam.matching import cell_coverage
 from persam_video.persam.reference import Memory
@@ -140,20 +140,26 @@ class Tracker:
     ) -> NDArray[np.uint8]:
         """Merge the believed masks by their logits into one label map of the frame's size."""
         frame_size = embedding.transform.frame_size
-        kept = [
-            (o.object_id, c) for o, c, b in zip(objects, candidates, believed, strict=True) if b
-        ]
+        kept = [(o, c) for o, c, b in zip(objects, candidates, believed, strict=True) if b]
         if not kept:
             return np.zeros(frame_size, np.uint8)
-        ids = [object_id for object_id, _ in kept]
         logits = embedding.transform.restore(torch.stack([c.logits for _, c in kept])[:, None])
-        labels = merge_logits(logits[:, 0].cpu().numpy(), ids)
-        share = self.settings.masks.min_component
-        if share > 0:
-            for object_id in ids:
-                mask = labels == object_id
-                labels[mask & ~keep_large(mask, share)] = 0
+        labels = merge_logits(logits[:, 0].cpu().numpy(), [o.object_id for o, _ in kept])
+        for o, _ in kept:
+            mask = labels == o.object_id
+            labels[mask & ~self._clean(mask, o)] = 0
         return labels
+
+    def _clean(self, mask: NDArray[np.bool_], tracked: TrackedObject) -> NDArray[np.bool_]:
+        """Remove components that are specks, or too far from where the object was last."""
+        chosen = self.settings.masks
+        if tracked.tracked and chosen.reach is not None:
+            x0, y0, x1, y1 = tracked.box
+            margin = round(chosen.reach * max(x1 - x0, y1 - y0))
+            near = grow(tracked.box, margin, (mask.shape[0], mask.shape[1]))
+            # the last box lies in the frame, so the grown one does
+            mask = mask if near is None else keep_touching(mask, near)
+        return keep_large(mask, chosen.min_component) if chosen.min_component > 0 else mask
 
     def _remember(
         self,

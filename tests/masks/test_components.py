@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from persam_video.masks import fill_holes, keep_large, keep_largest, keep_nearest, remove_specks
+from persam_video.masks.components import keep_touching
 
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14))
 EIGHT = np.ones((3, 3))
@@ -49,6 +50,21 @@ def test_the_component_nearest_to_a_point(mask: np.ndarray, point: tuple[float, 
     assert distance(kept) == distance(mask)
 
 
+corners = st.integers(-3, 16)
+
+
+@given(masks, corners, corners, st.integers(0, 9), st.integers(0, 9))
+def test_components_that_touch_a_box(
+    mask: np.ndarray, x0: int, y0: int, width: int, height: int
+) -> None:
+    box = (x0, y0, x0 + width, y0 + height)
+    rows, columns = np.indices(mask.shape)
+    inside = (columns >= x0) & (columns < box[2]) & (rows >= y0) & (rows < box[3])
+    touching = [part for part in pieces(mask) if (part & inside).any()]
+    expected = union(mask, touching) if touching else mask
+    np.testing.assert_array_equal(keep_touching(mask, box), expected)
+
+
 @given(masks, st.integers(0, 20))
 def test_components_above_an_area(mask: np.ndarray, min_area: int) -> None:
     expected = union(mask, [part for part in pieces(mask) if part.sum() >= min_area])
@@ -69,6 +85,7 @@ def test_holes(mask: np.ndarray, max_area: int) -> None:
     [
         keep_largest,
         lambda mask: keep_large(mask, 0.5),
+        lambda mask: keep_touching(mask, (0, 0, 3, 3)),
         lambda mask: remove_specks(mask, 3),
         lambda mask: fill_holes(mask, 3),
     ],

@@ -4,6 +4,7 @@ import pytest
 from persam_video.config import load_settings
 from persam_video.errors import AnnotationError, SourceError
 from persam_video.tracking import ObjectState, Tracker
+from persam_video.video import Frame
 
 
 def iou(first, second):
@@ -114,6 +115,22 @@ def test_an_object_can_be_corrected_and_removed(model, demo_frames):
     assert not tracker.step(demo_frames[2][0]).mask(3).any()
     with pytest.raises(AnnotationError, match="no object 3"):
         tracker.remove(3)
+
+
+def test_a_lookalike_elsewhere_does_not_become_part_of_the_object(model, demo_frames):
+    """The koi of the demonstration gets a double, far below it, that no annotation knows."""
+    frames = []
+    for frame, labels in demo_frames[:4]:
+        rgb = frame.rgb.copy()
+        koi = labels == 1
+        shift = rgb.shape[0] // 2
+        rgb[shift:][koi[:-shift]] = frame.rgb[:-shift][koi[:-shift]]
+        frames.append((Frame(frame.index, rgb, frame.time), np.where(koi, labels, 0)))
+    truth = frames[-1][1] == 1
+    near = track(model, frames)[-1].mask(1)
+    everything = track(model, frames, **{"masks.reach": None})[-1].mask(1)
+    assert iou(near, truth) > 0.8
+    assert iou(everything, truth) < iou(near, truth)
 
 
 def test_plain_arrays_are_numbered(model, demo_frames):
