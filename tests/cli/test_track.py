@@ -146,7 +146,7 @@ def test_resume_goes_on_and_then_has_nothing_to_do(run, clip, tmp_path):
     )
     ran = run(*arguments, "--resume")
     assert (ran.status, ran.err) == (0, "")
-    assert read_run(tmp_path / "out" / "run.json").resumed_at == [1]
+    assert read_run(tmp_path / "out" / "run.json").resumed_at == [2]
     assert len(list((tmp_path / "out" / "masks").iterdir())) == 4
     again = run(*arguments, "--resume")
     assert again.status == 0

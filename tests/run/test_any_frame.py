@@ -74,7 +74,7 @@ def test_masks_are_read_with_and_without_a_frame():
     parsed = parse_masks(["a.png", "40=b=c.png", "./7=d.png"][:2], 5)
     assert {index: str(path) for index, path in parsed.items()} == {5: "a.png", 40: "b=c.png"}
     assert [str(path) for path in parse_masks(["./7=d.png"], 0).values()] == ["7=d.png"]
-    with pytest.raises(AnnotationError, match="two masks are of frame 5, a.png and b.png"):
+    with pytest.raises(AnnotationError, match=r"two masks are of frame 5, a\.png and b\.png"):
         parse_masks(["a.png", "5=b.png"], 5)
 
 
@@ -127,17 +127,17 @@ def test_a_run_cut_off_on_its_way_back_or_after_goes_on(squares, settings, loade
 
     whole = call("whole")
 
-    class CutOff(Exception):
+    class CutOffError(Exception):
         pass
 
     def stop(progress):
         if progress.done == 3:
-            raise CutOff
+            raise CutOffError
 
-    with pytest.raises(CutOff):
+    with pytest.raises(CutOffError):
         call("out", on_progress=stop)
     before = (squares.folder / "out" / "backward" / "00002.jsonl").stat().st_mtime_ns
-    with pytest.raises(CutOff):
+    with pytest.raises(CutOffError):
         call("out", resume=True, on_progress=stop)
     # the way back is not gone again once it is whole, and begun again where it is not
     assert (squares.folder / "out" / "backward" / "00002.jsonl").stat().st_mtime_ns == before

@@ -15,7 +15,7 @@ import torch
 from persam_video.config import load_settings
 from persam_video.errors import ConfigError, OutputError
 from persam_video.run import FrameRange, track_to_folder
-from persam_video.sinks import RunStatus, read_run
+from persam_video.sinks import RunStatus
 
 # kills itself amid the results of a frame, without a chance to clean up
 KILLED = textwrap.dedent(
@@ -44,14 +44,14 @@ def outputs(folder):
     return masks, (folder / "tracks.jsonl").read_bytes()
 
 
-class CutOff(Exception):
+class CutOffError(Exception):
     """Stands for whatever ends a run."""
 
 
 def cut_at(done):
     def stop(progress):
         if progress.done == done:
-            raise CutOff
+            raise CutOffError
 
     return stop
 
@@ -78,7 +78,7 @@ def whole(begin, squares):
 
 
 def cut(begin, done, **options):
-    with pytest.raises(CutOff):
+    with pytest.raises(CutOffError):
         begin(on_progress=cut_at(done), **options)
 
 
@@ -239,7 +239,7 @@ def test_results_of_unknown_origin_are_not_resumed(begin, squares):
 
 def test_an_existing_run_is_refused_and_the_ways_out_named(begin):
     cut(begin, 2)
-    with pytest.raises(OutputError, match="--resume.*--overwrite"):
+    with pytest.raises(OutputError, match=r"--resume.*--overwrite"):
         begin()
     with pytest.raises(ConfigError, match="one of them"):
         begin(resume=True, overwrite=True)
@@ -250,7 +250,7 @@ def test_upstream_tracks_again_and_says_so(squares, nano_sam):
     settings = load_settings("upstream")
     common = (squares.frames, squares.mask(0, 1), squares.folder / "out")
     options = {"settings": settings, "model": nano_sam, "frames": FrameRange(stop=3)}
-    with pytest.raises(CutOff):
+    with pytest.raises(CutOffError):
         track_to_folder(*common, **options, on_progress=cut_at(2))
     record = track_to_folder(*common, **options, resume=True)
     assert record.resumed_at == [0]
