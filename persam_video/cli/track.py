@@ -26,7 +26,13 @@ def track(
         str, typer.Argument(help="Video file, folder of images, glob, camera index or URL.")
     ],
     mask: Annotated[
-        Path, typer.Option("--mask", help="Annotation of the first frame; pixel values are ids.")
+        list[str],
+        typer.Option(
+            "--mask",
+            metavar="[FRAME=]FILE",
+            help="Annotation of the first frame, or of any: 40=more.png; pixel values are ids. "
+            "Repeatable: new ids begin there, known ids are corrected there.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     method: MethodOption = Method.PERSAM,
@@ -37,13 +43,38 @@ def track(
     decoder: Annotated[
         DecoderChoice, typer.Option("--decoder", help="What decodes video files.")
     ] = DecoderChoice.PYAV,
-    start: Annotated[int, typer.Option("--start", help="First frame, which --mask annotates.")] = 0,
+    start: Annotated[
+        int, typer.Option("--start", help="First frame, which a plain --mask annotates.")
+    ] = 0,
     stop: Annotated[int | None, typer.Option("--stop", help="Frame before which to end.")] = None,
     stride: Annotated[int, typer.Option("--stride", help="Take every so many frames.")] = 1,
+    max_frames: Annotated[
+        int | None, typer.Option("--max-frames", help="End after so many frames.")
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option("--duration", help="End after so many seconds of the source.")
+    ] = None,
+    backward: Annotated[
+        bool,
+        typer.Option(
+            "--backward", help="Track objects first annotated in the middle back to --start, too."
+        ),
+    ] = False,
+    live: Annotated[
+        bool | None,
+        typer.Option(
+            "--live/--no-live",
+            help="Leave out frames that come while tracking is busy, or wait for each; "
+            "by default they are left out for cameras and live streams.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run in the folder that was cut off.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
@@ -52,7 +83,11 @@ def track(
     Leaves masks/NNNNN.png (indexed, DAVIS palette), overlay.mp4, tracks.jsonl and run.json in the
     output folder.
 
-    Example: persam-video track clip.mp4 --mask first.png --out result
+    Examples:
+
+    persam-video track clip.mp4 --mask first.png --out result
+
+    persam-video track clip.mp4 --mask first.png --mask 40=more.png --out result --resume
     """
     settings = resolve_settings(
         method,
@@ -65,27 +100,39 @@ def track(
     )
     # imported late: torch takes seconds, and --help should not
     from persam_video.run import FrameRange, OutputPaths, track_to_folder
+    from persam_video.run.references import parse_masks
     from persam_video.sinks import RunStatus
 
+    was_finished = resume and OutputPaths(out).finished
     with progress_bar(quiet=quiet) as show:
         record = track_to_folder(
             source,
-            mask,
+            parse_masks(mask, start),
             out,
             settings=settings,
             decoder=decoder.value,
-            frames=FrameRange(start, stop, stride),
+            frames=FrameRange(start, stop, stride, max_frames, duration),
+            backward=backward,
+            live=live,
             overwrite=overwrite,
+            resume=resume,
             on_progress=show,
         )
+    if was_finished:
+        if not quiet:
+            typer.echo(f"{out} is finished already: {record.frames_done} frames, nothing to do")
+        return
     for warning in record.warnings:
         typer.echo(f"persam-video: warning: {warning}", err=True)
     if not quiet:
         paths = OutputPaths(out)
-        rate = record.frames_done / max(sum(record.timings.values()), 1e-9)
+        tracked = record.frames_done - sum(record.resumed_at[-1:])
+        rate = tracked / max(sum(record.timings.values()), 1e-9)
         typer.echo(f"{record.frames_done} frames, {rate:.1f} frames per second")
         for path in (paths.masks, paths.overlay, paths.tracks, paths.record):
             typer.echo(f"  {path}")
     if record.status is RunStatus.INTERRUPTED:
-        typer.echo("persam-video: interrupted; the frames done so far are kept", err=True)
+        typer.echo(
+            "persam-video: interrupted; what is done is kept, and --resume goes on", err=True
+        )
         raise typer.Exit(INTERRUPTED)

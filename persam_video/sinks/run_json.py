@@ -81,8 +81,11 @@ class RunRecord:
         status: how far the run has come.
         started: start in ISO 8601, with the offset from UTC.
         versions: versions of Python and of the packages that the results depend on.
+        references: SHA-256 of the labels of each annotation, by the index of its frame.
         frames_done: frames whose results are written.
-        timings: seconds spent by stage.
+        frames_dropped: frames of a live source that came while tracking was busy.
+        resumed_at: frames that were done when the run was resumed, once for each time.
+        timings: seconds spent by stage, since the run was last resumed.
         warnings: what the user was warned of.
         error: the message of what a failed run failed with.
     """
@@ -93,7 +96,10 @@ class RunRecord:
     status: RunStatus = RunStatus.RUNNING
     started: str = field(default_factory=_now)
     versions: dict[str, str] = field(default_factory=installed_versions)
+    references: dict[str, str] = field(default_factory=dict)
     frames_done: int = 0
+    frames_dropped: int = 0
+    resumed_at: list[int] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
@@ -108,8 +114,14 @@ def write_run(path: str | Path, record: RunRecord) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    text = json.dumps(_plain(asdict(record)), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(Path(path), f"{text}\n".encode())
+
+
+def plain(record: RunRecord) -> dict[str, Any]:
+    """Return a record in the types of JSON, as it stands in the file."""
+    data: dict[str, Any] = _plain(asdict(record))
+    return data
 
 
 def read_run(path: str | Path) -> RunRecord:

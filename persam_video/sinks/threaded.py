@@ -58,6 +58,15 @@ class ThreadedSink(Sink):
         self._raise_error()
         self._queue.put(_Item(frame, result))
 
+    def wait(self) -> None:
+        """Wait until the other sink has all that was written so far.
+
+        Raises:
+            BaseException: what the other sink raised.
+        """
+        self._queue.join()
+        self._raise_error()
+
     def close(self) -> None:
         """Write what is queued and close the other sink.
 
@@ -89,3 +98,4 @@ class ThreadedSink(Sink):
                     self._sink.write(item.frame, item.result)
                 except BaseException as error:  # handed over to the writer
                     self._error = error
+            self._queue.task_done()

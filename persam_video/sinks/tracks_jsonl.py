@@ -15,7 +15,7 @@ from persam_video.errors import DatasetError
 from persam_video.masks.boxes import Box
 from persam_video.masks.rle import Rle, decode, encode_labels
 from persam_video.sinks.base import Sink
-from persam_video.tracking.result import FrameResult, ObjectState
+from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.video.frame import Frame
 
 # What reading JSON of any other form can raise; the last is for lists in lists without end.
@@ -59,6 +59,26 @@ class FrameRecord:
     time: float
     objects: tuple[ObjectRecord, ...]
 
+    def result(self, size: tuple[int, int]) -> FrameResult:
+        """Return the result that the line was written from; scores have six decimals.
+
+        Args:
+            size: height and width of the frame.
+
+        Raises:
+            ValueError: a run-length code is damaged, or of another size.
+        """
+        labels = np.zeros(size, np.uint8)
+        for each in self.objects:
+            mask = each.mask()
+            if mask.shape != size:
+                raise ValueError(f"the mask of object {each.object_id} is of another size")
+            labels[mask] = each.object_id
+        objects = tuple(
+            ObjectResult(o.object_id, o.state, o.score, o.box, o.area) for o in self.objects
+        )
+        return FrameResult(self.frame, self.time, labels, objects)
+
 
 class TracksJsonlSink(Sink):
     """Writes one line of JSON per frame, each flushed so that others can follow a run.
@@ -79,8 +99,12 @@ class TracksJsonlSink(Sink):
     pycocotools reads it. Numbers are finite: a score that is not becomes 0.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, keep: int = 0) -> None:
         """Open the file, which replaces one that is there; its folder is made.
+
+        Args:
+            path: the file.
+            keep: so many lines of a file that is there stay, and writing goes on after them.
 
         Raises:
             OutputError: the file cannot be written.
@@ -88,7 +112,10 @@ class TracksJsonlSink(Sink):
         self._path = Path(path)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("w", encoding="utf-8", newline="\n")
+            if keep:
+                _cut(self._path, keep)
+            mode = "a" if keep else "w"
+            self._file = self._path.open(mode, encoding="utf-8", newline="\n")
         except OSError as error:
             raise output_error(self._path, error) from error
 
@@ -143,6 +170,14 @@ def read_tracks(path: str | Path) -> Iterator[FrameRecord]:
         raise DatasetError(
             f"{path}: cannot be read ({error.strerror or error}); check the path"
         ) from error
+
+
+def _cut(path: Path, lines: int) -> None:
+    """Cut a file off after so many lines."""
+    with path.open("r+b") as file:
+        for _ in range(lines):
+            file.readline()
+        file.truncate(file.tell())
 
 
 def _line(result: FrameResult) -> dict[str, Any]:

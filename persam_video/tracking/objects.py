@@ -48,3 +48,18 @@ class TrackedObject:
     def tracked(self) -> bool:
         """Whether the object is being followed."""
         return self.state is ObjectState.TRACKED
+
+
+@dataclass(frozen=True)
+class TrackerState:
+    """All that a tracker's later frames depend on.
+
+    Attributes:
+        frame_size: (height, width) of the frames; ``None`` before the first.
+        steps: frames taken so far.
+        objects: in order of id.
+    """
+
+    frame_size: tuple[int, int] | None
+    steps: int
+    objects: tuple[TrackedObject, ...]

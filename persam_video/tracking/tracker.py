@@ -1,6 +1,7 @@
 """The tracker: one object holds one video and is given its frames one by one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,20 +18,43 @@ from persam_video.masks.labels import areas_of_labels, merge_logits
 from persam_video.persam.matching import cell_coverage
 from persam_video.persam.reference import Memory
 from persam_video.sam.model import ImageEmbedding, SamModel
-from persam_video.tracking.objects import TrackedObject
+from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.tracking.segmenter import Candidate, Segmenter
 from persam_video.video.frame import Frame
+
+MAX_OBJECT_ID = 254
+"""The highest object id; 255 is void in annotations."""
 
 _ADAPTATION = 0.1
 """Share of the newest frame in what an object's likeness usually is."""
 
 
+@dataclass(frozen=True)
+class _Latest:
+    """The frame that was stepped to last.
+
+    Attributes:
+        frame: the frame.
+        embedding: of the frame, ``None`` when nothing needed it yet.
+        labels: (H, W) its label map.
+        scores: of the objects that were segmented, by id.
+    """
+
+    frame: Frame
+    embedding: ImageEmbedding | None
+    labels: NDArray[np.uint8]
+    scores: dict[int, float]
+
+
 class Tracker:
     """Tracks objects through one video.
 
-    Give the annotated frame with its annotation first, then every later frame in order. An
-    annotation may come with any later frame too: new ids are added, known ids get a new reference.
+    Give every frame in order, and with any of them an annotation: new ids are added, known ids get
+    a new reference. A frame before the first annotation has an empty label map and no objects.
+
+    In a loop of your own, :meth:`add_object`, :meth:`correct` and :meth:`remove` act on the frame
+    that was stepped to last, so that one can look at its result first.
 
     Args:
         model: the SAM.
@@ -48,6 +72,7 @@ class Tracker:
         self._objects: dict[int, TrackedObject] = {}
         self._frame_size: tuple[int, int] | None = None
         self._steps = 0
+        self._latest: _Latest | None = None
         self._segmenter = Segmenter(model, self.settings)
 
     @property
@@ -55,14 +80,72 @@ class Tracker:
         """Ids of the objects known so far, in order."""
         return tuple(sorted(self._objects))
 
+    @torch.inference_mode()
+    def add_object(self, object_id: int, mask: NDArray[np.bool_]) -> FrameResult:
+        """Add an object that is marked in the frame that was stepped to last.
+
+        Its pixels become the new object's; what other objects remember of the frame stays.
+
+        Args:
+            object_id: a new id, 1 to 254.
+            mask: bool (H, W).
+
+        Returns:
+            The frame's result with the new object.
+
+        Raises:
+            AnnotationError: the id is known or out of range, the mask is empty or does not fit, or
+                there was no frame yet.
+        """
+        if object_id in self._objects:
+            raise AnnotationError(
+                f"object {object_id} is known already: use correct(), or choose another id"
+            )
+        return self._learn_latest(object_id, mask)
+
+    @torch.inference_mode()
+    def correct(self, object_id: int, mask: NDArray[np.bool_]) -> FrameResult:
+        """Give a known object a new reference: its mask in the frame that was stepped to last.
+
+        The object is tracked from there on as if it had first been marked in that frame.
+
+        Args:
+            object_id: a known id.
+            mask: bool (H, W).
+
+        Returns:
+            The frame's result with the corrected object.
+
+        Raises:
+            AnnotationError: there is no such object, or the mask is empty or does not fit.
+        """
+        self._check_known(object_id)
+        return self._learn_latest(object_id, mask)
+
     def remove(self, object_id: int) -> None:
         """Forget an object.
 
         Raises:
             AnnotationError: there is no such object.
         """
-        if self._objects.pop(object_id, None) is None:
-            raise AnnotationError(f"no object {object_id}: known are {list(self.object_ids)}")
+        self._check_known(object_id)
+        del self._objects[object_id]
+        if self._latest is not None:
+            self._latest = replace(self._latest, labels=_without(self._latest.labels, object_id))
+
+    def state(self) -> TrackerState:
+        """Return all that later frames depend on; it does not change with later steps."""
+        objects = tuple(replace(self._objects[i]) for i in self.object_ids)
+        return TrackerState(self._frame_size, self._steps, objects)
+
+    def restore(self, state: TrackerState) -> None:
+        """Go on from a state of a tracker with the same model and settings.
+
+        Every later step gives what it would have given that tracker.
+        """
+        self._frame_size, self._steps = state.frame_size, state.steps
+        self._objects = {o.object_id: replace(o) for o in state.objects}
+        self._latest = None
 
     @torch.inference_mode()
     def step(
@@ -78,17 +161,25 @@ class Tracker:
             annotation: objects that are marked by hand in this frame, uint8 (H, W) label map.
 
         Raises:
-            AnnotationError: no object is known yet, or the annotation does not fit the frame.
+            AnnotationError: the annotation does not fit the frame.
             SourceError: the frame has another size than those before.
         """
         if not isinstance(frame, Frame):
             frame = Frame(self._steps, frame, 0.0)
-        self._check_size(frame)
+        size = self._check_size(frame)
         if annotation is not None:
-            annotation = load_annotation(annotation, self._frame_size)
+            annotation = load_annotation(annotation, size)
+        if self._objects or annotation is not None:
+            self._latest = self._follow(frame, annotation)
+        else:
+            self._latest = _Latest(frame, None, np.zeros(size, np.uint8), {})
+        self._frame_size = size
+        self._steps += 1
+        return self._result(self._latest)
+
+    def _follow(self, frame: Frame, annotation: Annotation | None) -> _Latest:
+        """Segment the known objects, and learn those that are marked."""
         given = annotation.object_ids if annotation is not None else ()
-        if not self._objects and not given:
-            raise AnnotationError("nothing to track yet: give the first frame with its annotation")
         embedding = self.model.encode(frame.rgb)
         followed = [self._objects[i] for i in self.object_ids if i not in given]
         candidates = self._segmenter.segment(embedding, followed)
@@ -98,20 +189,40 @@ class Tracker:
             labels = np.where(annotation.labels > 0, annotation.labels, labels)
             self._objects |= {o.object_id: o for o in self._segmenter.learn(embedding, annotation)}
         self._remember(embedding, followed, candidates, believed, labels)
-        self._steps += 1
         scores = {o.object_id: c.score for o, c in zip(followed, candidates, strict=True)}
-        return self._result(frame, labels, scores)
+        return _Latest(frame, embedding, labels, scores)
 
-    def _check_size(self, frame: Frame) -> None:
+    def _learn_latest(self, object_id: int, mask: NDArray[np.bool_]) -> FrameResult:
+        """Learn one object from its mask in the last frame, and give it the mask's pixels."""
+        if self._latest is None:
+            raise AnnotationError("no frame to mark the object in: call step() with it first")
+        if not 1 <= object_id <= MAX_OBJECT_ID:
+            raise AnnotationError(f"object id {object_id}: give 1 to {MAX_OBJECT_ID}")
+        latest = self._latest
+        marked = np.where(mask, np.uint8(object_id), np.uint8(0))
+        annotation = load_annotation(marked, self._frame_size)
+        embedding = latest.embedding or self.model.encode(latest.frame.rgb)
+        (learned,) = self._segmenter.learn(embedding, annotation)
+        self._objects[object_id] = learned
+        labels = _without(latest.labels, object_id)
+        labels[annotation.labels > 0] = object_id
+        scores = {i: score for i, score in latest.scores.items() if i != object_id}
+        self._latest = _Latest(latest.frame, embedding, labels, scores)
+        return self._result(self._latest)
+
+    def _check_known(self, object_id: int) -> None:
+        if object_id not in self._objects:
+            raise AnnotationError(f"no object {object_id}: known are {list(self.object_ids)}")
+
+    def _check_size(self, frame: Frame) -> tuple[int, int]:
         size = (frame.rgb.shape[0], frame.rgb.shape[1])
-        if self._frame_size is None:
-            self._frame_size = size
-        elif size != self._frame_size:
+        if self._frame_size is not None and size != self._frame_size:
             was = f"{self._frame_size[1]}x{self._frame_size[0]}"
             raise SourceError(
                 f"frame {frame.index} is {size[1]}x{size[0]}, the ones before were {was}: "
                 "split the video where its size changes"
             )
+        return size
 
     def _believe(
         self, objects: Sequence[TrackedObject], candidates: Sequence[Candidate]
@@ -208,14 +319,16 @@ class Tracker:
         near = F.max_pool2d(area, 3, stride=1, padding=1)[:, 0]
         return torch.where(near > 0, soft, torch.zeros_like(soft))
 
-    def _result(
-        self, frame: Frame, labels: NDArray[np.uint8], scores: dict[int, float]
-    ) -> FrameResult:
-        ids = self.object_ids
+    def _result(self, latest: _Latest) -> FrameResult:
+        ids, labels = self.object_ids, latest.labels
         boxes = boxes_of_labels(labels, ids)
         areas = areas_of_labels(labels, ids)
         objects = tuple(
-            ObjectResult(i, self._objects[i].state, scores.get(i, 1.0), boxes[i], areas[i])
+            ObjectResult(i, self._objects[i].state, latest.scores.get(i, 1.0), boxes[i], areas[i])
             for i in ids
         )
-        return FrameResult(frame.index, frame.time, labels, objects)
+        return FrameResult(latest.frame.index, latest.frame.time, labels, objects)
+
+
+def _without(labels: NDArray[np.uint8], object_id: int) -> NDArray[np.uint8]:
+    return np.where(labels == object_id, np.uint8(0), labels)

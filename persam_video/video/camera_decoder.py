@@ -17,8 +17,8 @@ from persam_video.video.source import Location, SourceInfo
 class CameraDecoder:
     """A camera, or whatever else a ``cv2.VideoCapture`` reads.
 
-    Time is the moment at which a frame arrived, from the first on. Frames are not skipped to
-    catch up: a consumer slower than the camera gets what the driver still holds.
+    Time is the moment at which a frame arrived, from the first on. Frames are not skipped here to
+    catch up: that is for :class:`persam_video.video.live.NewestItems`.
     """
 
     def __init__(self, location: Location, capture: cv2.VideoCapture) -> None:
@@ -54,6 +54,7 @@ class CameraDecoder:
             duration=None,
             has_audio=False,
             path=None,
+            live=True,
         )
 
     def frames(self, selection: Selection) -> Generator[Frame, None, None]:

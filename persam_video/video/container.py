@@ -67,6 +67,20 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     return stream
 
 
+def is_live(container: InputContainer, location: Location) -> bool:
+    """Return whether a network stream comes when it comes and has no end.
+
+    That is RTSP, and HTTP where neither a length in bytes nor a duration is told. Playlists (HLS)
+    are not counted: FFmpeg fetches their parts as it needs them and passes over expired ones.
+    """
+    if location.kind is not SourceKind.URL:
+        return False
+    if location.address.lower().startswith(("rtsp:", "rtsps:")):
+        return True
+    endless = container.size <= 0 and not container.duration
+    return endless and container.format.name != "hls"
+
+
 def _is_cover(stream: Stream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from persam_video.errors import SourceError
-from persam_video.video.container import open_container, reason, video_stream
+from persam_video.video.container import is_live, open_container, reason, video_stream
 from persam_video.video.frame import Frame
 from persam_video.video.orientation import Orientation
 from persam_video.video.rgb import RgbConverter
@@ -70,6 +70,7 @@ class PyAVDecoder:
             duration=self.timing.duration,
             has_audio=bool(self._container.streams.audio),
             path=location.path,
+            live=is_live(self._container, location),
         )
 
     def frames(self, selection: Selection) -> Generator[Frame, None, None]:

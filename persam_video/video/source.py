@@ -43,6 +43,8 @@ class SourceInfo:
         duration: length in seconds that the source claims, or ``None``.
         has_audio: whether there is an audio stream.
         path: the file or folder, or ``None`` for globs, cameras and URLs.
+        live: whether frames come when they come, and once only: a camera, or a network stream that
+            has no end.
     """
 
     name: str
@@ -55,6 +57,7 @@ class SourceInfo:
     duration: float | None
     has_audio: bool
     path: Path | None
+    live: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import weakref
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from persam_video.errors import ConfigError, SourceError
 from persam_video.video.camera_decoder import open_camera
@@ -12,6 +12,7 @@ from persam_video.video.decoder import Decoder
 from persam_video.video.decord_decoder import DecordDecoder
 from persam_video.video.frame import Frame
 from persam_video.video.image_decoder import ImageDecoder, is_image
+from persam_video.video.live import NewestItems
 from persam_video.video.prefetch import Prefetcher
 from persam_video.video.pyav_decoder import PyAVDecoder
 from persam_video.video.selection import Selection
@@ -49,6 +50,7 @@ class FrameStream(Iterator[Frame]):
         stop: int | None = None,
         stride: int = 1,
         prefetch: int = 4,
+        live: bool | None = None,
     ) -> None:
         """Open a source.
 
@@ -61,7 +63,9 @@ class FrameStream(Iterator[Frame]):
             stop: index before which to end, or ``None`` for the end of the source.
             stride: give every ``stride``-th frame.
             prefetch: frames that may be decoded ahead of the consumer; 0 decodes on demand,
-                without a thread.
+                without a thread. It does not matter for live sources.
+            live: whether frames that come while the consumer is busy are left out, and counted;
+                ``None`` does so where the source is live.
 
         Raises:
             SourceError: the source cannot be read.
@@ -74,7 +78,12 @@ class FrameStream(Iterator[Frame]):
         self._given = 0
         self._closed = False
         frames = self._decoder.frames(self._selection)
-        self._frames = Prefetcher(frames, prefetch) if prefetch else frames
+        self._frames: _Frames
+        self._newest: NewestItems[Frame] | None = None
+        if self.info.live if live is None else live:
+            self._frames = self._newest = NewestItems(frames)
+        else:
+            self._frames = Prefetcher(frames, prefetch) if prefetch else frames
         # Also called when a stream is dropped without being closed, as by break in a for loop.
         self._release = weakref.finalize(self, _release, self._frames, self._decoder)
 
@@ -87,6 +96,11 @@ class FrameStream(Iterator[Frame]):
     def warnings(self) -> list[str]:
         """What was wrong with the source so far, one line each; complete after the last frame."""
         return list(self._decoder.warnings)
+
+    @property
+    def dropped(self) -> int:
+        """How many frames of a live source came while the consumer was busy."""
+        return self._newest.dropped if self._newest is not None else 0
 
     @property
     def expected_frames(self) -> int | None:
@@ -135,7 +149,10 @@ class FrameStream(Iterator[Frame]):
         self.close()
 
 
-def _release(frames: Prefetcher[Frame] | Generator[Frame, None, None], decoder: Decoder) -> None:
+_Frames: TypeAlias = Prefetcher[Frame] | NewestItems[Frame] | Generator[Frame, None, None]
+
+
+def _release(frames: _Frames, decoder: Decoder) -> None:
     try:
         frames.close()
     finally:

@@ -125,6 +125,37 @@ def test_an_earlier_run_is_kept_unless_told_otherwise(run, clip, tmp_path):
     assert len(list((tmp_path / "out" / "masks").iterdir())) == 2
 
 
+def test_resume_goes_on_and_then_has_nothing_to_do(run, clip, tmp_path):
+    from persam_video.config import load_settings
+    from persam_video.run import FrameRange, track_to_folder
+
+    def stop(progress):
+        if progress.done == 2:
+            raise KeyboardInterrupt
+
+    mask = f"0={clip.first_mask}"
+    arguments = ("track", clip.video, "--mask", mask, "--out", tmp_path / "out", "--stop", 4, *FAST)
+    track_to_folder(
+        clip.video,
+        clip.first_mask,
+        tmp_path / "out",
+        settings=load_settings("persam", {"model.image_size": 256, "model.device": "cpu"}),
+        frames=FrameRange(stop=4),
+        snapshot_seconds=0,
+        on_progress=stop,
+    )
+    ran = run(*arguments, "--resume")
+    assert (ran.status, ran.err) == (0, "")
+    assert read_run(tmp_path / "out" / "run.json").resumed_at == [2]
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == 4
+    again = run(*arguments, "--resume")
+    assert again.status == 0
+    assert "nothing to do" in again.out
+    other = run(*arguments, "--resume", "--set", "prior.alpha=0.1")
+    assert other.status == 2
+    assert "prior.alpha" in other.err
+
+
 def test_an_interrupted_run_keeps_what_is_done(clip, tmp_path, monkeypatch):
     from persam_video.config import load_settings
     from persam_video.run import track_to_folder

@@ -139,9 +139,67 @@ def test_plain_arrays_are_numbered(model, demo_frames):
     assert tracker.step(demo_frames[1][0].rgb).index == 1
 
 
-def test_the_first_frame_needs_an_annotation(model, demo_frames):
-    with pytest.raises(AnnotationError, match="first frame"):
-        Tracker(model).step(demo_frames[0][0])
+def test_frames_before_the_first_annotation_are_empty(model, demo_frames):
+    tracker = Tracker(model)
+    before = tracker.step(demo_frames[0][0])
+    assert (before.labels.shape, before.labels.any(), before.objects) == ((360, 640), False, ())
+    late, plain = tracker.step(*demo_frames[1]), Tracker(model)
+    plain.step(*demo_frames[1])
+    assert np.array_equal(late.labels, demo_frames[1][1])
+    assert np.array_equal(
+        tracker.step(demo_frames[2][0]).labels, plain.step(demo_frames[2][0]).labels
+    )
+
+
+def test_an_object_is_added_to_the_frame_stepped_to_last(model, demo_frames):
+    (first, labels), (second, _) = demo_frames[:2]
+    tracker, at_once = Tracker(model), Tracker(model)
+    tracker.step(first)
+    for object_id in (1, 2, 3):
+        added = tracker.add_object(object_id, labels == object_id)
+    assert np.array_equal(added.labels, labels)
+    assert added.objects == at_once.step(first, labels).objects
+    ours, theirs = tracker.step(second), at_once.step(second)
+    assert np.mean([iou(ours.mask(i), theirs.mask(i)) for i in (1, 2, 3)]) > 0.99
+
+
+def test_a_correction_is_a_new_reference_in_the_frame_stepped_to_last(model, demo_frames):
+    tracker, at_once = Tracker(model), Tracker(model)
+    for each in (tracker, at_once):
+        each.step(*demo_frames[0])
+    frame, truth = demo_frames[4]
+    tracker.step(frame)
+    corrected = tracker.correct(2, truth == 2)
+    at_once.step(frame, np.where(truth == 2, truth, 0))
+    assert np.array_equal(corrected.mask(2), truth == 2)
+    ours, theirs = (
+        next(o for o in each.state().objects if o.object_id == 2) for each in (tracker, at_once)
+    )
+    assert np.array_equal(ours.target, theirs.target)
+    assert np.array_equal(ours.reference.coverage, theirs.reference.coverage)
+    assert (ours.box, ours.likeness, ours.streak) == (theirs.box, None, 0)
+    assert not ours.velocity.any()
+
+
+@pytest.mark.parametrize(
+    ("call", "found"),
+    [
+        (lambda tracker, mask: tracker.add_object(2, mask), "known already"),
+        (lambda tracker, mask: tracker.add_object(255, mask), "1 to 254"),
+        (lambda tracker, mask: tracker.add_object(9, np.zeros_like(mask)), "no object"),
+        (lambda tracker, mask: tracker.add_object(9, mask[1:]), "640x359"),
+        (lambda tracker, mask: tracker.correct(9, mask), "no object 9"),
+        (lambda tracker, _: tracker.remove(9), "no object 9"),
+        (lambda tracker, mask: Tracker(tracker.model).add_object(1, mask), "step"),
+    ],
+    ids=["known", "range", "empty", "size", "correct unknown", "remove unknown", "no frame"],
+)
+def test_wrong_additions_and_corrections_name_the_fix(model, demo_frames, call, found):
+    tracker = Tracker(model)
+    frame, labels = demo_frames[0]
+    tracker.step(frame, labels)
+    with pytest.raises(AnnotationError, match=found):
+        call(tracker, labels == 2)
 
 
 def test_an_annotation_of_another_size_is_refused(model, demo_frames):

@@ -1,0 +1,19 @@
+"""From a source and its annotations to results, as an iterator or as a folder of outputs."""
+
+from persam_video.run.folder import Progress, track_to_folder
+from persam_video.run.frames import FrameRange
+from persam_video.run.iterate import track
+from persam_video.run.model import load_model
+from persam_video.run.outputs import OutputPaths
+from persam_video.run.references import Mask, Masks
+
+__all__ = [
+    "FrameRange",
+    "Mask",
+    "Masks",
+    "OutputPaths",
+    "Progress",
+    "load_model",
+    "track",
+    "track_to_folder",
+]

@@ -1,0 +1,171 @@
+"""Tracking backwards: an object that is first annotated in the middle, up to the first frame.
+
+The backward pass comes first and leaves its results in a folder, a file for each frame; the forward
+pass then picks them up in order, so that everything after it still sees one frame after the other.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from persam_video.atomic import output_error, write_bytes
+from persam_video.config import Settings
+from persam_video.errors import ConfigError, SourceError
+from persam_video.masks.annotation import Annotation
+from persam_video.masks.boxes import boxes_of_labels
+from persam_video.masks.labels import areas_of_labels
+from persam_video.run.references import References
+from persam_video.sinks import TracksJsonlSink, read_tracks
+from persam_video.tracking.factory import VideoTracker
+from persam_video.tracking.result import FrameResult, ObjectState
+from persam_video.video import Frame, FrameStream
+from persam_video.video.selection import Selection
+from persam_video.video.source import SourceInfo
+
+CHUNK_BYTES = 256 * 2**20
+"""Decoded frames that are held at once to be turned round."""
+
+OpenPart = Callable[[Selection], FrameStream]
+"""Opens a part of the source."""
+
+
+def check_backward(settings: Settings, info: SourceInfo) -> None:
+    """Refuse what cannot be tracked backwards.
+
+    Raises:
+        ConfigError: the procedure knows no way back.
+        SourceError: the source can be read only once.
+    """
+    if settings.procedure == "upstream":
+        raise ConfigError("the procedure 'upstream' only goes forwards: leave out --backward")
+    if info.live:
+        raise SourceError(
+            f"{info.name}: is live and cannot be read twice: leave out --backward, or record it"
+        )
+
+
+@dataclass(frozen=True)
+class BackwardResults:
+    """Results of a backward pass, a file for each frame.
+
+    Attributes:
+        folder: where they are.
+    """
+
+    folder: Path
+
+    @property
+    def complete(self) -> bool:
+        """Whether the pass came to its end."""
+        return self._mark.exists()
+
+    def make(
+        self,
+        tracker: VideoTracker,
+        references: References,
+        selection: Selection,
+        open_part: OpenPart,
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
+        """Track every object from its first annotated frame back to the first frame.
+
+        An earlier pass that was cut off is begun again.
+
+        Args:
+            tracker: a new one.
+            references: the annotated frames.
+            selection: the frames that are tracked.
+            open_part: opens the source; called for one part after the other.
+            chunk_bytes: decoded frames that may be held at once.
+
+        Raises:
+            PersamVideoError: a frame cannot be read or a result not be written.
+        """
+        try:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+        except OSError as error:
+            raise output_error(self.folder, error) from error
+        first = references.first_frames
+        for frame in reversed_frames(open_part, selection, max(first.values()), chunk_bytes):
+            begin = [i for i, index in first.items() if index == frame.index]
+            annotation = references.get(frame.index) if begin else None
+            result = tracker.step(frame, None if annotation is None else _only(annotation, begin))
+            self._write(frame, _parts(result, [i for i, at in first.items() if at > frame.index]))
+        write_bytes(self._mark, b"")
+
+    def lay_under(self, result: FrameResult) -> FrameResult:
+        """Add the backward results of the frame; where both claim a pixel, the forward one wins."""
+        path = self._path(result.index)
+        record = next(read_tracks(path), None) if path.exists() else None
+        if record is None:
+            return result
+        earlier = record.result((result.labels.shape[0], result.labels.shape[1]))
+        labels = np.where(result.labels > 0, result.labels, earlier.labels)
+        ids = [each.object_id for each in earlier.objects]
+        boxes, areas = boxes_of_labels(labels, ids), areas_of_labels(labels, ids)
+        under = [
+            replace(
+                each,
+                box=boxes[each.object_id],
+                area=areas[each.object_id],
+                state=each.state if areas[each.object_id] else ObjectState.LOST,
+            )
+            for each in earlier.objects
+        ]
+        objects = sorted((*result.objects, *under), key=lambda each: each.object_id)
+        return replace(result, labels=labels, objects=tuple(objects))
+
+    @property
+    def _mark(self) -> Path:
+        return self.folder / "complete"
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{index:05d}.jsonl"
+
+    def _write(self, frame: Frame, result: FrameResult) -> None:
+        with TracksJsonlSink(self._path(frame.index)) as sink:
+            sink.write(frame, result)
+
+
+def reversed_frames(
+    open_part: OpenPart, selection: Selection, last: int, chunk_bytes: int
+) -> Iterator[Frame]:
+    """Give frames from ``last`` back to the first selected one.
+
+    Videos decode forwards only, so they are decoded part by part from the last part on; every part
+    is decoded from the beginning of the source. Frames are forgotten as they are given.
+
+    Args:
+        open_part: opens a part of the source.
+        selection: the wanted frames, of which ``last`` is one.
+        last: index of the frame that comes first.
+        chunk_bytes: decoded frames that may be held at once; one frame always may.
+    """
+    indices = selection.within(last + 1)
+    end, count = len(indices), 1  # a part of one frame tells how large a frame is
+    while end > 0:
+        begin = max(end - count, 0)
+        part = replace(selection, start=indices[begin], stop=indices[end - 1] + 1)
+        with open_part(part) as stream:
+            count = max(1, chunk_bytes // (3 * stream.info.width * stream.info.height))
+            held = list(stream)
+        while held:
+            yield held.pop()
+        end = begin
+
+
+def _only(annotation: Annotation, ids: list[int]) -> Annotation:
+    return Annotation.from_labels(
+        np.where(np.isin(annotation.labels, ids), annotation.labels, np.uint8(0))
+    )
+
+
+def _parts(result: FrameResult, ids: list[int]) -> FrameResult:
+    """Return the result of some of the objects."""
+    labels = np.where(np.isin(result.labels, ids), result.labels, np.uint8(0))
+    objects = tuple(each for each in result.objects if each.object_id in ids)
+    return replace(result, labels=labels, objects=objects)

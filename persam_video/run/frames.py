@@ -1,0 +1,99 @@
+"""Which frames of a source are tracked."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from persam_video.errors import ConfigError
+from persam_video.video import Frame, FrameStream
+from persam_video.video.selection import Selection
+from persam_video.video.stream import DecoderName
+
+
+@dataclass(frozen=True)
+class FrameRange:
+    """Which frames of a source are tracked.
+
+    Attributes:
+        start: index of the first one, which an annotation without an index belongs to.
+        stop: index before which to end, or ``None`` for the end of the source.
+        stride: take every ``stride``-th frame.
+        max_frames: end after so many frames, or ``None``.
+        duration: end so many seconds of the source after the first frame, or ``None``.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    start: int = 0
+    stop: int | None = None
+    stride: int = 1
+    max_frames: int | None = None
+    duration: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_frames is not None and self.max_frames < 1:
+            raise ConfigError(f"max frames is {self.max_frames}; give 1 or more")
+        if self.duration is not None and not self.duration > 0:
+            raise ConfigError(f"duration is {self.duration}; give more than 0 seconds")
+
+    @property
+    def selection(self) -> Selection:
+        """The frames by index.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        return Selection(self.start, self.stop, self.stride)
+
+    @classmethod
+    def of(cls, selection: Selection) -> "FrameRange":
+        """Return the range of a selection."""
+        return cls(selection.start, selection.stop, selection.stride)
+
+    def limit(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Give frames until ``max_frames`` or ``duration`` is reached."""
+        first: float | None = None
+        for number, frame in enumerate(frames, start=1):
+            first = frame.time if first is None else first
+            if self.duration is not None and frame.time - first >= self.duration:
+                return
+            yield frame
+            if number == self.max_frames:
+                return
+
+
+ALL_FRAMES = FrameRange()
+"""Every frame of a source."""
+
+
+def open_stream(
+    source: str | Path | int, decoder: DecoderName, frames: FrameRange, live: bool | None = None
+) -> FrameStream:
+    """Open a source at the frames that are tracked.
+
+    Args:
+        source: video file, folder of images, glob, camera index or URL.
+        decoder: pyav or decord.
+        frames: which frames.
+        live: see :class:`FrameStream`.
+
+    Raises:
+        PersamVideoError: the source cannot be read or the range is none.
+    """
+    return FrameStream(
+        source,
+        decoder=decoder,
+        start=frames.start,
+        stop=frames.stop,
+        stride=frames.stride,
+        live=live,
+    )
+
+
+def expected_frames(stream: FrameStream, frames: FrameRange) -> int | None:
+    """Return how many frames will come if the source keeps its claim; ``None`` if unknown."""
+    counts = [stream.expected_frames, frames.max_frames]
+    if frames.duration is not None and stream.info.fps:
+        counts.append(max(1, round(frames.duration * stream.info.fps / frames.stride)))
+    return min((count for count in counts if count is not None), default=None)

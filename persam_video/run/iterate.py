@@ -1,0 +1,83 @@
+"""Results one by one, without files."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from persam_video.config import Settings, load_settings
+from persam_video.run.backward import BackwardResults, check_backward
+from persam_video.run.frames import ALL_FRAMES, FrameRange, open_stream
+from persam_video.run.model import load_model
+from persam_video.run.references import Masks, check_procedure, load_references
+from persam_video.sam.model import SamModel
+from persam_video.tracking.factory import make_tracker
+from persam_video.tracking.result import FrameResult
+from persam_video.video.stream import DecoderName
+
+
+def track(
+    source: str | Path | int,
+    mask: Masks,
+    *,
+    settings: Settings | None = None,
+    model: SamModel | None = None,
+    decoder: DecoderName = "pyav",
+    frames: FrameRange = ALL_FRAMES,
+    backward: bool = False,
+    live: bool | None = None,
+) -> Iterator[FrameResult]:
+    """Track the objects of annotations through a source, one frame at a time.
+
+    Source, annotations and model are opened by the call itself, so what is wrong with them shows
+    before the first result is asked for.
+
+    Args:
+        source: video file, folder of images, glob, camera index or URL.
+        mask: annotation of the first frame (a file, a label map (H, W), or an
+            :class:`Annotation`), or a mapping from frame indices to such annotations: new ids begin
+            in their frame, known ids are corrected there. Frames before the first annotation have
+            no objects.
+        settings: the preset ``persam`` when not given.
+        model: a loaded model, to share it between videos; loaded by the settings when not given.
+        decoder: pyav or decord.
+        frames: which frames.
+        backward: track objects whose first annotation is in the middle back to the first frame,
+            too; that is done before the first result, and reads the source more than once.
+        live: whether frames that come while tracking is busy are left out; by default for cameras
+            and live streams.
+
+    Raises:
+        PersamVideoError: the source, an annotation, the model or a setting cannot be used.
+
+    Example:
+        >>> for result in track("clip.mp4", {0: "first.png", 40: "more.png"}):  # doctest: +SKIP
+        ...     print(result.index, [(o.object_id, o.box) for o in result.objects])
+    """
+    settings = settings or load_settings()
+    with ExitStack() as stack:
+        stream = stack.enter_context(open_stream(source, decoder, frames, live))
+        references = load_references(mask, stream.info, frames)
+        check_procedure(settings, references, frames.start)
+        if backward:
+            check_backward(settings, stream.info)
+        loaded = model or load_model(settings)
+        tracker = make_tracker(loaded, settings)
+        kept = stack.pop_all()
+
+    def results() -> Iterator[FrameResult]:
+        with kept:
+            earlier = None
+            if backward:
+                earlier = BackwardResults(Path(kept.enter_context(TemporaryDirectory())))
+                earlier.make(
+                    make_tracker(loaded, settings),
+                    references,
+                    frames.selection,
+                    lambda part: open_stream(source, decoder, FrameRange.of(part)),
+                )
+            for frame in frames.limit(stream):
+                result = tracker.step(frame, references.get(frame.index))
+                yield result if earlier is None else earlier.lay_under(result)
+
+    return results()

@@ -1,0 +1,78 @@
+"""What ``run.json`` says of a run, and whether another call would be the same run."""
+
+import hashlib
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from persam_video.config import Settings
+from persam_video.run.frames import FrameRange
+from persam_video.run.references import References
+from persam_video.sam.model import SamModel
+from persam_video.sinks import ModelRecord, RunRecord
+from persam_video.sinks.run_json import plain
+from persam_video.video import Frame, FrameStream
+from persam_video.video.stream import DecoderName
+
+_SECTIONS = ("model", "settings", "source", "references", "versions")
+_FREE = ("source.name", "source.path")  # a source that was moved is the same source
+
+
+def begin_record(
+    stream: FrameStream,
+    first: Frame,
+    decoder: DecoderName,
+    frames: FrameRange,
+    references: References,
+    model: SamModel,
+    settings: Settings,
+    *,
+    backward: bool,
+) -> RunRecord:
+    """Return the record of a run that is about to begin, with all that its masks depend on."""
+    path = stream.info.path
+    return RunRecord(
+        ModelRecord(model.info.name, model.info.sha256),
+        settings=settings.model_dump(mode="json"),
+        source={
+            **asdict(stream.info),
+            "bytes": path.stat().st_size if path is not None and path.is_file() else None,
+            "first_frame": hashlib.sha256(first.rgb.tobytes()).hexdigest(),
+            "decoder": decoder,
+            **asdict(frames),
+            "backward": backward,
+            "device": model.info.device,
+            "precision": model.info.precision,
+            "image_size": model.info.image_size,
+            "threads": torch.get_num_threads(),
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+        },
+        references=references.hashes(),
+    )
+
+
+def first_difference(old: RunRecord, new: RunRecord) -> str | None:
+    """Say in what the masks of two runs may differ; ``None`` when they are the same run."""
+    before, now = _facts(old), _facts(new)
+    for key in [*now, *(key for key in before if key not in now)]:
+        if before.get(key) != now.get(key):
+            return f"{key} was {before.get(key, 'not there')}, now {now.get(key, 'not there')}"
+    return None
+
+
+def _facts(record: RunRecord) -> dict[str, Any]:
+    data = plain(record)
+    facts = _flat({section: data[section] for section in _SECTIONS})
+    return {key: value for key, value in facts.items() if key not in _FREE}
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested values by dotted key."""
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value
+    return found

@@ -1,0 +1,138 @@
+"""The annotated frames of a run."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+from persam_video.config import Settings
+from persam_video.errors import AnnotationError, ConfigError
+from persam_video.masks.annotation import Annotation, load_annotation
+from persam_video.run.frames import FrameRange
+from persam_video.video.source import SourceInfo
+
+Mask: TypeAlias = str | Path | NDArray[Any] | Annotation
+"""What an annotation can be given as."""
+
+Masks: TypeAlias = Mask | Mapping[int, Mask]
+"""An annotation of the first frame, or annotations by the index of their frame in the source."""
+
+_WITH_FRAME = re.compile(r"(\d+)=(.+)")
+
+
+@dataclass(frozen=True)
+class References:
+    """Annotations by the index of their frame in the source.
+
+    Attributes:
+        by_frame: at least one, in order of frame.
+    """
+
+    by_frame: Mapping[int, Annotation]
+
+    def get(self, index: int) -> Annotation | None:
+        """Return the annotation of a frame, ``None`` where it has none."""
+        return self.by_frame.get(index)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.by_frame)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the annotated frames."""
+        return next(iter(self.by_frame.values())).size
+
+    @property
+    def first_frames(self) -> dict[int, int]:
+        """The first annotated frame of each object, by id."""
+        first: dict[int, int] = {}
+        for index, annotation in self.by_frame.items():
+            for object_id in annotation.object_ids:
+                first.setdefault(object_id, index)
+        return first
+
+    def hashes(self) -> dict[str, str]:
+        """Return the SHA-256 of each annotation's labels by frame, for the record of a run."""
+        return {
+            str(index): hashlib.sha256(annotation.labels.tobytes()).hexdigest()
+            for index, annotation in self.by_frame.items()
+        }
+
+
+def parse_masks(texts: Sequence[str], start: int) -> dict[int, Path]:
+    """Read annotations as the command line has them: ``first.png``, ``40=more.png``.
+
+    Args:
+        texts: files, with the index of their frame or without.
+        start: the first frame, which a file without an index belongs to.
+
+    Returns:
+        The files by frame.
+
+    Raises:
+        AnnotationError: two are of one frame.
+    """
+    masks: dict[int, Path] = {}
+    for text in texts:
+        match = _WITH_FRAME.fullmatch(text)
+        index, file = (int(match[1]), match[2]) if match else (start, text)
+        if index in masks:
+            raise AnnotationError(
+                f"two masks are of frame {index}, {masks[index]} and {file}: "
+                "paint all its objects into one, or write the frame before the file, as 40=mask.png"
+            )
+        masks[index] = Path(file)
+    return masks
+
+
+def load_references(masks: Masks, info: SourceInfo, frames: FrameRange) -> References:
+    """Load the annotations of a run.
+
+    Args:
+        masks: of the first frame, or by frame.
+        info: of the source that they belong to.
+        frames: the frames that will be tracked.
+
+    Raises:
+        AnnotationError: a mask cannot be used, has another size than the frames, or belongs to a
+            frame that is not tracked.
+    """
+    given = masks if isinstance(masks, Mapping) else {frames.start: masks}
+    if not given:
+        raise AnnotationError("no annotation: give a mask for at least one frame")
+    for index in given:
+        _check_frame(index, info, frames)
+    size = (info.height, info.width)
+    return References({index: load_annotation(given[index], size) for index in sorted(given)})
+
+
+def check_procedure(settings: Settings, references: References, start: int) -> None:
+    """Refuse annotations that the procedure has no place for.
+
+    Raises:
+        ConfigError: the procedure ``upstream`` is given more than the first frame's annotation.
+    """
+    if settings.procedure == "upstream" and list(references) != [start]:
+        raise ConfigError(
+            f"the procedure 'upstream' takes one annotation, of the first frame (here {start}): "
+            "leave out the others, or set procedure to 'tracker'"
+        )
+
+
+def _check_frame(index: int, info: SourceInfo, frames: FrameRange) -> None:
+    if info.frame_count is not None and index >= info.frame_count:
+        raise AnnotationError(
+            f"the mask of frame {index} is beyond the end: {info.name} has {info.frame_count} "
+            f"frames, 0 to {info.frame_count - 1}"
+        )
+    if index not in frames.selection:
+        stop = "the end" if frames.stop is None else f"{frames.stop - 1}"
+        step = f" in steps of {frames.stride}" if frames.stride > 1 else ""
+        raise AnnotationError(
+            f"the mask of frame {index} is of a frame that is not tracked (tracked are "
+            f"{frames.start} to {stop}{step}): move the range, or leave the mask out"
+        )

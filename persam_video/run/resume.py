@@ -1,0 +1,181 @@
+"""Going on with a run that was cut off.
+
+A run leaves the tracker's state in its folder every now and then, never before the masks and lines
+up to that frame are written. What comes later in the files is tracked again.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from persam_video.errors import AnnotationError, DatasetError, OutputError, SourceError
+from persam_video.masks.png import read_label_png
+from persam_video.run.outputs import OutputPaths
+from persam_video.run.record import first_difference
+from persam_video.sinks import RunRecord, ThreadedSink, read_run, read_tracks
+from persam_video.tracking.factory import VideoTracker
+from persam_video.tracking.objects import TrackerState
+from persam_video.tracking.result import FrameResult
+from persam_video.tracking.snapshot import Snapshot, read_snapshot, write_snapshot
+from persam_video.tracking.tracker import Tracker
+from persam_video.video import Frame
+from persam_video.video.source import SourceInfo
+
+SNAPSHOT_SECONDS = 1.0
+"""How much work a run that is cut off may lose, at most, beyond the frame it was at."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What a run that was cut off has left.
+
+    Attributes:
+        frames: how many frames are done.
+        state: of the tracker after them; ``None`` to begin again from the first frame.
+        tracks: the file with a line for each of them.
+        size: height and width of the frames.
+    """
+
+    frames: int
+    state: TrackerState | None
+    tracks: Path
+    size: tuple[int, int]
+
+    def results(self) -> Iterator[FrameResult]:
+        """Give the results of the frames that are done, in order."""
+        for record in islice(read_tracks(self.tracks), self.frames):
+            yield record.result(self.size)
+
+    def check(self, frame: Frame, result: FrameResult) -> None:
+        """Refuse a source that no longer gives the frames it gave.
+
+        Raises:
+            SourceError: the frame is not the one that the result belongs to.
+        """
+        if frame.index != result.index:
+            raise SourceError(
+                f"frame {frame.index} comes where frame {result.index} came before: "
+                "the source is another; start anew with --overwrite"
+            )
+
+
+def read_earlier(paths: OutputPaths) -> RunRecord | None:
+    """Read the record of the run that a folder holds; ``None`` when it holds none.
+
+    Raises:
+        OutputError: there are results, but not a whole record of what run they are from.
+    """
+    if not paths.record.exists():
+        if paths.holds_results:
+            raise OutputError(
+                f"{paths.folder} holds results without run.json: "
+                "start anew with --overwrite, or give another folder"
+            )
+        return None
+    try:
+        return read_run(paths.record)
+    except DatasetError as error:
+        raise OutputError(f"{error}; or start anew with --overwrite") from error
+
+
+def check_same(old: RunRecord, new: RunRecord, info: SourceInfo, folder: Path) -> None:
+    """Refuse to go on with a run as another one.
+
+    Raises:
+        OutputError: settings, model, source, annotations or versions are not those of the run.
+        SourceError: the source is live.
+    """
+    if info.live:
+        raise SourceError(f"{info.name}: is live, its frames do not come again: leave out --resume")
+    if difference := first_difference(old, new):
+        raise OutputError(
+            f"{folder} holds a run that was begun otherwise ({difference}): "
+            "resume it as it was begun, or start anew with --overwrite"
+        )
+
+
+def find_earlier(
+    paths: OutputPaths, size: tuple[int, int], device: torch.device, *, keeps_state: bool
+) -> tuple[Earlier, list[str]]:
+    """Find how far a run has come, as far as everything up to there is whole.
+
+    Args:
+        paths: of the run.
+        size: height and width of the frames.
+        device: where the tracker's state goes.
+        keeps_state: whether the tracker has a state to restore.
+
+    Returns:
+        What is left of the run, and warnings.
+    """
+    nothing = Earlier(0, None, paths.tracks, size)
+    if not keeps_state:
+        return nothing, ["the procedure 'upstream' keeps no state: all frames are tracked again"]
+    if not paths.state.exists():
+        return nothing, []
+    try:
+        snapshot = read_snapshot(paths.state, device)
+        earlier = Earlier(snapshot.frames, snapshot.state, paths.tracks, size)
+        last = _check_results(earlier, paths)
+        if last != snapshot.last:
+            raise ValueError("results are missing")
+    except (OutputError, DatasetError, AnnotationError, ValueError, LookupError) as error:
+        return nothing, [f"what was done cannot be used ({error}): all frames are tracked again"]
+    return earlier, []
+
+
+def _check_results(earlier: Earlier, paths: OutputPaths) -> int:
+    """Check that mask and line of each frame are there and agree; return the last index."""
+    done, last = 0, -1
+    for result in earlier.results():
+        name = f"{result.index:05d}.png"
+        if not np.array_equal(read_label_png(paths.masks / name), result.labels):
+            raise ValueError(f"{name} is not the mask in {paths.tracks.name}")
+        done, last = done + 1, result.index
+    if done != earlier.frames:
+        raise ValueError(f"{paths.tracks.name} has {done} lines of {earlier.frames}")
+    return last
+
+
+class Snapshots:
+    """Leaves the tracker's state in a file every now and then.
+
+    Args:
+        path: the file.
+        tracker: one without a state is left alone.
+        stores: sinks whose results must be on disk before the state is.
+        every: seconds between two; 0 for every frame.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        tracker: VideoTracker,
+        stores: Sequence[ThreadedSink],
+        every: float = SNAPSHOT_SECONDS,
+    ) -> None:
+        self._path = path
+        self._tracker = tracker
+        self._stores = stores
+        self._every = every
+        self._last = time.monotonic()
+
+    def after(self, frames: int, index: int) -> None:
+        """Take note that so many frames are done, the last of them with this index.
+
+        Raises:
+            OutputError: the file cannot be written, or a result could not be.
+        """
+        if not isinstance(self._tracker, Tracker):
+            return
+        if time.monotonic() - self._last < self._every:
+            return
+        for store in self._stores:
+            store.wait()
+        write_snapshot(self._path, Snapshot(frames, index, self._tracker.state()))
+        self._last = time.monotonic()

@@ -1,0 +1,265 @@
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from persam_video.config import load_settings
+from persam_video.errors import ConfigError, OutputError
+from persam_video.run import FrameRange, track_to_folder
+from persam_video.sinks import RunStatus
+
+# kills itself amid the results of a frame, without a chance to clean up
+KILLED = textwrap.dedent(
+    """
+    import os, signal, sys
+    from persam_video.config import load_settings
+    from persam_video.run import track_to_folder
+
+    source, mask, out, frames = sys.argv[1:5]
+
+    def kill(progress):
+        if progress.done == int(frames):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    track_to_folder(
+        source, mask, out, resume=True, snapshot_seconds=0, on_progress=kill,
+        settings=load_settings("persam", {"model.image_size": 256, "model.device": "cpu"}),
+    )
+    """
+)
+
+
+def outputs(folder):
+    """Give every mask's bytes and every line of the tracks."""
+    masks = {path.name: path.read_bytes() for path in sorted((folder / "masks").glob("*.png"))}
+    return masks, (folder / "tracks.jsonl").read_bytes()
+
+
+class CutOffError(Exception):
+    """Stands for whatever ends a run."""
+
+
+def cut_at(done):
+    def stop(progress):
+        if progress.done == done:
+            raise CutOffError
+
+    return stop
+
+
+@pytest.fixture
+def begin(squares, settings, loaded):
+    """Track the squares into a folder."""
+
+    def call(out="out", **options):
+        return track_to_folder(
+            squares.frames,
+            options.pop("mask", None) or squares.mask(0, 1, 2),
+            squares.folder / out,
+            **{"settings": settings, "model": loaded, "snapshot_seconds": 0} | options,
+        )
+
+    return call
+
+
+@pytest.fixture
+def whole(begin, squares):
+    begin("whole")
+    return outputs(squares.folder / "whole")
+
+
+def cut(begin, done, **options):
+    with pytest.raises(CutOffError):
+        begin(on_progress=cut_at(done), **options)
+
+
+@pytest.mark.parametrize("done", [1, 5, 12])
+def test_a_run_that_failed_goes_on_where_it_was(begin, whole, squares, done):
+    cut(begin, done)
+    steps = []
+    record = begin(resume=True, on_progress=steps.append)
+    assert record.status is RunStatus.FINISHED
+    assert (record.frames_done, record.resumed_at) == (12, [done])
+    assert outputs(squares.folder / "out") == whole
+    names = {path.name for path in (squares.folder / "out").iterdir()}
+    assert names == {"masks", "overlay.mp4", "tracks.jsonl", "run.json"}
+
+
+def start(squares, out, done):
+    """Start a run, or go on with it, in a process that kills itself after so many frames."""
+    arguments = [squares.frames, squares.mask(0, 1, 2), out, done]
+    return subprocess.Popen(
+        [sys.executable, "-c", KILLED, *map(str, arguments)],
+        env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
+    )
+
+
+def test_a_run_that_was_killed_goes_on(begin, whole, squares):
+    out = squares.folder / "out"
+    for done in (3, 8):
+        assert start(squares, out, done).wait() == -signal.SIGKILL
+    record = begin(resume=True)
+    # snapshots come before the progress that kills
+    assert record.resumed_at == [3, 8]
+    assert outputs(out) == whole
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments(begin, whole, squares):
+    chance = random.Random(7)
+    for trial in range(10):
+        out = squares.folder / f"out-{trial}"
+        process = start(squares, out, 0)
+        while not (out / "run.json").exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 1))
+        process.kill()
+        process.wait()
+        begin(f"out-{trial}", resume=True)
+        assert outputs(out) == whole
+
+
+def test_the_overlay_of_a_resumed_run_is_whole(begin, squares):
+    import av
+
+    cut(begin, 7)
+    begin(resume=True)
+    with av.open(str(squares.folder / "out" / "overlay.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 12
+
+
+def test_a_torn_last_line_and_later_masks_are_done_again(begin, whole, squares):
+    out = squares.folder / "out"
+    cut(begin, 6, snapshot_seconds=0)
+    with (out / "tracks.jsonl").open("a") as file:
+        file.write('{"frame":6,"time"')
+    (out / "masks" / "00006.png").write_bytes(b"torn")
+    assert begin(resume=True).resumed_at == [6]
+    assert outputs(out) == whole
+
+
+@pytest.mark.parametrize("damage", ["mask", "mask gone", "lines", "state", "state gone"])
+def test_what_is_not_whole_is_tracked_again(begin, whole, squares, damage):
+    out = squares.folder / "out"
+    cut(begin, 6)
+    file = {
+        "mask": out / "masks" / "00002.png",
+        "mask gone": out / "masks" / "00002.png",
+        "lines": out / "tracks.jsonl",
+        "state": out / "state.safetensors",
+        "state gone": out / "state.safetensors",
+    }[damage]
+    if "gone" in damage:
+        file.unlink()
+    elif damage == "lines":
+        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:4]))
+    else:
+        file.write_bytes(file.read_bytes()[:40])
+    record = begin(resume=True)
+    assert record.resumed_at == [0]
+    assert bool(record.warnings) == (damage != "state gone")
+    assert outputs(out) == whole
+
+
+def test_a_finished_run_is_left_alone(begin, squares):
+    begin()
+    out = squares.folder / "out"
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert begin(resume=True, on_progress=cut_at(1)).frames_done == 12
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_without_a_run_resume_begins_one(begin, whole, squares):
+    record = begin(resume=True)
+    assert (record.status, record.resumed_at) == (RunStatus.FINISHED, [])
+    assert outputs(squares.folder / "out") == whole
+
+
+def test_a_run_is_not_resumed_as_another(begin, squares):
+    cut(begin, 4)
+    before = outputs(squares.folder / "out")
+    others = {
+        r"settings.prior.alpha was 0.5, now 0.3": {
+            "settings": load_settings(
+                "persam",
+                {"model.image_size": 256, "model.device": "cpu", "prior.alpha": 0.3},
+            )
+        },
+        r"source.stride was 1, now 2": {"frames": FrameRange(stride=2)},
+        r"source.stop was None, now 9": {"frames": FrameRange(stop=9)},
+        r"references.0 was": {"mask": squares.mask(0, 1)},
+        r"source.backward was False": {"backward": True},
+        r"references.5 was not there": {"mask": {0: squares.mask(0, 1, 2), 5: squares.mask(5, 1)}},
+    }
+    for found, options in others.items():
+        with pytest.raises(OutputError, match=found) as refused:
+            begin(resume=True, **options)
+        assert "--overwrite" in str(refused.value)
+        assert "\n" not in str(refused.value)
+    assert outputs(squares.folder / "out") == before
+
+
+def test_another_model_or_version_is_another_run(begin, squares):
+    cut(begin, 4)
+    path = squares.folder / "out" / "run.json"
+    for change in (
+        lambda data: data["model"].update(sha256="0" * 64),
+        lambda data: data["versions"].update(torch="1.0"),
+        lambda data: data["source"].update(first_frame="0" * 64),
+        lambda data: data["source"].update(threads=99),
+    ):
+        kept = path.read_text()
+        data = json.loads(kept)
+        change(data)
+        path.write_text(json.dumps(data))
+        with pytest.raises(OutputError, match="begun otherwise"):
+            begin(resume=True)
+        path.write_text(kept)
+
+
+def test_results_of_unknown_origin_are_not_resumed(begin, squares):
+    cut(begin, 4)
+    record = squares.folder / "out" / "run.json"
+    record.write_text("{")
+    with pytest.raises(OutputError, match="--overwrite"):
+        begin(resume=True)
+    record.unlink()
+    with pytest.raises(OutputError, match=r"without run\.json"):
+        begin(resume=True)
+
+
+def test_an_existing_run_is_refused_and_the_ways_out_named(begin):
+    cut(begin, 2)
+    with pytest.raises(OutputError, match=r"--resume.*--overwrite"):
+        begin()
+    with pytest.raises(ConfigError, match="one of them"):
+        begin(resume=True, overwrite=True)
+    assert begin(overwrite=True).resumed_at == []
+
+
+def test_upstream_tracks_again_and_says_so(squares, nano_sam):
+    settings = load_settings("upstream")
+    common = (squares.frames, squares.mask(0, 1), squares.folder / "out")
+    options = {"settings": settings, "model": nano_sam, "frames": FrameRange(stop=3)}
+    with pytest.raises(CutOffError):
+        track_to_folder(*common, **options, on_progress=cut_at(2))
+    record = track_to_folder(*common, **options, resume=True)
+    assert record.resumed_at == [0]
+    assert "keeps no state" in record.warnings[0]
+
+
+def test_the_lines_are_those_of_the_masks(whole):
+    masks, tracks = whole
+    assert len(masks) == len(tracks.splitlines()) == 12
+    pairs = itertools.pairwise(json.loads(line)["frame"] for line in tracks.splitlines())
+    assert all(b == a + 1 for a, b in pairs)
+    assert np.all([len(png) > 0 for png in masks.values()])
