@@ -124,6 +124,8 @@ def check_procedure(settings: Settings, references: References, start: int) -> N
 
 
 def _check_frame(index: int, info: SourceInfo, frames: FrameRange) -> None:
+    if index == frames.start:  # a start beyond the end is for the source to tell
+        return
     if info.frame_count is not None and index >= info.frame_count:
         raise AnnotationError(
             f"the mask of frame {index} is beyond the end: {info.name} has {info.frame_count} "
