@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import warnings
 from importlib.metadata import version
 from typing import Annotated
 
@@ -56,6 +57,8 @@ def main() -> None:
     """Run the command line; errors that a user can act on are one line and exit status 2."""
     # a polite kill ends a run as Ctrl-C does: what is done is kept
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # images that are too large are refused by limits of our own, in one line
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
         app(prog_name="persam-video")
     except PersamVideoError as error:
