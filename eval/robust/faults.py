@@ -27,7 +27,7 @@ from persam_video.video.writer import VideoWriter
 FRAMES = 150
 SIZE = (96, 64)
 USER_ERROR, INTERRUPTED = 2, 130
-PATIENCE = 60.0  # seconds to wait for a frame, or for the end
+PATIENCE = 170.0  # seconds to wait for a frame, or for the end
 
 
 @dataclass(frozen=True)
@@ -317,35 +317,35 @@ def cases() -> list[Case]:
     one_line = "one line, exit status 2; what was done is whole"
     found = [
         Case(
-            "faults", "SIGTERM", in_order, signalled(signal.SIGTERM, after=5), 120, heavy=True
+            "faults", "SIGTERM", in_order, signalled(signal.SIGTERM, after=5), 360, heavy=True
         ),
-        Case("faults", "SIGINT", in_order, signalled(signal.SIGINT, after=5), 120, heavy=True),
+        Case("faults", "SIGINT", in_order, signalled(signal.SIGINT, after=5), 360, heavy=True),
         Case(
             "faults",
             "SIGINT twice",
             in_order,
             signalled(signal.SIGINT, signal.SIGINT, after=5),
-            120,
+            360,
             heavy=True,
         ),
-        Case("faults", "disk full", one_line, disk_full, 120, heavy=True),
+        Case("faults", "disk full", one_line, disk_full, 360, heavy=True),
         Case(
             "faults",
             "disk full from the start",
             "one line, exit status 2",
             full_from_the_start,
-            120,
+            360,
             heavy=True,
         ),
         Case(
-            "faults", "read-only disk", "one line, exit status 2", read_only, 120, heavy=True
+            "faults", "read-only disk", "one line, exit status 2", read_only, 360, heavy=True
         ),
         Case(
             "faults",
             "output folder vanishes",
             "one line, exit status 2",
             vanished(""),
-            120,
+            360,
             heavy=True,
         ),
         Case(
@@ -353,7 +353,7 @@ def cases() -> list[Case]:
             "a writer thread fails (its folder vanishes)",
             one_line + "; status failed",
             vanished("masks"),
-            120,
+            360,
             heavy=True,
         ),
         Case("faults", "camera disappears", "its frames and a warning", camera_stops),
@@ -362,7 +362,7 @@ def cases() -> list[Case]:
             "images of the source vanish",
             one_line + "; status failed",
             source_vanishes,
-            120,
+            360,
             heavy=True,
         ),
     ]
@@ -372,7 +372,7 @@ def cases() -> list[Case]:
             f"SIGKILL at a random moment, seed {seed}",
             "masks and lines whole, no half video; running again works",
             killed(seed),
-            120,
+            360,
             heavy=True,
         )
         for seed in range(5)

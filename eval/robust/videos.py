@@ -107,7 +107,7 @@ class Recipe:
             frame.pts, frame.time_base = self.times_ms[number], Fraction(1, 1000)
         self._mux(output, stream.encode(frame))
 
-    def _mux(self, output: OutputContainer, packets: Iterable[Packet]) -> None:
+    def _mux(self, output: OutputContainer, packets: "Iterable[Packet[Any]]") -> None:
         for packet in packets:
             if self.moved and packet.time_base:
                 moved = round(self.moved / self.fps / packet.time_base)
@@ -211,7 +211,7 @@ def _add_video(output: OutputContainer, recipe: Recipe) -> VideoStream:
     return stream
 
 
-def _silence(stream: Any, seconds: float) -> Iterator[Packet]:
+def _silence(stream: Any, seconds: float) -> "Iterator[Packet[Any]]":
     size = 1024
     for begin in range(0, round(seconds * 48000), size):
         frame = av.AudioFrame.from_ndarray(np.zeros((1, size), np.float32), "fltp", "mono")
