@@ -16,7 +16,7 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
-from robust import faults, zoo
+from robust import faults, numbers, untrusted, zoo
 from robust.case import Case, Outcome, Verdict, as_table, print_outcome, try_apart, try_here
 
 from persam_video.atomic import write_bytes
@@ -27,7 +27,7 @@ GROUPS = ("zoo", "faults", "numbers", "untrusted")
 
 def all_cases() -> list[Case]:
     """Return every case; their names are unique."""
-    return [*zoo.cases(), *faults.cases()]
+    return [*zoo.cases(), *faults.cases(), *numbers.cases(), *untrusted.cases()]
 
 
 def main() -> None:
