@@ -4,9 +4,10 @@
     python eval/robustness.py --only zoo faults     # some groups
     python eval/robustness.py --case "one frame"    # some cases, by a part of their names
 
-Prints a table of the case, what should happen, and what did. Every case runs in a process of its
-own under a time limit. Ends with status 1 unless all that could be tried went as expected; what
-this machine cannot try is in the table, with the reason.
+Prints a table of the case, what should happen, and what did. The cases run in a process apart, each
+under a time limit; after a crash or a hang, the next one gets a new process. Ends with status 1
+unless all that could be tried went as expected; what this machine cannot try is in the table, with
+the reason.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from robust import faults, numbers, untrusted, zoo
-from robust.case import Case, Outcome, Verdict, as_table, print_outcome, try_apart, try_here
+from robust.case import Apart, Case, Outcome, Verdict, as_table, serve
 
 from persam_video.atomic import write_bytes
 
@@ -34,19 +35,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS)
     parser.add_argument("--case", default="", help="only cases with this in their names")
-    parser.add_argument("--only-this", help="the one case of this name, in this process")
+    parser.add_argument("--apart", action="store_true", help="try the cases named on stdin")
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
     cases = all_cases()
-    if options.only_this is not None:
-        print_outcome(try_here(next(c for c in cases if c.name == options.only_this)))
+    if options.apart:
+        serve(cases, sys.stdin)
         return
     chosen = [c for c in cases if c.group in options.only and options.case in c.name]
+    apart = Apart()
     rows: list[tuple[Case, Outcome]] = []
     for case in chosen:
-        rows.append((case, try_apart(case)))
+        rows.append((case, apart.try_it(case)))
         verdict, happened = rows[-1][1].verdict, rows[-1][1].happened
         print(f"{case.group:9} {verdict.value:15} {case.name}: {happened}", flush=True)
+    apart.close()
     counts = Counter(outcome.verdict for _, outcome in rows)
     summary = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict)
     print(f"{len(rows)} cases: {summary}")

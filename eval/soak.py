@@ -7,7 +7,7 @@ The frames are made while they are tracked: squares that move, leave the picture
 of which is taken away and given again every 1,000 frames. Resident memory, open files and threads
 are sampled every 100 frames. Ends with status 1 unless they are flat: over the second half, memory
 may rise by 3 % and 8 MiB at most, and files and threads by nothing. Reads /proc, so it runs on
-Linux. The model is the embedded one at its smallest input.
+Linux. Ctrl-C ends early and keeps the samples. The model is the embedded one at its smallest input.
 """
 
 import argparse
@@ -75,9 +75,7 @@ def soak(frames: int, folder: Path) -> list[Sample]:
     """Track and write so many frames; return the samples."""
     settings = load_settings("persam", {"model.image_size": 128, "model.device": "cpu"})
     tracker = Tracker(load_model(settings), settings)
-    info = SourceInfo(
-        "soak", SourceKind.CAMERA, WIDTH, HEIGHT, FPS, False, None, None, False, None
-    )
+    info = SourceInfo("soak", SourceKind.CAMERA, WIDTH, HEIGHT, FPS, False, None, None, False, None)
     inner: list[Sink] = [
         MaskPngSink(folder / "masks"),
         TracksJsonlSink(folder / "tracks.jsonl"),
@@ -103,6 +101,8 @@ def soak(frames: int, folder: Path) -> list[Sample]:
                 samples.append(_sample(index, began, tracked))
                 if index % 1000 == 0:
                     print(samples[-1], flush=True)
+    except KeyboardInterrupt:
+        print("interrupted: the samples so far are kept")
     finally:
         for sink in sinks:
             sink.close()
@@ -169,6 +169,7 @@ def main() -> None:
     found = faults(samples)
     result = {
         "command": f"python eval/soak.py --frames {options.frames}",
+        "frames": samples[-1].frame + 1,
         "machine": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "frame_size": [WIDTH, HEIGHT],

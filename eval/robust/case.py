@@ -1,6 +1,7 @@
 """A case, and trying it in a process of its own under a time limit."""
 
 import json
+import select
 import subprocess
 import sys
 import tempfile
@@ -12,11 +13,11 @@ from pathlib import Path
 SCRIPT = Path(__file__).parents[1] / "robustness.py"
 
 
-class Unexpected(Exception):
+class UnexpectedError(Exception):
     """What happened is not what should happen; the message says what did."""
 
 
-class NotHere(Exception):
+class NotHereError(Exception):
     """This machine cannot try the case; the message says why."""
 
 
@@ -36,8 +37,8 @@ class Case:
         group: zoo, faults, numbers or untrusted.
         name: unique among all cases.
         expected: what should happen, in words.
-        check: is given an empty folder and says what happened; raises :class:`Unexpected` when
-            that is not what should, and :class:`NotHere` when it cannot be tried.
+        check: is given an empty folder and says what happened; raises :class:`UnexpectedError` when
+            that is not what should, and :class:`NotHereError` when it cannot be tried.
         seconds: after which the case counts as hanging.
         heavy: too slow for the test suite.
     """
@@ -62,10 +63,10 @@ def expect(is_true: bool, otherwise: str) -> None:
     """Go on if something is as it should be.
 
     Raises:
-        Unexpected: it is not; the message says what was found.
+        UnexpectedError: it is not; the message says what was found.
     """
     if not is_true:
-        raise Unexpected(otherwise)
+        raise UnexpectedError(otherwise)
 
 
 def try_here(case: Case) -> Outcome:
@@ -73,37 +74,59 @@ def try_here(case: Case) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         try:
             return Outcome(Verdict.AS_EXPECTED, case.check(Path(folder)))
-        except Unexpected as error:
+        except UnexpectedError as error:
             return Outcome(Verdict.UNEXPECTED, str(error))
-        except NotHere as error:
+        except NotHereError as error:
             return Outcome(Verdict.NOT_TRIED, str(error))
         except Exception as error:
             return Outcome(Verdict.UNEXPECTED, f"{type(error).__name__}: {error}")
 
 
-def try_apart(case: Case) -> Outcome:
-    """Try a case in a process of its own, so that a crash or a hang is an outcome as well."""
-    try:
-        done = subprocess.run(
-            [sys.executable, str(SCRIPT), "--only-this", case.name],
-            capture_output=True,
+class Apart:
+    """A process that tries cases one after the other; a crash or a hang is an outcome as well."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def try_it(self, case: Case) -> Outcome:
+        """Try a case; after a crash or a hang, the next one gets a new process."""
+        process = self._process = self._process or self._start()
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("the process was started without pipes")
+        process.stdin.write(case.name + "\n")
+        process.stdin.flush()
+        if not select.select([process.stdout], [], [], case.seconds)[0]:
+            self.close()
+            return Outcome(Verdict.UNEXPECTED, f"hung: no end after {case.seconds:.0f} seconds")
+        try:
+            told = json.loads(process.stdout.readline())
+            return Outcome(Verdict(told["verdict"]), told["happened"])
+        except (ValueError, LookupError, TypeError):
+            self.close()
+            return Outcome(Verdict.UNEXPECTED, f"died with status {process.returncode}")
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _start(self) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, str(SCRIPT), "--apart"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
-            check=False,
-            timeout=case.seconds,
         )
-    except subprocess.TimeoutExpired:
-        return Outcome(Verdict.UNEXPECTED, f"hung: no end after {case.seconds:.0f} seconds")
-    try:
-        told = json.loads(done.stdout.splitlines()[-1])
-        return Outcome(Verdict(told["verdict"]), told["happened"])
-    except (ValueError, LookupError, TypeError):
-        last = " ".join(done.stderr.split()[-30:])
-        return Outcome(Verdict.UNEXPECTED, f"died with status {done.returncode}: {last}")
 
 
-def print_outcome(outcome: Outcome) -> None:
-    """Tell the outcome to the process that tries the case."""
-    print(json.dumps(asdict(outcome)))
+def serve(cases: Iterable[Case], names: Iterable[str]) -> None:
+    """Try the cases that are named, a line each, and print a line for each: the other side."""
+    by_name = {case.name: case for case in cases}
+    for name in names:
+        print(json.dumps(asdict(try_here(by_name[name.rstrip("\n")]))), flush=True)
 
 
 def as_table(rows: Iterable[tuple[Case, Outcome]]) -> str:

@@ -15,7 +15,6 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from robust.case import Case, NotHere, expect
 
 from persam_video.masks.png import read_label_png, write_label_png
 from persam_video.sinks import RunStatus, read_run, read_tracks
@@ -23,6 +22,7 @@ from persam_video.video.camera_decoder import CameraDecoder
 from persam_video.video.selection import Selection
 from persam_video.video.source import Location, SourceKind
 from persam_video.video.writer import VideoWriter
+from robust.case import Case, NotHereError, expect
 
 FRAMES = 150
 SIZE = (96, 64)
@@ -233,9 +233,7 @@ def camera_stops(folder: Path) -> str:
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuvj420p"
         for number in range(8):
-            output.mux(
-                stream.encode(av.VideoFrame.from_ndarray(_picture(number), format="rgb24"))
-            )
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(_picture(number), format="rgb24")))
         output.mux(stream.encode(None))
     camera = CameraDecoder(
         Location(SourceKind.CAMERA, "camera 0", "0"), cv2.VideoCapture(str(path))
@@ -274,12 +272,12 @@ def small_disk(folder: Path, options: str) -> Iterator[Path]:
     """Mount a small disk in memory.
 
     Raises:
-        NotHere: this needs root's rights and Linux.
+        NotHereError: this needs root's rights and Linux.
     """
     folder.mkdir()
     mount = shutil.which("mount")
     if mount is None or os.name != "posix" or os.geteuid() != 0:
-        raise NotHere("a disk can be mounted by root only")
+        raise NotHereError("a disk can be mounted by root only")
     done = subprocess.run(
         [mount, "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
         capture_output=True,
@@ -287,11 +285,11 @@ def small_disk(folder: Path, options: str) -> Iterator[Path]:
         check=False,
     )
     if done.returncode:
-        raise NotHere(f"no disk can be mounted here: {done.stderr.strip()}")
+        raise NotHereError(f"no disk can be mounted here: {done.stderr.strip()}")
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "-l", str(folder)], check=False)  # noqa: S607
+        subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
 def _left_over(out: Path) -> list[str]:
@@ -316,9 +314,7 @@ def cases() -> list[Case]:
     in_order = "exit status 130; as many masks, lines and frames of video; status interrupted"
     one_line = "one line, exit status 2; what was done is whole"
     found = [
-        Case(
-            "faults", "SIGTERM", in_order, signalled(signal.SIGTERM, after=5), 360, heavy=True
-        ),
+        Case("faults", "SIGTERM", in_order, signalled(signal.SIGTERM, after=5), 360, heavy=True),
         Case("faults", "SIGINT", in_order, signalled(signal.SIGINT, after=5), 360, heavy=True),
         Case(
             "faults",
@@ -337,9 +333,7 @@ def cases() -> list[Case]:
             360,
             heavy=True,
         ),
-        Case(
-            "faults", "read-only disk", "one line, exit status 2", read_only, 360, heavy=True
-        ),
+        Case("faults", "read-only disk", "one line, exit status 2", read_only, 360, heavy=True),
         Case(
             "faults",
             "output folder vanishes",
@@ -378,4 +372,3 @@ def cases() -> list[Case]:
         for seed in range(5)
     ]
     return found
-

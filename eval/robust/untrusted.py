@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from robust.case import Case, expect
-
 from persam_video.config import load_settings
 from persam_video.davis.archive import extract
 from persam_video.davis.dataset import DavisDataset
@@ -19,6 +17,7 @@ from persam_video.errors import PersamVideoError
 from persam_video.masks.annotation import read_annotation
 from persam_video.sam.build import load_sam
 from persam_video.video import FrameStream
+from robust.case import Case, expect
 
 
 class _Bomb:

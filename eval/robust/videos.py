@@ -14,7 +14,8 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
-from robust.case import NotHere
+
+from robust.case import NotHereError
 
 FIRST, STEP = 16, 10  # grey levels: more between frames than the error of a codec
 MOST = 20
@@ -63,12 +64,10 @@ class Recipe:
         """Write the video and return its path.
 
         Raises:
-            NotHere: this FFmpeg lacks an encoder.
+            NotHereError: this FFmpeg lacks an encoder.
         """
         path = folder / self.name
-        with av.open(
-            str(path), "w", format=self.format, options=dict(self.container)
-        ) as output:
+        with av.open(str(path), "w", format=self.format, options=dict(self.container)) as output:
             stream = _add_video(output, self)
             other = None
             if self.companion is not None:
@@ -197,7 +196,7 @@ def _add_video(output: OutputContainer, recipe: Recipe) -> VideoStream:
     try:
         av.Codec(recipe.codec, "w")
     except ValueError as error:
-        raise NotHere(f"this FFmpeg has no encoder {recipe.codec}") from error
+        raise NotHereError(f"this FFmpeg has no encoder {recipe.codec}") from error
     stream = cast(
         VideoStream,
         output.add_stream(recipe.codec, rate=recipe.fps, options=dict(recipe.options)),

@@ -1,13 +1,20 @@
 """Videos of every odd kind: the right frames in the right order at the right time, or one error."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 from numpy.typing import NDArray
-from robust.case import Case, Unexpected, expect
+
+from persam_video.errors import SourceError
+from persam_video.video import FrameStream
+from persam_video.video.stream import DecoderName
+from robust.case import Case, UnexpectedError, expect
 from robust.videos import (
     Recipe,
     begins_later,
@@ -17,10 +24,6 @@ from robust.videos import (
     turned,
     white_corner,
 )
-
-from persam_video.errors import SourceError
-from persam_video.video import FrameStream
-from persam_video.video.stream import DecoderName
 
 SLACK = 0.003  # seconds; Matroska rounds times to milliseconds
 LONGEST_LINE = 400
@@ -90,7 +93,7 @@ def read(path: Path | str, decoder: DecoderName) -> Reading:
         expect(
             "\n" not in problem and len(problem) < LONGEST_LINE, f"not one short line: {problem}"
         )
-    expect(all(a < b for a, b in zip(times, times[1:], strict=False)), f"times fall: {times}")
+    expect(all(a < b for a, b in pairwise(times)), f"times fall: {times}")
     return Reading(numbers, times, last, warnings, problem)
 
 
@@ -118,7 +121,7 @@ def _compare(reading: Reading, wanted: Given, decoder: str) -> None:
     off = max(abs(a - b) for a, b in zip(reading.times, wanted.times, strict=True))
     expect(off <= SLACK, f"{decoder}: times are off by {off:.4f} s: {reading.times}")
     if reading.last is None:
-        raise Unexpected("no frame")
+        raise UnexpectedError("no frame")
     height, width = reading.last.shape[:2]
     expect((width, height) == wanted.size, f"{decoder}: {width}x{height} pixels")
     corner = white_corner(reading.last)
@@ -185,9 +188,7 @@ def _folder(folder: Path) -> Path:
 
 
 def _joined(folder: Path) -> Path:
-    parts = [
-        replace(RAW, size=size).make(folder).read_bytes() for size in ((96, 64), (128, 96))
-    ]
+    parts = [replace(RAW, size=size).make(folder).read_bytes() for size in ((96, 64), (128, 96))]
     path = folder / "both.h264"
     path.write_bytes(b"".join(parts))
     return path
@@ -196,8 +197,6 @@ def _joined(folder: Path) -> Path:
 def _sound_only(folder: Path) -> Path:
     silent = Recipe("song.mp4", frames=1, sound="aac").make(folder)
     path = folder / "song.m4a"
-    import av
-
     with av.open(str(silent)) as origin, av.open(str(path), "w") as output:
         stream = output.add_stream_from_template(origin.streams.audio[0])
         for packet in origin.demux(audio=0):
@@ -266,9 +265,7 @@ WHOLE: dict[str, Recipe] = {
     "2x2 pixels": Recipe("a.mkv", codec="ffv1", size=(2, 2)),
     "very wide": Recipe("a.mp4", size=(2000, 16)),
     "very high": Recipe("a.mp4", size=(16, 2000)),
-    "8K": Recipe(
-        "a.mp4", size=(7680, 4320), frames=2, options={"preset": "ultrafast", "bf": "0"}
-    ),
+    "8K": Recipe("a.mp4", size=(7680, 4320), frames=2, options={"preset": "ultrafast", "bf": "0"}),
     "one frame": Recipe("a.mp4", frames=1),
     "100 frames a second": Recipe("a.mp4", fps=Fraction(100), options=B_FRAMES),
     "1000 frames a second": Recipe("a.mp4", fps=Fraction(1000)),
@@ -284,10 +281,9 @@ WHOLE: dict[str, Recipe] = {
     "MP4 that begins with an empty edit": Recipe("a.mp4", moved=50),
     "with sound": Recipe("a.mp4", sound="aac"),
     "two videos and sound": Recipe("a.mp4", companion=(32, 32), sound="aac"),
-    "two videos, the main one second in size": Recipe(
-        "a.mkv", companion=(48, 48), sound="flac"
-    ),
+    "two videos, the main one second in size": Recipe("a.mkv", companion=(48, 48), sound="flac"),
     "a wrong suffix": Recipe("a.txt", format="matroska"),
+    "a name that is not UTF-8": Recipe(os.fsdecode(b"caf\xe9.mp4"), format="mp4"),
     "spaces, umlauts and signs in the name": Recipe("ä b'%d:#?.mp4"),
 }
 
@@ -364,9 +360,7 @@ def cases() -> list[Case]:
     no_index = Recipe("a.mp4", edit=cut(0.9))
     found += [
         Case("zoo", "MP4 without its index", one_error, refused(no_index.make, "opened")),
-        Case(
-            "zoo", "no frames", one_error, refused(Recipe("a.mp4", frames=0).make, "a.mp4")
-        ),
+        Case("zoo", "no frames", one_error, refused(Recipe("a.mp4", frames=0).make, "a.mp4")),
         Case("zoo", "sound only", one_error, refused(_sound_only, "no video stream")),
         Case("zoo", "zero bytes", one_error, refused(_file("zero.mp4", b""), "zero.mp4")),
         Case(
