@@ -89,6 +89,8 @@ def start(folder: Path, out: Path, *options: str) -> Run:
                 writer.write(_picture(number))
         write_label_png(mask, (_picture(0)[..., 0] > 200).astype(np.uint8))
     command = [sys.executable, "-m", "persam_video", "track", str(clip), "--mask", str(mask)]
+    # a process in the background may have been told to ignore Ctrl-C, and would hand that on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     settings = ["--set", "model.image_size=128", "--device", "cpu"]
     return Run(
         subprocess.Popen(

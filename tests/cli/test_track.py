@@ -186,8 +186,10 @@ def test_an_interrupted_run_keeps_what_is_done(clip, tmp_path, monkeypatch):
 def test_a_signal_ends_a_run_in_order(clip, tmp_path, ended_by):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "persam_video", "track", clip.video, "--mask", clip.first_mask]
+    # a process in the background may have been told to ignore Ctrl-C, and would hand that on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
-        [*command, "--out", out, "--set", "model.image_size=1024", "--device", "cpu"],
+        [*command, "--out", out, "--set", "model.image_size=640", "--device", "cpu"],
         stderr=subprocess.PIPE,
         text=True,
     )
