@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from persam_video.errors import ConfigError
+from persam_video.plain_yaml import load_yaml
+
+_MOST_SHOWN = 80  # characters of a wrong value
 
 
 class _Section(BaseModel):
@@ -199,6 +201,10 @@ def load_settings(
         section = values
         for part in sections:
             section = section.setdefault(part, {})
+            if not isinstance(section, dict):
+                raise ConfigError(
+                    f"setting {part}: is a value in {origin}; write 'key: value' lines below it"
+                )
         section[name] = value
     try:
         return Settings.model_validate(values)
@@ -218,8 +224,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         if not equals or not key.strip():
             raise ConfigError(f"'{text}' is not key=value: write for example prior.alpha=0.3")
         try:
-            parsed[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            parsed[key.strip()] = load_yaml(value)
+        except ValueError as error:
             raise ConfigError(f"the value in '{text}' is not valid YAML") from error
     return parsed
 
@@ -255,10 +261,9 @@ def _read(preset: str | Path) -> tuple[dict[str, Any], str]:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} cannot be read as text: give a YAML file") from error
     try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        problem = str(error).replace("\n", " ")
-        raise ConfigError(f"{preset} is not valid YAML: {problem}") from error
+        values = load_yaml(text) or {}
+    except ValueError as error:
+        raise ConfigError(f"{preset} is not valid YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{preset} holds no settings: write 'section:' and 'key: value' lines")
     return values, str(preset)
@@ -268,8 +273,13 @@ def _explain(error: ValidationError, origin: str) -> str:
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"unknown setting '{key}' ({origin}){_nearest(key)}"
-    return f"setting {key}: {problem['msg']} (got {problem['input']!r})"
+        return f"unknown setting {_short(key)} ({origin}){_nearest(key[:_MOST_SHOWN])}"
+    return f"setting {key}: {problem['msg']} (got {_short(problem['input'])})"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _nearest(key: str) -> str:

@@ -91,3 +91,50 @@ def test_assignments_need_an_equals_sign():
 def test_settings_cannot_be_changed_in_place():
     with pytest.raises(ValueError, match="frozen"):
         Settings().method = "persam-f"
+
+
+BILLION_LAUGHS = "a: &a [x, x]\n" + "".join(
+    f"{new}: &{new} [*{old}, *{old}, *{old}, *{old}, *{old}, *{old}, *{old}, *{old}]\n"
+    for old, new in zip("abcdefghijk", "bcdefghijkl", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BILLION_LAUGHS + "prior: {alpha: *l}", "alias"),
+        ("prior: {alpha: &a [*a]}", "alias"),
+        ("prior: {alpha: 2001-99-99}", "month"),
+        ("prior: {alpha: !!int x}", "invalid literal"),
+        ("prior: {alpha: 0b_}", "invalid literal"),
+        ("prior: {alpha: !!bool perhaps}", "perhaps"),
+        ("prior: {alpha: !!timestamp x}", "not valid YAML"),
+        ("prior: !!python/object/apply:os.system [true]", "python/object"),
+        ("[" * 5000, "recursion"),
+        ("#" * (1 << 20) + "#", "1048577 characters"),
+        (f"{'k' * 1000}: 1", "unknown setting"),
+        ('"new\\nline": 1', "unknown setting"),
+        (f"prior: {{alpha: [{'1, ' * 5000}]}}", "valid number"),
+    ],
+)
+def test_a_file_that_means_harm_is_one_short_line(tmp_path, text, message):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_settings(file)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("text", ["prior: 3", "prior: null", "prior: []"])
+def test_a_value_where_a_section_belongs(tmp_path, text):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match="setting prior"):
+        load_settings(file, {"prior.alpha": 0.3})
+
+
+@pytest.mark.parametrize("value", ["2001-99-99", "!!int x", "&a [*a]"])
+def test_a_single_setting_that_is_no_value(value):
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        parse_assignments([f"prior.alpha={value}"])

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import warnings
 from importlib.metadata import version
 from typing import Annotated
 
@@ -53,9 +54,20 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; errors that a user can act on are one line and exit status 2."""
+    """Run the program; errors that a user can act on are one line and exit status 2."""
+    try:
+        run()
+    finally:
+        # torch takes a moment to end, and a second Ctrl-C then has nothing left to stop
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run() -> None:
+    """Run the command line as :func:`main` does, within a process that goes on."""
     # a polite kill ends a run as Ctrl-C does: what is done is kept
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # images that are too large are refused by limits of our own, in one line
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
         app(prog_name="persam-video")
     except PersamVideoError as error:

@@ -45,6 +45,14 @@ class BenchmarkRecord(RunRecord):
     def finish(self, name: str, sequence: SequenceRecord) -> None:
         """Add a finished sequence."""
         self.sequences[name] = sequence
+        self.count()
+
+    def count(self) -> None:
+        """Add up frames and seconds of the finished sequences.
+
+        Raises:
+            TypeError: a sequence holds something else than numbers.
+        """
         self.frames_done = sum(each.frames for each in self.sequences.values())
         self.timings = {"track": sum(each.seconds for each in self.sequences.values())}
 
@@ -82,6 +90,7 @@ def read_record(path: Path) -> BenchmarkRecord:
             name: SequenceRecord(**each)  # type: ignore[arg-type]
             for name, each in record.sequences.items()
         }
+        record.count()
     except (TypeError, AttributeError) as error:
         raise DatasetError(f"{path}: is not the record of a benchmark ({error})") from error
     return record

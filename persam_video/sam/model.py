@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from persam_video.sam.decoder import GuidedMaskDecoder
 from persam_video.sam.lite import LiteImageEncoder, LitePromptEncoder
+from persam_video.sam.memory import decode_in_parts, explained
 from persam_video.sam.modules import PromptEncoder
 from persam_video.sam.prompts import MaskPrediction, Prompts
 from persam_video.sam.transform import InputTransform
@@ -116,7 +117,14 @@ class SamModel:
 
         Args:
             rgb: uint8 (H, W, 3).
+
+        Raises:
+            ModelError: memory does not suffice.
         """
+        with explained("encoding a frame"):
+            return self._encode(rgb)
+
+    def _encode(self, rgb: NDArray[np.uint8]) -> ImageEmbedding:
         lite = isinstance(self._image_encoder, LiteImageEncoder)
         height, width = rgb.shape[:2]
         transform = InputTransform.fit((height, width), self.info.image_size, 32 if lite else None)
@@ -131,13 +139,21 @@ class SamModel:
     def decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
         """Predict all masks of every object: the single one first, then the three others.
 
+        Where memory does not suffice for all objects at once, they are decoded in parts.
+
         Args:
             embedding: of the frame.
             prompts: of N objects.
 
         Returns:
             float32 logits (N, 4, 4h, 4w) and predicted IoU (N, 4).
+
+        Raises:
+            ModelError: memory does not suffice for one object.
         """
+        return decode_in_parts(lambda part: self._decode(embedding, part), prompts)
+
+    def _decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
         sparse, dense = self._embed(embedding, prompts)
         rows, columns = embedding.grid
         position = self._prompt_encoder.get_dense_pe()[:, :, :rows, :columns]

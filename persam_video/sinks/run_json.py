@@ -30,6 +30,17 @@ _PACKAGES = (
     "safetensors",
 )
 
+# What a record's fields have to be for those who use them.
+_FIELD_TYPES: dict[str, type] = {
+    "settings": dict,
+    "source": dict,
+    "started": str,
+    "versions": dict,
+    "frames_done": int,
+    "timings": dict,
+    "warnings": list,
+}
+
 
 class RunStatus(str, Enum):
     """How far a run has come."""
@@ -115,7 +126,8 @@ def write_run(path: str | Path, record: RunRecord) -> None:
         OutputError: the file cannot be written.
     """
     text = json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False)
-    write_bytes(Path(path), f"{text}\n".encode())
+    # a file name that is not UTF-8 has surrogates, which become JSON's own escapes
+    write_bytes(Path(path), f"{text}\n".encode(errors="backslashreplace"))
 
 
 def plain(record: RunRecord) -> dict[str, Any]:
@@ -147,6 +159,7 @@ def read_run_as(kind: type[_RecordT], path: str | Path) -> _RecordT:
         known = {each.name: data[each.name] for each in fields(kind) if each.name in data}
         known["model"] = ModelRecord(**data["model"])
         known["status"] = RunStatus(data["status"])
+        _check_types(known)
         return kind(**known)
     except OSError as error:
         raise DatasetError(
@@ -156,6 +169,18 @@ def read_run_as(kind: type[_RecordT], path: str | Path) -> _RecordT:
         raise DatasetError(
             f"{path}: is not the record of a run ({error}); give the folder of an earlier run"
         ) from error
+
+
+def _check_types(known: dict[str, Any]) -> None:
+    for name, kind in _FIELD_TYPES.items():
+        if name in known and not isinstance(known[name], kind):
+            raise TypeError(f"{name} is {known[name]!r:.40}")
+    for value in vars(known["model"]).values():
+        if not isinstance(value, str):
+            raise TypeError(f"the model is {value!r:.40}")
+    for value in known.get("timings", {}).values():
+        if not isinstance(value, (int, float)):
+            raise TypeError(f"a time is {value!r:.40}")
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,7 @@
 """Opening files and network streams with FFmpeg."""
 
+from typing import Any
+
 import av
 from av.container import InputContainer
 from av.stream import Disposition, Stream
@@ -17,6 +19,11 @@ _URL_OPTIONS = {
 }
 _URL_TIMEOUTS = (15.0, 30.0)  # seconds to connect, and to wait for data
 
+# Tags that are not UTF-8 are no reason to refuse a video; from release 19 on, PyAV never does so.
+_ANY_TAGS: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
+
 # FFmpeg draws text files as a terminal would show them.
 _NOT_VIDEO_FORMATS = {"tty"}
 
@@ -29,7 +36,7 @@ def open_container(location: Location) -> InputContainer:
     """
     is_url = location.kind is SourceKind.URL
     try:
-        container = av.open(
+        container: InputContainer = av.open(
             # The prefix keeps names such as "a:b.mp4" from being read as protocols.
             location.address if is_url else f"file:{location.address}",
             mode="r",
@@ -37,7 +44,7 @@ def open_container(location: Location) -> InputContainer:
             # on containers whose streams come to light late, such as FLV.
             container_options=dict(_URL_OPTIONS if is_url else _FILE_OPTIONS),
             timeout=_URL_TIMEOUTS if is_url else None,
-            metadata_errors="replace",
+            **_ANY_TAGS,
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise SourceError(

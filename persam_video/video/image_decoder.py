@@ -24,6 +24,9 @@ IMAGE_RATE = Fraction(24)
 
 _DIGITS = re.compile(r"(\d+)")
 
+# Four 8K frames, or the largest cameras; a few kilobytes can claim a hundred times more.
+_MAX_PIXELS = 2**27
+
 
 class ImageDecoder:
     """A folder, glob or single image, in natural order (``img2`` before ``img10``).
@@ -133,6 +136,11 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as image:
+            if image.width * image.height > _MAX_PIXELS:
+                raise SourceError(
+                    f"{path}: claims {image.width}x{image.height} pixels, too large to be read "
+                    f"safely; give images of at most {_MAX_PIXELS // 1_000_000} million pixels"
+                )
             upright = ImageOps.exif_transpose(image)
             if upright.mode == "F":
                 raise SourceError(f"{path}: has floating-point pixels; give 8- or 16-bit images")

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from persam_video.cli.main import main
+from persam_video.cli import main as program
 from persam_video.synthetic import demo
 
 
@@ -21,7 +21,7 @@ def run(capsys, monkeypatch):
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["persam-video", *map(str, arguments)])
         try:
-            main()
+            program.run()
             status = 0
         except SystemExit as error:
             status = error.code or 0

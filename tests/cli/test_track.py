@@ -1,4 +1,8 @@
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import av
 import numpy as np
@@ -14,8 +18,6 @@ FAST = ("--set", "model.image_size=256", "--device", "cpu")
 @pytest.fixture(scope="module")
 def finished(clip, tmp_path_factory):
     """One run of the program, of which the tests look at different sides."""
-    import subprocess
-    import sys
 
     out = tmp_path_factory.mktemp("run") / "out"
     command = [sys.executable, "-m", "persam_video", "track", clip.video, "--mask", clip.first_mask]
@@ -177,3 +179,31 @@ def test_an_interrupted_run_keeps_what_is_done(clip, tmp_path, monkeypatch):
     assert len((tmp_path / "out" / "tracks.jsonl").read_text().splitlines()) == 3
     with av.open(str(tmp_path / "out" / "overlay.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
+@pytest.mark.parametrize("ended_by", ["SIGTERM", "SIGINT"])
+def test_a_signal_ends_a_run_in_order(clip, tmp_path, ended_by):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "persam_video", "track", clip.video, "--mask", clip.first_mask]
+    # a process in the background may have been told to ignore Ctrl-C, and would hand that on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        [*command, "--out", out, "--set", "model.image_size=640", "--device", "cpu"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    tracks = out / "tracks.jsonl"
+    while process.poll() is None and not (tracks.exists() and tracks.read_bytes()):
+        time.sleep(0.01)
+    process.send_signal(getattr(signal, ended_by))
+    _, errors = process.communicate(timeout=100)
+    assert (process.returncode, "Traceback" in errors) == (130, False), errors
+    record = read_run(out / "run.json")
+    assert record.status.value == "interrupted"
+    assert 1 <= record.frames_done < 8
+    masks = sorted((out / "masks").iterdir())
+    assert [read_label_png(mask).shape for mask in masks] == [(360, 640)] * record.frames_done
+    assert len(list(read_tracks(tracks))) == record.frames_done
+    with av.open(str(out / "overlay.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == record.frames_done

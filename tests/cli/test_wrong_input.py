@@ -1,5 +1,9 @@
 """What a user did wrong is one line that helps, a non-zero status, and nothing half-written."""
 
+import struct
+import warnings
+from zlib import compress, crc32
+
 import cv2
 import numpy as np
 import pytest
@@ -116,3 +120,38 @@ def test_help_shows_an_example(run, command):
 
 def test_the_version(run):
     assert run("--version").out.startswith("persam-video 0.")
+
+
+def png_that_claims(width, height):
+    """Return a PNG of a few bytes that unpacks to as many pixels as its header says."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", compress(bytes(100)))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("side", [11_000, 12_000, 60_000])
+@pytest.mark.parametrize("use", ["source", "mask", "photo"])
+def test_a_decompression_bomb_is_one_clear_line(run, clip, tmp_path, side, use):
+    # PIL itself only warns of the first two
+    bomb = tmp_path / "bombs" / "00000.png"
+    bomb.parent.mkdir()
+    bomb.write_bytes(png_that_claims(side, side + 2000))
+    out = ("--out", tmp_path / "out")
+    with warnings.catch_warnings():
+        ran = {
+            "source": lambda: run("track", bomb.parent, "--mask", clip.first_mask, *out),
+            "mask": lambda: run("track", clip.video, "--mask", bomb, *out),
+            "photo": lambda: run("segment", bomb, clip.first_mask, bomb, *out),
+        }[use]()
+    assert ran.status == 2
+    assert len(ran.err.strip().splitlines()) == 1, ran.err
+    assert "pixels" in ran.err
+    assert not (tmp_path / "out").exists()

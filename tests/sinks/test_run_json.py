@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import asdict, replace
 from datetime import datetime
 from fractions import Fraction
@@ -99,3 +100,28 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         read_run(tmp_path / "run.json")
     with pytest.raises(OutputError, match="cannot be written"):
         write_run(tmp_path / "missing" / "run.json", RUN)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frames_done": "3"},
+        {"frames_done": None},
+        {"timings": [1.5]},
+        {"timings": {"track": "long"}},
+        {"warnings": "none"},
+        {"settings": []},
+        {"model": {"name": "lite", "sha256": 5}},
+    ],
+    ids=str,
+)
+def test_a_field_of_another_type_is_no_record(tmp_path: Path, change: dict[str, object]) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({**asdict(RUN), **change}))
+    with pytest.raises(DatasetError, match="is not the record of a run"):
+        read_run(tmp_path / "run.json")
+
+
+def test_a_file_name_that_is_not_utf_8_is_kept(tmp_path: Path) -> None:
+    odd = replace(RUN, source={"path": os.fsdecode(b"caf\xe9.mp4")})
+    write_run(tmp_path / "run.json", odd)
+    assert os.fsencode(read_run(tmp_path / "run.json").source["path"]) == b"caf\xe9.mp4"

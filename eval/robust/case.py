@@ -1,0 +1,138 @@
+"""A case, and trying it in a process of its own under a time limit."""
+
+import json
+import select
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[1] / "robustness.py"
+
+
+class UnexpectedError(Exception):
+    """What happened is not what should happen; the message says what did."""
+
+
+class NotHereError(Exception):
+    """This machine cannot try the case; the message says why."""
+
+
+class Verdict(str, Enum):
+    """How a case went."""
+
+    AS_EXPECTED = "as expected"
+    UNEXPECTED = "NOT AS EXPECTED"
+    NOT_TRIED = "not tried"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Something that could go wrong.
+
+    Attributes:
+        group: zoo, faults, numbers or untrusted.
+        name: unique among all cases.
+        expected: what should happen, in words.
+        check: is given an empty folder and says what happened; raises :class:`UnexpectedError` when
+            that is not what should, and :class:`NotHereError` when it cannot be tried.
+        seconds: after which the case counts as hanging.
+        heavy: too slow for the test suite.
+    """
+
+    group: str
+    name: str
+    expected: str
+    check: Callable[[Path], str]
+    seconds: float = 60.0
+    heavy: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened in a case."""
+
+    verdict: Verdict
+    happened: str
+
+
+def expect(is_true: bool, otherwise: str) -> None:
+    """Go on if something is as it should be.
+
+    Raises:
+        UnexpectedError: it is not; the message says what was found.
+    """
+    if not is_true:
+        raise UnexpectedError(otherwise)
+
+
+def try_here(case: Case) -> Outcome:
+    """Try a case in this process, without a time limit."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return Outcome(Verdict.AS_EXPECTED, case.check(Path(folder)))
+        except UnexpectedError as error:
+            return Outcome(Verdict.UNEXPECTED, str(error))
+        except NotHereError as error:
+            return Outcome(Verdict.NOT_TRIED, str(error))
+        except Exception as error:
+            return Outcome(Verdict.UNEXPECTED, f"{type(error).__name__}: {error}")
+
+
+class Apart:
+    """A process that tries cases one after the other; a crash or a hang is an outcome as well."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def try_it(self, case: Case) -> Outcome:
+        """Try a case; after a crash or a hang, the next one gets a new process."""
+        process = self._process = self._process or self._start()
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("the process was started without pipes")
+        process.stdin.write(case.name + "\n")
+        process.stdin.flush()
+        if not select.select([process.stdout], [], [], case.seconds)[0]:
+            self.close()
+            return Outcome(Verdict.UNEXPECTED, f"hung: no end after {case.seconds:.0f} seconds")
+        try:
+            told = json.loads(process.stdout.readline())
+            return Outcome(Verdict(told["verdict"]), told["happened"])
+        except (ValueError, LookupError, TypeError):
+            self.close()
+            return Outcome(Verdict.UNEXPECTED, f"died with status {process.returncode}")
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _start(self) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, str(SCRIPT), "--apart"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+
+def serve(cases: Iterable[Case], names: Iterable[str]) -> None:
+    """Try the cases that are named, a line each, and print a line for each: the other side."""
+    by_name = {case.name: case for case in cases}
+    for name in names:
+        print(json.dumps(asdict(try_here(by_name[name.rstrip("\n")]))), flush=True)
+
+
+def as_table(rows: Iterable[tuple[Case, Outcome]]) -> str:
+    """Return a Markdown table of cases, what should happen, and what did."""
+    lines = ["| group | case | expected | what happened | verdict |", "|---|---|---|---|---|"]
+    for case, outcome in rows:
+        cells = (case.group, case.name, case.expected, outcome.happened, outcome.verdict.value)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,79 @@
+"""Going on with less when memory runs out."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from persam_video.errors import ModelError
+from persam_video.sam.prompts import MaskPrediction, Prompts
+
+# Allocators have no error of their own on every device and in every release of torch.
+_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, on whatever device."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn running out of memory into an error that a user can act on.
+
+    Args:
+        what: what was being done, as in "encoding a frame".
+
+    Raises:
+        ModelError: memory ran out in the block.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ModelError(
+            f"out of memory while {what}: give a smaller model or model.image_size, "
+            "or another --device"
+        ) from error
+
+
+def decode_in_parts(
+    decode: Callable[[Prompts], MaskPrediction], prompts: Prompts
+) -> MaskPrediction:
+    """Decode all objects together, or in halves of halves where memory does not suffice.
+
+    Objects do not depend on their company, so the answer is the same.
+
+    Args:
+        decode: answers the prompts of some objects.
+        prompts: of N objects.
+
+    Returns:
+        The answer for N objects, in their order.
+
+    Raises:
+        ModelError: memory does not suffice for one object.
+    """
+    count = len(prompts)
+    if count <= 1:
+        with explained("decoding an object"):
+            return decode(prompts)
+    try:
+        return decode(prompts)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # outside of the handler, whose traceback would keep the tensors of the attempt alive
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    everyone = torch.arange(count)
+    parts = [
+        decode_in_parts(decode, prompts.take(part))
+        for part in (everyone[: count // 2], everyone[count // 2 :])
+    ]
+    return MaskPrediction(
+        torch.cat([part.logits for part in parts]), torch.cat([part.iou for part in parts])
+    )
