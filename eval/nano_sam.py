@@ -10,7 +10,8 @@ from torch import nn
 
 from persam_video.sam.decoder import GuidedMaskDecoder, GuidedTwoWayTransformer
 from persam_video.sam.model import ModelInfo, SamModel
-from persam_video.sam.modules import ImageEncoderViT, PromptEncoder
+from persam_video.sam.modules import PromptEncoder
+from persam_video.sam.vit import FusedImageEncoderViT
 
 
 def load_nano_sam(folder: Path, model_type: type[SamModel] = SamModel) -> SamModel:
@@ -23,7 +24,7 @@ def load_nano_sam(folder: Path, model_type: type[SamModel] = SamModel) -> SamMod
     shape = json.loads((folder / "sam_nano.json").read_text(encoding="utf-8"))
     weights = folder / "sam_nano.pt"
     side, patch, channels = shape["image_size"], shape["patch_size"], shape["embed_dim"]
-    encoder = ImageEncoderViT(
+    encoder = FusedImageEncoderViT(
         img_size=side,
         patch_size=patch,
         embed_dim=shape["encoder_embed_dim"],

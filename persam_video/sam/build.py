@@ -14,9 +14,10 @@ from persam_video.sam.checkpoints import load_weights, read_state_dict
 from persam_video.sam.decoder import GuidedMaskDecoder, GuidedTwoWayTransformer
 from persam_video.sam.lite import LiteSam
 from persam_video.sam.model import ModelInfo, SamModel
-from persam_video.sam.modules import ImageEncoderViT, PromptEncoder
+from persam_video.sam.modules import PromptEncoder
 from persam_video.sam.registry import ModelSpec, TinyVitDimensions, VitDimensions, model_spec
 from persam_video.sam.tiny_vit import TinyVitImageEncoder
+from persam_video.sam.vit import FusedImageEncoderViT
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -143,7 +144,7 @@ def _image_encoder(shape: VitDimensions | TinyVitDimensions, image_size: int) ->
         return TinyVitImageEncoder(shape, _EMBED_DIM)
     return cast(
         nn.Module,
-        ImageEncoderViT(
+        FusedImageEncoderViT(
             depth=shape.depth,
             embed_dim=shape.width,
             img_size=image_size,

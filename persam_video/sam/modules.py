@@ -43,3 +43,7 @@ _transformer = sys.modules[f"{_PACKAGE}.modeling.transformer"]
 Attention = _transformer.Attention
 TwoWayAttentionBlock = _transformer.TwoWayAttentionBlock
 LayerNorm2d = sys.modules[f"{_PACKAGE}.modeling.common"].LayerNorm2d
+
+_image_encoder = sys.modules[f"{_PACKAGE}.modeling.image_encoder"]
+ViTAttention = _image_encoder.Attention
+get_rel_pos = _image_encoder.get_rel_pos

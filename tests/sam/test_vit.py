@@ -1,0 +1,115 @@
+"""The fused encoder gives what segment-anything's own gives on the same weights."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from persam_video.sam.model import SamModel
+from persam_video.sam.modules import ImageEncoderViT
+from persam_video.sam.prompts import Prompts
+from persam_video.sam.vit import FusedImageEncoderViT
+
+
+def shape(**changes):
+    """Dimensions whose windows do not divide the grid of 6x6 tokens, so that they are padded."""
+    small = {
+        "img_size": 96,
+        "patch_size": 16,
+        "embed_dim": 48,
+        "depth": 2,
+        "num_heads": 4,
+        "out_chans": 16,
+        "use_rel_pos": True,
+        "window_size": 4,
+        "global_attn_indexes": (1,),
+    }
+    return small | changes
+
+
+@pytest.fixture
+def pair(randomise):
+    """Both encoders, with the same weights."""
+
+    def build(options):
+        original = randomise(ImageEncoderViT(**options))
+        fused = FusedImageEncoderViT(**options).eval()
+        fused.load_state_dict(original.state_dict())
+        return original, fused
+
+    return build
+
+
+def largest_difference(pair, images):
+    original, fused = pair
+    with torch.inference_mode():
+        return float((original(images) - fused(images)).abs().max())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"window_size": 3},
+        {"global_attn_indexes": ()},
+        {"qkv_bias": False},
+        {"use_rel_pos": False},
+    ],
+    ids=str,
+)
+def test_the_same_as_the_original(pair, changes):
+    images = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
+    assert largest_difference(pair(shape(**changes)), images) < 1e-4
+
+
+@pytest.mark.parametrize("global_blocks", [(), (0,)], ids=["windows", "global"])
+def test_the_same_as_the_original_in_a_block_of_vit_b(pair, global_blocks):
+    """Grid, windows and width of a head are real, so the mask is laid out in several pieces.
+
+    Two of the twelve heads keep the test fast.
+    """
+    options = shape(
+        img_size=1024,
+        embed_dim=128,
+        num_heads=2,
+        depth=1,
+        window_size=14,
+        global_attn_indexes=global_blocks,
+        mlp_ratio=0.25,
+    )
+    images = torch.randn(1, 3, 1024, 1024, generator=torch.Generator().manual_seed(1))
+    assert largest_difference(pair(options), images) < 1e-4
+
+
+def test_biases_folded_into_the_product_are_the_same(pair):
+    """The way of 16-bit precisions, computed in 64 bits, where only a mistake could show."""
+    original, fused = (encoder.double() for encoder in pair(shape()))
+    images = torch.randn(1, 3, 96, 96, dtype=torch.float64)
+    assert largest_difference((original, fused), images) < 1e-9
+
+
+def test_training_reaches_the_relative_position(pair):
+    _, fused = pair(shape())
+    fused(torch.randn(1, 3, 96, 96)).square().mean().backward()
+    for block in fused.blocks:
+        assert block.attn.rel_pos_h.grad.abs().sum() > 0
+
+
+def test_bf16_gives_the_masks_of_fp32(nano_network, as_model, frame):
+    """The tolerance of 16 bits, on what comes out in the end."""
+    exact = as_model(nano_network)
+    embedding = exact.encode(frame)
+    points = torch.tensor([[[80.0, 45.0]], [[20.0, 20.0]]])
+    prompts = Prompts(points=points, point_labels=torch.ones(2, 1))
+    wanted = exact.decode(embedding, prompts).logits > 0
+
+    rounded = SamModel(
+        *(copy.deepcopy(part) for part in nano_network.children()),
+        replace(exact.info, precision="bf16"),
+        torch.device("cpu"),
+        torch.bfloat16,
+    )
+    found = rounded.decode(rounded.encode(frame), prompts).logits > 0
+    overlap = (wanted & found).flatten(2).sum(2) / (wanted | found).flatten(2).sum(2)
+    assert overlap.min() >= 0.99
