@@ -13,6 +13,7 @@ from persam_video.cli.demo import demo
 from persam_video.cli.evaluate import evaluate
 from persam_video.cli.models import models
 from persam_video.cli.perseg import perseg
+from persam_video.cli.prompt import prompt
 from persam_video.cli.segment import segment
 from persam_video.cli.track import track
 from persam_video.errors import PersamVideoError
@@ -27,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(track)
+app.command()(prompt)
 app.command()(segment)
 app.command()(demo)
 app.command()(davis)

@@ -42,6 +42,22 @@ DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, c
 PrecisionOption = Annotated[
     str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")
 ]
+BoxOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--box",
+        metavar="ID:X0,Y0,X1,Y1",
+        help="A box around object ID, in pixels, instead of a painted mask; repeatable.",
+    ),
+]
+PointOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--point",
+        metavar="ID:X,Y[,X,Y…]",
+        help="Points on object ID; with a minus before the ID, beside it. Repeatable.",
+    ),
+]
 ConfigOption = Annotated[
     str | None,
     typer.Option("--config", help="A preset's name or a YAML file, instead of --method's preset."),

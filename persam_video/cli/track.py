@@ -7,6 +7,7 @@ import typer
 
 from persam_video.cli.options import (
     INTERRUPTED,
+    BoxOption,
     CheckpointOption,
     ConfigOption,
     DecoderChoice,
@@ -14,6 +15,7 @@ from persam_video.cli.options import (
     Method,
     MethodOption,
     ModelOption,
+    PointOption,
     PrecisionOption,
     SetOption,
     resolve_settings,
@@ -25,16 +27,18 @@ def track(
     source: Annotated[
         str, typer.Argument(help="Video file, folder of images, glob, camera index or URL.")
     ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     mask: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--mask",
             metavar="[FRAME=]FILE",
             help="Annotation of the first frame, or of any: 40=more.png; pixel values are ids. "
             "Repeatable: new ids begin there, known ids are corrected there.",
         ),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    ] = None,
+    boxes: BoxOption = None,
+    points: PointOption = None,
     method: MethodOption = Method.PERSAM,
     model: ModelOption = None,
     checkpoint: CheckpointOption = None,
@@ -81,11 +85,13 @@ def track(
     """Track the objects of one annotated frame through a video.
 
     Leaves masks/NNNNN.png (indexed, DAVIS palette), overlay.mp4, tracks.jsonl and run.json in the
-    output folder.
+    output folder; with --box or --point also reference.png, which shows what they name.
 
     Examples:
 
     persam-video track clip.mp4 --mask first.png --out result
+
+    persam-video track clip.mp4 --box 1:97,52,139,196 --box 2:183,71,221,201 --out result
 
     persam-video track clip.mp4 --mask first.png --mask 40=more.png --out result --resume
     """
@@ -99,6 +105,7 @@ def track(
         precision=precision,
     )
     # imported late: torch takes seconds, and --help should not
+    from persam_video.prompting import parse_prompts
     from persam_video.run import FrameRange, OutputPaths, track_to_folder
     from persam_video.run.references import parse_masks
     from persam_video.sinks import RunStatus
@@ -107,8 +114,9 @@ def track(
     with progress_bar(quiet=quiet) as show:
         record = track_to_folder(
             source,
-            parse_masks(mask, start),
+            parse_masks(mask or [], start),
             out,
+            prompts=parse_prompts(boxes or [], points or []),
             settings=settings,
             decoder=decoder.value,
             frames=FrameRange(start, stop, stride, max_frames, duration),

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from persam_video.atomic import atomic_path, output_error, write_bytes
+from persam_video.atomic import output_error, write_bytes
 from persam_video.config import Settings, load_settings
 from persam_video.errors import OutputError
 from persam_video.images.one_shot import (
@@ -25,6 +24,7 @@ from persam_video.masks.annotation import read_annotation
 from persam_video.masks.png import write_label_png
 from persam_video.masks.rle import encode_labels
 from persam_video.report.overlay import draw_overlay
+from persam_video.report.picture_file import write_picture
 from persam_video.run import load_model
 from persam_video.sam.model import SamModel
 from persam_video.video.image_decoder import find_images, read_image
@@ -199,17 +199,12 @@ def segment_to_folder(
             done = SegmentedImage(path, (rgb.shape[0], rgb.shape[1]), tuple(segmenter.segment(rgb)))
             labels = done.labels
             write_label_png(outputs.mask(path), labels)
-            _write_picture(outputs.overlay(path), draw_overlay(rgb, labels))
+            write_picture(outputs.overlay(path), draw_overlay(rgb, labels))
             record["images"].append(_as_json(done))
             if on_image is not None:
                 on_image(done)
     finally:
         write_bytes(outputs.record, f"{json.dumps(record, indent=1)}\n".encode())
-
-
-def _write_picture(path: Path, rgb: NDArray[np.uint8]) -> None:
-    with atomic_path(path) as sibling:
-        Image.fromarray(rgb).save(sibling, format="PNG")
 
 
 def _as_json(done: SegmentedImage) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """From a source and its annotations to a folder of outputs."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -10,10 +10,12 @@ from pathlib import Path
 from persam_video.config import Settings, load_settings
 from persam_video.errors import ConfigError
 from persam_video.exclusive import exclusive_folder
+from persam_video.prompting import ObjectPrompts
 from persam_video.run.backward import BackwardResults, check_backward
 from persam_video.run.frames import ALL_FRAMES, FrameRange, expected_frames, open_stream
 from persam_video.run.model import load_model
 from persam_video.run.outputs import OutputPaths
+from persam_video.run.prompted import add_prompted, write_reference_picture
 from persam_video.run.record import begin_record
 from persam_video.run.references import Masks, References, check_procedure, load_references
 from persam_video.run.resume import (
@@ -74,6 +76,7 @@ def track_to_folder(
     live: bool | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    prompts: Sequence[ObjectPrompts] = (),
     snapshot_seconds: float = SNAPSHOT_SECONDS,
     on_progress: OnProgress | None = None,
 ) -> RunRecord:
@@ -95,6 +98,7 @@ def track_to_folder(
         resume: go on with an earlier run in the folder that was cut off, however it was; masks and
             lines come out as if it had not been. A finished run is left as it is, and without an
             earlier run this begins one.
+        prompts: see :func:`track`.
         snapshot_seconds: how often the state to resume from is written; 0 after every frame.
         on_progress: called after every frame.
 
@@ -112,14 +116,16 @@ def track_to_folder(
     paths = OutputPaths(Path(out))
     with ExitStack() as stack:
         stream = stack.enter_context(open_stream(source, decoder, frames, live))
-        references = load_references(mask, stream.info, frames)
-        check_procedure(settings, references, frames.start)
+        references = load_references(mask, stream.info, frames, prompts)
+        check_procedure(settings, references, prompts, frames.start)
         if backward:
             check_backward(settings, stream.info)
         model = model or load_model(settings)
         tracker = make_tracker(model, settings)
         # a range beyond the end of the source shows here, while nothing is written yet
         first = next(stream)
+        if prompts:
+            references = add_prompted(references, model, first, prompts)
         record = begin_record(
             stream, first, decoder, frames, references, model, settings, backward=backward
         )
@@ -128,6 +134,8 @@ def track_to_folder(
         old = read_earlier(paths) if resume else None
         if old is None:
             paths.prepare(overwrite=overwrite)
+            if prompts:
+                write_reference_picture(paths.reference, first, references.by_frame[first.index])
         else:
             check_same(old, record, stream.info, paths.folder)
             if old.status is RunStatus.FINISHED:

@@ -1,18 +1,22 @@
 """Results one by one, without files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from persam_video.config import Settings, load_settings
+from persam_video.prompting import ObjectPrompts
 from persam_video.run.backward import BackwardResults, check_backward
 from persam_video.run.frames import ALL_FRAMES, FrameRange, open_stream
 from persam_video.run.model import load_model
+from persam_video.run.prompted import add_prompted
 from persam_video.run.references import Masks, check_procedure, load_references
 from persam_video.sam.model import SamModel
 from persam_video.tracking.factory import make_tracker
 from persam_video.tracking.result import FrameResult
+from persam_video.video import Frame
 from persam_video.video.stream import DecoderName
 
 
@@ -26,6 +30,7 @@ def track(
     frames: FrameRange = ALL_FRAMES,
     backward: bool = False,
     live: bool | None = None,
+    prompts: Sequence[ObjectPrompts] = (),
 ) -> Iterator[FrameResult]:
     """Track the objects of annotations through a source, one frame at a time.
 
@@ -46,6 +51,8 @@ def track(
             too; that is done before the first result, and reads the source more than once.
         live: whether frames that come while tracking is busy are left out; by default for cameras
             and live streams.
+        prompts: objects of the first frame that boxes and points name instead of a mask; give an
+            empty mapping for ``mask`` when there are no others.
 
     Raises:
         PersamVideoError: the source, an annotation, the model or a setting cannot be used.
@@ -57,12 +64,17 @@ def track(
     settings = settings or load_settings()
     with ExitStack() as stack:
         stream = stack.enter_context(open_stream(source, decoder, frames, live))
-        references = load_references(mask, stream.info, frames)
-        check_procedure(settings, references, frames.start)
+        references = load_references(mask, stream.info, frames, prompts)
+        check_procedure(settings, references, prompts, frames.start)
         if backward:
             check_backward(settings, stream.info)
         loaded = model or load_model(settings)
         tracker = make_tracker(loaded, settings)
+        images: Iterator[Frame] = stream
+        if prompts:
+            first = next(stream)
+            references = add_prompted(references, loaded, first, prompts)
+            images = chain((first,), stream)
         kept = stack.pop_all()
 
     def results() -> Iterator[FrameResult]:
@@ -76,7 +88,7 @@ def track(
                     frames.selection,
                     lambda part: open_stream(source, decoder, FrameRange.of(part)),
                 )
-            for frame in frames.limit(stream):
+            for frame in frames.limit(images):
                 result = tracker.step(frame, references.get(frame.index))
                 yield result if earlier is None else earlier.lay_under(result)
 

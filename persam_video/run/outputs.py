@@ -40,6 +40,11 @@ class OutputPaths:
         return self.folder / "run.json"
 
     @property
+    def reference(self) -> Path:
+        """The objects that boxes and points name, drawn over the first frame."""
+        return self.folder / "reference.png"
+
+    @property
     def state(self) -> Path:
         """The tracker's state while the run is not finished, to go on from."""
         return self.folder / "state.safetensors"
@@ -106,5 +111,5 @@ class OutputPaths:
             raise output_error(self.folder, error) from error
 
     def _files(self) -> list[Path]:
-        single = (self.record, self.tracks, self.overlay, self.state)
+        single = (self.record, self.tracks, self.overlay, self.reference, self.state)
         return [path for path in single if path.exists()] + sorted(self.masks.glob("[0-9]*.png"))

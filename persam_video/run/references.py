@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from persam_video.config import Settings
 from persam_video.errors import AnnotationError, ConfigError
 from persam_video.masks.annotation import Annotation, load_annotation
+from persam_video.prompting import ObjectPrompts
 from persam_video.run.frames import FrameRange
 from persam_video.video.source import SourceInfo
 
@@ -29,7 +31,7 @@ class References:
     """Annotations by the index of their frame in the source.
 
     Attributes:
-        by_frame: at least one, in order of frame.
+        by_frame: in order of frame.
     """
 
     by_frame: Mapping[int, Annotation]
@@ -40,6 +42,14 @@ class References:
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.by_frame)
+
+    def add(self, index: int, annotation: Annotation) -> "References":
+        """Return these with more objects in a frame, which lie over those that it has."""
+        known = self.get(index)
+        if known is not None:
+            over = np.where(annotation.labels > 0, annotation.labels, known.labels)
+            annotation = Annotation.from_labels(over)
+        return References(dict(sorted({**self.by_frame, index: annotation}.items())))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -89,34 +99,51 @@ def parse_masks(texts: Sequence[str], start: int) -> dict[int, Path]:
     return masks
 
 
-def load_references(masks: Masks, info: SourceInfo, frames: FrameRange) -> References:
+def load_references(
+    masks: Masks, info: SourceInfo, frames: FrameRange, prompts: Sequence[ObjectPrompts] = ()
+) -> References:
     """Load the annotations of a run.
 
     Args:
         masks: of the first frame, or by frame.
         info: of the source that they belong to.
         frames: the frames that will be tracked.
+        prompts: objects that will be added to the first frame; they are checked here.
 
     Raises:
-        AnnotationError: a mask cannot be used, has another size than the frames, or belongs to a
-            frame that is not tracked.
+        AnnotationError: a prompt does not fit the frames, or a mask cannot be used, has another
+            size than the frames, or belongs to a frame that is not tracked.
     """
     given = masks if isinstance(masks, Mapping) else {frames.start: masks}
-    if not given:
-        raise AnnotationError("no annotation: give a mask for at least one frame")
+    size = (info.height, info.width)
+    for each in prompts:
+        each.check(size)
+    if not given and not prompts:
+        raise AnnotationError(
+            "no annotation: give the mask of a frame (--mask), or a box or points (--box, --point)"
+        )
     for index in given:
         _check_frame(index, info, frames)
-    size = (info.height, info.width)
-    return References({index: load_annotation(given[index], size) for index in sorted(given)})
+    references = {index: load_annotation(given[index], size) for index in sorted(given)}
+    painted = references[frames.start].object_ids if frames.start in references else ()
+    if twice := [each.object_id for each in prompts if each.object_id in painted]:
+        raise AnnotationError(
+            f"object {twice[0]} has a mask and a prompt in frame {frames.start}: "
+            "leave one out, or give another id"
+        )
+    return References(references)
 
 
-def check_procedure(settings: Settings, references: References, start: int) -> None:
+def check_procedure(
+    settings: Settings, references: References, prompts: Sequence[ObjectPrompts], start: int
+) -> None:
     """Refuse annotations that the procedure has no place for.
 
     Raises:
         ConfigError: the procedure ``upstream`` is given more than the first frame's annotation.
     """
-    if settings.procedure == "upstream" and list(references) != [start]:
+    annotated = {*references, start} if prompts else {*references}
+    if settings.procedure == "upstream" and annotated != {start}:
         raise ConfigError(
             f"the procedure 'upstream' takes one annotation, of the first frame (here {start}): "
             "leave out the others, or set procedure to 'tracker'"

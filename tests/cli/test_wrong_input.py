@@ -107,7 +107,7 @@ def test_a_checkpoint_of_another_model_is_named(run, clip, tmp_path):
 def test_a_missing_option_shows_how_it_is_called(run, clip):
     ran = run("track", clip.video)
     assert ran.status == 2
-    assert "--mask" in ran.err
+    assert "--out" in ran.err
     assert "Traceback" not in ran.err
 
 

@@ -61,7 +61,7 @@ def test_frames_before_the_first_annotation_are_empty(results, squares):
         ({2: 1}, FrameRange(start=4), "frame 2 .* not tracked .*4 to the end"),
         ({9: 1}, FrameRange(stop=8), "0 to 7"),
         ({3: 1}, FrameRange(stride=2), "steps of 2"),
-        ({}, FrameRange(), "at least one frame"),
+        ({}, FrameRange(), "no annotation: give the mask"),
     ],
 )
 def test_a_mask_of_a_frame_that_is_not_tracked_is_refused(results, squares, masks, frames, found):

@@ -1,0 +1,60 @@
+"""Boxes and points as the command line has them."""
+
+import math
+from collections.abc import Sequence
+
+from persam_video.errors import AnnotationError
+from persam_video.prompting.prompts import ObjectPrompts, Point
+
+
+def parse_prompts(boxes: Sequence[str], points: Sequence[str]) -> tuple[ObjectPrompts, ...]:
+    """Read boxes and points, and bring those of one object together.
+
+    Args:
+        boxes: texts like ``1:10,20,110,220``: the id, then x0,y0,x1,y1.
+        points: texts like ``1:50,60`` or ``1:50,60,70,80``; an id with a minus before it, as in
+            ``-1:5,6``, is for points that do not belong to object 1.
+
+    Returns:
+        One for each id, in order of id.
+
+    Raises:
+        AnnotationError: a text is of another form, or an object has two boxes.
+    """
+    found: dict[int, ObjectPrompts] = {}
+    for text in boxes:
+        object_id, numbers = _split(text, "box")
+        if object_id < 1 or len(numbers) != 4:
+            raise AnnotationError(f"box '{text}': write ID:x0,y0,x1,y1, as 1:10,20,110,220")
+        if object_id in found:
+            raise AnnotationError(f"box '{text}': object {object_id} has a box already")
+        x0, y0, x1, y1 = numbers
+        found[object_id] = ObjectPrompts(object_id, (x0, y0, x1, y1))
+    for text in points:
+        signed, numbers = _split(text, "point")
+        if signed == 0 or len(numbers) % 2:
+            raise AnnotationError(f"point '{text}': write ID:x,y or ID:x,y,x,y, as 1:50,60")
+        pairs = tuple(zip(numbers[0::2], numbers[1::2], strict=True))
+        found[abs(signed)] = _with_points(found.get(abs(signed)), signed, pairs)
+    return tuple(found[object_id] for object_id in sorted(found))
+
+
+def _with_points(
+    known: ObjectPrompts | None, signed: int, pairs: tuple[Point, ...]
+) -> ObjectPrompts:
+    known = known or ObjectPrompts(abs(signed))
+    on, beside = (pairs, ()) if signed > 0 else ((), pairs)
+    return ObjectPrompts(known.object_id, known.box, known.points + on, known.background + beside)
+
+
+def _split(text: str, kind: str) -> tuple[int, list[float]]:
+    head, colon, tail = text.partition(":")
+    form = "ID:x0,y0,x1,y1" if kind == "box" else "ID:x,y"
+    try:
+        object_id, numbers = int(head), [float(number) for number in tail.split(",")]
+    except ValueError:
+        what = "has no ID before a colon" if not colon else "is not of whole ID and numbers"
+        raise AnnotationError(f"{kind} '{text}' {what}: write {form}") from None
+    if not all(math.isfinite(number) for number in numbers):
+        raise AnnotationError(f"{kind} '{text}' has a number that is not finite: write {form}")
+    return object_id, numbers
