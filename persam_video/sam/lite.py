@@ -41,8 +41,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H/stride, W/stride)."""
-        hidden = x if self.expand is None else F.relu6(self.expand(x))
-        out = cast(Tensor, self.project(F.relu6(self.depthwise(hidden))))
+        hidden = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
+        out = cast(Tensor, self.project(F.relu6(self.depthwise(hidden), inplace=True)))
         return x + out if self.residual else out
 
 
@@ -76,7 +76,7 @@ class MobileNetV2Features(nn.Module):
 
     def fine(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features at strides 4 (24 channels) and 8 (32 channels)."""
-        x = F.relu6(self.stem(x))
+        x = F.relu6(self.stem(x), inplace=True)
         for block in self.blocks[:3]:
             x = block(x)
         quarter = x

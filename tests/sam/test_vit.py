@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from persam_video.sam.model import SamModel
 from persam_video.sam.modules import ImageEncoderViT
 from persam_video.sam.prompts import Prompts
 from persam_video.sam.vit import FusedImageEncoderViT
@@ -98,18 +97,14 @@ def test_training_reaches_the_relative_position(pair):
 
 def test_bf16_gives_the_masks_of_fp32(nano_network, as_model, frame):
     """The tolerance of 16 bits, on what comes out in the end."""
-    exact = as_model(nano_network)
-    embedding = exact.encode(frame)
+    model = as_model(nano_network)
+    exact = model.encode(frame)
+    images = exact.transform.image(frame, model.device)
+    encoder = copy.deepcopy(nano_network.image_encoder).bfloat16()
+    with torch.inference_mode():
+        rounded = replace(exact, features=encoder(images.bfloat16()).float())
     points = torch.tensor([[[80.0, 45.0]], [[20.0, 20.0]]])
     prompts = Prompts(points=points, point_labels=torch.ones(2, 1))
-    wanted = exact.decode(embedding, prompts).logits > 0
-
-    rounded = SamModel(
-        *(copy.deepcopy(part) for part in nano_network.children()),
-        replace(exact.info, precision="bf16"),
-        torch.device("cpu"),
-        torch.bfloat16,
-    )
-    found = rounded.decode(rounded.encode(frame), prompts).logits > 0
+    wanted, found = (model.decode(each, prompts).logits > 0 for each in (exact, rounded))
     overlap = (wanted & found).flatten(2).sum(2) / (wanted | found).flatten(2).sum(2)
     assert overlap.min() >= 0.99
