@@ -22,7 +22,8 @@ def dim_background(rgb: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray
     """
     grey = cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     keep = _DARKNESS * (1 - _GREYNESS)
-    return _behind(rgb, cv2.addWeighted(rgb, keep, grey, _DARKNESS * _GREYNESS, 0), labels)
+    dimmed = cv2.addWeighted(rgb, keep, grey, _DARKNESS * _GREYNESS, 0)
+    return _behind(rgb, np.asarray(dimmed, np.uint8), labels)
 
 
 def blur_background(rgb: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -39,17 +40,18 @@ def blur_background(rgb: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArra
     visible = np.where((labels == 0)[..., None], rgb, np.uint8(0))
     colours = cv2.resize(visible, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     sigma = max(0.5, min(height, width) * _BLUR / scale)
-    colours = cv2.GaussianBlur(colours, (0, 0), sigma)
-    weight = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
-    blurred = np.clip(colours / np.maximum(weight, 1e-3), 0, 255)
+    spread = cv2.GaussianBlur(colours, (0, 0), sigma)
+    share = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
+    blurred = np.clip(spread / np.maximum(share, 1e-3), 0, 255)
     large = cv2.resize(blurred.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
-    return _behind(rgb, large, labels)
+    return _behind(rgb, np.asarray(large, np.uint8), labels)
 
 
 def _behind(
     rgb: NDArray[np.uint8], background: NDArray[np.uint8], labels: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     """Put another background behind the objects, with soft edges."""
-    soft = (labels > 0).astype(np.float32)
-    soft = cv2.GaussianBlur(soft, (0, 0), max(0.6, _FEATHER * min(labels.shape)))
+    mask = (labels > 0).astype(np.float32)
+    blurred = cv2.GaussianBlur(mask, (0, 0), max(0.6, _FEATHER * min(labels.shape)))
+    soft = np.asarray(blurred, np.float32)
     return np.asarray(cv2.blendLinear(rgb, background, soft, 1 - soft), np.uint8)

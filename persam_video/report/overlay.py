@@ -126,7 +126,8 @@ def _canvas(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], look: Look) -> ND
         return dim_background(rgb, labels)
     if look is Look.BLUR:
         return blur_background(rgb, labels)
-    return rgb.copy(order="C")
+    canvas: NDArray[np.uint8] = rgb.copy(order="C")
+    return canvas
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """From a source and its annotations to a folder of outputs."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -33,7 +33,14 @@ from persam_video.sinks import (
     TracksJsonlSink,
     write_run,
 )
-from persam_video.sinks.overlay_video import OverlayVideoSink
+from persam_video.sinks.outputs import (
+    DEFAULT_OUTPUTS,
+    STORES,
+    Output,
+    SinkOptions,
+    open_sink,
+    place_of,
+)
 from persam_video.tracking.factory import VideoTracker, make_tracker
 from persam_video.tracking.result import FrameResult, ObjectState
 from persam_video.tracking.tracker import Tracker
@@ -75,6 +82,8 @@ def track_to_folder(
     overwrite: bool = False,
     resume: bool = False,
     snapshot_seconds: float = SNAPSHOT_SECONDS,
+    outputs: Sequence[Output] = DEFAULT_OUTPUTS,
+    options: SinkOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> RunRecord:
     """Track and write masks, overlay video, JSON lines and the record of the run into a folder.
@@ -96,6 +105,8 @@ def track_to_folder(
             lines come out as if it had not been. A finished run is left as it is, and without an
             earlier run this begins one.
         snapshot_seconds: how often the state to resume from is written; 0 after every frame.
+        outputs: what to write; masks and lines are written in any case, as a run resumes from them.
+        options: how to write it; the stride is that of ``frames`` in any case.
         on_progress: called after every frame.
 
     Returns:
@@ -142,6 +153,7 @@ def track_to_folder(
         if earlier.state is not None and isinstance(tracker, Tracker):
             tracker.restore(earlier.state)
         run = _Run(stream, frames, tracker, references, paths, record, earlier, on_progress)
+        run.outputs, run.options = outputs, replace(options or SinkOptions(), stride=frames.stride)
         with _recorded(paths, record, stream):
             if backward:
                 run.backward = BackwardResults(paths.backward)
@@ -200,6 +212,8 @@ class _Run:
         on_progress: called after every frame.
         backward: results of the backward pass.
         last: index of the last frame so far.
+        outputs: what to write beside masks and lines.
+        options: how to write it.
     """
 
     stream: FrameStream
@@ -212,14 +226,13 @@ class _Run:
     on_progress: OnProgress | None
     backward: BackwardResults | None = None
     last: int = -1
+    outputs: Sequence[Output] = DEFAULT_OUTPUTS
+    options: SinkOptions = field(default_factory=SinkOptions)
 
     def into_sinks(self, images: Iterator[Frame], snapshot_seconds: float) -> None:
         """Take every frame to its end."""
         images, done = self.frames.limit(images), self.earlier.results()
         with ExitStack() as stack:
-            overlay = OverlayVideoSink(
-                self.paths.overlay, self.stream.info, stride=self.frames.stride
-            )
             # these go on where an earlier run stopped, all others are made anew
             stores = [
                 stack.enter_context(ThreadedSink(sink))
@@ -228,8 +241,12 @@ class _Run:
                     TracksJsonlSink(self.paths.tracks, keep=self.earlier.frames),
                 )
             ]
-            others = [stack.enter_context(ThreadedSink(overlay))]
-            stack.callback(lambda: self.record.warnings.extend(overlay.warnings))
+            others = []
+            for output in (each for each in self.outputs if each not in STORES):
+                place = place_of(output, self.paths.folder)
+                sink = ThreadedSink(open_sink(output, place, self.stream.info, self.options))
+                stack.callback(self._take_warnings, sink)
+                others.append(stack.enter_context(sink))
             snapshots = Snapshots(self.paths.state, self.tracker, stores, snapshot_seconds)
             while (frame := self._next(images)) is not None:
                 result = next(done, None)
@@ -247,6 +264,9 @@ class _Run:
                     with _timed(self.record.timings, "write"):
                         snapshots.after(self.record.frames_done, frame.index)
                 self._report(result)
+
+    def _take_warnings(self, sink: ThreadedSink) -> None:
+        self.record.warnings.extend(sink.warnings)
 
     def _next(self, images: Iterator[Frame]) -> Frame | None:
         with _timed(self.record.timings, "decode"):

@@ -1,7 +1,7 @@
 """The kinds of output by name, and the sinks that write them."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -34,6 +34,9 @@ class Output(str, Enum):
 
 
 DEFAULT_OUTPUTS = (Output.MASKS, Output.OVERLAY, Output.TRACKS)
+
+STORES = (Output.MASKS, Output.TRACKS)
+"""What every run writes, as it resumes from them and other outputs are made of them."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +98,30 @@ def parse_outputs(texts: Iterable[str]) -> tuple[Output, ...]:
     known = [output.value for output in Output]
     found: list[Output] = []
     for name in (part.strip() for text in texts for part in text.split(",")):
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ConfigError(f"output {name!r} is unknown{hint} (known: {', '.join(known)})")
-        if Output(name) not in found:
-            found.append(Output(name))
+        output = Output(known_name("output", name, known))
+        if output not in found:
+            found.append(output)
     if not found:
         raise ConfigError(f"no output is asked for; choose of {', '.join(known)}")
     return tuple(found)
+
+
+def known_name(what: str, name: str, known: Sequence[str]) -> str:
+    """Return a name that is one of those known.
+
+    Raises:
+        ConfigError: it is not; the message tells the nearest one and all others.
+    """
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"{what} {name!r} is unknown{hint} (known: {', '.join(known)})")
+    return name
+
+
+def needs_pictures(output: Output) -> bool:
+    """Return whether an output shows the frames of the source."""
+    return output in (Output.OVERLAY, Output.CUTOUT_PNG, Output.CUTOUT_WEBM, Output.PRORES)
 
 
 def place_of(output: Output, folder: Path) -> Path:
