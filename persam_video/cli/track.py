@@ -86,7 +86,7 @@ def track(
             "--save",
             metavar="NAME[,NAME]",
             help="Beside masks and tracks: overlay (the default), cutout-png, cutout-webm, prores, "
-            "coco, ytvos, mot, table; repeatable.",
+            "coco, ytvos, mot, table, labelme, cvat; repeatable.",
         ),
     ] = None,
     style: StyleOption = "fill",

@@ -12,6 +12,7 @@ from persam_video.sinks.base import Sink
 from persam_video.sinks.coco import CocoSink, YouTubeVosSink
 from persam_video.sinks.csv_lines import MotSink, TableSink
 from persam_video.sinks.cutout import CutoutPngSink, CutoutVideoSink
+from persam_video.sinks.labelling import CvatSink, LabelmeSink
 from persam_video.sinks.mask_png import MaskPngSink
 from persam_video.sinks.overlay_video import OverlayVideoSink
 from persam_video.sinks.tracks_jsonl import TracksJsonlSink
@@ -31,9 +32,19 @@ class Output(str, Enum):
     YTVOS = "ytvos"
     MOT = "mot"
     TABLE = "table"
+    LABELME = "labelme"
+    CVAT = "cvat"
 
 
 DEFAULT_OUTPUTS = (Output.MASKS, Output.OVERLAY, Output.TRACKS)
+
+_PICTURES = (
+    Output.OVERLAY,
+    Output.CUTOUT_PNG,
+    Output.CUTOUT_WEBM,
+    Output.PRORES,
+    Output.LABELME,
+)
 
 STORES = (Output.MASKS, Output.TRACKS)
 """What every run writes, as it resumes from them and other outputs are made of them."""
@@ -86,6 +97,8 @@ _KINDS: Mapping[Output, _Kind] = {
     Output.YTVOS: _Kind("ytvos.json", lambda path, info, how: YouTubeVosSink(path, info)),
     Output.MOT: _Kind("mot.txt", lambda path, info, how: MotSink(path)),
     Output.TABLE: _Kind("table.csv", lambda path, info, how: TableSink(path)),
+    Output.LABELME: _Kind("labelme", lambda path, info, how: LabelmeSink(path)),
+    Output.CVAT: _Kind("cvat.xml", lambda path, info, how: CvatSink(path, info, how.stride)),
 }
 
 
@@ -121,7 +134,7 @@ def known_name(what: str, name: str, known: Sequence[str]) -> str:
 
 def needs_pictures(output: Output) -> bool:
     """Return whether an output shows the frames of the source."""
-    return output in (Output.OVERLAY, Output.CUTOUT_PNG, Output.CUTOUT_WEBM, Output.PRORES)
+    return output in _PICTURES
 
 
 def place_of(output: Output, folder: Path) -> Path:
@@ -134,7 +147,11 @@ def existing_files(folder: Path) -> list[Path]:
     places = [place_of(output, folder) for output in Output]
     files = [place for place in places if place.is_file()]
     return files + sorted(
-        file for place in places if place.is_dir() for file in place.glob("[0-9]*.png")
+        file
+        for place in places
+        if place.is_dir()
+        for file in place.glob("[0-9]*")
+        if file.suffix in (".png", ".json", ".jpg")
     )
 
 

@@ -3,8 +3,10 @@
 import csv
 import json
 from fractions import Fraction
+from xml.etree import ElementTree
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -64,7 +66,7 @@ def test_only_whole_files_are_left(folder):
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         place_of(output, folder).name for output in Output
     )
-    assert len(existing_files(folder)) == len(Output) - 2 + 2 * LENGTH
+    assert len(existing_files(folder)) == len(Output) - 3 + 4 * LENGTH
 
 
 def test_coco_is_loaded_by_pycocotools_with_the_exact_masks(folder):
@@ -146,6 +148,46 @@ def test_cutout_videos_have_alpha(folder, output, decoder, tolerance):
         alpha = frame.to_ndarray(format="rgba")[..., 3].astype(int)
         wrong = np.abs(alpha - 255 * (result.labels > 0))
         assert (wrong > tolerance).mean() < 0.01
+
+
+def filled(polygons, shape):
+    """The pixels whose centres are in the polygons, drawn finely by OpenCV."""
+    fine = np.zeros((shape[0] * 8, shape[1] * 8), np.uint8)
+    for points in polygons:
+        cv2.fillPoly(fine, [np.rint(np.array(points) * 8).astype(np.int32)], 1)
+    return fine[4::8, 4::8].astype(bool)
+
+
+def overlap(one, other):
+    return (one & other).sum() / max(1, (one | other).sum())
+
+
+def test_labelme_has_a_polygon_for_each_part(folder):
+    for _, result in frames():
+        path = place_of(Output.LABELME, folder) / f"{result.index:05d}.json"
+        data = json.loads(path.read_text())
+        assert Image.open(path.parent / data["imagePath"]).size == (96, 64)
+        for each in result.objects:
+            polygons = [s["points"] for s in data["shapes"] if s["group_id"] == each.object_id]
+            assert bool(polygons) == (each.box is not None)
+            if polygons:
+                assert overlap(filled(polygons, (64, 96)), result.mask(each.object_id)) > 0.9
+
+
+def test_cvat_has_a_track_for_each_object_that_is_outside_while_lost(folder):
+    root = ElementTree.parse(place_of(Output.CVAT, folder)).getroot()
+    tracks = {int(track.get("id")): track.findall("polygon") for track in root.findall("track")}
+    assert list(tracks) == [2, 5]
+    assert [(s.get("frame"), s.get("outside")) for s in tracks[5]] == [
+        ("2", "0"),
+        ("3", "0"),
+        ("4", "1"),
+        ("5", "0"),
+        ("6", "0"),
+    ]
+    for shape, (_, result) in zip(tracks[2], frames(), strict=True):
+        points = [[float(v) for v in p.split(",")] for p in shape.get("points").split(";")]
+        assert overlap(filled([points], (64, 96)), result.mask(2)) > 0.9
 
 
 @pytest.mark.parametrize("output", Output)
