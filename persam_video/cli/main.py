@@ -11,6 +11,7 @@ import typer
 from persam_video.cli.davis import davis
 from persam_video.cli.demo import demo
 from persam_video.cli.evaluate import evaluate
+from persam_video.cli.export import export, render
 from persam_video.cli.models import models
 from persam_video.cli.perseg import perseg
 from persam_video.cli.prompt import prompt
@@ -29,6 +30,8 @@ app = typer.Typer(
 )
 app.command()(track)
 app.command()(prompt)
+app.command()(render)
+app.command()(export)
 app.command()(segment)
 app.command()(demo)
 app.command()(davis)

@@ -2,11 +2,14 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from persam_video.config import Settings, load_settings, parse_assignments
+
+if TYPE_CHECKING:
+    from persam_video.sinks.outputs import SinkOptions
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -95,3 +98,28 @@ def resolve_settings(
 def image_preset(method: Method) -> str:
     """Return the name of the preset of a method for single images."""
     return "images" if method is Method.PERSAM else "images_f"
+
+
+StyleOption = Annotated[
+    str,
+    typer.Option("--style", help="Overlay: fill, contour, box, spotlight, blur or side-by-side."),
+]
+CodecOption = Annotated[str, typer.Option("--codec", help="Overlay: h264, hevc, av1 or vp9.")]
+CrfOption = Annotated[
+    int | None, typer.Option("--crf", help="Quality of the overlay, 0 best; by codec if not given.")
+]
+
+
+def sink_options(style: str, codec: str, crf: int | None) -> "SinkOptions":
+    """Turn the options of the overlay into how it is written.
+
+    Raises:
+        ConfigError: the style or the codec is unknown.
+    """
+    from persam_video.report.overlay import Look, OverlayStyle
+    from persam_video.sinks.outputs import SinkOptions, known_name
+    from persam_video.video.formats import CODECS
+
+    look = Look(known_name("style", style, [each.value for each in Look]))
+    opaque = [name for name, each in CODECS.items() if not each.alpha]
+    return SinkOptions(style=OverlayStyle(look), codec=known_name("codec", codec, opaque), crf=crf)

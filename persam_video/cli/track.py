@@ -9,7 +9,9 @@ from persam_video.cli.options import (
     INTERRUPTED,
     BoxOption,
     CheckpointOption,
+    CodecOption,
     ConfigOption,
+    CrfOption,
     DecoderChoice,
     DeviceOption,
     Method,
@@ -18,7 +20,9 @@ from persam_video.cli.options import (
     PointOption,
     PrecisionOption,
     SetOption,
+    StyleOption,
     resolve_settings,
+    sink_options,
 )
 from persam_video.cli.progress import progress_bar
 
@@ -80,6 +84,18 @@ def track(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run in the folder that was cut off.")
     ] = False,
+    save: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--save",
+            metavar="NAME[,NAME]",
+            help="Beside masks and tracks: overlay (the default), cutout-png, cutout-webm, prores, "
+            "coco, ytvos, mot, table, labelme, cvat; repeatable.",
+        ),
+    ] = None,
+    style: StyleOption = "fill",
+    codec: CodecOption = "h264",
+    crf: CrfOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     """Track the objects of one annotated frame through a video.
@@ -109,7 +125,9 @@ def track(
     from persam_video.run import FrameRange, OutputPaths, track_to_folder
     from persam_video.run.references import parse_masks
     from persam_video.sinks import RunStatus
+    from persam_video.sinks.outputs import DEFAULT_OUTPUTS, STORES, parse_outputs, place_of
 
+    outputs = parse_outputs(save) if save else DEFAULT_OUTPUTS
     was_finished = resume and OutputPaths(out).finished
     with progress_bar(quiet=quiet) as show:
         record = track_to_folder(
@@ -124,6 +142,8 @@ def track(
             live=live,
             overwrite=overwrite,
             resume=resume,
+            outputs=outputs,
+            options=sink_options(style, codec, crf),
             on_progress=show,
         )
     if was_finished:
@@ -137,8 +157,9 @@ def track(
         tracked = record.frames_done - sum(record.resumed_at[-1:])
         rate = tracked / max(sum(record.timings.values()), 1e-9)
         typer.echo(f"{record.frames_done} frames, {rate:.1f} frames per second")
-        for path in (paths.masks, paths.overlay, paths.tracks, paths.record):
-            typer.echo(f"  {path}")
+        for output in dict.fromkeys((*STORES, *outputs)):
+            typer.echo(f"  {place_of(output, out)}")
+        typer.echo(f"  {paths.record}")
     if record.status is RunStatus.INTERRUPTED:
         typer.echo(
             "persam-video: interrupted; what is done is kept, and --resume goes on", err=True

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from persam_video.errors import ConfigError
 from persam_video.masks.boxes import Box, boxes_of_labels
+from persam_video.report.background import blur_background, dim_background
 from persam_video.report.colours import overlay_palette
 from persam_video.report.tags import draw_tags
 from persam_video.tracking.result import ObjectResult, ObjectState
@@ -19,17 +21,38 @@ _CASING = 0.45  # in widths of the contour
 _CASING_OPACITY = 0.45
 
 
+class Look(str, Enum):
+    """What an overlay shows of the objects.
+
+    ``fill``: coloured masks with contours. ``contour``: contours only. ``box``: the boxes around
+    the masks. ``spotlight``: contours, and the background dark and nearly grey. ``blur``: the
+    background out of focus. ``side-by-side``: the frame as it is, and ``fill`` to its right.
+    """
+
+    FILL = "fill"
+    CONTOUR = "contour"
+    BOX = "box"
+    SPOTLIGHT = "spotlight"
+    BLUR = "blur"
+    SIDE_BY_SIDE = "side-by-side"
+
+
+_FILLED = (Look.FILL, Look.SIDE_BY_SIDE)
+
+
 @dataclass(frozen=True)
 class OverlayStyle:
     """How results are drawn.
 
     Attributes:
-        alpha: opacity of the masks, 0 (contours only) to 1 (flat colour).
-        contour: width of the contours in pixels of a picture whose short side is 480 pixels; it
-            grows and shrinks with the picture. 0 draws none.
+        look: what is shown.
+        alpha: opacity of coloured masks, 0 (contours only) to 1 (flat colour).
+        contour: width of contours and boxes in pixels of a picture whose short side is 480 pixels;
+            it grows and shrinks with the picture. 0 draws none.
         tags: whether object ids and the list of lost objects are shown.
     """
 
+    look: Look = Look.FILL
     alpha: float = 0.42
     contour: float = 2.0
     tags: bool = True
@@ -39,6 +62,10 @@ class OverlayStyle:
             raise ConfigError(f"overlay alpha is {self.alpha}; give a value from 0 to 1.")
         if not 0 <= self.contour <= 100:
             raise ConfigError(f"overlay contour is {self.contour}; give 0 to 100 pixels.")
+
+    def canvas(self, width: int, height: int) -> tuple[int, int]:
+        """Return the (width, height) of the drawn picture for a frame of this size."""
+        return (2 * width if self.look is Look.SIDE_BY_SIDE else width), height
 
 
 def draw_overlay(
@@ -58,7 +85,7 @@ def draw_overlay(
         style: how to draw; the default style when not given.
 
     Returns:
-        A new uint8 array of shape (H, W, 3).
+        A new uint8 array of shape (H, W, 3), or (H, 2 * W, 3) for ``side-by-side``.
 
     Raises:
         ValueError: the arrays are not of these types or their sizes differ.
@@ -70,20 +97,36 @@ def draw_overlay(
             f"the label map is {labels.dtype} {labels.shape}; give uint8 {rgb.shape[:2]}."
         )
     style = style or OverlayStyle()
-    canvas: NDArray[np.uint8] = rgb.copy(order="C")
+    canvas = _canvas(rgb, labels, style.look)
     width = style.contour * max(0.6, min(labels.shape) / _REFERENCE_HEIGHT)
     palette = overlay_palette().astype(np.float32)
     boxes = boxes_of_labels(labels, range(1, 256))
     regions = [_Region(i, box, palette[i]) for i, box in boxes.items() if box is not None]
     # All fills come before all contours, so that a neighbour's fill does not cut a contour.
-    for region in regions:
-        _fill(canvas, labels, region, style.alpha)
-    if style.contour > 0:
+    if style.look in _FILLED:
         for region in regions:
-            _contour(canvas, labels, region, width)
+            _fill(canvas, labels, region, style.alpha)
+    if style.contour > 0 and style.look is not Look.BLUR:
+        for region in regions:
+            if style.look is Look.BOX:  # a straight line needs whole pixels on both of its sides
+                _contour(canvas, _box_map(labels, region), region, max(2.0, width))
+            else:
+                _contour(canvas, labels, region, width)
     if style.tags:
-        anchors = {region.object_id: _crest(labels, region) for region in regions}
+        anchors = {region.object_id: _anchor(labels, region, style.look) for region in regions}
         draw_tags(canvas, anchors, [o.object_id for o in objects if o.state is ObjectState.LOST])
+    if style.look is Look.SIDE_BY_SIDE:
+        return np.concatenate((rgb, canvas), axis=1)
+    return canvas
+
+
+def _canvas(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
+    """A copy of the frame, with the background as the look wants it."""
+    if look is Look.SPOTLIGHT:
+        return dim_background(rgb, labels)
+    if look is Look.BLUR:
+        return blur_background(rgb, labels)
+    canvas: NDArray[np.uint8] = rgb.copy(order="C")
     return canvas
 
 
@@ -139,6 +182,21 @@ def _contour(
     casing = np.clip(shadow + 0.5 - beyond, 0, 1) * _CASING_OPACITY
     pixels = canvas[area][rows, columns].astype(np.float32) * (1 - casing)
     canvas[area][rows, columns] = np.rint(pixels + line * (region.colour - pixels))
+
+
+def _box_map(labels: NDArray[np.uint8], region: _Region) -> NDArray[np.uint8]:
+    """A label map where the object is its whole box."""
+    whole = np.zeros_like(labels)
+    whole[region.area()] = region.object_id
+    return whole
+
+
+def _anchor(labels: NDArray[np.uint8], region: _Region, look: Look) -> tuple[int, int]:
+    """The pixel (x, y) above which an object's tag belongs."""
+    if look is Look.BOX:
+        x0, y0, x1, _ = region.box
+        return (x0 + x1) // 2, y0
+    return _crest(labels, region)
 
 
 def _distance(mask: NDArray[np.bool_]) -> NDArray[np.float32]:

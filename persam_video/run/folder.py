@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -35,7 +35,14 @@ from persam_video.sinks import (
     TracksJsonlSink,
     write_run,
 )
-from persam_video.sinks.overlay_video import OverlayVideoSink
+from persam_video.sinks.outputs import (
+    DEFAULT_OUTPUTS,
+    STORES,
+    Output,
+    SinkOptions,
+    open_sink,
+    place_of,
+)
 from persam_video.tracking.factory import VideoTracker, make_tracker
 from persam_video.tracking.result import FrameResult, ObjectState
 from persam_video.tracking.tracker import Tracker
@@ -78,6 +85,8 @@ def track_to_folder(
     resume: bool = False,
     prompts: Sequence[ObjectPrompts] = (),
     snapshot_seconds: float = SNAPSHOT_SECONDS,
+    outputs: Sequence[Output] = DEFAULT_OUTPUTS,
+    options: SinkOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> RunRecord:
     """Track and write masks, overlay video, JSON lines and the record of the run into a folder.
@@ -100,6 +109,8 @@ def track_to_folder(
             earlier run this begins one.
         prompts: see :func:`track`.
         snapshot_seconds: how often the state to resume from is written; 0 after every frame.
+        outputs: what to write; masks and lines are written in any case, as a run resumes from them.
+        options: how to write it; the stride is that of ``frames`` in any case.
         on_progress: called after every frame.
 
     Returns:
@@ -150,6 +161,7 @@ def track_to_folder(
         if earlier.state is not None and isinstance(tracker, Tracker):
             tracker.restore(earlier.state)
         run = _Run(stream, frames, tracker, references, paths, record, earlier, on_progress)
+        run.outputs, run.options = outputs, replace(options or SinkOptions(), stride=frames.stride)
         with _recorded(paths, record, stream):
             if backward:
                 run.backward = BackwardResults(paths.backward)
@@ -208,6 +220,8 @@ class _Run:
         on_progress: called after every frame.
         backward: results of the backward pass.
         last: index of the last frame so far.
+        outputs: what to write beside masks and lines.
+        options: how to write it.
     """
 
     stream: FrameStream
@@ -220,14 +234,13 @@ class _Run:
     on_progress: OnProgress | None
     backward: BackwardResults | None = None
     last: int = -1
+    outputs: Sequence[Output] = DEFAULT_OUTPUTS
+    options: SinkOptions = field(default_factory=SinkOptions)
 
     def into_sinks(self, images: Iterator[Frame], snapshot_seconds: float) -> None:
         """Take every frame to its end."""
         images, done = self.frames.limit(images), self.earlier.results()
         with ExitStack() as stack:
-            overlay = OverlayVideoSink(
-                self.paths.overlay, self.stream.info, stride=self.frames.stride
-            )
             # these go on where an earlier run stopped, all others are made anew
             stores = [
                 stack.enter_context(ThreadedSink(sink))
@@ -236,8 +249,12 @@ class _Run:
                     TracksJsonlSink(self.paths.tracks, keep=self.earlier.frames),
                 )
             ]
-            others = [stack.enter_context(ThreadedSink(overlay))]
-            stack.callback(lambda: self.record.warnings.extend(overlay.warnings))
+            others = []
+            for output in (each for each in self.outputs if each not in STORES):
+                place = place_of(output, self.paths.folder)
+                sink = ThreadedSink(open_sink(output, place, self.stream.info, self.options))
+                stack.callback(self._take_warnings, sink)
+                others.append(stack.enter_context(sink))
             snapshots = Snapshots(self.paths.state, self.tracker, stores, snapshot_seconds)
             while (frame := self._next(images)) is not None:
                 result = next(done, None)
@@ -255,6 +272,9 @@ class _Run:
                     with _timed(self.record.timings, "write"):
                         snapshots.after(self.record.frames_done, frame.index)
                 self._report(result)
+
+    def _take_warnings(self, sink: ThreadedSink) -> None:
+        self.record.warnings.extend(sink.warnings)
 
     def _next(self, images: Iterator[Frame]) -> Frame | None:
         with _timed(self.record.timings, "decode"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from persam_video.atomic import output_error
 from persam_video.errors import DatasetError, OutputError
 from persam_video.sinks import RunStatus, read_run
+from persam_video.sinks.outputs import existing_files
 
 
 @dataclass(frozen=True)
@@ -111,5 +112,5 @@ class OutputPaths:
             raise output_error(self.folder, error) from error
 
     def _files(self) -> list[Path]:
-        single = (self.record, self.tracks, self.overlay, self.reference, self.state)
-        return [path for path in single if path.exists()] + sorted(self.masks.glob("[0-9]*.png"))
+        own = [path for path in (self.record, self.reference, self.state) if path.exists()]
+        return own + existing_files(self.folder)

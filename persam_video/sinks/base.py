@@ -1,8 +1,10 @@
 """What every sink of results offers."""
 
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
 
+from persam_video.atomic import output_error
 from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 
@@ -15,6 +17,11 @@ class Sink(Protocol):
     Leaving the context closes the sink. What was written so far is kept whole when the block is
     left by an exception. A class that inherits from this protocol gets the context from it.
     """
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know of the output, one line each; complete once closed."""
+        return ()
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Take one frame and its result."""
@@ -32,3 +39,17 @@ class Sink(Protocol):
         tb: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def make_folder(folder: str | Path) -> Path:
+    """Make the folder of a sink that writes many files, and return it.
+
+    Raises:
+        OutputError: there can be no such folder.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+    return path

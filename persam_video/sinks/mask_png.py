@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from persam_video.atomic import output_error
 from persam_video.masks.png import write_label_png
-from persam_video.sinks.base import Sink
+from persam_video.sinks.base import Sink, make_folder
 from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 
@@ -23,11 +22,7 @@ class MaskPngSink(Sink):
         Raises:
             OutputError: there can be no such folder.
         """
-        self._folder = Path(folder)
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise output_error(self._folder, error) from error
+        self._folder = make_folder(folder)
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Write the mask of one frame.

@@ -46,6 +46,11 @@ class ThreadedSink(Sink):
         )
         self._thread.start()
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The other sink's warnings."""
+        return self._sink.warnings
+
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Queue one frame and its result; wait while the queue is full.
 

@@ -14,20 +14,38 @@ class VideoCodec:
     Attributes:
         encoder: FFmpeg's name of the encoder.
         pixel_format: FFmpeg's name of the pixel format to encode.
-        quality_option: the encoder's option for constant quality, lower being better.
-        qualities: least and greatest value of that option.
+        quality: the encoder's scale of constant quality; ``None`` for one that has no such scale.
         options: further options of the encoder.
+        tag: four letters that name the codec in MP4 and QuickTime files, where FFmpeg's own choice
+            does not play everywhere.
+        alpha: whether frames are written with their transparency.
         even_size: whether width and height must be even, as chroma is halved.
         suffixes: containers that can hold it, a subset of ``CONTAINERS``.
     """
 
     encoder: str
     pixel_format: str
-    quality_option: str
-    qualities: tuple[int, int]
+    quality: "QualityScale | None"
     options: Mapping[str, str] = field(default_factory=dict)
+    tag: str | None = None
+    alpha: bool = False
     even_size: bool = True
     suffixes: tuple[str, ...] = (".mp4", ".mov", ".mkv")
+
+
+@dataclass(frozen=True)
+class QualityScale:
+    """An encoder's setting of constant quality, lower being better.
+
+    Attributes:
+        default: the value that is used when none is asked for.
+        greatest: the worst quality; 0 is the best.
+        option: FFmpeg's name of the setting.
+    """
+
+    default: int
+    greatest: int
+    option: str = "crf"
 
 
 @dataclass(frozen=True)
@@ -72,13 +90,55 @@ class ColourTags:
 _BT709 = ColourTags(Colorspace.ITU709, 1)
 _BT601 = ColourTags(Colorspace.ITU601, 6)
 
+# 0 bits per second lets libvpx keep to the quality alone.
+_VP9_OPTIONS = {"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
+
 CODECS: Mapping[str, VideoCodec] = {
     "h264": VideoCodec(
         encoder="libx264",
         pixel_format="yuv420p",
-        quality_option="crf",
-        qualities=(0, 51),
+        quality=QualityScale(default=20, greatest=51),
         options={"preset": "fast"},
+    ),
+    "hevc": VideoCodec(
+        encoder="libx265",
+        pixel_format="yuv420p",
+        quality=QualityScale(default=22, greatest=51),
+        options={"preset": "fast", "x265-params": "log-level=error"},
+        tag="hvc1",  # Apple's players take no other
+    ),
+    "av1": VideoCodec(
+        encoder="libsvtav1",
+        pixel_format="yuv420p",
+        quality=QualityScale(default=28, greatest=63),
+        options={"preset": "8"},
+        suffixes=(".mp4", ".mkv", ".webm"),
+    ),
+    "vp9": VideoCodec(
+        encoder="libvpx-vp9",
+        pixel_format="yuv420p",
+        quality=QualityScale(default=28, greatest=63),
+        options=_VP9_OPTIONS,
+        suffixes=(".mp4", ".mkv", ".webm"),
+    ),
+    "vp9-alpha": VideoCodec(
+        encoder="libvpx-vp9",
+        pixel_format="yuva420p",
+        quality=QualityScale(default=24, greatest=63),
+        # libvpx has no transparency in frames that are shown out of order
+        options={**_VP9_OPTIONS, "auto-alt-ref": "0"},
+        alpha=True,
+        even_size=False,
+        suffixes=(".webm", ".mkv"),
+    ),
+    "prores": VideoCodec(
+        encoder="prores_ks",
+        pixel_format="yuva444p10le",
+        quality=None,
+        options={"profile": "4444", "alpha_bits": "16", "vendor": "apl0"},
+        alpha=True,
+        even_size=False,
+        suffixes=(".mov",),
     ),
 }
 
@@ -91,6 +151,7 @@ CONTAINERS: Mapping[str, VideoContainer] = {
     ".mkv": VideoContainer(
         "matroska", _MP4_AUDIO | {"ac3", "alac", "dts", "eac3", "pcm_s16le", "vorbis"}, "aac"
     ),
+    ".webm": VideoContainer("webm", frozenset({"opus", "vorbis"}), "libopus"),
 }
 
 

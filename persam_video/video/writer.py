@@ -1,5 +1,6 @@
 """Writing videos that play anywhere."""
 
+import os
 from contextlib import suppress
 from fractions import Fraction
 from math import ceil
@@ -98,17 +99,18 @@ class VideoWriter:
         size: tuple[int, int],
         fps: Fraction,
         codec: str = "h264",
-        crf: int = 20,
+        crf: int | None = None,
         audio_from: Path | None = None,
     ) -> None:
         """Prepare to write.
 
         Args:
-            path: where the video is to appear: ``.mp4``, ``.mov`` or ``.mkv``.
+            path: where the video is to appear: ``.mp4``, ``.mov``, ``.mkv`` or ``.webm``.
             size: (width, height) of the frames in pixels.
             fps: frames per second, kept exactly.
             codec: a name in ``formats.CODECS``.
-            crf: constant quality, from 0 (best) to 51 for H.264.
+            crf: constant quality, from 0 (best) to 51 for H.264 and HEVC and to 63 for AV1 and
+                VP9; the codec's default when not given.
             audio_from: a file whose main sound is added, in step with the times given to
                 ``write``; without sound in it, none is added.
 
@@ -120,6 +122,7 @@ class VideoWriter:
         self.path = Path(path)
         self.warnings: list[str] = []
         settings, container = _settings(self.path, codec, crf, fps)
+        self._channels = 4 if settings.alpha else 3
         self._width, self._height = size
         self._partial = _claim(self.path)
         self._timer = FrameTimer(fps)
@@ -151,7 +154,8 @@ class VideoWriter:
         """Add a frame.
 
         Args:
-            rgb: uint8 array of shape (H, W, 3) and the writer's size.
+            rgb: uint8 array of shape (H, W, 3) and the writer's size; for codecs with
+                transparency RGBA of shape (H, W, 4), whose colours are not multiplied by alpha.
             time: when it is shown, in seconds; the first frame's time becomes 0, and also cuts
                 the sound. ``None``: one frame after the one before, at the frame rate.
 
@@ -161,10 +165,10 @@ class VideoWriter:
         """
         if not self._open:
             raise ValueError("the video writer is closed")
-        if rgb.shape != (self._height, self._width, 3) or rgb.dtype != np.uint8:
+        expected = (self._height, self._width, self._channels)
+        if rgb.shape != expected or rgb.dtype != np.uint8:
             raise ValueError(
-                f"got a {rgb.dtype} frame of shape {rgb.shape}; "
-                f"expected uint8 of shape {(self._height, self._width, 3)}"
+                f"got a {rgb.dtype} frame of shape {rgb.shape}; expected uint8 of shape {expected}"
             )
         frame = self._convert(rgb)
         frame.pts = self._timer.timestamp(time)
@@ -232,8 +236,14 @@ class VideoWriter:
             with suppress(OutputError):  # the error that ended the block is the one to report
                 self.close()
 
-    def _add_stream(self, settings: VideoCodec, fps: Fraction, crf: int) -> VideoStream:
-        options = {**settings.options, settings.quality_option: str(crf)}
+    def _add_stream(self, settings: VideoCodec, fps: Fraction, crf: int | None) -> VideoStream:
+        options = dict(settings.options)
+        if settings.quality is not None:
+            value = settings.quality.default if crf is None else crf
+            options[settings.quality.option] = str(value)
+        if settings.encoder == "libsvtav1":
+            # the library writes a page of facts to standard error, which no option of FFmpeg stops
+            os.environ.setdefault("SVT_LOG", "1")
         stream = cast(
             VideoStream, self._output.add_stream(settings.encoder, rate=fps, options=options)
         )
@@ -241,6 +251,8 @@ class VideoWriter:
         context.width = self._width + (self._even and self._width % 2)
         context.height = self._height + (self._even and self._height % 2)
         context.pix_fmt = settings.pixel_format
+        if settings.tag is not None and self.path.suffix.lower() in (".mp4", ".mov"):
+            context.codec_tag = settings.tag
         context.time_base = self._timer.unit
         context.color_range = ColorRange.MPEG
         context.colorspace = self._colours.tag
@@ -252,7 +264,9 @@ class VideoWriter:
         if self._even and (self._height % 2 or self._width % 2):
             rgb = np.pad(rgb, ((0, self._height % 2), (0, self._width % 2), (0, 0)), mode="edge")
         return self._scaler.reformat(
-            VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"),
+            VideoFrame.from_ndarray(
+                np.ascontiguousarray(rgb), format="rgba" if self._channels == 4 else "rgb24"
+            ),
             format=self._pixel_format,
             dst_colorspace=self._colours.matrix,
             dst_color_range=ColorRange.MPEG,
@@ -262,7 +276,9 @@ class VideoWriter:
         return output_error(self.path, OSError(error.errno or 0, error.strerror or str(error)))
 
 
-def _settings(path: Path, codec: str, crf: int, fps: Fraction) -> tuple[VideoCodec, VideoContainer]:
+def _settings(
+    path: Path, codec: str, crf: int | None, fps: Fraction
+) -> tuple[VideoCodec, VideoContainer]:
     if codec not in CODECS:
         raise ConfigError(f"video codec {codec!r} is unknown; choose one of {', '.join(CODECS)}")
     settings = CODECS[codec]
@@ -271,10 +287,15 @@ def _settings(path: Path, codec: str, crf: int, fps: Fraction) -> tuple[VideoCod
         known = ", ".join(settings.suffixes)
         raise OutputError(f"{path}: {codec} cannot be written to {suffix!r} files; use {known}")
     if not has_encoder(settings.encoder):
-        raise OutputError(f"{path}: the installed FFmpeg lacks {settings.encoder}; reinstall av")
-    least, greatest = settings.qualities
-    if not least <= crf <= greatest:
-        raise ConfigError(f"crf is {crf}; give a number from {least} to {greatest}")
+        usable = ", ".join(name for name, each in CODECS.items() if has_encoder(each.encoder))
+        raise OutputError(
+            f"{path}: the installed FFmpeg lacks {settings.encoder}, which {codec} needs; "
+            f"reinstall av, or use {usable}"
+        )
+    if crf is not None and settings.quality is None:
+        raise ConfigError(f"{codec} has one quality only; leave crf out")
+    if crf is not None and settings.quality and not 0 <= crf <= settings.quality.greatest:
+        raise ConfigError(f"crf is {crf}; give a number from 0 to {settings.quality.greatest}")
     if fps <= 0:
         raise ConfigError(f"the frame rate is {fps}; give a positive number")
     return settings, CONTAINERS[suffix]

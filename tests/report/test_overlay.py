@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from persam_video.errors import ConfigError
 from persam_video.report.colours import overlay_colour
-from persam_video.report.overlay import OverlayStyle, draw_overlay
+from persam_video.report.overlay import Look, OverlayStyle, draw_overlay
 from persam_video.tracking.result import ObjectResult, ObjectState
 
 PLAIN = OverlayStyle(tags=False)
@@ -154,3 +154,39 @@ def test_wrong_arrays_are_refused(rgb, labels):
 def test_wrong_styles_are_refused(settings_):
     with pytest.raises(ConfigError, match="overlay"):
         OverlayStyle(**settings_)
+
+
+@pytest.mark.parametrize("look", Look)
+def test_every_look_draws_any_map_and_leaves_the_input(look):
+    style = OverlayStyle(look)
+    rgb = frame(60, 80)
+    for labels in (blank(60, 80), np.full((60, 80), 3, np.uint8), rgb[..., 0] // 80):
+        before = rgb.copy()
+        drawn = draw_overlay(rgb, labels, style=style)
+        assert (drawn.shape[1], drawn.shape[0]) == style.canvas(80, 60)
+        assert np.array_equal(rgb, before)
+
+
+@pytest.mark.parametrize("look", [Look.SPOTLIGHT, Look.BLUR])
+def test_backgrounds_step_back_and_objects_do_not(look):
+    rgb, labels = frame(), blank()
+    labels[30:90, 40:120] = 2
+    drawn = draw_overlay(rgb, labels, style=OverlayStyle(look, contour=0, tags=False))
+    assert np.abs(drawn[40:80, 50:110].astype(int) - rgb[40:80, 50:110]).max() <= 1
+    assert drawn[:20].std() < 0.5 * rgb[:20].std()
+
+
+def test_a_blurred_background_has_no_halo_of_the_object():
+    rgb, labels = np.full((120, 160, 3), 100, np.uint8), blank()
+    labels[30:90, 40:120] = 2
+    rgb[labels > 0] = (255, 0, 0)
+    drawn = draw_overlay(rgb, labels, style=OverlayStyle(Look.BLUR, tags=False))
+    assert np.abs(drawn[:25].astype(int) - 100).max() <= 3
+
+
+def test_side_by_side_begins_with_the_frame_as_it_is():
+    rgb, labels = frame(), blank()
+    labels[30:90, 40:120] = 2
+    drawn = draw_overlay(rgb, labels, style=OverlayStyle(Look.SIDE_BY_SIDE))
+    assert np.array_equal(drawn[:, :160], rgb)
+    assert np.array_equal(drawn[:, 160:], draw_overlay(rgb, labels))

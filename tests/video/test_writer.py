@@ -368,3 +368,23 @@ def test_times_grow_in_the_file(tmp_path: Path) -> None:
     times = read(tmp_path / "a.mp4").times
     assert len(times) == 5
     assert all(a < b for a, b in pairwise(times))
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [("hevc", ".mp4"), ("av1", ".mp4"), ("vp9", ".mp4"), ("av1", ".webm"), ("vp9", ".webm")],
+)
+def test_other_codecs(clips, tmp_path: Path, capfd, codec: str, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    with VideoWriter(path, size=SIZE, fps=Fraction(25), codec=codec) as video:
+        for number in range(12):
+            video.write(clips.picture(number))
+    with FrameStream(path) as frames:
+        assert clips.numbers(frames) == list(range(12))
+    assert read(path).codec.removeprefix("libdav1d") in (codec, "")
+    assert capfd.readouterr().err == ""  # encoders that talk about themselves are told not to
+
+
+def test_a_codec_with_one_quality(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="prores has one quality only"):
+        VideoWriter(tmp_path / "a.mov", size=SIZE, fps=Fraction(25), codec="prores", crf=3)

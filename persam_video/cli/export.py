@@ -1,0 +1,75 @@
+"""``persam-video render`` and ``export``: outputs of a run, without tracking again."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from persam_video.cli.options import CodecOption, CrfOption, StyleOption, sink_options
+
+if TYPE_CHECKING:
+    from persam_video.sinks.outputs import Output, SinkOptions
+
+RunArgument = Annotated[Path, typer.Argument(help="Folder of a run, from persam-video track.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Where to write.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what is there already.")
+]
+
+
+def render(
+    run: RunArgument,
+    source: Annotated[str, typer.Argument(help="The video that was tracked.")],
+    out: OutOption,
+    style: StyleOption = "fill",
+    codec: CodecOption = "h264",
+    crf: CrfOption = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Draw the results of a run over its video.
+
+    Example: persam-video render result clip.mp4 --style spotlight --out spotlight.mp4
+    """
+    from persam_video.sinks.outputs import Output
+
+    _export(run, Output.OVERLAY, out, source, sink_options(style, codec, crf), overwrite)
+
+
+def export(
+    run: RunArgument,
+    to: Annotated[
+        str, typer.Option("--to", help="One of the names that track --save takes, as coco or mot.")
+    ],
+    out: OutOption,
+    source: Annotated[
+        str | None, typer.Option("--source", help="The video, if it is no longer where it was.")
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Write another output of a run: COCO, MOT, a table, a cut-out with transparency.
+
+    Example: persam-video export result --to coco --out coco.json
+    """
+    from persam_video.errors import ConfigError
+    from persam_video.sinks.outputs import SinkOptions, parse_outputs
+
+    outputs = parse_outputs([to])
+    if len(outputs) > 1:
+        raise ConfigError(f"--to {to} names {len(outputs)} outputs; give one at a time")
+    _export(run, outputs[0], out, source, SinkOptions(), overwrite)
+
+
+def _export(
+    run: Path,
+    output: "Output",
+    out: Path,
+    source: str | None,
+    options: "SinkOptions",
+    overwrite: bool,
+) -> None:
+    from persam_video.export import export as write
+
+    count, warnings = write(run, output, out, source=source, options=options, overwrite=overwrite)
+    for warning in warnings:
+        typer.echo(f"persam-video: warning: {warning}", err=True)
+    typer.echo(f"{count} frames\n  {out}")

@@ -1,0 +1,99 @@
+"""The objects without their background, as pictures or video with transparency."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from persam_video.atomic import atomic_path
+from persam_video.sinks.base import Sink, make_folder
+from persam_video.sinks.video import VideoSink
+from persam_video.tracking.result import FrameResult
+from persam_video.video.frame import Frame
+from persam_video.video.source import SourceInfo
+
+# Encoders mix the colours of pixels that are this near; beyond, hidden ones cost bytes only.
+_RIM = 16
+_COMPRESSION = 6
+
+
+def cut_out(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], rim: int = 0) -> NDArray[np.uint8]:
+    """Return the objects of a frame with a transparent background.
+
+    Args:
+        rgb: uint8 array of shape (H, W, 3).
+        labels: uint8 array of shape (H, W); 0 is background.
+        rim: distance in pixels around the objects over which the hidden colours are kept; farther
+            ones are black.
+
+    Returns:
+        uint8 RGBA array of shape (H, W, 4), alpha 255 where an object is and 0 elsewhere; colours
+        are not multiplied by alpha.
+    """
+    alpha = np.where(labels > 0, np.uint8(255), np.uint8(0))
+    kept = cv2.dilate(alpha, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)) if rim else alpha
+    return np.dstack((np.where(kept[..., None] > 0, rgb, np.uint8(0)), alpha))
+
+
+class CutoutPngSink(Sink):
+    """Writes the objects of each frame to ``folder/NNNNN.png``, RGBA.
+
+    Alpha is 255 on objects and 0 elsewhere, and colours are those of the frame, so that nothing is
+    lost. The number is the index of the frame in its source. Each file appears whole or not at all.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Make the folder.
+
+        Raises:
+            OutputError: there can be no such folder.
+        """
+        self._folder = make_folder(folder)
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        """Write the picture of one frame.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        image = Image.fromarray(cut_out(frame.rgb, result.labels))
+        with atomic_path(self._folder / f"{result.index:05d}.png") as sibling:
+            image.save(sibling, format="PNG", compress_level=_COMPRESSION)
+
+    def close(self) -> None:
+        """Do nothing: every file is finished when it is written."""
+
+
+class CutoutVideoSink(VideoSink):
+    """Writes a video of the objects with a transparent background."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        info: SourceInfo,
+        *,
+        codec: str,
+        stride: int = 1,
+        crf: int | None = None,
+    ) -> None:
+        """Prepare to write; see :class:`VideoSink`.
+
+        Args:
+            path: the video: ``.webm`` for VP9, ``.mov`` for ProRes.
+            info: facts about the source of the frames.
+            codec: ``vp9-alpha`` or ``prores``.
+            stride: distance between the frames that are written, in frames of the source.
+            crf: constant quality of VP9; ProRes has none.
+
+        Raises:
+            OutputError: the video cannot be written there.
+            ConfigError: a setting is out of range.
+        """
+        size = (info.width, info.height)
+        super().__init__(path, info, size=size, stride=stride, codec=codec, crf=crf)
+
+    def picture(self, frame: Frame, result: FrameResult) -> NDArray[np.uint8]:
+        """Return the objects as RGBA."""
+        return cut_out(frame.rgb, result.labels, rim=_RIM)

@@ -1,0 +1,107 @@
+"""Files that are put together at the end, from parts that were written frame by frame."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from persam_video.atomic import atomic_path, output_error
+
+
+class Parts:
+    """Lists of JSON values that grow on disk, for one output file.
+
+    The lists live beside the output in files without a name, which the system removes however the
+    program ends; memory does not grow with them. There is one open file for each list.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Prepare the lists of an output; its folder is made.
+
+        Raises:
+            OutputError: the folder cannot be made or cannot be written to.
+        """
+        self.path = path
+        self._files: dict[str | int, IO[bytes]] = {}
+        with self._told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # found out now, not after hours of tracking
+            if path.is_dir():
+                raise IsADirectoryError(None, "is a folder")
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+
+    def append(self, name: str | int, value: Any) -> None:
+        """Add a value to the end of a list.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with self._told():
+            if name not in self._files:
+                file = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115
+                self._files[name] = file
+            line = json.dumps(value, allow_nan=False, separators=(",", ":"))
+            self._files[name].write(f"{line}\n".encode())
+
+    def lines(self, name: str | int) -> Iterator[str]:
+        """Give the values of a list as JSON, in order; nothing for a list that has none."""
+        file = self._files.get(name)
+        if file is None:
+            return
+        file.seek(0)
+        for line in file:
+            yield line.decode().rstrip("\n")
+
+    def values(self, name: str | int) -> Iterator[Any]:
+        """Give the values of a list, in order."""
+        return map(json.loads, self.lines(name))
+
+    @contextmanager
+    def assembled(self) -> Iterator[IO[str]]:
+        """Give the output to write to; it appears, whole, when the block ends without an error.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with (
+            atomic_path(self.path) as sibling,
+            sibling.open("w", encoding="utf-8", newline="\n") as file,
+        ):
+            yield file
+
+    def close(self) -> None:
+        """Remove the lists; a second call does nothing."""
+        files, self._files = self._files, {}
+        for file in files.values():
+            file.close()
+
+    def __enter__(self) -> "Parts":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise output_error(self.path, error) from error
+
+
+def write_array(file: IO[str], items: Iterator[str]) -> None:
+    """Write a JSON array of items that are JSON already, one to a line."""
+    file.write("[")
+    for number, item in enumerate(items):
+        file.write(",\n" if number else "\n")
+        file.write(item)
+    file.write("\n]")

@@ -1,0 +1,221 @@
+"""Every output of a tiny clip, read back by other programs and compared with the label maps."""
+
+import csv
+import json
+from fractions import Fraction
+from xml.etree import ElementTree
+
+import av
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco
+from pycocotools.coco import COCO
+
+from persam_video.errors import ConfigError, OutputError
+from persam_video.masks import areas_of_labels, boxes_of_labels, read_label_png
+from persam_video.sinks.outputs import (
+    Output,
+    SinkOptions,
+    existing_files,
+    open_sink,
+    parse_outputs,
+    place_of,
+)
+from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
+from persam_video.video.frame import Frame
+from persam_video.video.source import SourceInfo, SourceKind
+
+INFO = SourceInfo("clip.mp4", SourceKind.FILE, 96, 64, Fraction(25), False, None, None, False, None)
+LENGTH = 7
+
+
+def frames():
+    """Object 2 moves, 5 enters in frame 2 and is lost in frame 4."""
+    rng = np.random.default_rng(0)
+    for index in range(LENGTH):
+        labels = np.zeros((64, 96), np.uint8)
+        labels[10:40, 5 + 3 * index : 30 + 3 * index] = 2
+        labels[20:25, 10 + 3 * index : 15 + 3 * index] = 0
+        ids = [2] if index < 2 else [2, 5]
+        if index in (2, 3, 5, 6):
+            labels[50:, 80:] = 5
+        boxes, areas = boxes_of_labels(labels, ids), areas_of_labels(labels, ids)
+        objects = tuple(
+            ObjectResult(
+                i, ObjectState.TRACKED if boxes[i] else ObjectState.LOST, 0.9, boxes[i], areas[i]
+            )
+            for i in ids
+        )
+        rgb = rng.integers(0, 256, (64, 96, 3), dtype=np.uint8) // 4 + 90
+        yield Frame(index, rgb, index / 25), FrameResult(index, index / 25, labels, objects)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    for output in Output:
+        with open_sink(output, place_of(output, folder), INFO, SinkOptions()) as sink:
+            for pair in frames():
+                sink.write(*pair)
+    return folder
+
+
+def test_only_whole_files_are_left(folder):
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        place_of(output, folder).name for output in Output
+    )
+    assert len(existing_files(folder)) == len(Output) - 3 + 4 * LENGTH
+
+
+def test_coco_is_loaded_by_pycocotools_with_the_exact_masks(folder):
+    loaded = COCO(place_of(Output.COCO, folder))
+    for (_, result), image in zip(frames(), loaded.dataset["images"], strict=True):
+        assert image["frame_index"] == result.index
+        entries = loaded.loadAnns(loaded.getAnnIds(imgIds=image["id"]))
+        assert [e["track_id"] for e in entries] == [o.object_id for o in result.objects if o.box]
+        for entry in entries:
+            mask = result.labels == entry["track_id"]
+            np.testing.assert_array_equal(loaded.annToMask(entry), mask)
+            np.testing.assert_array_equal(coco.toBbox(entry["segmentation"]), entry["bbox"])
+            assert entry["area"] == mask.sum()
+
+
+def test_youtube_vos_has_a_place_for_every_frame(folder):
+    data = json.loads(place_of(Output.YTVOS, folder).read_text())
+    assert data["videos"][0]["length"] == len(data["videos"][0]["file_names"]) == LENGTH
+    assert [each["id"] for each in data["annotations"]] == [2, 5]
+    for each in data["annotations"]:
+        columns = [each[key] for key in ("segmentations", "bboxes", "areas", "scores")]
+        for (_, result), row in zip(frames(), zip(*columns, strict=True), strict=True):
+            mask = result.labels == each["id"]
+            if not mask.any():
+                assert row == (None,) * 4
+                continue
+            np.testing.assert_array_equal(coco.decode(row[0]), mask)
+            assert row[2] == mask.sum()
+
+
+def test_mot_counts_from_one(folder):
+    lines = list(csv.reader(place_of(Output.MOT, folder).open()))
+    wanted = [(r.index, o) for _, r in frames() for o in r.objects if o.box]
+    for line, (index, each) in zip(lines, wanted, strict=True):
+        x0, y0, x1, y1 = each.box
+        numbers = [index + 1, each.object_id, x0 + 1, y0 + 1, x1 - x0, y1 - y0, 0.9, -1, -1, -1]
+        assert [float(value) for value in line] == numbers
+
+
+def test_the_table_has_lost_objects_too(folder):
+    rows = list(csv.DictReader(place_of(Output.TABLE, folder).open()))
+    wanted = [(r, o) for _, r in frames() for o in r.objects]
+    for row, (result, each) in zip(rows, wanted, strict=True):
+        assert (int(row["frame"]), float(row["time"])) == (result.index, result.time)
+        assert (int(row["object"]), row["state"]) == (each.object_id, each.state.value)
+        box = tuple(int(row[key]) for key in ("x0", "y0", "x1", "y1") if row[key])
+        assert box == (each.box or ())
+        assert int(row["area"]) == each.area
+    assert {row["state"] for row in rows} == {"tracked", "lost"}
+
+
+def test_masks_and_cutout_pictures_are_exact(folder):
+    for frame, result in frames():
+        name = f"{result.index:05d}.png"
+        np.testing.assert_array_equal(
+            read_label_png(place_of(Output.MASKS, folder) / name), result.labels
+        )
+        rgba = np.array(Image.open(place_of(Output.CUTOUT_PNG, folder) / name))
+        inside = result.labels > 0
+        np.testing.assert_array_equal(rgba[..., 3], inside * np.uint8(255))
+        np.testing.assert_array_equal(rgba[inside, :3], frame.rgb[inside])
+
+
+@pytest.mark.parametrize(
+    ("output", "decoder", "tolerance"),
+    [(Output.PRORES, "prores", 0), (Output.CUTOUT_WEBM, "libvpx-vp9", 40)],
+)
+def test_cutout_videos_have_alpha(folder, output, decoder, tolerance):
+    with av.open(place_of(output, folder)) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height, stream.average_rate) == (96, 64, 25)
+        context = av.CodecContext.create(decoder, "r")
+        context.extradata = stream.codec_context.extradata
+        context.width, context.height = 96, 64
+        context.codec_tag = stream.codec_context.codec_tag
+        decoded = [frame for packet in container.demux(stream) for frame in context.decode(packet)]
+    for frame, (_, result) in zip(decoded, frames(), strict=True):
+        assert frame.format.name.startswith("yuva4")
+        alpha = frame.to_ndarray(format="rgba")[..., 3].astype(int)
+        wrong = np.abs(alpha - 255 * (result.labels > 0))
+        assert (wrong > tolerance).mean() < 0.01
+
+
+def filled(polygons, shape):
+    """The pixels whose centres are in the polygons, drawn finely by OpenCV."""
+    fine = np.zeros((shape[0] * 8, shape[1] * 8), np.uint8)
+    for points in polygons:
+        cv2.fillPoly(fine, [np.rint(np.array(points) * 8).astype(np.int32)], 1)
+    return fine[4::8, 4::8].astype(bool)
+
+
+def overlap(one, other):
+    return (one & other).sum() / max(1, (one | other).sum())
+
+
+def test_labelme_has_a_polygon_for_each_part(folder):
+    for _, result in frames():
+        path = place_of(Output.LABELME, folder) / f"{result.index:05d}.json"
+        data = json.loads(path.read_text())
+        assert Image.open(path.parent / data["imagePath"]).size == (96, 64)
+        for each in result.objects:
+            polygons = [s["points"] for s in data["shapes"] if s["group_id"] == each.object_id]
+            assert bool(polygons) == (each.box is not None)
+            if polygons:
+                assert overlap(filled(polygons, (64, 96)), result.mask(each.object_id)) > 0.9
+
+
+def test_cvat_has_a_track_for_each_object_that_is_outside_while_lost(folder):
+    root = ElementTree.parse(place_of(Output.CVAT, folder)).getroot()
+    tracks = {int(track.get("id")): track.findall("polygon") for track in root.findall("track")}
+    assert list(tracks) == [2, 5]
+    assert [(s.get("frame"), s.get("outside")) for s in tracks[5]] == [
+        ("2", "0"),
+        ("3", "0"),
+        ("4", "1"),
+        ("5", "0"),
+        ("6", "0"),
+    ]
+    for shape, (_, result) in zip(tracks[2], frames(), strict=True):
+        points = [[float(v) for v in p.split(",")] for p in shape.get("points").split(";")]
+        assert overlap(filled([points], (64, 96)), result.mask(2)) > 0.9
+
+
+@pytest.mark.parametrize("output", Output)
+def test_what_was_written_is_whole_after_an_error(tmp_path, output):
+    place = place_of(output, tmp_path)
+    with pytest.raises(KeyboardInterrupt), open_sink(output, place, INFO, SinkOptions()) as sink:
+        for pair in list(frames())[:3]:
+            sink.write(*pair)
+        raise KeyboardInterrupt
+    sink.close()
+    assert [path.name for path in tmp_path.iterdir()] == [place.name]
+    if place.suffix == ".json":
+        json.loads(place.read_text())
+    if place.suffix in (".mp4", ".mov", ".webm"):
+        with av.open(place) as container:
+            assert len(list(container.decode(video=0))) == 3
+
+
+@pytest.mark.parametrize("output", [o for o in Output if o is not Output.TRACKS])
+def test_a_place_that_is_taken(tmp_path, output):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        open_sink(output, tmp_path / "file" / "a.mp4", INFO, SinkOptions())
+
+
+def test_names_of_outputs():
+    assert parse_outputs(["masks,coco", "mot", "coco"]) == (Output.MASKS, Output.COCO, Output.MOT)
+    with pytest.raises(ConfigError, match=r"'ocerlay' is unknown; did you mean overlay\?"):
+        parse_outputs(["ocerlay"])
+    with pytest.raises(ConfigError, match="no output"):
+        parse_outputs([])
