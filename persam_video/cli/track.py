@@ -100,8 +100,9 @@ def track(
 ) -> None:
     """Track the objects of one annotated frame through a video.
 
-    Leaves masks/NNNNN.png (indexed, DAVIS palette), overlay.mp4, tracks.jsonl and run.json in the
-    output folder; with --box or --point also reference.png, which shows what they name.
+    Leaves masks/NNNNN.png, overlay.mp4, tracks.jsonl and run.json in the output folder.
+
+    With --box or --point also reference.png, which shows what they name.
 
     Examples:
 
