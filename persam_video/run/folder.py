@@ -40,6 +40,7 @@ from persam_video.sinks.outputs import (
     STORES,
     Output,
     SinkOptions,
+    check_options,
     open_sink,
     place_of,
 )
@@ -141,6 +142,8 @@ def track_to_folder(
             stream, first, decoder, frames, references, model, settings, backward=backward
         )
         paths.check()
+        options = options or SinkOptions()
+        check_options(outputs, paths.folder, options)
         stack.enter_context(exclusive_folder(paths.folder))
         old = read_earlier(paths) if resume else None
         if old is None:
@@ -161,7 +164,7 @@ def track_to_folder(
         if earlier.state is not None and isinstance(tracker, Tracker):
             tracker.restore(earlier.state)
         run = _Run(stream, frames, tracker, references, paths, record, earlier, on_progress)
-        run.outputs, run.options = outputs, replace(options or SinkOptions(), stride=frames.stride)
+        run.outputs, run.options = outputs, replace(options, stride=frames.stride)
         with _recorded(paths, record, stream):
             if backward:
                 run.backward = BackwardResults(paths.backward)

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from fractions import Fraction
 from pathlib import Path
 
 from persam_video.errors import ConfigError
@@ -17,6 +18,7 @@ from persam_video.sinks.mask_png import MaskPngSink
 from persam_video.sinks.overlay_video import OverlayVideoSink
 from persam_video.sinks.tracks_jsonl import TracksJsonlSink
 from persam_video.video.source import SourceInfo
+from persam_video.video.writer import video_form
 
 
 class Output(str, Enum):
@@ -153,6 +155,18 @@ def existing_files(folder: Path) -> list[Path]:
         for file in place.glob("[0-9]*")
         if file.suffix in (".png", ".json", ".jpg")
     )
+
+
+def check_options(outputs: Iterable[Output], folder: Path, options: SinkOptions) -> None:
+    """Refuse what cannot be written, before anything is.
+
+    Raises:
+        ConfigError: a setting is out of range.
+        OutputError: the installed FFmpeg lacks the codec.
+    """
+    if Output.OVERLAY in outputs:
+        place = place_of(Output.OVERLAY, folder)
+        video_form(place, options.codec, options.crf, Fraction(1))
 
 
 def open_sink(output: Output, path: Path, info: SourceInfo, options: SinkOptions) -> Sink:

@@ -121,7 +121,7 @@ class VideoWriter:
         """
         self.path = Path(path)
         self.warnings: list[str] = []
-        settings, container = _settings(self.path, codec, crf, fps)
+        settings, container = video_form(self.path, codec, crf, fps)
         self._channels = 4 if settings.alpha else 3
         self._width, self._height = size
         self._partial = _claim(self.path)
@@ -276,9 +276,15 @@ class VideoWriter:
         return output_error(self.path, OSError(error.errno or 0, error.strerror or str(error)))
 
 
-def _settings(
+def video_form(
     path: Path, codec: str, crf: int | None, fps: Fraction
 ) -> tuple[VideoCodec, VideoContainer]:
+    """Return how a video of such settings is written.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+        OutputError: the codec does not go into such a file, or the installed FFmpeg lacks it.
+    """
     if codec not in CODECS:
         raise ConfigError(f"video codec {codec!r} is unknown; choose one of {', '.join(CODECS)}")
     settings = CODECS[codec]

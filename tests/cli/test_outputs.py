@@ -77,6 +77,7 @@ def test_wrong_options_tell_the_right_ones(run, clip, tmp_path, arguments, said)
     assert ran.status == 2
     assert said in ran.err
     assert len(ran.err.strip().splitlines()) == 1
+    assert not (tmp_path / "o").exists()  # so an earlier run would still be there
 
 
 def test_a_folder_that_holds_no_run(run, tmp_path):
