@@ -18,6 +18,7 @@ from sequences import EncodedSequence, clip_sequence, davis_sequences
 from persam_video.atomic import write_bytes
 from persam_video.config import load_settings
 from persam_video.run import load_model
+from persam_video.sam.model import ModelInfo
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -54,6 +55,7 @@ VARIANTS = (
     Variant("two refinements", {"cascade.passes": 2}),
     Variant("refinement without matching", {"cascade.matching": False}),
     Variant("specks kept", {"masks.min_component": 0.0}),
+    Variant("components anywhere", {"masks.reach": None}),
 )
 SIZES = (512, 640)
 
@@ -85,22 +87,20 @@ def main() -> None:
             rows.append({"variant": variant.name, "scores": scores, "mean": mean})
             cells = [*(f"{scores[name]:.3f}" for name in names), f"{mean:.3f}"]
             print(_line([variant.name, *cells]), flush=True)
-    if not args.quick:
-        header = ["variant", *names, "DAVIS mean"]
-        table = [_line(header), _line(["---"] * len(header))]
-        table += [
-            _line(
-                [
-                    row["variant"],
-                    *(f"{v:.3f}" for v in row["scores"].values()),
-                    f"{row['mean']:.3f}",
-                ]
-            )
-            for row in rows
-        ]
-        facts = {"model": {"name": model.info.name, "sha256": model.info.sha256}, "rows": rows}
-        write_bytes(RESULTS / "ablation.json", (json.dumps(facts, indent=2) + "\n").encode())
-        write_bytes(RESULTS / "ablation.md", ("\n".join(table) + "\n").encode())
+            if not args.quick:  # after each row, as all of them take an hour and more
+                _write(rows, names, model.info)
+
+
+def _write(rows: list[dict[str, Any]], names: list[str], model: ModelInfo) -> None:
+    """Write the rows so far as JSON and as a table."""
+    header = ["variant", *names, "DAVIS mean"]
+    table = [_line(header), _line(["---"] * len(header))]
+    for row in rows:
+        scores = (f"{score:.3f}" for score in row["scores"].values())
+        table.append(_line([row["variant"], *scores, f"{row['mean']:.3f}"]))
+    facts = {"model": {"name": model.name, "sha256": model.sha256}, "rows": rows}
+    write_bytes(RESULTS / "ablation.json", (json.dumps(facts, indent=2) + "\n").encode())
+    write_bytes(RESULTS / "ablation.md", ("\n".join(table) + "\n").encode())
 
 
 def _line(cells: list[str]) -> str:
