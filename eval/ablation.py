@@ -17,7 +17,7 @@ from sequences import EncodedSequence, clip_sequence, davis_sequences
 
 from persam_video.atomic import write_bytes
 from persam_video.config import load_settings
-from persam_video.run import load_model
+from persam_video.sam.load import load_model
 from persam_video.sam.model import ModelInfo
 
 RESULTS = Path(__file__).parent / "results"

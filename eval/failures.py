@@ -17,7 +17,7 @@ from persam_video import synthetic
 from persam_video.atomic import write_bytes
 from persam_video.config import load_settings
 from persam_video.report.pictures import error_map
-from persam_video.run import load_model
+from persam_video.sam.load import load_model
 from persam_video.synthetic.bodies import Kind
 from persam_video.tracking import FrameResult
 

@@ -21,7 +21,7 @@ from sequences import EncodedSequence, Sequence, davis_sequences, synthetic_sequ
 from persam_video import synthetic
 from persam_video.atomic import write_bytes
 from persam_video.config import load_settings, parse_assignments
-from persam_video.run import load_model
+from persam_video.sam.load import load_model
 from persam_video.tracking import FrameResult
 
 RESULTS = Path(__file__).parent / "results"

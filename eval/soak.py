@@ -29,7 +29,7 @@ from stream_memory import resident_mib
 
 from persam_video.atomic import write_bytes
 from persam_video.config import load_settings
-from persam_video.run import load_model
+from persam_video.sam.load import load_model
 from persam_video.sinks import MaskPngSink, Sink, ThreadedSink, TracksJsonlSink
 from persam_video.sinks.overlay_video import OverlayVideoSink
 from persam_video.tracking import ObjectState, Tracker

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from persam_video.config import Settings, load_settings, parse_assignments
+from persam_video.errors import SourceError
+
+if TYPE_CHECKING:
+    from persam_video.images import ReferenceFiles
 
 if TYPE_CHECKING:
     from persam_video.sinks.outputs import SinkOptions
@@ -123,3 +127,19 @@ def sink_options(style: str, codec: str, crf: int | None) -> "SinkOptions":
     look = Look(known_name("style", style, [each.value for each in Look]))
     opaque = [name for name, each in CODECS.items() if not each.alpha]
     return SinkOptions(style=OverlayStyle(look), codec=known_name("codec", codec, opaque), crf=crf)
+
+
+def parse_reference(text: str) -> "ReferenceFiles":
+    """Split IMAGE:MASK where both sides are files, as names may hold a colon too.
+
+    Raises:
+        SourceError: no such split names two files.
+    """
+    from persam_video.images import ReferenceFiles
+
+    parts = text.split(":")
+    for cut in range(1, len(parts)):
+        pair = ReferenceFiles(Path(":".join(parts[:cut])), Path(":".join(parts[cut:])))
+        if pair.image.is_file() and pair.mask.is_file():
+            return pair
+    raise SourceError(f"--ref {text}: names no two files; give IMAGE:MASK")

@@ -16,12 +16,12 @@ from persam_video.cli.options import (
     PrecisionOption,
     SetOption,
     image_preset,
+    parse_reference,
     resolve_settings,
 )
-from persam_video.errors import SourceError
 
 if TYPE_CHECKING:
-    from persam_video.images import ReferenceFiles, SegmentedImage
+    from persam_video.images import SegmentedImage
 
 
 def segment(
@@ -87,7 +87,7 @@ def segment(
 
     try:
         segment_to_folder(
-            [ReferenceFiles(image, mask), *map(_reference, references or [])],
+            [ReferenceFiles(image, mask), *map(parse_reference, references or [])],
             tests,
             out,
             settings=settings,
@@ -105,15 +105,3 @@ def segment(
 def _report(done: "SegmentedImage") -> None:
     found = ", ".join(f"{each.label} ({each.score:.2f})" for each in done.segments)
     typer.echo(f"{done.path}: {found or 'nothing found'}")
-
-
-def _reference(text: str) -> "ReferenceFiles":
-    """Split IMAGE:MASK where both sides are files, as names may hold a colon too."""
-    from persam_video.images import ReferenceFiles
-
-    parts = text.split(":")
-    for cut in range(1, len(parts)):
-        pair = ReferenceFiles(Path(":".join(parts[:cut])), Path(":".join(parts[cut:])))
-        if pair.image.is_file() and pair.mask.is_file():
-            return pair
-    raise SourceError(f"--ref {text}: names no two files; give IMAGE:MASK")

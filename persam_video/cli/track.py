@@ -21,6 +21,7 @@ from persam_video.cli.options import (
     PrecisionOption,
     SetOption,
     StyleOption,
+    parse_reference,
     resolve_settings,
     sink_options,
 )
@@ -43,6 +44,14 @@ def track(
     ] = None,
     boxes: BoxOption = None,
     points: PointOption = None,
+    photos: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ref",
+            metavar="IMAGE:MASK",
+            help="A photo with its mask: its objects are looked for in the video. Repeatable.",
+        ),
+    ] = None,
     method: MethodOption = Method.PERSAM,
     model: ModelOption = None,
     checkpoint: CheckpointOption = None,
@@ -110,6 +119,8 @@ def track(
 
     persam-video track clip.mp4 --box 1:97,52,139,196 --box 2:183,71,221,201 --out result
 
+    persam-video track clip.mp4 --ref cat.jpg:cat.png --out result
+
     persam-video track clip.mp4 --mask first.png --mask 40=more.png --out result --resume
     """
     settings = resolve_settings(
@@ -136,6 +147,7 @@ def track(
             parse_masks(mask or [], start),
             out,
             prompts=parse_prompts(boxes or [], points or []),
+            photos=[parse_reference(text) for text in photos or []],
             settings=settings,
             decoder=decoder.value,
             frames=FrameRange(start, stop, stride, max_frames, duration),

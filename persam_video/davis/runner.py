@@ -42,8 +42,8 @@ from persam_video.davis.tracking import (
 from persam_video.davis.workers import Work, track_in_processes
 from persam_video.errors import ConfigError, DatasetError, OutputError, PersamVideoError
 from persam_video.exclusive import exclusive_folder
-from persam_video.run import load_model
 from persam_video.sam.build import choose_device
+from persam_video.sam.load import load_model
 from persam_video.sam.model import SamModel
 from persam_video.sinks.run_json import RunStatus, write_run
 

@@ -26,7 +26,7 @@ from persam_video.davis.tracking import (
     track_sequence,
 )
 from persam_video.errors import PersamVideoError
-from persam_video.run import load_model
+from persam_video.sam.load import load_model
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from persam_video.images.folder import (
     ImageOutputs,
-    ReferenceFiles,
     SegmentedImage,
     segment_to_folder,
 )
 from persam_video.images.one_shot import OneShotSegmenter, Reference, Search, Segment
+from persam_video.images.reference_files import ReferenceFiles
 
 __all__ = [
     "ImageOutputs",

@@ -15,43 +15,19 @@ from persam_video.config import Settings, load_settings
 from persam_video.errors import OutputError
 from persam_video.images.one_shot import (
     OneShotSegmenter,
-    Reference,
     Search,
     Segment,
     check_settings,
 )
-from persam_video.masks.annotation import read_annotation
+from persam_video.images.reference_files import ReferenceFiles
 from persam_video.masks.png import write_label_png
 from persam_video.masks.rle import encode_labels
 from persam_video.report.overlay import draw_overlay
 from persam_video.report.picture_file import write_picture
-from persam_video.run import load_model
+from persam_video.sam.load import load_model
 from persam_video.sam.model import SamModel
 from persam_video.video.image_decoder import find_images, read_image
 from persam_video.video.source import locate
-
-
-@dataclass(frozen=True)
-class ReferenceFiles:
-    """An image whose objects are marked, on disk.
-
-    Attributes:
-        image: the photo.
-        mask: its annotation; see :func:`persam_video.masks.read_annotation`.
-    """
-
-    image: Path
-    mask: Path
-
-    def read(self) -> Reference:
-        """Read both files.
-
-        Raises:
-            SourceError: the image cannot be read.
-            AnnotationError: the mask cannot be used, or has another size.
-        """
-        rgb = read_image(self.image)
-        return Reference(rgb, read_annotation(self.mask, size=(rgb.shape[0], rgb.shape[1])))
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,11 @@ class OneShotSegmenter:
         self._cascade = Cascade(cascade.passes, cascade.matching)
         self._targets = self._learn(references)
 
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """Ids of the references' objects, in order."""
+        return tuple(target.label for target in self._targets)
+
     @torch.inference_mode()
     def segment(self, rgb: NDArray[np.uint8]) -> list[Segment]:
         """Find the objects in an image.

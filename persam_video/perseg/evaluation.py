@@ -14,7 +14,7 @@ from persam_video.errors import DatasetError
 from persam_video.images.one_shot import OneShotSegmenter, Reference, Search, check_settings
 from persam_video.perseg.dataset import PerSegDataset, PerSegObject
 from persam_video.perseg.metrics import Overlap, boundary_overlap
-from persam_video.run import load_model
+from persam_video.sam.load import load_model
 from persam_video.sam.model import ModelInfo, SamModel
 
 

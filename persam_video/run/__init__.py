@@ -3,9 +3,9 @@
 from persam_video.run.folder import Progress, track_to_folder
 from persam_video.run.frames import FrameRange
 from persam_video.run.iterate import track
-from persam_video.run.model import load_model
 from persam_video.run.outputs import OutputPaths
 from persam_video.run.references import Mask, Masks
+from persam_video.sam.load import load_model
 
 __all__ = [
     "FrameRange",

@@ -10,11 +10,12 @@ from pathlib import Path
 from persam_video.config import Settings, load_settings
 from persam_video.errors import ConfigError
 from persam_video.exclusive import exclusive_folder
+from persam_video.images.reference_files import ReferenceFiles
 from persam_video.prompting import ObjectPrompts
 from persam_video.run.backward import BackwardResults, check_backward
 from persam_video.run.frames import ALL_FRAMES, FrameRange, expected_frames, open_stream
-from persam_video.run.model import load_model
 from persam_video.run.outputs import OutputPaths
+from persam_video.run.photos import seek
 from persam_video.run.prompted import add_prompted, write_reference_picture
 from persam_video.run.record import begin_record
 from persam_video.run.references import Masks, References, check_procedure, load_references
@@ -26,6 +27,7 @@ from persam_video.run.resume import (
     find_earlier,
     read_earlier,
 )
+from persam_video.sam.load import load_model
 from persam_video.sam.model import SamModel
 from persam_video.sinks import (
     MaskPngSink,
@@ -85,6 +87,7 @@ def track_to_folder(
     overwrite: bool = False,
     resume: bool = False,
     prompts: Sequence[ObjectPrompts] = (),
+    photos: Sequence[ReferenceFiles] = (),
     snapshot_seconds: float = SNAPSHOT_SECONDS,
     outputs: Sequence[Output] = DEFAULT_OUTPUTS,
     options: SinkOptions | None = None,
@@ -109,6 +112,7 @@ def track_to_folder(
             lines come out as if it had not been. A finished run is left as it is, and without an
             earlier run this begins one.
         prompts: see :func:`track`.
+        photos: see :func:`track`.
         snapshot_seconds: how often the state to resume from is written; 0 after every frame.
         outputs: what to write; masks and lines are written in any case, as a run resumes from them.
         options: how to write it; the stride is that of ``frames`` in any case.
@@ -128,19 +132,20 @@ def track_to_folder(
     paths = OutputPaths(Path(out))
     with ExitStack() as stack:
         stream = stack.enter_context(open_stream(source, decoder, frames, live))
-        references = load_references(mask, stream.info, frames, prompts)
-        check_procedure(settings, references, prompts, frames.start)
+        references = load_references(mask, stream.info, frames, prompts, photos)
+        check_procedure(settings, references, prompts, photos, frames.start)
         if backward:
             check_backward(settings, stream.info)
         model = model or load_model(settings)
-        tracker = make_tracker(model, settings)
+        tracker = seek(make_tracker(model, settings), model, photos)
         # a range beyond the end of the source shows here, while nothing is written yet
         first = next(stream)
         if prompts:
             references = add_prompted(references, model, first, prompts)
         record = begin_record(
-            stream, first, decoder, frames, references, model, settings, backward=backward
+            stream, first, decoder, frames, references, model, settings, photos, backward=backward
         )
+        size = (stream.info.height, stream.info.width)
         paths.check()
         options = options or SinkOptions()
         check_options(outputs, paths.folder, options)
@@ -154,10 +159,10 @@ def track_to_folder(
             check_same(old, record, stream.info, paths.folder)
             if old.status is RunStatus.FINISHED:
                 return old
-        earlier = Earlier(0, None, paths.tracks, references.size)
+        earlier = Earlier(0, None, paths.tracks, size)
         if old is not None:
             earlier, record.warnings = find_earlier(
-                paths, references.size, model.device, keeps_state=isinstance(tracker, Tracker)
+                paths, size, model.device, keeps_state=isinstance(tracker, Tracker)
             )
             record.started = old.started
             record.resumed_at = [*old.resumed_at, earlier.frames]

@@ -7,12 +7,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from persam_video.config import Settings, load_settings
+from persam_video.images.reference_files import ReferenceFiles
 from persam_video.prompting import ObjectPrompts
 from persam_video.run.backward import BackwardResults, check_backward
 from persam_video.run.frames import ALL_FRAMES, FrameRange, open_stream
-from persam_video.run.model import load_model
+from persam_video.run.photos import seek
 from persam_video.run.prompted import add_prompted
 from persam_video.run.references import Masks, check_procedure, load_references
+from persam_video.sam.load import load_model
 from persam_video.sam.model import SamModel
 from persam_video.tracking.factory import make_tracker
 from persam_video.tracking.result import FrameResult
@@ -31,6 +33,7 @@ def track(
     backward: bool = False,
     live: bool | None = None,
     prompts: Sequence[ObjectPrompts] = (),
+    photos: Sequence[ReferenceFiles] = (),
 ) -> Iterator[FrameResult]:
     """Track the objects of annotations through a source, one frame at a time.
 
@@ -53,6 +56,8 @@ def track(
             and live streams.
         prompts: objects of the first frame that boxes and points name instead of a mask; give an
             empty mapping for ``mask`` when there are no others.
+        photos: annotated photos of objects to look for, from the first frame on; an id stands for
+            the same object in all of them. Give an empty mapping for ``mask``, too.
 
     Raises:
         PersamVideoError: the source, an annotation, the model or a setting cannot be used.
@@ -64,12 +69,12 @@ def track(
     settings = settings or load_settings()
     with ExitStack() as stack:
         stream = stack.enter_context(open_stream(source, decoder, frames, live))
-        references = load_references(mask, stream.info, frames, prompts)
-        check_procedure(settings, references, prompts, frames.start)
+        references = load_references(mask, stream.info, frames, prompts, photos)
+        check_procedure(settings, references, prompts, photos, frames.start)
         if backward:
             check_backward(settings, stream.info)
         loaded = model or load_model(settings)
-        tracker = make_tracker(loaded, settings)
+        tracker = seek(make_tracker(loaded, settings), loaded, photos)
         images: Iterator[Frame] = stream
         if prompts:
             first = next(stream)

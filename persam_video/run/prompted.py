@@ -9,8 +9,8 @@ from persam_video.prompting import ObjectPrompts, annotate
 from persam_video.report.overlay import draw_overlay
 from persam_video.report.picture_file import write_picture
 from persam_video.run.frames import FrameRange, open_stream
-from persam_video.run.model import load_model
 from persam_video.run.references import References
+from persam_video.sam.load import load_model
 from persam_video.sam.model import SamModel
 from persam_video.video import Frame
 

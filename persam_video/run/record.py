@@ -1,12 +1,15 @@
 """What ``run.json`` says of a run, and whether another call would be the same run."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from persam_video.config import Settings
+from persam_video.download import file_sha256
+from persam_video.images.reference_files import ReferenceFiles
 from persam_video.run.frames import FrameRange
 from persam_video.run.references import References
 from persam_video.sam.model import SamModel
@@ -27,6 +30,7 @@ def begin_record(
     references: References,
     model: SamModel,
     settings: Settings,
+    photos: Sequence[ReferenceFiles],
     *,
     backward: bool,
 ) -> RunRecord:
@@ -42,6 +46,7 @@ def begin_record(
             "decoder": decoder,
             **asdict(frames),
             "backward": backward,
+            "photos": [file_sha256(file) for each in photos for file in (each.image, each.mask)],
             "device": model.info.device,
             "precision": model.info.precision,
             "image_size": model.info.image_size,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from persam_video.config import Settings
 from persam_video.errors import AnnotationError, ConfigError
+from persam_video.images.reference_files import ReferenceFiles
 from persam_video.masks.annotation import Annotation, load_annotation
 from persam_video.prompting import ObjectPrompts
 from persam_video.run.frames import FrameRange
@@ -100,7 +101,11 @@ def parse_masks(texts: Sequence[str], start: int) -> dict[int, Path]:
 
 
 def load_references(
-    masks: Masks, info: SourceInfo, frames: FrameRange, prompts: Sequence[ObjectPrompts] = ()
+    masks: Masks,
+    info: SourceInfo,
+    frames: FrameRange,
+    prompts: Sequence[ObjectPrompts] = (),
+    photos: Sequence[ReferenceFiles] = (),
 ) -> References:
     """Load the annotations of a run.
 
@@ -109,6 +114,7 @@ def load_references(
         info: of the source that they belong to.
         frames: the frames that will be tracked.
         prompts: objects that will be added to the first frame; they are checked here.
+        photos: that show objects to look for, with which a run needs no annotation.
 
     Raises:
         AnnotationError: a prompt does not fit the frames, or a mask cannot be used, has another
@@ -118,9 +124,10 @@ def load_references(
     size = (info.height, info.width)
     for each in prompts:
         each.check(size)
-    if not given and not prompts:
+    if not given and not prompts and not photos:
         raise AnnotationError(
-            "no annotation: give the mask of a frame (--mask), or a box or points (--box, --point)"
+            "no annotation: give the mask of a frame (--mask), a box or points (--box, "
+            "--point), or a photo of the object with its mask (--ref)"
         )
     for index in given:
         _check_frame(index, info, frames)
@@ -135,7 +142,11 @@ def load_references(
 
 
 def check_procedure(
-    settings: Settings, references: References, prompts: Sequence[ObjectPrompts], start: int
+    settings: Settings,
+    references: References,
+    prompts: Sequence[ObjectPrompts],
+    photos: Sequence[ReferenceFiles],
+    start: int,
 ) -> None:
     """Refuse annotations that the procedure has no place for.
 
@@ -143,7 +154,7 @@ def check_procedure(
         ConfigError: the procedure ``upstream`` is given more than the first frame's annotation.
     """
     annotated = {*references, start} if prompts else {*references}
-    if settings.procedure == "upstream" and annotated != {start}:
+    if settings.procedure == "upstream" and (annotated != {start} or photos):
         raise ConfigError(
             f"the procedure 'upstream' takes one annotation, of the first frame (here {start}): "
             "leave out the others, or set procedure to 'tracker'"

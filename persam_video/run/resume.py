@@ -115,7 +115,7 @@ def find_earlier(
     """
     nothing = Earlier(0, None, paths.tracks, size)
     if not keeps_state:
-        return nothing, ["the procedure 'upstream' keeps no state: all frames are tracked again"]
+        return nothing, ["this way of tracking keeps no state: all frames are tracked again"]
     if not paths.state.exists():
         return nothing, []
     try:

@@ -1,4 +1,4 @@
-"""The model of a run."""
+"""The model that settings ask for."""
 
 from persam_video.config import Settings
 from persam_video.sam.build import load_sam
