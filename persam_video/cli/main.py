@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from persam_video.cli.config import config
 from persam_video.cli.davis import davis
 from persam_video.cli.demo import demo
 from persam_video.cli.evaluate import evaluate
@@ -38,6 +39,7 @@ app.command()(davis)
 app.command()(evaluate)
 app.command()(perseg)
 app.add_typer(models, name="models")
+app.add_typer(config, name="config")
 
 
 def _print_version(wanted: bool) -> None:

@@ -96,7 +96,12 @@ def resolve_settings(
     """
     overrides = parse_assignments(assignments or [])
     overrides |= {f"model.{name}": value for name, value in model.items() if value is not None}
-    return load_settings(config or method.value.replace("-", "_"), overrides)
+    return load_settings(preset_of(method, config), overrides)
+
+
+def preset_of(method: Method, config: str | None) -> str:
+    """Return the preset or file that a run starts from: ``config``, else that of the method."""
+    return config or method.value.replace("-", "_")
 
 
 def image_preset(method: Method) -> str:
