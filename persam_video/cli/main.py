@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from persam_video.cli.batch import batch
 from persam_video.cli.config import config
 from persam_video.cli.davis import davis
 from persam_video.cli.demo import demo
@@ -30,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(track)
+app.command()(batch)
 app.command()(prompt)
 app.command()(render)
 app.command()(export)

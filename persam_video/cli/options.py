@@ -94,9 +94,13 @@ def resolve_settings(
     Raises:
         ConfigError: an unknown key, or a value out of range.
     """
+    return load_settings(preset_of(method, config), setting_overrides(assignments, **model))
+
+
+def setting_overrides(assignments: list[str] | None, **model: Any) -> dict[str, Any]:
+    """Return what --set and the options of their own lay over a preset, by dotted key."""
     overrides = parse_assignments(assignments or [])
-    overrides |= {f"model.{name}": value for name, value in model.items() if value is not None}
-    return load_settings(preset_of(method, config), overrides)
+    return overrides | {f"model.{key}": value for key, value in model.items() if value is not None}
 
 
 def preset_of(method: Method, config: str | None) -> str:
@@ -109,6 +113,15 @@ def image_preset(method: Method) -> str:
     return "images" if method is Method.PERSAM else "images_f"
 
 
+SaveOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--save",
+        metavar="NAME[,NAME]",
+        help="Beside masks and tracks: overlay (the default), cutout-png, cutout-webm, prores, "
+        "coco, ytvos, mot, table, labelme, cvat; repeatable.",
+    ),
+]
 StyleOption = Annotated[
     str,
     typer.Option("--style", help="Overlay: fill, contour, box, spotlight, blur or side-by-side."),

@@ -19,6 +19,7 @@ from persam_video.cli.options import (
     ModelOption,
     PointOption,
     PrecisionOption,
+    SaveOption,
     SetOption,
     StyleOption,
     parse_reference,
@@ -93,15 +94,7 @@ def track(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run in the folder that was cut off.")
     ] = False,
-    save: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--save",
-            metavar="NAME[,NAME]",
-            help="Beside masks and tracks: overlay (the default), cutout-png, cutout-webm, prores, "
-            "coco, ytvos, mot, table, labelme, cvat; repeatable.",
-        ),
-    ] = None,
+    save: SaveOption = None,
     style: StyleOption = "fill",
     codec: CodecOption = "h264",
     crf: CrfOption = None,

@@ -1,0 +1,162 @@
+"""Lists of videos to track, from YAML or CSV."""
+
+import csv
+import difflib
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from persam_video.config import parse_assignments
+from persam_video.errors import ConfigError, PersamVideoError
+from persam_video.plain_yaml import load_yaml
+from persam_video.prompting import ObjectPrompts, parse_prompts
+from persam_video.run.references import parse_masks
+
+_KEYS = ("source", "mask", "boxes", "points", "name", "settings")
+_LISTS = ("mask", "boxes", "points")
+_BETWEEN = ";"  # values in one cell of a CSV file; boxes and points have commas of their own
+
+# what every file system takes as the name of a folder, and none reads as a way to another one
+_PLAIN_NAME = re.compile(r"(?!\.)[^/\\:*?\"<>|\x00-\x1f\x7f]{1,200}(?<![. ])")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A video and what is tracked in it.
+
+    Attributes:
+        name: of its folder of results.
+        source: video file, folder of images, glob, camera index or URL.
+        masks: annotations by the index of their frame.
+        prompts: objects of the first frame that boxes and points name.
+        overrides: settings of this video alone, by dotted key.
+
+    Raises:
+        ConfigError: the name is no plain file name.
+    """
+
+    name: str
+    source: str
+    masks: Mapping[int, Path] = field(default_factory=dict)
+    prompts: tuple[ObjectPrompts, ...] = ()
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not _PLAIN_NAME.fullmatch(self.name):
+            raise ConfigError(
+                f"{self.name!r} is no plain name of a folder: give the job a 'name' without / and :"
+            )
+
+
+def read_jobs(path: str | Path) -> tuple[Job, ...]:
+    """Read a list of jobs.
+
+    A job has ``source``, and ``mask``, ``boxes`` or ``points`` in the form of the command line;
+    ``name`` is the source's stem when not given, and ``settings`` hold for this job alone. Paths
+    are those that the command line would take: relative ones begin in the working directory.
+
+    Args:
+        path: a CSV file whose first line names the columns (several values of a cell are separated
+            by semicolons, settings are ``key=value``), else a YAML list of mappings.
+
+    Raises:
+        PersamVideoError: the file cannot be read, or a job is not in this form.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as text: give a YAML or CSV file") from error
+    rows = _csv_rows if path.suffix.lower() == ".csv" else _yaml_rows
+    jobs = []
+    for number, row in enumerate(rows(text, path), start=1):
+        try:
+            jobs.append(_job(row()))
+        except PersamVideoError as error:
+            raise type(error)(f"{path}, job {number}: {error}") from error
+    if not jobs:
+        raise ConfigError(f"{path} has no jobs: each needs a source, and a mask, boxes or points")
+    return tuple(jobs)
+
+
+_Row = Callable[[], Mapping[str, Any]]
+"""Gives the values of a job by key, or raises what is wrong with their form."""
+
+
+def _yaml_rows(text: str, path: Path) -> Iterator[_Row]:
+    try:
+        listed = load_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(listed, list):
+        raise ConfigError(f"{path} is no list of jobs: begin each with '- source: FILE'")
+    for values in listed:
+        yield lambda values=values: _mapping(values, "the job")  # type: ignore[misc]
+
+
+def _csv_rows(text: str, path: Path) -> Iterator[_Row]:
+    try:
+        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+    except csv.Error as error:
+        raise ConfigError(f"{path} is not valid CSV: {error}") from error
+    header = [name.strip() for name in lines[0]] if lines else []
+    if len(set(header)) < len(header):
+        raise ConfigError(f"{path}: two columns have the same name: give each its own")
+    for cells in lines[1:]:
+        yield lambda cells=cells: _csv_values(header, cells)  # type: ignore[misc]
+
+
+def _csv_values(header: list[str], cells: list[str]) -> dict[str, Any]:
+    if len(cells) != len(header):
+        raise ConfigError(
+            f"has {len(cells)} cells where there are {len(header)} columns: put cells with commas "
+            "in double quotes"
+        )
+    values: dict[str, Any] = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+    for key in (*_LISTS, "settings"):
+        if values.get(key):
+            values[key] = [part.strip() for part in values[key].split(_BETWEEN) if part.strip()]
+    if values.get("settings"):
+        values["settings"] = parse_assignments(values["settings"])
+    # an unknown column is to be told even where its cell is empty
+    return {key: value for key, value in values.items() if value or key not in _KEYS}
+
+
+def _job(values: Mapping[str, Any]) -> Job:
+    for key in values:
+        if key not in _KEYS:
+            close = difflib.get_close_matches(str(key), _KEYS, n=1)
+            meant = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(_KEYS)}"
+            raise ConfigError(f"unknown key {key!r}: {meant}")
+    if "source" not in values:
+        raise ConfigError("has no source: give a video file, folder of images, glob or URL")
+    source = _text(values["source"], "source")
+    masks, boxes, points = (_texts(values.get(key, []), key) for key in _LISTS)
+    if not (masks or boxes or points):
+        raise ConfigError(f"{source} has no mask, boxes or points: give one of them")
+    return Job(
+        name=_text(values["name"], "name") if "name" in values else Path(source).stem,
+        source=source,
+        masks=parse_masks(masks, 0),
+        prompts=parse_prompts(boxes, points),
+        overrides=_mapping(values.get("settings", {}), "settings"),
+    )
+
+
+def _texts(value: Any, key: str) -> list[str]:
+    return [_text(each, key) for each in (value if isinstance(value, list) else [value])]
+
+
+def _text(value: Any, key: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{key} is {value!r} and no text: put it in quotes")
+    return value
+
+
+def _mapping(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ConfigError(f"{what} must be 'key: value' lines")
+    return value

@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from persam_video.batch import Job, run_jobs
+from persam_video.errors import ConfigError
+from persam_video.masks.png import read_label_png, write_label_png
+from persam_video.prompting import ObjectPrompts
+from persam_video.sinks import RunStatus, read_run
+from persam_video.sinks.outputs import parse_outputs
+
+FAST = {"model.image_size": 256, "model.device": "cpu"}
+NO_VIDEO = parse_outputs(["table"])
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """Give a folder of six frames in which a square moves, with the mask of the first beside it."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index in range(6):
+        rgb = np.full((64, 96, 3), 70, np.uint8)
+        rgb[20:44, 10 + 4 * index : 34 + 4 * index] = (230, 40, 30)
+        Image.fromarray(rgb).save(folder / f"{index:05d}.png")
+    labels = np.zeros((64, 96), np.uint8)
+    labels[20:44, 10:34] = 1
+    write_label_png(tmp_path / "first.png", labels)
+    return folder
+
+
+def masked(name, source, **more):
+    return Job(name, str(source), {0: Path(source).parent / "first.png"}, **more)
+
+
+def test_one_that_fails_does_not_stop_the_others(frames, tmp_path):
+    jobs = [
+        masked("gone", frames.parent / "gone.mp4"),
+        masked("mask", frames),
+        Job("box", str(frames), prompts=(ObjectPrompts(3, (10.0, 20.0, 34.0, 44.0)),)),
+        masked("no weights", frames, overrides={"model.name": "vit_b", "model.checkpoint": "no"}),
+        masked("settings", frames, overrides={"prior.alpha": 0.125}),
+    ]
+    results = list(run_jobs(jobs, tmp_path / "out", overrides=FAST, outputs=NO_VIDEO))
+    assert [each.name for each in results] == [job.name for job in jobs]
+    done, failed = RunStatus.FINISHED, RunStatus.FAILED
+    assert [each.status for each in results] == [failed, done, done, failed, done]
+    assert [each.frames for each in results] == [0, 6, 6, 0, 6]
+    assert "gone.mp4" in results[0].error
+    assert set(np.unique(read_label_png(tmp_path / "out" / "box" / "masks" / "00005.png"))) <= {
+        0,
+        3,
+    }
+    alphas = [
+        read_run(tmp_path / "out" / name / "run.json").settings["prior"]["alpha"]
+        for name in ("mask", "settings")
+    ]
+    assert alphas == [0.5, 0.125]
+
+
+def test_an_interrupt_is_the_last_result_and_resume_goes_on(frames, tmp_path):
+    jobs = [masked("a", frames), masked("b", frames), masked("c", frames)]
+    seen = []
+
+    def stop(progress):
+        seen.append(progress.done)
+        if len(seen) == 8:
+            raise KeyboardInterrupt
+
+    def run(**more):
+        return [
+            (each.name, each.status.value, each.frames)
+            for each in run_jobs(jobs, tmp_path, overrides=FAST, outputs=NO_VIDEO, **more)
+        ]
+
+    assert run(on_progress=stop) == [("a", "finished", 6), ("b", "interrupted", 2)]
+    assert not (tmp_path / "c").exists()
+    assert run(resume=True) == [(name, "finished", 6) for name in "abc"]
+    resumed = [read_run(tmp_path / name / "run.json").resumed_at for name in "abc"]
+    assert [len(times) for times in resumed] == [0, 1, 0]  # the finished one was left alone
+    assert [status for _, status, _ in run()] == ["failed"] * 3  # nothing is written over
+    assert [status for _, status, _ in run(overwrite=True)] == ["finished"] * 3
+
+
+def test_what_nobody_foresaw_fails_only_its_own_job(frames, tmp_path):
+    def surprise(progress):
+        if (tmp_path / "out" / "b").exists() or progress.done < 3:
+            return
+        raise RuntimeError("two\nlines")
+
+    jobs = [masked("a", frames), masked("b", frames)]
+    first, second = run_jobs(
+        jobs, tmp_path / "out", overrides=FAST, outputs=NO_VIDEO, on_progress=surprise
+    )
+    assert (first.status, first.frames) == (RunStatus.FAILED, 3)
+    assert first.error == "RuntimeError: two lines"
+    assert second.status is RunStatus.FINISHED
+
+
+@pytest.mark.parametrize(
+    ("jobs", "more", "says"),
+    [
+        ([Job("a", "x"), Job("A", "y")], {}, "two jobs are named A"),
+        ([Job("a", "x"), Job("b", "y", overrides={"alpha": 1})], {}, r"job b: .*prior\.alpha"),
+        ([Job("a", "x", overrides={"prior.alpha": 3})], {}, "job a: setting prior.alpha"),
+        ([Job("a", "x")], {"overwrite": True, "resume": True}, "give one of them"),
+    ],
+)
+def test_what_is_wrong_with_the_list_shows_before_the_first_job(tmp_path, jobs, more, says):
+    with pytest.raises(ConfigError, match=says):
+        run_jobs(jobs, tmp_path / "out", **more)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,31 @@
+import pytest
+
+FAST = ("--set", "model.image_size=256", "--device", "cpu", "--save", "table")
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_a_list_is_tracked_and_summed_up(run, clip, tmp_path, failing):
+    lines = ["source,mask,name", f"{clip.video},{clip.first_mask},good"]
+    if failing:
+        lines.insert(1, f"{tmp_path / 'gone.mp4'},{clip.first_mask},")
+    jobs = tmp_path / "jobs.csv"
+    jobs.write_text("\n".join(lines))
+    ran = run("batch", jobs, "--out", tmp_path / "out", *FAST)
+    assert ran.status == (1 if failing else 0)
+    table = [line.split() for line in ran.out.splitlines()]
+    assert table[0][:4] == ["1", "of", "2" if failing else "1", "finished"]
+    assert table[-1] == ["good", "8", "finished"]
+    if failing:
+        assert table[-2] == ["gone", "0", "failed"]
+        assert ran.err.startswith("persam-video: error: gone: ")
+    assert ran.err.count("\n") == failing
+    assert (tmp_path / "out" / "good" / "masks" / "00007.png").exists()
+
+
+def test_a_wrong_list_is_one_line(run, tmp_path):
+    jobs = tmp_path / "jobs.yaml"
+    jobs.write_text("- {source: a.mp4, maks: m.png}")
+    ran = run("batch", jobs, "--out", tmp_path / "out")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.count("\n") == 1
+    assert "did you mean 'mask'" in ran.err
