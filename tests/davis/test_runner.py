@@ -20,7 +20,8 @@ from persam_video.davis.runner import SequenceState, run_davis
 from persam_video.errors import ConfigError, DatasetError, OutputError, PersamVideoError
 from persam_video.exclusive import exclusive_folder
 from persam_video.masks.png import read_label_png, write_label_png
-from persam_video.sam.load import load_model, track
+from persam_video.run import track
+from persam_video.sam.load import load_model
 from persam_video.sinks import read_tracks
 from persam_video.synthetic import crossing, demo
 
