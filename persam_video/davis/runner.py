@@ -9,7 +9,7 @@ the cores of the machine nor the number of workers show in the last bits of a su
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -45,7 +45,7 @@ from persam_video.exclusive import exclusive_folder
 from persam_video.sam.build import choose_device
 from persam_video.sam.load import load_model
 from persam_video.sam.model import SamModel
-from persam_video.sinks.run_json import RunStatus, write_run
+from persam_video.sinks.run_json import recording, write_run
 
 
 class SequenceState(str, Enum):
@@ -135,7 +135,7 @@ def run_davis(
             del model  # every process has its own
         else:
             events = _track_here(todo, work, model)
-        with _recording(record, folder), closing(events):
+        with recording(folder.record, record), closing(events):
             failed = _follow(events, folder, record, monitor)
             if failed:
                 head = f"{len(failed)} of {len(plans)} sequences could not be tracked:"
@@ -260,23 +260,6 @@ def _is_whole(plan: SequencePlan, known: SequenceRecord, masks: Path) -> bool:
         )
     except OSError:
         return False
-
-
-@contextmanager
-def _recording(record: BenchmarkRecord, folder: BenchmarkFolder) -> Iterator[None]:
-    """Keep the record on disk while the block runs, with how it ended."""
-    write_run(folder.record, record)
-    try:
-        yield
-        record.status = RunStatus.FINISHED
-    except KeyboardInterrupt:
-        record.status = RunStatus.INTERRUPTED
-    except BaseException as error:
-        record.status = RunStatus.FAILED
-        record.error = str(error) or type(error).__name__
-        raise
-    finally:
-        write_run(folder.record, record)
 
 
 def default_workers(settings: Settings) -> int:

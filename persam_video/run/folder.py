@@ -35,7 +35,7 @@ from persam_video.sinks import (
     RunStatus,
     ThreadedSink,
     TracksJsonlSink,
-    write_run,
+    recording,
 )
 from persam_video.sinks.outputs import (
     DEFAULT_OUTPUTS,
@@ -191,26 +191,18 @@ def track_to_folder(
 
 @contextmanager
 def _recorded(paths: OutputPaths, record: RunRecord, stream: FrameStream) -> Iterator[None]:
-    """Write the record before and after the run, however it ends."""
-    write_run(paths.record, record)
-    try:
-        yield
-        record.status = RunStatus.FINISHED
-    except KeyboardInterrupt:
-        record.status = RunStatus.INTERRUPTED
-    except BaseException as error:
-        record.status = RunStatus.FAILED
-        record.error = str(error) or type(error).__name__
-        raise
-    finally:
-        record.frames_dropped = stream.dropped
-        record.warnings = stream.warnings + record.warnings
-        if stream.dropped:
-            record.warnings.append(
-                f"{stream.info.name}: {stream.dropped} frames came while tracking was busy "
-                "and were dropped"
-            )
-        write_run(paths.record, record)
+    """Write the record before and after the run, with what the stream has to tell."""
+    with recording(paths.record, record):
+        try:
+            yield
+        finally:
+            record.frames_dropped = stream.dropped
+            record.warnings = stream.warnings + record.warnings
+            if stream.dropped:
+                record.warnings.append(
+                    f"{stream.info.name}: {stream.dropped} frames came while tracking was busy "
+                    "and were dropped"
+                )
 
 
 @dataclass

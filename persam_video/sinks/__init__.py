@@ -8,6 +8,7 @@ from persam_video.sinks.run_json import (
     RunStatus,
     installed_versions,
     read_run,
+    recording,
     write_run,
 )
 from persam_video.sinks.threaded import ThreadedSink
@@ -31,5 +32,6 @@ __all__ = [
     "installed_versions",
     "read_run",
     "read_tracks",
+    "recording",
     "write_run",
 ]

@@ -3,6 +3,8 @@
 import json
 import math
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import Enum
@@ -128,6 +130,29 @@ def write_run(path: str | Path, record: RunRecord) -> None:
     text = json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False)
     # a file name that is not UTF-8 has surrogates, which become JSON's own escapes
     write_bytes(Path(path), f"{text}\n".encode(errors="backslashreplace"))
+
+
+@contextmanager
+def recording(path: str | Path, record: RunRecord) -> Iterator[None]:
+    """Keep the record on disk while the block runs, with how it ended.
+
+    A keyboard interrupt ends the block and goes no further; the record says so.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_run(path, record)
+    try:
+        yield
+        record.status = RunStatus.FINISHED
+    except KeyboardInterrupt:
+        record.status = RunStatus.INTERRUPTED
+    except BaseException as error:
+        record.status = RunStatus.FAILED
+        record.error = str(error) or type(error).__name__
+        raise
+    finally:
+        write_run(path, record)
 
 
 def plain(record: RunRecord) -> dict[str, Any]:
