@@ -9,7 +9,7 @@ from persam_video.batch.jobs import Job
 from persam_video.config import ModelSettings, Settings, load_settings
 from persam_video.errors import ConfigError, PersamVideoError
 from persam_video.run import Progress, load_model, track_to_folder
-from persam_video.run.folder import OnProgress
+from persam_video.run.progress import OnProgress
 from persam_video.sam.model import SamModel
 from persam_video.sinks import RunStatus
 from persam_video.sinks.outputs import DEFAULT_OUTPUTS, Output

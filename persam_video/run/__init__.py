@@ -1,9 +1,10 @@
 """From a source and its annotations to results, as an iterator or as a folder of outputs."""
 
-from persam_video.run.folder import Progress, track_to_folder
+from persam_video.run.folder import track_to_folder
 from persam_video.run.frames import FrameRange
 from persam_video.run.iterate import track
 from persam_video.run.outputs import OutputPaths
+from persam_video.run.progress import Progress
 from persam_video.run.references import Mask, Masks
 from persam_video.sam.load import load_model
 

@@ -1,10 +1,8 @@
 """From a source and its annotations to a folder of outputs."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from persam_video.config import Settings, load_settings
@@ -12,13 +10,14 @@ from persam_video.errors import ConfigError
 from persam_video.exclusive import exclusive_folder
 from persam_video.images.reference_files import ReferenceFiles
 from persam_video.prompting import ObjectPrompts
-from persam_video.run.backward import BackwardResults, check_backward
-from persam_video.run.frames import ALL_FRAMES, FrameRange, expected_frames, open_stream
+from persam_video.run.backward import BackwardResults
+from persam_video.run.frames import ALL_FRAMES, FrameRange, expected_frames
+from persam_video.run.opened import Inputs, OpenedRun, open_run
 from persam_video.run.outputs import OutputPaths
-from persam_video.run.photos import seek
-from persam_video.run.prompted import add_prompted, write_reference_picture
+from persam_video.run.progress import OnProgress, Progress, timed
+from persam_video.run.prompted import write_reference_picture
 from persam_video.run.record import begin_record
-from persam_video.run.references import Masks, References, check_procedure, load_references
+from persam_video.run.references import Masks
 from persam_video.run.resume import (
     SNAPSHOT_SECONDS,
     Earlier,
@@ -27,7 +26,6 @@ from persam_video.run.resume import (
     find_earlier,
     read_earlier,
 )
-from persam_video.sam.load import load_model
 from persam_video.sam.model import SamModel
 from persam_video.sinks import (
     MaskPngSink,
@@ -46,31 +44,10 @@ from persam_video.sinks.outputs import (
     open_sink,
     place_of,
 )
-from persam_video.tracking.factory import VideoTracker, make_tracker
 from persam_video.tracking.result import FrameResult, ObjectState
 from persam_video.tracking.tracker import Tracker
 from persam_video.video import Frame, FrameStream
 from persam_video.video.stream import DecoderName
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run has come.
-
-    Attributes:
-        done: frames tracked so far.
-        total: frames that the source claims, or ``None``.
-        tracked: objects that are followed in the last frame.
-        lost: objects that are lost in the last frame.
-    """
-
-    done: int
-    total: int | None
-    tracked: int
-    lost: int
-
-
-OnProgress = Callable[[Progress], None]
 
 
 def track_to_folder(
@@ -128,65 +105,63 @@ def track_to_folder(
     """
     if overwrite and resume:
         raise ConfigError("--overwrite starts anew and --resume goes on: give one of them")
-    settings = settings or load_settings()
+    inputs = Inputs(
+        source,
+        mask,
+        settings or load_settings(),
+        decoder=decoder,
+        frames=frames,
+        backward=backward,
+        live=live,
+        prompts=prompts,
+        photos=photos,
+    )
     paths = OutputPaths(Path(out))
+    options = replace(options or SinkOptions(), stride=frames.stride)
     with ExitStack() as stack:
-        stream = stack.enter_context(open_stream(source, decoder, frames, live))
-        references = load_references(mask, stream.info, frames, prompts, photos)
-        check_procedure(settings, references, prompts, photos, frames.start)
-        if backward:
-            check_backward(settings, stream.info)
-        model = model or load_model(settings)
-        tracker = seek(make_tracker(model, settings), model, photos)
-        # a range beyond the end of the source shows here, while nothing is written yet
-        first = next(stream)
-        if prompts:
-            references = add_prompted(references, model, first, prompts)
-        record = begin_record(
-            stream, first, decoder, frames, references, model, settings, photos, backward=backward
-        )
-        size = (stream.info.height, stream.info.width)
+        opened = stack.enter_context(open_run(inputs, model))
+        record = begin_record(opened)
         paths.check()
-        options = options or SinkOptions()
         check_options(outputs, paths.folder, options)
         stack.enter_context(exclusive_folder(paths.folder))
         old = read_earlier(paths) if resume else None
         if old is None:
             paths.prepare(overwrite=overwrite)
             if prompts:
-                write_reference_picture(paths.reference, first, references.by_frame[first.index])
+                annotation = opened.references.by_frame[opened.first.index]
+                write_reference_picture(paths.reference, opened.first, annotation)
         else:
-            check_same(old, record, stream.info, paths.folder)
+            check_same(old, record, opened.stream.info, paths.folder)
             if old.status is RunStatus.FINISHED:
                 return old
-        earlier = Earlier(0, None, paths.tracks, size)
-        if old is not None:
-            earlier, record.warnings = find_earlier(
-                paths, size, model.device, keeps_state=isinstance(tracker, Tracker)
-            )
-            record.started = old.started
-            record.resumed_at = [*old.resumed_at, earlier.frames]
-        if earlier.state is not None and isinstance(tracker, Tracker):
-            tracker.restore(earlier.state)
-        run = _Run(stream, frames, tracker, references, paths, record, earlier, on_progress)
-        run.outputs, run.options = outputs, replace(options, stride=frames.stride)
-        with _recorded(paths, record, stream):
-            if backward:
-                run.backward = BackwardResults(paths.backward)
-                if not run.backward.complete:
-                    run.backward.make(
-                        make_tracker(model, settings),
-                        references,
-                        frames.selection,
-                        lambda part: open_stream(source, decoder, FrameRange.of(part)),
-                    )
-            run.into_sinks(chain((first,), stream), snapshot_seconds)
-            if unused := [index for index in references if index > run.last]:
+        earlier = _go_on(old, opened, paths, record)
+        run = _Run(opened, paths, record, earlier, outputs, options, on_progress)
+        with _recorded(paths, record, opened.stream):
+            last = run.into_sinks(opened.go_back(paths.backward), snapshot_seconds)
+            if unused := [index for index in opened.references if index > last]:
                 record.warnings.append(
                     f"the source ended before frame {unused[0]}, so its mask was not used"
                 )
             paths.forget_progress()
     return record
+
+
+def _go_on(
+    old: RunRecord | None, opened: OpenedRun, paths: OutputPaths, record: RunRecord
+) -> Earlier:
+    """Bring tracker and record to where an earlier run was, and return what it has done."""
+    size = (opened.stream.info.height, opened.stream.info.width)
+    if old is None:
+        return Earlier(0, None, paths.tracks, size)
+    tracker = opened.tracker
+    earlier, record.warnings = find_earlier(
+        paths, size, opened.model.device, keeps_state=isinstance(tracker, Tracker)
+    )
+    record.started = old.started
+    record.resumed_at = [*old.resumed_at, earlier.frames]
+    if earlier.state is not None and isinstance(tracker, Tracker):
+        tracker.restore(earlier.state)
+    return earlier
 
 
 @contextmanager
@@ -205,41 +180,31 @@ def _recorded(paths: OutputPaths, record: RunRecord, stream: FrameStream) -> Ite
                 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Run:
-    """One run: where frames come from, what gives their results, and where those go.
+    """One run on its way from frames to sinks.
 
     Attributes:
-        stream: the source.
-        frames: which frames.
-        tracker: at the state after the earlier frames.
-        references: the annotated frames.
+        opened: its parts, the tracker at the state after the earlier frames.
         paths: of the results.
         record: kept up to date.
         earlier: what is done already.
-        on_progress: called after every frame.
-        backward: results of the backward pass.
-        last: index of the last frame so far.
         outputs: what to write beside masks and lines.
         options: how to write it.
+        on_progress: called after every frame.
     """
 
-    stream: FrameStream
-    frames: FrameRange
-    tracker: VideoTracker
-    references: References
+    opened: OpenedRun
     paths: OutputPaths
     record: RunRecord
     earlier: Earlier
+    outputs: Sequence[Output]
+    options: SinkOptions
     on_progress: OnProgress | None
-    backward: BackwardResults | None = None
-    last: int = -1
-    outputs: Sequence[Output] = DEFAULT_OUTPUTS
-    options: SinkOptions = field(default_factory=SinkOptions)
 
-    def into_sinks(self, images: Iterator[Frame], snapshot_seconds: float) -> None:
-        """Take every frame to its end."""
-        images, done = self.frames.limit(images), self.earlier.results()
+    def into_sinks(self, backward: BackwardResults | None, snapshot_seconds: float) -> int:
+        """Take every frame to its end, and return the index of the last one."""
+        images, done, last = self.opened.images(), self.earlier.results(), -1
         with ExitStack() as stack:
             # these go on where an earlier run stopped, all others are made anew
             stores = [
@@ -249,56 +214,46 @@ class _Run:
                     TracksJsonlSink(self.paths.tracks, keep=self.earlier.frames),
                 )
             ]
-            others = []
-            for output in (each for each in self.outputs if each not in STORES):
-                place = place_of(output, self.paths.folder)
-                sink = ThreadedSink(open_sink(output, place, self.stream.info, self.options))
-                stack.callback(self._take_warnings, sink)
-                others.append(stack.enter_context(sink))
-            snapshots = Snapshots(self.paths.state, self.tracker, stores, snapshot_seconds)
+            others = [self._open(output, stack) for output in self.outputs if output not in STORES]
+            snapshots = Snapshots(self.paths.state, self.opened.tracker, stores, snapshot_seconds)
             while (frame := self._next(images)) is not None:
                 result = next(done, None)
                 is_done = result is not None
                 if result is None:
-                    result = self._track(frame)
+                    result = self._track(frame, backward)
                 else:
                     self.earlier.check(frame, result)
-                with _timed(self.record.timings, "write"):
+                with timed(self.record.timings, "write"):
                     for sink in others if is_done else (*stores, *others):
                         sink.write(frame, result)
-                self.last = frame.index
+                last = frame.index
                 self.record.frames_done += 1
                 if not is_done:
-                    with _timed(self.record.timings, "write"):
+                    with timed(self.record.timings, "write"):
                         snapshots.after(self.record.frames_done, frame.index)
                 self._report(result)
+        return last
 
-    def _take_warnings(self, sink: ThreadedSink) -> None:
-        self.record.warnings.extend(sink.warnings)
+    def _open(self, output: Output, stack: ExitStack) -> ThreadedSink:
+        place = place_of(output, self.paths.folder)
+        sink = ThreadedSink(open_sink(output, place, self.opened.stream.info, self.options))
+        # the callback comes after the sink is closed, when its warnings are complete
+        stack.callback(lambda: self.record.warnings.extend(sink.warnings))
+        return stack.enter_context(sink)
 
     def _next(self, images: Iterator[Frame]) -> Frame | None:
-        with _timed(self.record.timings, "decode"):
+        with timed(self.record.timings, "decode"):
             return next(images, None)
 
-    def _track(self, frame: Frame) -> FrameResult:
-        with _timed(self.record.timings, "track"):
-            result = self.tracker.step(frame, self.references.get(frame.index))
-            return result if self.backward is None else self.backward.lay_under(result)
+    def _track(self, frame: Frame, backward: BackwardResults | None) -> FrameResult:
+        with timed(self.record.timings, "track"):
+            result = self.opened.tracker.step(frame, self.opened.references.get(frame.index))
+            return result if backward is None else backward.lay_under(result)
 
     def _report(self, result: FrameResult) -> None:
         if self.on_progress is not None:
             lost = sum(o.state is ObjectState.LOST for o in result.objects)
-            total = expected_frames(self.stream, self.frames)
+            total = expected_frames(self.opened.stream, self.opened.inputs.frames)
             self.on_progress(
                 Progress(self.record.frames_done, total, len(result.objects) - lost, lost)
             )
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the seconds that the loop spends in a stage, or waits for it."""
-    begun = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - begun

@@ -2,23 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from persam_video.config import Settings, load_settings
 from persam_video.images.reference_files import ReferenceFiles
 from persam_video.prompting import ObjectPrompts
-from persam_video.run.backward import BackwardResults, check_backward
-from persam_video.run.frames import ALL_FRAMES, FrameRange, open_stream
-from persam_video.run.photos import seek
-from persam_video.run.prompted import add_prompted
-from persam_video.run.references import Masks, check_procedure, load_references
-from persam_video.sam.load import load_model
+from persam_video.run.frames import ALL_FRAMES, FrameRange
+from persam_video.run.opened import Inputs, open_run
+from persam_video.run.references import Masks
 from persam_video.sam.model import SamModel
-from persam_video.tracking.factory import make_tracker
 from persam_video.tracking.result import FrameResult
-from persam_video.video import Frame
 from persam_video.video.stream import DecoderName
 
 
@@ -66,35 +60,26 @@ def track(
         >>> for result in track("clip.mp4", {0: "first.png", 40: "more.png"}):  # doctest: +SKIP
         ...     print(result.index, [(o.object_id, o.box) for o in result.objects])
     """
-    settings = settings or load_settings()
+    inputs = Inputs(
+        source,
+        mask,
+        settings or load_settings(),
+        decoder=decoder,
+        frames=frames,
+        backward=backward,
+        live=live,
+        prompts=prompts,
+        photos=photos,
+    )
     with ExitStack() as stack:
-        stream = stack.enter_context(open_stream(source, decoder, frames, live))
-        references = load_references(mask, stream.info, frames, prompts, photos)
-        check_procedure(settings, references, prompts, photos, frames.start)
-        if backward:
-            check_backward(settings, stream.info)
-        loaded = model or load_model(settings)
-        tracker = seek(make_tracker(loaded, settings), loaded, photos)
-        images: Iterator[Frame] = stream
-        if prompts:
-            first = next(stream)
-            references = add_prompted(references, loaded, first, prompts)
-            images = chain((first,), stream)
+        opened = stack.enter_context(open_run(inputs, model))
         kept = stack.pop_all()
 
     def results() -> Iterator[FrameResult]:
         with kept:
-            earlier = None
-            if backward:
-                earlier = BackwardResults(Path(kept.enter_context(TemporaryDirectory())))
-                earlier.make(
-                    make_tracker(loaded, settings),
-                    references,
-                    frames.selection,
-                    lambda part: open_stream(source, decoder, FrameRange.of(part)),
-                )
-            for frame in frames.limit(images):
-                result = tracker.step(frame, references.get(frame.index))
+            earlier = opened.go_back(Path(kept.enter_context(TemporaryDirectory())))
+            for frame in opened.images():
+                result = opened.tracker.step(frame, opened.references.get(frame.index))
                 yield result if earlier is None else earlier.lay_under(result)
 
     return results()

@@ -1,59 +1,44 @@
 """What ``run.json`` says of a run, and whether another call would be the same run."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from persam_video.config import Settings
 from persam_video.download import file_sha256
-from persam_video.images.reference_files import ReferenceFiles
-from persam_video.run.frames import FrameRange
-from persam_video.run.references import References
-from persam_video.sam.model import SamModel
+from persam_video.run.opened import OpenedRun
 from persam_video.sinks import ModelRecord, RunRecord
 from persam_video.sinks.run_json import plain
-from persam_video.video import Frame, FrameStream
-from persam_video.video.stream import DecoderName
 
 _SECTIONS = ("model", "settings", "source", "references", "versions")
 _FREE = ("source.name", "source.path")  # a source that was moved is the same source
 
 
-def begin_record(
-    stream: FrameStream,
-    first: Frame,
-    decoder: DecoderName,
-    frames: FrameRange,
-    references: References,
-    model: SamModel,
-    settings: Settings,
-    photos: Sequence[ReferenceFiles],
-    *,
-    backward: bool,
-) -> RunRecord:
+def begin_record(run: OpenedRun) -> RunRecord:
     """Return the record of a run that is about to begin, with all that its masks depend on."""
+    inputs, stream, model = run.inputs, run.stream, run.model.info
     path = stream.info.path
     return RunRecord(
-        ModelRecord(model.info.name, model.info.sha256),
-        settings=settings.model_dump(mode="json"),
+        ModelRecord(model.name, model.sha256),
+        settings=inputs.settings.model_dump(mode="json"),
         source={
             **asdict(stream.info),
             "bytes": path.stat().st_size if path is not None and path.is_file() else None,
-            "first_frame": hashlib.sha256(first.rgb.tobytes()).hexdigest(),
-            "decoder": decoder,
-            **asdict(frames),
-            "backward": backward,
-            "photos": [file_sha256(file) for each in photos for file in (each.image, each.mask)],
-            "device": model.info.device,
-            "precision": model.info.precision,
-            "image_size": model.info.image_size,
+            "first_frame": hashlib.sha256(run.first.rgb.tobytes()).hexdigest(),
+            "decoder": inputs.decoder,
+            **asdict(inputs.frames),
+            "backward": inputs.backward,
+            "photos": [
+                file_sha256(file) for each in inputs.photos for file in (each.image, each.mask)
+            ],
+            "device": model.device,
+            "precision": model.precision,
+            "image_size": model.image_size,
             "threads": torch.get_num_threads(),
             "instructions": torch.backends.cpu.get_cpu_capability(),
         },
-        references=references.hashes(),
+        references=run.references.hashes(),
     )
 
 
