@@ -86,7 +86,8 @@ def run_jobs(
 
             def count(progress: Progress) -> None:
                 nonlocal done
-                done = progress.done
+                if not progress.backwards:
+                    done = progress.done
                 if on_progress is not None:
                     on_progress(progress)
 

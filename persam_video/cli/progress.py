@@ -53,12 +53,23 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Callable[["Progress"], None
     )
     with bar:
         task = bar.add_task("tracking", total=None, objects="")
+        backwards = False
 
         def show(progress: "Progress") -> None:
             objects = f"{progress.tracked} tracked"
             if progress.lost:
                 objects += f", {progress.lost} lost"
-            bar.update(task, completed=progress.done, total=progress.total, objects=objects)
+            nonlocal backwards
+            if backwards and not progress.backwards:
+                bar.reset(task)  # the rate, too, is that of one pass
+            backwards = progress.backwards
+            bar.update(
+                task,
+                description="backwards" if backwards else "tracking",
+                completed=progress.done,
+                total=progress.total,
+                objects=objects,
+            )
 
         yield show
 

@@ -17,6 +17,7 @@ from persam_video.errors import ConfigError, SourceError
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.boxes import boxes_of_labels
 from persam_video.masks.labels import areas_of_labels
+from persam_video.run.progress import OnProgress, Progress
 from persam_video.run.references import References
 from persam_video.sinks import TracksJsonlSink, read_tracks
 from persam_video.tracking.factory import VideoTracker
@@ -69,6 +70,7 @@ class BackwardResults:
         selection: Selection,
         open_part: OpenPart,
         chunk_bytes: int = CHUNK_BYTES,
+        on_progress: OnProgress | None = None,
     ) -> None:
         """Track every object from its first annotated frame back to the first frame.
 
@@ -80,6 +82,7 @@ class BackwardResults:
             selection: the frames that are tracked.
             open_part: opens the source; called for one part after the other.
             chunk_bytes: decoded frames that may be held at once.
+            on_progress: called after every frame.
 
         Raises:
             PersamVideoError: a frame cannot be read or a result not be written.
@@ -90,19 +93,34 @@ class BackwardResults:
         except OSError as error:
             raise output_error(self.folder, error) from error
         first = references.first_frames
-        for frame in reversed_frames(open_part, selection, max(first.values()), chunk_bytes):
+        last = max(first.values())
+        total = len(selection.within(last + 1))
+        frames = reversed_frames(open_part, selection, last, chunk_bytes)
+        for done, frame in enumerate(frames, start=1):
             begin = [i for i, index in first.items() if index == frame.index]
             annotation = references.get(frame.index) if begin else None
             result = tracker.step(frame, None if annotation is None else _only(annotation, begin))
             self._write(frame, _parts(result, [i for i, at in first.items() if at > frame.index]))
+            if on_progress is not None:
+                on_progress(Progress.after(result, done, total, backwards=True))
         write_bytes(self._mark, b"")
 
     def lay_under(self, result: FrameResult) -> FrameResult:
-        """Add the backward results of the frame; where both claim a pixel, the forward one wins."""
+        """Add the backward results of the frame; where both claim a pixel, the forward one wins.
+
+        Raises:
+            SourceError: the pass backwards met another frame under this index, as it can where
+                packets before it are so damaged that they give no frame.
+        """
         path = self._path(result.index)
         record = next(read_tracks(path), None) if path.exists() else None
         if record is None:
             return result
+        if record.time != result.time:
+            raise SourceError(
+                f"frame {result.index} is at {result.time:.3f} s, and was at {record.time:.3f} s "
+                "on the way back: the video is damaged; re-encode it, or leave out --backward"
+            )
         earlier = record.result((result.labels.shape[0], result.labels.shape[1]))
         labels = np.where(result.labels > 0, result.labels, earlier.labels)
         ids = [each.object_id for each in earlier.objects]
@@ -136,8 +154,9 @@ def reversed_frames(
 ) -> Iterator[Frame]:
     """Give frames from ``last`` back to the first selected one.
 
-    Videos decode forwards only, so they are decoded part by part from the last part on; every part
-    is decoded from the beginning of the source. Frames are forgotten as they are given.
+    Videos decode forwards only, so they are decoded part by part from the last part on; a part is
+    decoded from the keyframe before it where that is known to be exact, else from the beginning of
+    the source. Frames are forgotten as they are given.
 
     Args:
         open_part: opens a part of the source.

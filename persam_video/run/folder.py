@@ -44,7 +44,7 @@ from persam_video.sinks.outputs import (
     open_sink,
     place_of,
 )
-from persam_video.tracking.result import FrameResult, ObjectState
+from persam_video.tracking.result import FrameResult
 from persam_video.tracking.tracker import Tracker
 from persam_video.video import Frame, FrameStream
 from persam_video.video.stream import DecoderName
@@ -93,7 +93,7 @@ def track_to_folder(
         snapshot_seconds: how often the state to resume from is written; 0 after every frame.
         outputs: what to write; masks and lines are written in any case, as a run resumes from them.
         options: how to write it; the stride is that of ``frames`` in any case.
-        on_progress: called after every frame.
+        on_progress: called after every frame, those of the pass backwards included.
 
     Returns:
         The record, as it stands in ``run.json``.
@@ -137,7 +137,8 @@ def track_to_folder(
         earlier = _go_on(old, opened, paths, record)
         run = _Run(opened, paths, record, earlier, outputs, options, on_progress)
         with _recorded(paths, record, opened.stream):
-            last = run.into_sinks(opened.go_back(paths.backward), snapshot_seconds)
+            backward_results = opened.go_back(paths.backward, on_progress)
+            last = run.into_sinks(backward_results, snapshot_seconds)
             if unused := [index for index in opened.references if index > last]:
                 record.warnings.append(
                     f"the source ended before frame {unused[0]}, so its mask was not used"
@@ -252,8 +253,5 @@ class _Run:
 
     def _report(self, result: FrameResult) -> None:
         if self.on_progress is not None:
-            lost = sum(o.state is ObjectState.LOST for o in result.objects)
             total = expected_frames(self.opened.stream, self.opened.inputs.frames)
-            self.on_progress(
-                Progress(self.record.frames_done, total, len(result.objects) - lost, lost)
-            )
+            self.on_progress(Progress.after(result, self.record.frames_done, total))

@@ -12,6 +12,7 @@ from persam_video.prompting import ObjectPrompts
 from persam_video.run.backward import BackwardResults, check_backward
 from persam_video.run.frames import FrameRange, open_stream
 from persam_video.run.photos import seek
+from persam_video.run.progress import OnProgress
 from persam_video.run.prompted import add_prompted
 from persam_video.run.references import Masks, References, check_procedure, load_references
 from persam_video.sam.load import load_model
@@ -77,16 +78,22 @@ class OpenedRun:
         """Give the frames that are tracked, the first one included; may be called once."""
         return self.inputs.frames.limit(chain((self.first,), self.stream))
 
-    def go_back(self, folder: Path) -> BackwardResults | None:
-        """Track backwards, if the run is to; a pass that the folder holds is not done again.
+    def go_back(
+        self, folder: Path, on_progress: OnProgress | None = None
+    ) -> BackwardResults | None:
+        """Track backwards, if the run is to and an object begins after the first frame.
+
+        A pass that the folder holds is not done again.
 
         Args:
             folder: for the results.
+            on_progress: called after every frame.
 
         Raises:
             PersamVideoError: a frame cannot be read or a result not be written.
         """
-        if not self.inputs.backward:
+        begins = self.references.first_frames.values()
+        if not self.inputs.backward or max(begins, default=self.first.index) <= self.first.index:
             return None
         results = BackwardResults(folder)
         if not results.complete:
@@ -95,6 +102,7 @@ class OpenedRun:
                 self.references,
                 self.inputs.frames.selection,
                 self.inputs.open_part,
+                on_progress=on_progress,
             )
         return results
 

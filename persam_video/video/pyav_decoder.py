@@ -16,8 +16,9 @@ from persam_video.video.container import is_live, open_container, reason, video_
 from persam_video.video.frame import Frame
 from persam_video.video.orientation import Orientation
 from persam_video.video.rgb import RgbConverter
+from persam_video.video.seek_index import SeekPoint
 from persam_video.video.selection import Selection
-from persam_video.video.source import Location, SourceInfo
+from persam_video.video.source import Location, SourceInfo, SourceKind
 from persam_video.video.timing import FrameClock, Timing
 
 
@@ -36,15 +37,16 @@ class PyAVDecoder:
         Raises:
             SourceError: it cannot be opened, has no video, or gives no frame.
         """
+        self._location = location
         self._name = location.name
         self.warnings: list[str] = []
+        self._undecodable = self._damaged = self._discarded = 0
         self._container = open_container(location)
         try:
             self._stream = video_stream(self._container, self._name)
             self.timing = Timing.of(self._container, self._stream)
             self._time_base = self._stream.time_base or Fraction(1, 1000)
-            self._undecodable = self._damaged = self._discarded = 0
-            decoded = self._decode()
+            decoded = self._decode(self._demux())
             first = next(decoded, None)
             if first is None:
                 raise SourceError(
@@ -53,7 +55,7 @@ class PyAVDecoder:
         except BaseException:
             self._container.close()
             raise
-        self._decoded = chain([first], decoded)
+        self._decoded: Iterator[VideoFrame] = chain([first], decoded)
         self._size = (first.width, first.height)
         self._resized = False
         self.orientation = _orientation(first)
@@ -74,12 +76,19 @@ class PyAVDecoder:
         )
 
     def frames(self, selection: Selection) -> Generator[Frame, None, None]:
-        """Decode the wanted frames, in order; may be called once."""
+        """Decode the wanted frames, in order; may be called once.
+
+        Frames before the first wanted one are passed over without decoding where a file is known
+        to give the same frames then.
+        """
         clock = FrameClock(self._time_base, self.info.fps)
         # AVI has no presentation times; those that FFmpeg derives jump back and forth.
         stored_in_order = self._container.format.name == "avi"
         decoded, end = 0, 0.0
-        for index, frame in enumerate(self._decoded):
+        skipped = self._seek(selection.start)
+        for timestamp in skipped:
+            clock.time_of(timestamp)
+        for index, frame in enumerate(self._decoded, start=len(skipped)):
             decoded = index + 1
             time = clock.time_of(frame.dts if stored_in_order else frame.pts)
             end = time + float((frame.duration or 0) * self._time_base)
@@ -94,22 +103,53 @@ class PyAVDecoder:
         """Release the source; a second call does nothing."""
         self._container.close()
 
-    def _decode(self) -> Iterator[VideoFrame]:
+    def _seek(self, start: int) -> list[int]:
+        """Go on from the last exact keyframe at or before a frame.
+
+        Returns:
+            Timestamps of the frames that are passed over; none where there is no such keyframe.
+        """
+        point = None
+        if start and self._location.kind is SourceKind.FILE:
+            point = SeekPoint.before(self._location, start)
+        if point is None:
+            return []
+        self._undecodable = self._damaged = self._discarded = 0
+        try:
+            self._container.seek(point.timestamp, stream=self._stream)
+            packets = self._demux()
+            found = next(packets, None)
+        except av.FFmpegError:
+            found = None
+        if found is not None and found.pts == point.timestamp:
+            self._decoded = self._decode(chain([found], packets))
+            return point.skipped
+        # the index of the file leads elsewhere, so it is read from its beginning
+        self._container.close()
+        self._container = open_container(self._location)
+        self._stream = video_stream(self._container, self._name)
+        self._decoded = self._decode(self._demux())
+        return []
+
+    def _demux(self) -> Iterator["av.Packet[VideoStream]"]:
+        return (packet for packet in self._container.demux(self._stream) if packet.size)
+
+    def _decode(self, packets: Iterator["av.Packet[VideoStream]"]) -> Iterator[VideoFrame]:
         # The decoder holds frames back to sort them; at the end, it is asked for the rest.
-        for packet in chain(self._packets(), [None]):
+        for packet in chain(self._whole(packets), [None]):
             try:
                 yield from self._stream.codec_context.decode(packet)
             except av.FFmpegError:
                 self._undecodable += 1
 
-    def _packets(self) -> Iterator["av.Packet[VideoStream]"]:
+    def _whole(
+        self, packets: Iterator["av.Packet[VideoStream]"]
+    ) -> Iterator["av.Packet[VideoStream]"]:
         # A damaged packet amid others still gives most of its picture. At the end of a file that
         # was cut off, it is a picture that was cut off as well, so it waits for another packet.
         damaged = None
         try:
-            for packet in self._container.demux(self._stream):
-                if not packet.size:
-                    continue
+            for packet in packets:
                 if damaged is not None:
                     yield damaged
                     damaged = None

@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 
 from persam_video.config import load_settings
-from persam_video.errors import AnnotationError, ConfigError
+from persam_video.errors import AnnotationError, ConfigError, SourceError
 from persam_video.masks.png import read_label_png
 from persam_video.run import FrameRange, track, track_to_folder
-from persam_video.run.backward import reversed_frames
+from persam_video.run.backward import BackwardResults, reversed_frames
 from persam_video.run.frames import open_stream
-from persam_video.run.references import parse_masks
+from persam_video.run.references import load_references, parse_masks
 from persam_video.sinks import read_tracks
-from persam_video.tracking import ObjectState
+from persam_video.tracking import FrameResult, ObjectState
+from persam_video.tracking.factory import make_tracker
 from persam_video.video import Frame
 from persam_video.video.selection import Selection
 
@@ -131,7 +132,7 @@ def test_a_run_cut_off_on_its_way_back_or_after_goes_on(squares, settings, loade
         pass
 
     def stop(progress):
-        if progress.done == 3:
+        if progress.done == 3 and not progress.backwards:
             raise CutOffError
 
     with pytest.raises(CutOffError):
@@ -144,6 +145,49 @@ def test_a_run_cut_off_on_its_way_back_or_after_goes_on(squares, settings, loade
     (squares.folder / "out" / "backward" / "complete").unlink()
     (squares.folder / "out" / "backward" / "00002.jsonl").write_text('{"torn')
     assert call("out", resume=True) == whole
+
+
+def test_the_way_back_reports_how_far_it_is(squares, settings, loaded):
+    given = {2: squares.mask(2, 1), 6: squares.mask(6, 2)}
+    for masks, back in ((given, 6), ({1: squares.mask(1, 1)}, 0)):
+        steps = []
+        track_to_folder(
+            squares.frames,
+            masks,
+            squares.folder / f"out-{back}",
+            settings=settings,
+            model=loaded,
+            backward=True,
+            frames=FrameRange(start=1, stop=8),
+            outputs=(),
+            on_progress=steps.append,
+        )
+        passes = [[step for step in steps if step.backwards is way] for way in (True, False)]
+        assert steps == passes[0] + passes[1]
+        assert [(step.done, step.total) for step in passes[0]] == [
+            (n, back) for n in range(1, back + 1)
+        ]
+        assert [(step.done, step.total) for step in passes[1]] == [(n, 7) for n in range(1, 8)]
+
+
+def test_the_way_back_must_have_met_the_same_frames(squares, settings, loaded):
+    seen = BackwardResults(squares.folder / "back")
+    frames = FrameRange(stop=4)
+    given = load_references(
+        {2: squares.truth[2]}, open_stream(squares.frames, "pyav", frames).info, frames
+    )
+    seen.make(
+        make_tracker(loaded, settings),
+        given,
+        frames.selection,
+        lambda part: open_stream(squares.frames, "pyav", FrameRange.of(part)),
+    )
+    labels = np.zeros_like(squares.truth[0])
+    assert seen.lay_under(FrameResult(1, 1 / 24, labels, ())).objects
+    with pytest.raises(
+        SourceError, match=r"frame 1 is at 0\.084 s, and was at 0\.042 s.*--backward"
+    ):
+        seen.lay_under(FrameResult(1, 0.084, labels, ()))
 
 
 def test_no_more_than_a_part_is_held_on_the_way_back(squares):
