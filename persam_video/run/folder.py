@@ -90,7 +90,8 @@ def track_to_folder(
             earlier run this begins one.
         prompts: see :func:`track`.
         photos: see :func:`track`.
-        snapshot_seconds: how often the state to resume from is written; 0 after every frame.
+        snapshot_seconds: how often the state to resume from is written; 0 after every frame. An
+            interrupted run leaves it in any case.
         outputs: what to write; masks and lines are written in any case, as a run resumes from them.
         options: how to write it; the stride is that of ``frames`` in any case.
         on_progress: called after every frame, those of the pass backwards included.
@@ -216,7 +217,9 @@ class _Run:
                 )
             ]
             others = [self._open(output, stack) for output in self.outputs if output not in STORES]
-            snapshots = Snapshots(self.paths.state, self.opened.tracker, stores, snapshot_seconds)
+            snapshots = stack.enter_context(
+                Snapshots(self.paths.state, self.opened.tracker, stores, snapshot_seconds)
+            )
             while (frame := self._next(images)) is not None:
                 result = next(done, None)
                 is_done = result is not None
@@ -228,10 +231,10 @@ class _Run:
                     for sink in others if is_done else (*stores, *others):
                         sink.write(frame, result)
                 last = frame.index
-                self.record.frames_done += 1
                 if not is_done:
                     with timed(self.record.timings, "write"):
-                        snapshots.after(self.record.frames_done, frame.index)
+                        snapshots.after(self.record.frames_done + 1, frame.index)
+                self.record.frames_done += 1
                 self._report(result)
         return last
 

@@ -1,19 +1,28 @@
 """Going on with a run that was cut off.
 
-A run leaves the tracker's state in its folder every now and then, never before the masks and lines
-up to that frame are written. What comes later in the files is tracked again.
+A run leaves the tracker's state in its folder every now and then and when it is interrupted or
+fails, never before the masks and lines up to that frame are written. What comes later in the files
+is tracked again.
 """
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 import torch
 
-from persam_video.errors import AnnotationError, DatasetError, OutputError, SourceError
+from persam_video.errors import (
+    AnnotationError,
+    DatasetError,
+    OutputError,
+    PersamVideoError,
+    SourceError,
+)
 from persam_video.masks.png import read_label_png
 from persam_video.run.outputs import OutputPaths
 from persam_video.run.record import first_difference
@@ -27,7 +36,7 @@ from persam_video.video import Frame
 from persam_video.video.source import SourceInfo
 
 SNAPSHOT_SECONDS = 1.0
-"""How much work a run that is cut off may lose, at most, beyond the frame it was at."""
+"""How much work a run that is killed may lose, at most, beyond the frame it was at."""
 
 
 @dataclass(frozen=True)
@@ -143,12 +152,15 @@ def _check_results(earlier: Earlier, paths: OutputPaths) -> int:
 
 
 class Snapshots:
-    """Leaves the tracker's state in a file every now and then.
+    """Leaves the tracker's state in a file: every now and then, and when the block is left.
+
+    However the block is left, the state is that after the last frame that was done: a run that was
+    interrupted amid the next one goes on from there.
 
     Args:
         path: the file.
         tracker: one without a state is left alone.
-        stores: sinks whose results must be on disk before the state is.
+        stores: sinks whose results must be on disk before the state is; to be closed later.
         every: seconds between two; 0 for every frame.
     """
 
@@ -164,6 +176,7 @@ class Snapshots:
         self._stores = stores
         self._every = every
         self._last = time.monotonic()
+        self._unwritten: Snapshot | None = None
 
     def after(self, frames: int, index: int) -> None:
         """Take note that so many frames are done, the last of them with this index.
@@ -173,9 +186,27 @@ class Snapshots:
         """
         if not isinstance(self._tracker, Tracker):
             return
-        if time.monotonic() - self._last < self._every:
-            return
+        self._unwritten = Snapshot(frames, index, self._tracker.state())
+        if time.monotonic() - self._last >= self._every:
+            self._write(self._unwritten)
+
+    def _write(self, snapshot: Snapshot) -> None:
         for store in self._stores:
             store.wait()
-        write_snapshot(self._path, Snapshot(frames, index, self._tracker.state()))
+        write_snapshot(self._path, snapshot)
         self._last = time.monotonic()
+        self._unwritten = None
+
+    def __enter__(self) -> "Snapshots":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        # what a store failed with comes out when it is closed, and the first error is to be told
+        with suppress(PersamVideoError):
+            if self._unwritten is not None:
+                self._write(self._unwritten)

@@ -94,6 +94,59 @@ def test_a_run_that_failed_goes_on_where_it_was(begin, whole, squares, done):
     assert names == {"masks", "overlay.mp4", "tracks.jsonl", "run.json"}
 
 
+@pytest.mark.parametrize("done", [1, 7, 12])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_tracks_no_frame_again(begin, whole, squares, interrupts, done, end):
+    def stop(progress):
+        if progress.done == done:
+            signal.raise_signal(end)
+
+    record = begin(snapshot_seconds=1000, on_progress=stop)
+    assert (record.status, record.frames_done) == (RunStatus.INTERRUPTED, done)
+    record = begin(resume=True, snapshot_seconds=1000)
+    assert (record.status, record.resumed_at) == (RunStatus.FINISHED, [done])
+    assert outputs(squares.folder / "out") == whole
+
+
+def test_a_run_interrupted_amid_its_frames_again_and_again(begin, whole, squares, interrupts):
+    done = seconds = 0.0
+    status = None
+    while status is not RunStatus.FINISHED:
+        seconds += 0.2
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            record = begin(resume=True, snapshot_seconds=1000)
+        except KeyboardInterrupt:
+            continue  # before the first frame
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        if record.resumed_at:
+            assert record.resumed_at[-1] >= done
+        status, done = record.status, record.frames_done
+    assert outputs(squares.folder / "out") == whole
+
+
+def test_a_failure_is_told_though_the_state_cannot_be_written(begin, squares):
+    def stop(progress):
+        state = squares.folder / "out" / "state.safetensors"
+        state.mkdir()
+        raise CutOffError
+
+    with pytest.raises(CutOffError):
+        begin(snapshot_seconds=1000, on_progress=stop)
+
+
+@pytest.fixture
+def interrupts():
+    """Let SIGTERM and the alarm end a run as the program lets SIGTERM do."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGALRM)}
+    for each in before:
+        signal.signal(each, signal.default_int_handler)
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
 def start(squares, out, done):
     """Start a run, or go on with it, in a process that kills itself after so many frames."""
     arguments = [squares.frames, squares.mask(0, 1, 2), out, done]
