@@ -79,7 +79,8 @@ class PyAVDecoder:
         """Decode the wanted frames, in order; may be called once.
 
         Frames before the first wanted one are passed over without decoding where a file is known
-        to give the same frames then.
+        to give the same frames then. Damage among them goes unnoticed: a packet that would give no
+        frame counts as one.
         """
         clock = FrameClock(self._time_base, self.info.fps)
         # AVI has no presentation times; those that FFmpeg derives jump back and forth.
