@@ -217,9 +217,8 @@ class _Run:
                 )
             ]
             others = [self._open(output, stack) for output in self.outputs if output not in STORES]
-            snapshots = stack.enter_context(
-                Snapshots(self.paths.state, self.opened.tracker, stores, snapshot_seconds)
-            )
+            snapshots = Snapshots(self.paths.state, self.opened.tracker, stores, snapshot_seconds)
+            stack.callback(snapshots.finish)  # comes before the stores are closed
             while (frame := self._next(images)) is not None:
                 result = next(done, None)
                 is_done = result is not None

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import torch
@@ -152,9 +151,9 @@ def _check_results(earlier: Earlier, paths: OutputPaths) -> int:
 
 
 class Snapshots:
-    """Leaves the tracker's state in a file: every now and then, and when the block is left.
+    """Leaves the tracker's state in a file: every now and then, and when a run ends.
 
-    However the block is left, the state is that after the last frame that was done: a run that was
+    However it ends, the state is that after the last frame that was done: a run that was
     interrupted amid the next one goes on from there.
 
     Args:
@@ -190,23 +189,19 @@ class Snapshots:
         if time.monotonic() - self._last >= self._every:
             self._write(self._unwritten)
 
+    def finish(self) -> None:
+        """Write the state after the last frame that was done, if that is not in the file yet.
+
+        Nothing is raised: what a store failed with comes out when it is closed, and the error that
+        ended the run is the one to be told.
+        """
+        with suppress(PersamVideoError):
+            if self._unwritten is not None:
+                self._write(self._unwritten)
+
     def _write(self, snapshot: Snapshot) -> None:
         for store in self._stores:
             store.wait()
         write_snapshot(self._path, snapshot)
         self._last = time.monotonic()
         self._unwritten = None
-
-    def __enter__(self) -> "Snapshots":
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        # what a store failed with comes out when it is closed, and the first error is to be told
-        with suppress(PersamVideoError):
-            if self._unwritten is not None:
-                self._write(self._unwritten)
