@@ -1,18 +1,21 @@
 """Tracking the videos of a list; one that fails does not stop the others."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from persam_video.batch.jobs import Job
 from persam_video.config import ModelSettings, Settings, load_settings
-from persam_video.errors import ConfigError, PersamVideoError
-from persam_video.run import Progress, load_model, track_to_folder
-from persam_video.run.progress import OnProgress
+from persam_video.cores import available_cores
+from persam_video.errors import ConfigError, DatasetError, PersamVideoError
+from persam_video.run import OutputPaths, Progress, load_model, track_to_folder
 from persam_video.sam.model import SamModel
-from persam_video.sinks import RunStatus
+from persam_video.sinks import RunRecord, RunStatus, read_run
 from persam_video.sinks.outputs import DEFAULT_OUTPUTS, Output
+from persam_video.workers import Handler, TaskLost, work_in_processes
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,22 @@ class JobResult:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class JobProgress:
+    """How far a job has come.
+
+    Attributes:
+        name: of the job.
+        progress: of its run.
+    """
+
+    name: str
+    progress: Progress
+
+
+OnJobProgress = Callable[[JobProgress], None]
+
+
 def run_jobs(
     jobs: Sequence[Job],
     out: str | Path,
@@ -43,84 +62,189 @@ def run_jobs(
     overwrite: bool = False,
     resume: bool = False,
     outputs: Sequence[Output] = DEFAULT_OUTPUTS,
-    on_progress: OnProgress | None = None,
+    workers: int = 1,
+    on_progress: OnJobProgress = lambda progress: None,
 ) -> Iterator[JobResult]:
     """Track each video into a folder of its own; see :func:`persam_video.run.track_to_folder`.
 
     Names and settings of all jobs are checked by the call itself, before the first one begins.
-    Jobs in a row that want the same model share it. After a keyboard interrupt no job begins.
+    Jobs in a row that want the same model share it. After a keyboard interrupt no job begins, and
+    those that run keep what is done.
 
     Args:
-        jobs: in the order in which they run.
+        jobs: in the order in which they begin.
         out: where the folders are, each with the name of its job.
         preset: a preset's name or a YAML file.
         overrides: settings of all jobs by dotted key; those of a job lie over them.
         overwrite: replace earlier runs in the folders.
         resume: go on with earlier runs; finished ones are left as they are.
         outputs: what to write for each.
-        on_progress: called after every frame.
+        workers: processes that track videos side by side and share the cores; 1 tracks them in
+            this one. More than 1 needs a main module that can be imported, as always with
+            processes. A batch is resumed with the number it was begun with: masks may depend, in
+            the last bits of a sum, on how many threads add it up.
+        on_progress: called after every frame, in this process.
 
     Yields:
-        One result for each job that was begun.
+        One result for each job that was begun, as they end.
 
     Raises:
         ConfigError: two jobs have one name, or a setting of one is unknown or out of range.
     """
     if overwrite and resume:
         raise ConfigError("--overwrite starts anew and --resume goes on: give one of them")
-    resolved: dict[str, Settings] = {}
+    if workers < 1:
+        raise ConfigError(f"workers must be 1 or more, found {workers}")
+    tasks: dict[str, _Task] = {}
     for job in jobs:
         # on some file systems these are one folder
-        if job.name.casefold() in resolved:
+        if job.name.casefold() in tasks:
             raise ConfigError(f"two jobs are named {job.name}: give one of them another 'name'")
         try:
             settings = load_settings(preset, {**(overrides or {}), **job.overrides})
         except ConfigError as error:
             raise ConfigError(f"job {job.name}: {error}") from error
-        resolved[job.name.casefold()] = settings
+        tasks[job.name.casefold()] = _Task(job, settings)
+    work = _Work(Path(out), overwrite, resume, tuple(outputs))
+    if workers > 1:
+        return _run_in_processes(tuple(tasks.values()), work, workers, on_progress)
+    return _run_here(tuple(tasks.values()), work, on_progress)
 
-    def results() -> Iterator[JobResult]:
-        models = _LastModel()
-        for job, settings in zip(jobs, resolved.values(), strict=True):
-            done = 0
 
-            def count(progress: Progress) -> None:
-                nonlocal done
-                if not progress.backwards:
-                    done = progress.done
-                if on_progress is not None:
-                    on_progress(progress)
+@dataclass(frozen=True)
+class _Task:
+    """A job and the settings that it has in the end."""
 
-            try:
-                record = track_to_folder(
-                    job.source,
-                    job.masks,
-                    Path(out) / job.name,
-                    settings=settings,
-                    model=models.get(settings),
-                    prompts=job.prompts,
-                    overwrite=overwrite,
-                    resume=resume,
-                    outputs=outputs,
-                    on_progress=count,
-                )
-            except KeyboardInterrupt:
-                yield JobResult(job.name, RunStatus.INTERRUPTED, done)
-                return
-            except PersamVideoError as error:
-                yield JobResult(job.name, RunStatus.FAILED, done, error=str(error))
-            except Exception as error:
-                # the other videos are not to suffer from what nobody foresaw in this one
-                words = " ".join(str(error).split())
-                yield JobResult(
-                    job.name, RunStatus.FAILED, done, error=f"{type(error).__name__}: {words}"
-                )
-            else:
-                yield JobResult(job.name, record.status, record.frames_done, tuple(record.warnings))
-                if record.status is RunStatus.INTERRUPTED:
-                    return
+    job: Job
+    settings: Settings
 
-    return results()
+
+@dataclass(frozen=True)
+class _Work:
+    """What is common to all jobs; see :func:`run_jobs`."""
+
+    out: Path
+    overwrite: bool
+    resume: bool
+    outputs: tuple[Output, ...]
+
+    def paths(self, name: str) -> OutputPaths:
+        return OutputPaths(self.out / name)
+
+
+def _run_here(
+    tasks: Sequence[_Task], work: _Work, on_progress: OnJobProgress
+) -> Iterator[JobResult]:
+    """Track one video after the other."""
+    model = _LastModel()
+    for task in tasks:
+        result = _track(task, work, model, on_progress)
+        yield result
+        if result.status is RunStatus.INTERRUPTED:
+            return
+
+
+def _run_in_processes(
+    tasks: Sequence[_Task], work: _Work, workers: int, on_progress: OnJobProgress
+) -> Iterator[JobResult]:
+    """Track videos side by side."""
+    workers = min(workers, len(tasks))
+    threads = max(1, available_cores() // max(1, workers))
+    events = work_in_processes(tasks, partial(_handler, work), workers=workers, threads=threads)
+    running: dict[str, int] = {}
+    try:
+        with closing(events):
+            for event in events:
+                match event:
+                    case _Begun():
+                        running[event.name] = 0
+                    case JobProgress():
+                        if not event.progress.backwards:
+                            running[event.name] = event.progress.done
+                        on_progress(event)
+                    case TaskLost():
+                        name = event.task.job.name
+                        yield _lost(name, running.pop(name, 0))
+                    case JobResult():
+                        del running[event.name]
+                        yield event
+                        if event.status is RunStatus.INTERRUPTED:
+                            break
+    except KeyboardInterrupt:
+        pass
+    # their processes have ended by now, and left in the folders how far they came
+    for name, done in running.items():
+        yield _cut_off(work.paths(name), name, done)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A process has begun a job."""
+
+    name: str
+
+
+def _handler(work: _Work) -> Handler[_Task, _Begun | JobProgress | JobResult]:
+    """Return what tracks the video of a job in a process."""
+    model = _LastModel()
+
+    def track(task: _Task, tell: Callable[[_Begun | JobProgress | JobResult], None]) -> None:
+        tell(_Begun(task.job.name))
+        tell(_track(task, work, model, tell))
+
+    return track
+
+
+def _lost(name: str, done: int) -> JobResult:
+    error = "its process ended too early (out of memory?): go on with --resume, or fewer --workers"
+    return JobResult(name, RunStatus.FAILED, done, error=error)
+
+
+def _cut_off(paths: OutputPaths, name: str, done: int) -> JobResult:
+    """Return the result of a job whose process was interrupted after ``done`` frames or more."""
+    try:
+        record: RunRecord | None = read_run(paths.record)
+    except DatasetError:
+        record = None
+    if record is None or not done:  # a record could be that of an earlier run
+        return JobResult(name, RunStatus.INTERRUPTED, 0)
+    finished = record.status is RunStatus.FINISHED
+    status = RunStatus.FINISHED if finished else RunStatus.INTERRUPTED
+    return JobResult(name, status, max(record.frames_done, done), tuple(record.warnings))
+
+
+def _track(task: _Task, work: _Work, model: "_LastModel", on_progress: OnJobProgress) -> JobResult:
+    """Track the video of a job, whatever happens."""
+    job, done = task.job, 0
+
+    def count(progress: Progress) -> None:
+        nonlocal done
+        if not progress.backwards:
+            done = progress.done
+        on_progress(JobProgress(job.name, progress))
+
+    try:
+        record = track_to_folder(
+            job.source,
+            job.masks,
+            work.paths(job.name).folder,
+            settings=task.settings,
+            model=model.get(task.settings),
+            prompts=job.prompts,
+            overwrite=work.overwrite,
+            resume=work.resume,
+            outputs=work.outputs,
+            on_progress=count,
+        )
+    except KeyboardInterrupt:
+        return JobResult(job.name, RunStatus.INTERRUPTED, done)
+    except PersamVideoError as error:
+        return JobResult(job.name, RunStatus.FAILED, done, error=str(error))
+    except Exception as error:
+        # the other videos are not to suffer from what nobody foresaw in this one
+        words = " ".join(str(error).split())
+        return JobResult(job.name, RunStatus.FAILED, done, error=f"{type(error).__name__}: {words}")
+    return JobResult(job.name, record.status, record.frames_done, tuple(record.warnings))
 
 
 @dataclass

@@ -20,7 +20,7 @@ from persam_video.cli.options import (
     preset_of,
     setting_overrides,
 )
-from persam_video.cli.progress import progress_bar
+from persam_video.cli.progress import JobBars
 
 SOME_FAILED = 1
 
@@ -47,6 +47,13 @@ def batch(
         bool, typer.Option("--resume", help="Go on with a batch that was cut off or failed.")
     ] = False,
     save: SaveOption = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Videos at once, a process each, sharing the cores; resume with the same number.",
+        ),
+    ] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     """Track many videos, each into a folder of its own below the output folder.
@@ -55,7 +62,7 @@ def batch(
 
     Examples:
 
-    persam-video batch jobs.csv --out results
+    persam-video batch jobs.csv --out results --workers 4
 
     persam-video batch jobs.yaml --out results --config mine.yaml --resume
     """
@@ -69,8 +76,8 @@ def batch(
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, parse_outputs
 
     listed = read_jobs(jobs)
-    with progress_bar(quiet=quiet) as show:
-        results = []
+    results = {}
+    with JobBars(quiet=quiet) as bars:
         for result in run_jobs(
             listed,
             out,
@@ -79,17 +86,20 @@ def batch(
             overwrite=overwrite,
             resume=resume,
             outputs=parse_outputs(save) if save else DEFAULT_OUTPUTS,
-            on_progress=show,
+            workers=workers,
+            on_progress=bars.progressed,
         ):
-            results.append(result)
+            results[result.name] = result
+            bars.ended(result.name)
             for warning in result.warnings:
                 typer.echo(f"persam-video: warning: {result.name}: {warning}", err=True)
             if result.error is not None:
                 typer.echo(f"persam-video: error: {result.name}: {result.error}", err=True)
-    counts = Counter(result.status for result in results)
+    counts = Counter(result.status for result in results.values())
     if not quiet:
         title = f"{counts[RunStatus.FINISHED]} of {len(listed)} finished in {out}"
-        rows = tuple((each.name, each.frames, each.status.value) for each in results)
+        ended = [results[job.name] for job in listed if job.name in results]
+        rows = tuple((each.name, each.frames, each.status.value) for each in ended)
         typer.echo(Table(title, ("name", "frames", "status"), rows, digits=0).text())
     if counts[RunStatus.INTERRUPTED]:
         typer.echo(

@@ -18,6 +18,7 @@ from rich.progress import Task as BarTask
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from persam_video.batch import JobProgress
     from persam_video.davis.runner import BenchmarkProgress
     from persam_video.run import Progress
 
@@ -30,6 +31,26 @@ class _Rate(ProgressColumn):
         return Text("-- fps" if speed is None else f"{speed:.1f} fps")
 
 
+def _bars(*columns: ProgressColumn, quiet: bool) -> Bar:
+    """Return bars on standard error, which show nothing when that is not a terminal."""
+    console = Console(stderr=True)
+    return Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        *columns,
+        console=console,
+        disable=quiet or not console.is_terminal,
+    )
+
+
+def _objects(progress: "Progress") -> str:
+    tracked = f"{progress.tracked} tracked"
+    return f"{tracked}, {progress.lost} lost" if progress.lost else tracked
+
+
 @contextmanager
 def progress_bar(*, quiet: bool = False) -> Iterator[Callable[["Progress"], None]]:
     """Show a bar on standard error while the block runs; nothing when that is not a terminal.
@@ -40,25 +61,11 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Callable[["Progress"], None
     Yields:
         What to call after every frame.
     """
-    console = Console(stderr=True)
-    bar = Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[objects]}"),
-        console=console,
-        disable=quiet or not console.is_terminal,
-    )
-    with bar:
+    with _bars(TextColumn("{task.fields[objects]}"), quiet=quiet) as bar:
         task = bar.add_task("tracking", total=None, objects="")
         backwards = False
 
         def show(progress: "Progress") -> None:
-            objects = f"{progress.tracked} tracked"
-            if progress.lost:
-                objects += f", {progress.lost} lost"
             nonlocal backwards
             if backwards and not progress.backwards:
                 bar.reset(task)  # the rate, too, is that of one pass
@@ -68,10 +75,45 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Callable[["Progress"], None
                 description="backwards" if backwards else "tracking",
                 completed=progress.done,
                 total=progress.total,
-                objects=objects,
+                objects=_objects(progress),
             )
 
         yield show
+
+
+class JobBars:
+    """A bar on standard error for each job that runs; nothing when that is not a terminal.
+
+    Args:
+        quiet: show nothing anywhere.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._bars = _bars(TextColumn("{task.fields[objects]}"), quiet=quiet)
+        self._running: dict[str, TaskID] = {}
+
+    def progressed(self, job: "JobProgress") -> None:
+        """Show how far a job has come."""
+        if job.name not in self._running:
+            self._running[job.name] = self._bars.add_task(job.name, total=None, objects="")
+        self._bars.update(
+            self._running[job.name],
+            completed=job.progress.done,
+            total=job.progress.total,
+            objects=_objects(job.progress),
+        )
+
+    def ended(self, name: str) -> None:
+        """Take away the bar of a job."""
+        if name in self._running:
+            self._bars.remove_task(self._running.pop(name))
+
+    def __enter__(self) -> "JobBars":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
 
 
 @contextmanager
@@ -87,18 +129,8 @@ def benchmark_bars(*, quiet: bool = False) -> Iterator[Callable[["BenchmarkProgr
     Yields:
         What to call with every progress.
     """
-    console = Console(stderr=True)
-    bars = Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=quiet or not console.is_terminal,
-    )
     running: dict[str, TaskID] = {}
-    with bars:
+    with _bars(quiet=quiet) as bars:
         overall = bars.add_task("all sequences", total=None)
 
         def show(progress: "BenchmarkProgress") -> None:
@@ -113,8 +145,8 @@ def benchmark_bars(*, quiet: bool = False) -> Iterator[Callable[["BenchmarkProgr
             if quiet:
                 return
             line = _line(progress)
-            if console.is_terminal:
-                console.print(line, highlight=False, markup=False)
+            if bars.console.is_terminal:
+                bars.console.print(line, highlight=False, markup=False)
             else:
                 print(line, flush=True)
 

@@ -131,7 +131,7 @@ def run_davis(
         todo = [plan for plan in plans if plan.name not in finished]
         work = Work(settings, folder, threads)
         if workers > 1:
-            events = track_in_processes(todo, work, _devices(model.info.device, workers))
+            events = track_in_processes(todo, work, workers)
             del model  # every process has its own
         else:
             events = _track_here(todo, work, model)
@@ -268,13 +268,6 @@ def default_workers(settings: Settings) -> int:
     if device.type == "cpu":
         return available_cores()
     return torch.cuda.device_count() if str(device) == "cuda" else 1
-
-
-def _devices(name: str, workers: int) -> list[str]:
-    """Return the device of each worker; where there are several GPUs they take turns."""
-    if name != "cuda":
-        return [name] * workers
-    return [f"cuda:{worker % torch.cuda.device_count()}" for worker in range(workers)]
 
 
 def _track_here(

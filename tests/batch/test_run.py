@@ -1,3 +1,5 @@
+import multiprocessing
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +65,8 @@ def test_an_interrupt_is_the_last_result_and_resume_goes_on(frames, tmp_path):
     jobs = [masked("a", frames), masked("b", frames), masked("c", frames)]
     seen = []
 
-    def stop(progress):
-        seen.append(progress.done)
+    def stop(job):
+        seen.append(job.progress.done)
         if len(seen) == 8:
             raise KeyboardInterrupt
 
@@ -84,8 +86,8 @@ def test_an_interrupt_is_the_last_result_and_resume_goes_on(frames, tmp_path):
 
 
 def test_what_nobody_foresaw_fails_only_its_own_job(frames, tmp_path):
-    def surprise(progress):
-        if (tmp_path / "out" / "b").exists() or progress.done < 3:
+    def surprise(job):
+        if job.name == "b" or job.progress.done < 3:
             return
         raise RuntimeError("two\nlines")
 
@@ -105,9 +107,60 @@ def test_what_nobody_foresaw_fails_only_its_own_job(frames, tmp_path):
         ([Job("a", "x"), Job("b", "y", overrides={"alpha": 1})], {}, r"job b: .*prior\.alpha"),
         ([Job("a", "x", overrides={"prior.alpha": 3})], {}, "job a: setting prior.alpha"),
         ([Job("a", "x")], {"overwrite": True, "resume": True}, "give one of them"),
+        ([Job("a", "x")], {"workers": 0}, "workers must be 1 or more"),
     ],
 )
 def test_what_is_wrong_with_the_list_shows_before_the_first_job(tmp_path, jobs, more, says):
     with pytest.raises(ConfigError, match=says):
         run_jobs(jobs, tmp_path / "out", **more)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def long(frames):
+    """Make the folder longer, so that a job that runs does not end by itself."""
+    for index in range(6, 24):
+        shutil.copy(frames / "00005.png", frames / f"{index:05d}.png")
+    return frames
+
+
+def test_a_failing_and_a_killed_job_do_not_stop_the_others_in_processes(long, tmp_path):
+    def kill(job):
+        if job.name == "killed" and job.progress.done == 2:
+            oldest = min(multiprocessing.active_children(), key=lambda each: each.pid)
+            oldest.kill()
+
+    jobs = [masked("killed", long), masked("gone", long / "gone.mp4"), masked("after", long)]
+    how = {"overrides": FAST, "outputs": NO_VIDEO, "workers": 2, "on_progress": kill}
+    results = {each.name: each for each in run_jobs(jobs, tmp_path / "out", **how)}
+    assert multiprocessing.active_children() == []
+    assert {name: each.status.value for name, each in results.items()} == {
+        "gone": "failed",
+        "killed": "failed",
+        "after": "finished",
+    }
+    assert "gone.mp4" in results["gone"].error
+    assert "ended too early" in results["killed"].error
+    assert 2 <= results["killed"].frames < 24
+    assert results["after"].frames == 24
+
+
+def test_an_interrupt_ends_all_processes_in_order_and_resume_goes_on(long, tmp_path):
+    def stop(job):
+        if job.progress.done == 3:
+            raise KeyboardInterrupt
+
+    jobs = [masked("a", long), masked("b", long), masked("c", long)]
+    how = {"overrides": FAST, "outputs": NO_VIDEO, "workers": 2}
+    results = {each.name: each for each in run_jobs(jobs, tmp_path, **how, on_progress=stop)}
+    assert multiprocessing.active_children() == []
+    assert "c" not in results
+    for name, each in results.items():
+        assert each.status is RunStatus.INTERRUPTED
+        assert read_run(tmp_path / name / "run.json").status is RunStatus.INTERRUPTED
+        masks = len(list((tmp_path / name / "masks").glob("*.png")))
+        assert masks - 1 <= each.frames <= masks < 24  # the last one may not have been counted yet
+    assert max(each.frames for each in results.values()) >= 3
+    resumed = {each.name: each for each in run_jobs(jobs, tmp_path, **how, resume=True)}
+    assert {name: each.frames for name, each in resumed.items()} == dict.fromkeys("abc", 24)
+    assert all(each.status is RunStatus.FINISHED for each in resumed.values())

@@ -1,3 +1,9 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 FAST = ("--set", "model.image_size=256", "--device", "cpu", "--save", "table")
@@ -29,3 +35,27 @@ def test_a_wrong_list_is_one_line(run, tmp_path):
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.count("\n") == 1
     assert "did you mean 'mask'" in ran.err
+
+
+def test_sigterm_keeps_what_workers_have_done(clip, tmp_path):
+    lines = ["source,mask,name", *(f"{clip.video},{clip.first_mask},{name}" for name in "ab")]
+    jobs, out = tmp_path / "jobs.csv", tmp_path / "out"
+    jobs.write_text("\n".join(lines))
+    program = [sys.executable, "-m", "persam_video", "batch", str(jobs), "--out", str(out)]
+    process = subprocess.Popen(
+        [*program, *FAST, "--workers", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while process.poll() is None and len(list(out.glob("*/masks/*.png"))) < 2:
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGTERM)  # a service manager ends all processes at once
+    said, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors == "persam-video: interrupted; what is done is kept, and --resume goes on\n"
+    for name, frames, status in map(str.split, said.splitlines()[2:]):
+        assert status in ("interrupted", "finished")
+        masks = len(list((out / name / "masks").glob("*.png")))
+        assert masks - 1 <= int(frames) <= masks
