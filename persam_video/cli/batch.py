@@ -71,7 +71,7 @@ def batch(
     )
     # imported late: torch takes seconds, and --help should not
     from persam_video.batch import read_jobs, run_jobs
-    from persam_video.davis.tables import Table
+    from persam_video.report.table import Table
     from persam_video.sinks import RunStatus
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, parse_outputs
 

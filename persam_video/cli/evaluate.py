@@ -51,8 +51,9 @@ def evaluate(
     # imported late: the numerical libraries take a moment, and --help should not
     from persam_video.davis.evaluation import evaluate as score
     from persam_video.davis.official import difference, run_official
-    from persam_video.davis.tables import show, tables, write_csv, write_json
+    from persam_video.davis.tables import tables, write_csv, write_json
     from persam_video.report.page import write_report
+    from persam_video.report.table import show
 
     dataset = DavisDataset(root, year, split, task=task, resolution=resolution, only=sequence or ())
     console = Console()

@@ -58,9 +58,9 @@ def perseg(
         precision=precision,
     )
     # imported late: torch takes seconds, and --help should not
-    from persam_video.davis.tables import Table, show
     from persam_video.perseg import PerSegDataset
     from persam_video.perseg.evaluation import write_json
+    from persam_video.report.table import Table, show
 
     score = _score_with_progress(PerSegDataset(root, only=only or (), skip=skip or ()), settings)
     rows = [(each.name, each.iou, each.boundary_iou) for each in score.objects]

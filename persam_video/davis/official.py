@@ -18,8 +18,9 @@ from pathlib import Path
 from persam_video.davis.dataset import DavisDataset, Task
 from persam_video.davis.evaluation import Evaluation
 from persam_video.davis.official_runner import OfficialJob
-from persam_video.davis.tables import Row, Table, global_figures, object_figures
+from persam_video.davis.tables import global_figures, object_figures
 from persam_video.errors import DatasetError
+from persam_video.report.table import Row, Table
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from rich.console import Console
 
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import evaluate
-from persam_video.davis.tables import Table, global_figures, show, tables, write_csv, write_json
+from persam_video.davis.tables import global_figures, tables, write_csv, write_json
 from persam_video.errors import OutputError
+from persam_video.report.table import show
 
 
 @pytest.fixture
@@ -74,8 +75,3 @@ def test_tables_are_plain_text_in_a_file_and_drawn_on_a_terminal(evaluation):
     assert "───" in drawn.getvalue()
     for heading in global_figures(evaluation):
         assert f"{heading}" in drawn.getvalue()
-
-
-def test_plain_tables_are_aligned():
-    table = Table("t", ("name", "x"), (("a", 0.5), ("longer", 12.25)), digits=2)
-    assert table.text() == "t\nname        x\na        0.50\nlonger  12.25"
