@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +16,23 @@ from persam_video.tracking.result import FrameResult
 from persam_video.video import Frame, FrameStream, SourceInfo, SourceKind
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        output: what it is.
+        place: the file or folder.
+        frames: how many were written.
+        warnings: of the source and of the output, a line each.
+    """
+
+    output: Output
+    place: Path
+    frames: int
+    warnings: tuple[str, ...]
+
+
 def export(
     run: str | Path,
     output: Output,
@@ -24,7 +41,7 @@ def export(
     source: str | Path | None = None,
     options: SinkOptions | None = None,
     overwrite: bool = False,
-) -> tuple[int, tuple[str, ...]]:
+) -> Exported:
     """Write one output of a run.
 
     The source is read only for outputs that show it.
@@ -36,9 +53,6 @@ def export(
         source: the video that was tracked; where the run found it, when not given.
         options: how to write; the stride is the run's in any case.
         overwrite: replace a file that is there, or write into a folder that holds files.
-
-    Returns:
-        How many frames were written, and the warnings of the source and of the output.
 
     Raises:
         DatasetError: the folder does not hold a run that can be read.
@@ -67,7 +81,8 @@ def export(
         for frame, result in pairs:
             sink.write(frame, result)
             count += 1
-    return count, (*(stream.warnings if stream else ()), *sink.warnings)
+    warnings = (*(stream.warnings if stream else ()), *sink.warnings)
+    return Exported(output, place, count, warnings)
 
 
 def _info(record: RunRecord, path: Path) -> SourceInfo:

@@ -21,6 +21,7 @@ import cv2
 import torch
 
 from persam_video.errors import PersamVideoError
+from persam_video.logs import log_is_shown, show_log
 
 _TaskT = TypeVar("_TaskT")
 _EventT = TypeVar("_EventT")
@@ -128,7 +129,7 @@ class _Worker(Generic[_TaskT, _EventT]):
         self.connection, theirs = context.Pipe()
         self.share = share
         self._process: BaseProcess = context.Process(
-            target=_serve, args=(theirs, make_handler, share), daemon=True
+            target=_serve, args=(theirs, make_handler, share, log_is_shown()), daemon=True
         )
         with _without_interrupt():
             self._process.start()
@@ -180,11 +181,15 @@ def _without_interrupt() -> Iterator[None]:
 
 
 def _serve(
-    connection: Connection, make_handler: Callable[[], Handler[Any, Any]], share: Share
+    connection: Connection,
+    make_handler: Callable[[], Handler[Any, Any]],
+    share: Share,
+    with_log: bool,
 ) -> None:
     """Do what comes through the pipe until it breaks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt_once)
+    show_log(with_log)
     torch.set_num_threads(share.threads)
     cv2.setNumThreads(share.threads)
     if torch.cuda.device_count() > 1:

@@ -1,31 +1,42 @@
 """``persam-video batch``: many videos by one list."""
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from persam_video.cli.options import (
-    INTERRUPTED,
-    CheckpointOption,
-    ConfigOption,
-    DeviceOption,
-    Method,
-    MethodOption,
-    ModelOption,
-    PrecisionOption,
-    SaveOption,
-    SetOption,
-    preset_of,
-    setting_overrides,
-)
+from persam_video.cli.groups import with_option_groups
+from persam_video.cli.options import INTERRUPTED, ModelOptions, PresetOptions, SaveOption
+from persam_video.cli.printing import Printer
 from persam_video.cli.progress import JobBars
+
+if TYPE_CHECKING:
+    from persam_video.batch import JobResult
 
 SOME_FAILED = 1
 
 
+@dataclass(frozen=True)
+class BatchDocument:
+    """What ``batch --json`` prints.
+
+    Attributes:
+        folder: holds the folders of the jobs.
+        jobs: how many the list has.
+        results: of those that were begun, in the list's order.
+    """
+
+    folder: Path
+    jobs: int
+    results: "Sequence[JobResult]"
+
+
+@with_option_groups
 def batch(
+    *,
     jobs: Annotated[
         Path,
         typer.Argument(
@@ -33,13 +44,8 @@ def batch(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the folders of results.")],
-    method: MethodOption = Method.PERSAM,
-    model: ModelOption = None,
-    checkpoint: CheckpointOption = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
+    preset: PresetOptions,
+    model: ModelOptions,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace earlier runs in the folders.")
     ] = False,
@@ -54,7 +60,7 @@ def batch(
             help="Videos at once, a process each, sharing the cores; resume with the same number.",
         ),
     ] = 1,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    printer: Printer,
 ) -> None:
     """Track many videos, each into a folder of its own below the output folder.
 
@@ -66,9 +72,7 @@ def batch(
 
     persam-video batch jobs.yaml --out results --config mine.yaml --resume
     """
-    overrides = setting_overrides(
-        assignments, name=model, checkpoint=checkpoint, device=device, precision=precision
-    )
+    overrides = preset.overrides(model)
     # imported late: torch takes seconds, and --help should not
     from persam_video.batch import read_jobs, run_jobs
     from persam_video.report.table import Table
@@ -77,11 +81,11 @@ def batch(
 
     listed = read_jobs(jobs)
     results = {}
-    with JobBars(quiet=quiet) as bars:
+    with JobBars(quiet=printer.quiet) as bars:
         for result in run_jobs(
             listed,
             out,
-            preset=preset_of(method, config),
+            preset=preset.preset,
             overrides=overrides,
             overwrite=overwrite,
             resume=resume,
@@ -92,15 +96,15 @@ def batch(
             results[result.name] = result
             bars.ended(result.name)
             for warning in result.warnings:
-                typer.echo(f"persam-video: warning: {result.name}: {warning}", err=True)
+                printer.warn(f"{result.name}: {warning}")
             if result.error is not None:
                 typer.echo(f"persam-video: error: {result.name}: {result.error}", err=True)
-    counts = Counter(result.status for result in results.values())
-    if not quiet:
-        title = f"{counts[RunStatus.FINISHED]} of {len(listed)} finished in {out}"
-        ended = [results[job.name] for job in listed if job.name in results]
-        rows = tuple((each.name, each.frames, each.status.value) for each in ended)
-        typer.echo(Table(title, ("name", "frames", "status"), rows, digits=0).text())
+    ended = [results[job.name] for job in listed if job.name in results]
+    counts = Counter(each.status for each in ended)
+    printer.document(BatchDocument(out, len(listed), ended))
+    title = f"{counts[RunStatus.FINISHED]} of {len(listed)} finished in {out}"
+    rows = tuple((each.name, each.frames, each.status.value) for each in ended)
+    printer.say(Table(title, ("name", "frames", "status"), rows, digits=0).text())
     if counts[RunStatus.INTERRUPTED]:
         typer.echo(
             "persam-video: interrupted; what is done is kept, and --resume goes on", err=True

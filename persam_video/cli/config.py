@@ -2,25 +2,16 @@
 
 import typer
 
-from persam_video.cli.options import (
-    ConfigOption,
-    Method,
-    MethodOption,
-    SetOption,
-    preset_of,
-    resolve_settings,
-)
+from persam_video.cli.groups import with_option_groups
+from persam_video.cli.options import PresetOptions
 from persam_video.config_text import preset_titles, settings_text
 
 config = typer.Typer(help="List presets, and show settings with their meaning.")
 
 
 @config.command()
-def show(
-    method: MethodOption = Method.PERSAM,
-    preset: ConfigOption = None,
-    assignments: SetOption = None,
-) -> None:
+@with_option_groups
+def show(preset: PresetOptions) -> None:
     """Print every setting of a run as YAML, which --config takes.
 
     Examples:
@@ -29,8 +20,7 @@ def show(
 
     persam-video track clip.mp4 --mask first.png --out result --config mine.yaml
     """
-    settings = resolve_settings(method, preset, assignments)
-    typer.echo(settings_text(settings, preset_of(method, preset)), nl=False)
+    typer.echo(settings_text(preset.settings(), preset.preset), nl=False)
 
 
 @config.command(name="list")

@@ -1,28 +1,37 @@
 """``persam-video davis``: track every sequence of a benchmark."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from persam_video.cli.options import (
-    CheckpointOption,
-    ConfigOption,
-    DeviceOption,
-    Method,
-    MethodOption,
-    ModelOption,
-    PrecisionOption,
-    SetOption,
-    resolve_settings,
-)
+from persam_video.cli.groups import with_option_groups
+from persam_video.cli.options import INTERRUPTED, ModelOptions, PresetOptions
+from persam_video.cli.printing import Printer
 from persam_video.cli.progress import benchmark_bars
 from persam_video.davis.dataset import DavisDataset
 
-INTERRUPTED = 130
+if TYPE_CHECKING:
+    from persam_video.davis.record import BenchmarkRecord
 
 
+@dataclass(frozen=True)
+class DavisDocument:
+    """What ``davis --json`` prints.
+
+    Attributes:
+        folder: of the results.
+        run: the record, as it stands in ``run.json``.
+    """
+
+    folder: Path
+    run: "BenchmarkRecord"
+
+
+@with_option_groups
 def davis(
+    *,
     root: Annotated[
         Path, typer.Argument(help="DAVIS folder with JPEGImages, Annotations and ImageSets.")
     ],
@@ -33,13 +42,8 @@ def davis(
     sequence: Annotated[
         list[str] | None, typer.Option(help="Track this sequence only; may be repeated.")
     ] = None,
-    method: MethodOption = Method.PERSAM,
-    model: ModelOption = None,
-    checkpoint: CheckpointOption = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
+    preset: PresetOptions,
+    model: ModelOptions,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -49,7 +53,7 @@ def davis(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start anew in a folder that holds another run.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    printer: Printer,
 ) -> None:
     """Track every sequence of DAVIS, or go on where an interrupted run stopped.
 
@@ -59,21 +63,13 @@ def davis(
 
     Example: persam-video davis DAVIS --year 2017 --split val --out results
     """
-    settings = resolve_settings(
-        method,
-        config,
-        assignments,
-        name=model,
-        checkpoint=checkpoint,
-        device=device,
-        precision=precision,
-    )
+    settings = preset.settings(model)
     dataset = DavisDataset(root, year, split, resolution=resolution, only=sequence or ())
     # imported late: torch takes seconds, and --help should not
     from persam_video.davis.runner import default_workers, run_davis
     from persam_video.sinks import RunStatus
 
-    with benchmark_bars(quiet=quiet) as show:
+    with benchmark_bars(quiet=printer.quiet, lines=not printer.says_nothing) as show:
         record = run_davis(
             dataset,
             out,
@@ -83,11 +79,11 @@ def davis(
             on_progress=show,
         )
     for warning in record.warnings:
-        typer.echo(f"persam-video: warning: {warning}", err=True)
+        printer.warn(warning)
+    printer.document(DavisDocument(out, record))
     if record.status is RunStatus.INTERRUPTED:
         typer.echo(
             "persam-video: interrupted; run it again, it goes on with the next sequence", err=True
         )
         raise typer.Exit(INTERRUPTED)
-    if not quiet:
-        typer.echo(f"{len(dataset)} sequences: {out}")
+    printer.say(f"{len(dataset)} sequences: {out}")

@@ -1,41 +1,81 @@
 """``persam-video demo``: the first thing to run."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from persam_video.cli.options import Method, MethodOption, SetOption, resolve_settings
+from persam_video.cli.groups import with_option_groups
+from persam_video.cli.options import PresetOptions
+from persam_video.cli.printing import Printer
 from persam_video.cli.progress import progress_bar
 
+if TYPE_CHECKING:
+    from persam_video.davis.scores import ObjectScore, SequenceScore
+    from persam_video.synthetic import SyntheticFiles
 
+
+@dataclass(frozen=True)
+class ObjectFigures:
+    """Scores of an object, or their mean: J, F and the mean of the two."""
+
+    name: str
+    j: float
+    f: float
+    mean: float
+
+    @classmethod
+    def of(cls, name: str, score: "ObjectScore | SequenceScore") -> "ObjectFigures":
+        """Take the means of a score."""
+        return cls(name, score.j.mean, score.f.mean, score.mean)
+
+
+@dataclass(frozen=True)
+class DemoDocument:
+    """What ``demo --json`` prints.
+
+    Attributes:
+        clip: the files of the clip.
+        run: folder of the run.
+        figures: of each object, and their mean.
+    """
+
+    clip: "SyntheticFiles"
+    run: Path
+    figures: Sequence[ObjectFigures]
+
+
+@with_option_groups
 def demo(
+    *,
     out: Annotated[Path, typer.Option("--out", help="Folder for clip and results.")] = Path(
         "persam-video-demo"
     ),
-    method: MethodOption = Method.PERSAM,
-    assignments: SetOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the scores only.")] = False,
+    preset: PresetOptions,
+    printer: Printer,
 ) -> None:
     """Make a short clip with exact ground truth, track it, score it, and say where to look.
 
     Example: persam-video demo --out /tmp/demo
     """
-    settings = resolve_settings(method, None, assignments)
+    settings = preset.settings()
     # imported late: torch takes seconds, and --help should not
     from persam_video.demo import run_demo
 
-    if not quiet:
-        typer.echo("making a clip of moving, turning and occluding objects, then tracking it")
-    with progress_bar(quiet=quiet) as show:
+    printer.say("making a clip of moving, turning and occluding objects, then tracking it")
+    with progress_bar(quiet=printer.quiet) as show:
         result = run_demo(out, settings=settings, on_progress=show)
-    typer.echo("object      J      F    J&F")
-    for each in result.score.objects:
-        typer.echo(f"{each.object_id:>6}  {each.j.mean:.3f}  {each.f.mean:.3f}  {each.mean:.3f}")
     score = result.score
-    typer.echo(f"{'mean':>6}  {score.j.mean:.3f}  {score.f.mean:.3f}  {score.mean:.3f}")
-    if not quiet:
-        typer.echo("look at")
-        typer.echo(f"  {result.outputs.overlay}   the annotated video")
-        typer.echo(f"  {result.clip.video}   the clip")
-        typer.echo(f"  {result.outputs.masks}   a mask for each frame")
+    objects = [ObjectFigures.of(str(each.object_id), each) for each in score.objects]
+    figures = [*objects, ObjectFigures.of("mean", score)]
+    printer.document(DemoDocument(result.clip, result.outputs.folder, figures))
+    if not printer.as_json:  # with --quiet, too: the scores are what is asked for
+        typer.echo("object      J      F    J&F")
+        for each in figures:
+            typer.echo(f"{each.name:>6}  {each.j:.3f}  {each.f:.3f}  {each.mean:.3f}")
+    printer.say("look at")
+    printer.say(f"  {result.outputs.overlay}   the annotated video")
+    printer.say(f"  {result.clip.video}   the clip")
+    printer.say(f"  {result.outputs.masks}   a mask for each frame")

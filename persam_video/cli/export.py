@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from persam_video.cli.options import CodecOption, CrfOption, StyleOption, sink_options
+from persam_video.cli.groups import with_option_groups
+from persam_video.cli.options import OverlayOptions
+from persam_video.cli.printing import Printer
 
 if TYPE_CHECKING:
     from persam_video.sinks.outputs import Output, SinkOptions
@@ -17,14 +19,15 @@ OverwriteOption = Annotated[
 ]
 
 
+@with_option_groups
 def render(
+    *,
     run: RunArgument,
     source: Annotated[str, typer.Argument(help="The video that was tracked.")],
     out: OutOption,
-    style: StyleOption = "fill",
-    codec: CodecOption = "h264",
-    crf: CrfOption = None,
+    overlay: OverlayOptions,
     overwrite: OverwriteOption = False,
+    printer: Printer,
 ) -> None:
     """Draw the results of a run over its video.
 
@@ -32,10 +35,12 @@ def render(
     """
     from persam_video.sinks.outputs import Output
 
-    _export(run, Output.OVERLAY, out, source, sink_options(style, codec, crf), overwrite)
+    _export(run, Output.OVERLAY, out, source, overlay.sink_options(), overwrite, printer)
 
 
+@with_option_groups
 def export(
+    *,
     run: RunArgument,
     to: Annotated[
         str, typer.Option("--to", help="One of the names that track --save takes, as coco or mot.")
@@ -45,6 +50,7 @@ def export(
         str | None, typer.Option("--source", help="The video, if it is no longer where it was.")
     ] = None,
     overwrite: OverwriteOption = False,
+    printer: Printer,
 ) -> None:
     """Write another output of a run: COCO, MOT, a table, a cut-out with transparency.
 
@@ -56,7 +62,7 @@ def export(
     outputs = parse_outputs([to])
     if len(outputs) > 1:
         raise ConfigError(f"--to {to} names {len(outputs)} outputs; give one at a time")
-    _export(run, outputs[0], out, source, SinkOptions(), overwrite)
+    _export(run, outputs[0], out, source, SinkOptions(), overwrite, printer)
 
 
 def _export(
@@ -66,10 +72,13 @@ def _export(
     source: str | None,
     options: "SinkOptions",
     overwrite: bool,
+    printer: Printer,
 ) -> None:
     from persam_video.export import export as write
 
-    count, warnings = write(run, output, out, source=source, options=options, overwrite=overwrite)
-    for warning in warnings:
-        typer.echo(f"persam-video: warning: {warning}", err=True)
-    typer.echo(f"{count} frames\n  {out}")
+    with printer.timed("exporting"):
+        done = write(run, output, out, source=source, options=options, overwrite=overwrite)
+    for warning in done.warnings:
+        printer.warn(warning)
+    printer.document(done)
+    printer.say(f"{done.frames} frames\n  {done.place}")

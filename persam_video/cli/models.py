@@ -1,5 +1,7 @@
 """``persam-video models``: what there is, where it lies, and fetching it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +16,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import INTERRUPTED
+from persam_video.cli.printing import Printer
 from persam_video.errors import ModelError
 
 if TYPE_CHECKING:
@@ -23,8 +27,53 @@ if TYPE_CHECKING:
 models = typer.Typer()
 
 
+@dataclass(frozen=True)
+class ListedModel:
+    """A model that there is.
+
+    Attributes:
+        name: for ``--model``.
+        description: what it is.
+        licence: of the weights.
+        bytes: size of the weights.
+        image_size: side of the square that it takes, in pixels.
+        file: the weights, where they are on disk.
+    """
+
+    name: str
+    description: str
+    licence: str
+    bytes: int
+    image_size: int
+    file: Path | None
+
+    @classmethod
+    def of(cls, spec: "ModelSpec") -> "ListedModel":
+        """Look where the weights of a model are."""
+        file = _file(spec)
+        size = spec.weights.size if spec.weights is not None else _size(file)
+        found = file if file.is_file() else None
+        return cls(spec.name, spec.description, spec.licence, size, spec.image_size, found)
+
+
+@dataclass(frozen=True)
+class ModelsDocument:
+    """What ``models --json`` prints: where downloads go, and the models."""
+
+    cache: Path
+    models: Sequence[ListedModel]
+
+
+@dataclass(frozen=True)
+class DownloadDocument:
+    """What ``models download --json`` prints: the weight file."""
+
+    file: Path
+
+
 @models.callback(invoke_without_command=True)
-def show(context: typer.Context) -> None:
+@with_option_groups
+def show(*, context: typer.Context, printer: Printer) -> None:
     """List the models: size of the weights, size of the input, and where the weights lie.
 
     Example: persam-video models
@@ -35,26 +84,27 @@ def show(context: typer.Context) -> None:
     from persam_video.sam.cache import cache_folder
     from persam_video.sam.registry import MODELS
 
-    typer.echo(f"{'model':<6} {'weights':>8} {'input':>6}  {'licence':<12}  {'what':<32}  on disk")
-    for spec in MODELS.values():
-        file = _file(spec)
-        on_disk = str(file) if file.is_file() else "no"
-        size = spec.weights.size if spec.weights is not None else _size(file)
-        typer.echo(
-            f"{spec.name:<6} {size / 1e6:>5.0f} MB {spec.image_size:>6}  {spec.licence:<12}  "
-            f"{spec.description:<32}  {on_disk}"
+    listed = [ListedModel.of(spec) for spec in MODELS.values()]
+    printer.document(ModelsDocument(cache_folder(), listed))
+    printer.say(f"{'model':<6} {'weights':>8} {'input':>6}  {'licence':<12}  {'what':<32}  on disk")
+    for each in listed:
+        printer.say(
+            f"{each.name:<6} {each.bytes / 1e6:>5.0f} MB {each.image_size:>6}  {each.licence:<12}  "
+            f"{each.description:<32}  {each.file or 'no'}"
         )
-    typer.echo(f"downloads go to {cache_folder()}: persam-video models download NAME")
+    printer.say(f"downloads go to {cache_folder()}: persam-video models download NAME")
 
 
 @models.command()
+@with_option_groups
 def download(
+    *,
     name: Annotated[str, typer.Argument(help="vit_t, vit_b, vit_l or vit_h.")],
     url: Annotated[
         str | None,
         typer.Option("--url", help="Fetch the same file from here (http or https), e.g. a mirror."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    printer: Printer,
 ) -> None:
     """Fetch the published weights of a model, or go on where an earlier fetch stopped.
 
@@ -78,7 +128,7 @@ def download(
         TransferSpeedColumn(),
         TimeRemainingColumn(),
         console=console,
-        disable=quiet or not console.is_terminal,
+        disable=printer.quiet or not console.is_terminal,
     )
     try:
         with bar:
@@ -92,8 +142,8 @@ def download(
     except KeyboardInterrupt:
         typer.echo("persam-video: interrupted; run it again, it goes on where it stopped", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    if not quiet:
-        typer.echo(file)
+    printer.document(DownloadDocument(file))
+    printer.say(str(file))
 
 
 def _file(spec: "ModelSpec") -> Path:

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,8 +12,6 @@ from persam_video.errors import SourceError
 
 if TYPE_CHECKING:
     from persam_video.images import ReferenceFiles
-
-if TYPE_CHECKING:
     from persam_video.sinks.outputs import SinkOptions
 
 INTERRUPTED = 130
@@ -33,22 +32,6 @@ class DecoderChoice(str, Enum):
     DECORD = "decord"
 
 
-MethodOption = Annotated[
-    Method,
-    typer.Option(
-        "--method", help="persam learns nothing; persam-f learns two mask weights from the mask."
-    ),
-]
-ModelOption = Annotated[
-    str | None, typer.Option("--model", help="lite (embedded), vit_t, vit_b, vit_l or vit_h.")
-]
-CheckpointOption = Annotated[
-    Path | None, typer.Option("--checkpoint", help="Weight file (.pth or .safetensors) of --model.")
-]
-DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-PrecisionOption = Annotated[
-    str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")
-]
 BoxOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -65,52 +48,95 @@ PointOption = Annotated[
         help="Points on object ID; with a minus before the ID, beside it. Repeatable.",
     ),
 ]
-ConfigOption = Annotated[
-    str | None,
-    typer.Option("--config", help="A preset's name or a YAML file, instead of --method's preset."),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="One setting, e.g. prior.alpha=0.3; repeatable."
-    ),
-]
 
 
-def resolve_settings(
-    method: Method,
-    config: str | None,
-    assignments: list[str] | None,
-    **model: Any,
-) -> Settings:
-    """Turn options into settings: the preset, then --set, then the options of their own.
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model runs, and where."""
 
-    Args:
-        method: whose preset is taken when ``config`` is not given.
-        config: preset or file.
-        assignments: ``key=value`` texts.
-        model: values of the section ``model``; ``None`` leaves the preset's.
+    model: Annotated[
+        str | None, typer.Option("--model", help="lite (embedded), vit_t, vit_b, vit_l or vit_h.")
+    ] = None
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", help="Weight file (.pth or .safetensors) of --model."),
+    ] = None
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")] = None
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")
+    ] = None
 
-    Raises:
-        ConfigError: an unknown key, or a value out of range.
-    """
-    return load_settings(preset_of(method, config), setting_overrides(assignments, **model))
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The settings that these options lay over a preset, by dotted key."""
+        given = {
+            "model.name": self.model,
+            "model.checkpoint": self.checkpoint,
+            "model.device": self.device,
+            "model.precision": self.precision,
+        }
+        return {key: value for key, value in given.items() if value is not None}
+
+    def settings(self) -> Settings:
+        """Return the settings of a run with this model and nothing else of its own.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        return load_settings(overrides=self.overrides)
 
 
-def setting_overrides(assignments: list[str] | None, **model: Any) -> dict[str, Any]:
-    """Return what --set and the options of their own lay over a preset, by dotted key."""
-    overrides = parse_assignments(assignments or [])
-    return overrides | {f"model.{key}": value for key, value in model.items() if value is not None}
+@dataclass(frozen=True)
+class PresetOptions:
+    """Which settings a run starts from, and what is laid over them."""
 
+    method: Annotated[
+        Method,
+        typer.Option(
+            "--method",
+            help="persam learns nothing; persam-f learns two mask weights from the mask.",
+        ),
+    ] = Method.PERSAM
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config", help="A preset's name or a YAML file, instead of --method's preset."
+        ),
+    ] = None
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="One setting, e.g. prior.alpha=0.3; repeatable."
+        ),
+    ] = None
 
-def preset_of(method: Method, config: str | None) -> str:
-    """Return the preset or file that a run starts from: ``config``, else that of the method."""
-    return config or method.value.replace("-", "_")
+    @property
+    def preset(self) -> str:
+        """The preset or file: the one that is given, else that of the method."""
+        return self.config or self.method.value.replace("-", "_")
 
+    @property
+    def image_preset(self) -> str:
+        """The same for single images."""
+        return self.config or ("images" if self.method is Method.PERSAM else "images_f")
 
-def image_preset(method: Method) -> str:
-    """Return the name of the preset of a method for single images."""
-    return "images" if method is Method.PERSAM else "images_f"
+    def overrides(self, model: ModelOptions | None = None) -> dict[str, Any]:
+        """Return what --set, and then the options of the model, lay over the preset, by dotted key.
+
+        Raises:
+            ConfigError: an assignment is none.
+        """
+        given = parse_assignments(self.assignments or [])
+        return given | (model.overrides if model is not None else {})
+
+    def settings(self, model: ModelOptions | None = None, *, for_images: bool = False) -> Settings:
+        """Return the settings: the preset, then --set, then the options of the model.
+
+        Raises:
+            ConfigError: an unknown key, or a value out of range.
+        """
+        preset = self.image_preset if for_images else self.preset
+        return load_settings(preset, self.overrides(model))
 
 
 SaveOption = Annotated[
@@ -122,29 +148,38 @@ SaveOption = Annotated[
         "coco, ytvos, mot, table, labelme, cvat; repeatable.",
     ),
 ]
-StyleOption = Annotated[
-    str,
-    typer.Option("--style", help="Overlay: fill, contour, box, spotlight, blur or side-by-side."),
-]
-CodecOption = Annotated[str, typer.Option("--codec", help="Overlay: h264, hevc, av1 or vp9.")]
-CrfOption = Annotated[
-    int | None, typer.Option("--crf", help="Quality of the overlay, 0 best; by codec if not given.")
-]
 
 
-def sink_options(style: str, codec: str, crf: int | None) -> "SinkOptions":
-    """Turn the options of the overlay into how it is written.
+@dataclass(frozen=True)
+class OverlayOptions:
+    """How the overlay is drawn and videos are written."""
 
-    Raises:
-        ConfigError: the style or the codec is unknown.
-    """
-    from persam_video.report.overlay import Look, OverlayStyle
-    from persam_video.sinks.outputs import SinkOptions, known_name
-    from persam_video.video.formats import CODECS
+    style: Annotated[
+        str,
+        typer.Option(
+            "--style", help="Overlay: fill, contour, box, spotlight, blur or side-by-side."
+        ),
+    ] = "fill"
+    codec: Annotated[str, typer.Option("--codec", help="Overlay: h264, hevc, av1 or vp9.")] = "h264"
+    crf: Annotated[
+        int | None,
+        typer.Option("--crf", help="Quality of the overlay, 0 best; by codec if not given."),
+    ] = None
 
-    look = Look(known_name("style", style, [each.value for each in Look]))
-    opaque = [name for name, each in CODECS.items() if not each.alpha]
-    return SinkOptions(style=OverlayStyle(look), codec=known_name("codec", codec, opaque), crf=crf)
+    def sink_options(self) -> "SinkOptions":
+        """Return how outputs are written.
+
+        Raises:
+            ConfigError: the style or the codec is unknown.
+        """
+        from persam_video.report.overlay import Look, OverlayStyle
+        from persam_video.sinks.outputs import SinkOptions, known_name
+        from persam_video.video.formats import CODECS
+
+        look = Look(known_name("style", self.style, [each.value for each in Look]))
+        opaque = [name for name, each in CODECS.items() if not each.alpha]
+        codec = known_name("codec", self.codec, opaque)
+        return SinkOptions(style=OverlayStyle(look), codec=codec, crf=self.crf)
 
 
 def parse_reference(text: str) -> "ReferenceFiles":

@@ -7,75 +7,64 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from persam_video.cli.options import (
-    CheckpointOption,
-    ConfigOption,
-    DeviceOption,
-    Method,
-    MethodOption,
-    ModelOption,
-    PrecisionOption,
-    SetOption,
-    image_preset,
-    resolve_settings,
-)
+from persam_video.cli.groups import with_option_groups
+from persam_video.cli.options import ModelOptions, PresetOptions
+from persam_video.cli.printing import Printer
 
 if TYPE_CHECKING:
     from persam_video.config import Settings
     from persam_video.perseg import PerSegDataset, PerSegScore
 
 
+@with_option_groups
 def perseg(
+    *,
     root: Annotated[Path, typer.Argument(help="Folder that holds Images and Annotations.")],
-    method: MethodOption = Method.PERSAM,
     only: Annotated[
         list[str] | None, typer.Option("--object", help="Score this object only; repeatable.")
     ] = None,
     skip: Annotated[
         list[str] | None, typer.Option("--skip", help="Leave this object out; repeatable.")
     ] = None,
-    model: ModelOption = None,
-    checkpoint: CheckpointOption = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
-    json: Annotated[Path | None, typer.Option(help="Write every figure in full here.")] = None,
+    preset: PresetOptions,
+    model: ModelOptions,
+    scores: Annotated[
+        Path | None, typer.Option(help="Write every figure in full here, as JSON.")
+    ] = None,
+    printer: Printer,
 ) -> None:
     """Segment PerSeg, each object from its image 00, and print mIoU and boundary IoU.
 
     The layout is Images/OBJECT/NN.jpg and Annotations/OBJECT/NN.png.
 
-    Example: persam-video perseg PerSeg --json scores.json
+    Example: persam-video perseg PerSeg --scores scores.json
     """
-    settings = resolve_settings(
-        method,
-        config or image_preset(method),
-        assignments,
-        name=model,
-        checkpoint=checkpoint,
-        device=device,
-        precision=precision,
-    )
+    settings = preset.settings(model, for_images=True)
     # imported late: torch takes seconds, and --help should not
     from persam_video.perseg import PerSegDataset
-    from persam_video.perseg.evaluation import write_json
-    from persam_video.report.table import Table, show
+    from persam_video.perseg.evaluation import figures, write_json
+    from persam_video.report.table import Table
 
-    score = _score_with_progress(PerSegDataset(root, only=only or (), skip=skip or ()), settings)
+    dataset = PerSegDataset(root, only=only or (), skip=skip or ())
+    with printer.timed("segmenting"):
+        score = _score_with_progress(dataset, settings, quiet=printer.quiet)
     rows = [(each.name, each.iou, each.boundary_iou) for each in score.objects]
     rows.append(("mean", score.iou, score.boundary_iou))
     table = Table(f"PerSeg, {settings.method}", ("Object", "IoU", "Boundary IoU"), tuple(rows), 4)
-    show([table], Console())
-    if json is not None:
-        write_json(score, json)
+    printer.tables([table])
+    if scores is not None:
+        write_json(score, scores)
+    printer.document(figures(score))
 
 
-def _score_with_progress(dataset: "PerSegDataset", settings: "Settings") -> "PerSegScore":
+def _score_with_progress(
+    dataset: "PerSegDataset", settings: "Settings", *, quiet: bool
+) -> "PerSegScore":
     """Score with a bar on standard error; nothing when that is not a terminal."""
     from persam_video.perseg import evaluate
 
     errors = Console(stderr=True)
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+    hidden = quiet or not errors.is_terminal
+    with Progress(console=errors, transient=True, disable=hidden) as progress:
         bar = progress.add_task("Segmenting", total=len(dataset))
         return evaluate(dataset, settings=settings, on_object=lambda _: progress.advance(bar))

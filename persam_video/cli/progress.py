@@ -117,14 +117,17 @@ class JobBars:
 
 
 @contextmanager
-def benchmark_bars(*, quiet: bool = False) -> Iterator[Callable[["BenchmarkProgress"], None]]:
+def benchmark_bars(
+    *, quiet: bool = False, lines: bool = True
+) -> Iterator[Callable[["BenchmarkProgress"], None]]:
     """Show a bar for all sequences and one for each that is being tracked, on standard error.
 
     A finished sequence becomes a line; where standard error is no terminal there are only these
     lines, on standard output.
 
     Args:
-        quiet: show nothing anywhere.
+        quiet: show no bars.
+        lines: whether to print a line for each sequence.
 
     Yields:
         What to call with every progress.
@@ -142,7 +145,7 @@ def benchmark_bars(*, quiet: bool = False) -> Iterator[Callable[["BenchmarkProgr
                 return
             if progress.name in running:
                 bars.remove_task(running.pop(progress.name))
-            if quiet:
+            if not lines:
                 return
             line = _line(progress)
             if bars.console.is_terminal:

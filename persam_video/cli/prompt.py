@@ -1,24 +1,31 @@
 """``persam-video prompt``: boxes and points of one frame, made into a mask."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from persam_video.cli.options import (
-    BoxOption,
-    CheckpointOption,
-    DeviceOption,
-    Method,
-    ModelOption,
-    PointOption,
-    PrecisionOption,
-    resolve_settings,
-)
+from persam_video.cli.groups import with_option_groups
+from persam_video.cli.options import BoxOption, ModelOptions, PointOption
+from persam_video.cli.printing import Printer
 from persam_video.errors import OutputError
 
 
+@dataclass(frozen=True)
+class PromptDocument:
+    """What ``prompt --json`` prints: the files, the frame's index and the ids in the mask."""
+
+    mask: Path
+    picture: Path | None
+    frame: int
+    object_ids: Sequence[int]
+
+
+@with_option_groups
 def prompt(
+    *,
     source: Annotated[
         str, typer.Argument(help="Video file, folder of images, glob, camera index or URL.")
     ],
@@ -32,10 +39,8 @@ def prompt(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that are there.")
     ] = False,
-    model: ModelOption = None,
-    checkpoint: CheckpointOption = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
+    model: ModelOptions,
+    printer: Printer,
 ) -> None:
     """Make a mask of one frame from boxes and points.
 
@@ -45,15 +50,7 @@ def prompt(
 
     persam-video prompt clip.mp4 --frame 40 --point 1:118,70 --point=-1:60,60 --out mask.png
     """
-    settings = resolve_settings(
-        Method.PERSAM,
-        None,
-        None,
-        name=model,
-        checkpoint=checkpoint,
-        device=device,
-        precision=precision,
-    )
+    settings = model.settings()
     # imported late: torch takes seconds, and --help should not
     from persam_video.masks import write_label_png
     from persam_video.prompting import parse_prompts
@@ -63,9 +60,11 @@ def prompt(
         if path is not None and path.exists() and not overwrite:
             raise OutputError(f"{path} is there already: pass --overwrite, or another name")
     named = parse_prompts(boxes or [], points or [])
-    shown, annotation = annotate_frame(source, frame, named, settings=settings)
+    with printer.timed("prompting"):
+        shown, annotation = annotate_frame(source, frame, named, settings=settings)
     write_label_png(out, annotation.labels)
-    typer.echo(str(out))
+    printer.say(str(out))
     if picture is not None:
         write_reference_picture(picture, shown, annotation)
-        typer.echo(str(picture))
+        printer.say(str(picture))
+    printer.document(PromptDocument(out, picture, frame, annotation.object_ids))

@@ -1,30 +1,54 @@
 """``persam-video segment``: the objects of one annotated photo, found in other photos."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from persam_video.cli.options import (
-    INTERRUPTED,
-    CheckpointOption,
-    ConfigOption,
-    DeviceOption,
-    Method,
-    MethodOption,
-    ModelOption,
-    PrecisionOption,
-    SetOption,
-    image_preset,
-    parse_reference,
-    resolve_settings,
-)
+from persam_video.cli.groups import with_option_groups
+from persam_video.cli.options import INTERRUPTED, ModelOptions, PresetOptions, parse_reference
+from persam_video.cli.printing import Printer
 
 if TYPE_CHECKING:
     from persam_video.images import SegmentedImage
 
 
+@dataclass(frozen=True)
+class FoundSegment:
+    """An object in an image; the box is (x0, y0, x1, y1) in pixels, x1 and y1 exclusive."""
+
+    label: int
+    score: float
+    box: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class SegmentedFile:
+    """An image, its label map, and what was found in it."""
+
+    image: Path
+    mask: Path
+    segments: Sequence[FoundSegment]
+
+
+@dataclass(frozen=True)
+class SegmentDocument:
+    """What ``segment --json`` prints.
+
+    Attributes:
+        record: the file with all of it and the run-length codes.
+        images: those that are done.
+    """
+
+    record: Path
+    images: Sequence[SegmentedFile]
+
+
+@with_option_groups
 def segment(
+    *,
     image: Annotated[Path, typer.Argument(help="Photo whose objects are marked.")],
     mask: Annotated[Path, typer.Argument(help="Its annotation; pixel values are ids.")],
     tests: Annotated[
@@ -35,7 +59,6 @@ def segment(
         list[str] | None,
         typer.Option("--ref", metavar="IMAGE:MASK", help="One more annotated photo; repeatable."),
     ] = None,
-    method: MethodOption = Method.PERSAM,
     max_objects: Annotated[
         int,
         typer.Option(
@@ -55,16 +78,12 @@ def segment(
     min_score: Annotated[
         float, typer.Option("--min-score", help="Leave out masks whose score is below this.")
     ] = 0.6,
-    model: ModelOption = None,
-    checkpoint: CheckpointOption = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
+    preset: PresetOptions,
+    model: ModelOptions,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace earlier results in the folder.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    printer: Printer,
 ) -> None:
     """Find the objects of an annotated photo in other photos, one by one.
 
@@ -73,35 +92,34 @@ def segment(
 
     Example: persam-video segment cat.jpg cat.png other.jpg another.jpg --out result
     """
-    settings = resolve_settings(
-        method,
-        config or image_preset(method),
-        assignments,
-        name=model,
-        checkpoint=checkpoint,
-        device=device,
-        precision=precision,
-    )
+    settings = preset.settings(model, for_images=True)
     # imported late: torch takes seconds, and --help should not
     from persam_video.images import ImageOutputs, ReferenceFiles, Search, segment_to_folder
 
+    images = []
+
+    def report(done: "SegmentedImage") -> None:
+        found = ", ".join(f"{each.label} ({each.score:.2f})" for each in done.segments)
+        printer.say(f"{done.path}: {found or 'nothing found'}")
+        segments = [FoundSegment(each.label, each.score, each.box) for each in done.segments]
+        images.append(SegmentedFile(done.path, outputs.mask(done.path), segments))
+
+    outputs, interrupted = ImageOutputs(out), False
     try:
-        segment_to_folder(
-            [ReferenceFiles(image, mask), *map(parse_reference, references or [])],
-            tests,
-            out,
-            settings=settings,
-            search=Search(max_objects, overlap, min_score),
-            overwrite=overwrite,
-            on_image=None if quiet else _report,
-        )
+        with printer.timed("segmenting"):
+            segment_to_folder(
+                [ReferenceFiles(image, mask), *map(parse_reference, references or [])],
+                tests,
+                out,
+                settings=settings,
+                search=Search(max_objects, overlap, min_score),
+                overwrite=overwrite,
+                on_image=report,
+            )
     except KeyboardInterrupt:
         typer.echo("persam-video: interrupted; the photos done so far are kept", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    if not quiet:
-        typer.echo(f"  {ImageOutputs(out).record}")
-
-
-def _report(done: "SegmentedImage") -> None:
-    found = ", ".join(f"{each.label} ({each.score:.2f})" for each in done.segments)
-    typer.echo(f"{done.path}: {found or 'nothing found'}")
+        interrupted = True
+    printer.document(SegmentDocument(outputs.record, images))
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+    printer.say(f"  {outputs.record}")

@@ -1,35 +1,49 @@
 """``persam-video track``: from a video and one mask to finished results."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
     INTERRUPTED,
     BoxOption,
-    CheckpointOption,
-    CodecOption,
-    ConfigOption,
-    CrfOption,
     DecoderChoice,
-    DeviceOption,
-    Method,
-    MethodOption,
-    ModelOption,
+    ModelOptions,
+    OverlayOptions,
     PointOption,
-    PrecisionOption,
+    PresetOptions,
     SaveOption,
-    SetOption,
-    StyleOption,
     parse_reference,
-    resolve_settings,
-    sink_options,
 )
+from persam_video.cli.printing import Printer
 from persam_video.cli.progress import progress_bar
 
+if TYPE_CHECKING:
+    from persam_video.sinks import RunRecord
 
+
+@dataclass(frozen=True)
+class TrackDocument:
+    """What ``track --json`` prints.
+
+    Attributes:
+        folder: of the results.
+        outputs: files and folders by the name of their output.
+        run: the record, as it stands in ``run.json``.
+    """
+
+    folder: Path
+    outputs: Mapping[str, Path]
+    run: "RunRecord"
+
+
+@with_option_groups
 def track(
+    *,
     source: Annotated[
         str, typer.Argument(help="Video file, folder of images, glob, camera index or URL.")
     ],
@@ -53,11 +67,8 @@ def track(
             help="A photo with its mask: its objects are looked for in the video. Repeatable.",
         ),
     ] = None,
-    method: MethodOption = Method.PERSAM,
-    model: ModelOption = None,
-    checkpoint: CheckpointOption = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
+    preset: PresetOptions,
+    model: ModelOptions,
     decoder: Annotated[
         DecoderChoice, typer.Option("--decoder", help="What decodes video files.")
     ] = DecoderChoice.PYAV,
@@ -86,8 +97,6 @@ def track(
             "by default they are left out for cameras and live streams.",
         ),
     ] = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
     ] = False,
@@ -95,10 +104,8 @@ def track(
         bool, typer.Option("--resume", help="Go on with a run in the folder that was cut off.")
     ] = False,
     save: SaveOption = None,
-    style: StyleOption = "fill",
-    codec: CodecOption = "h264",
-    crf: CrfOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    overlay: OverlayOptions,
+    printer: Printer,
 ) -> None:
     """Track the objects of one annotated frame through a video.
 
@@ -116,15 +123,7 @@ def track(
 
     persam-video track clip.mp4 --mask first.png --mask 40=more.png --out result --resume
     """
-    settings = resolve_settings(
-        method,
-        config,
-        assignments,
-        name=model,
-        checkpoint=checkpoint,
-        device=device,
-        precision=precision,
-    )
+    settings = preset.settings(model)
     # imported late: torch takes seconds, and --help should not
     from persam_video.prompting import parse_prompts
     from persam_video.run import FrameRange, OutputPaths, track_to_folder
@@ -134,7 +133,7 @@ def track(
 
     outputs = parse_outputs(save) if save else DEFAULT_OUTPUTS
     was_finished = resume and OutputPaths(out).finished
-    with progress_bar(quiet=quiet) as show:
+    with progress_bar(quiet=printer.quiet) as show:
         record = track_to_folder(
             source,
             parse_masks(mask or [], start),
@@ -149,23 +148,21 @@ def track(
             overwrite=overwrite,
             resume=resume,
             outputs=outputs,
-            options=sink_options(style, codec, crf),
+            options=overlay.sink_options(),
             on_progress=show,
         )
+    places = {each.value: place_of(each, out) for each in dict.fromkeys((*STORES, *outputs))}
+    printer.document(TrackDocument(out, places, record))
     if was_finished:
-        if not quiet:
-            typer.echo(f"{out} is finished already: {record.frames_done} frames, nothing to do")
+        printer.say(f"{out} is finished already: {record.frames_done} frames, nothing to do")
         return
     for warning in record.warnings:
-        typer.echo(f"persam-video: warning: {warning}", err=True)
-    if not quiet:
-        paths = OutputPaths(out)
-        tracked = record.frames_done - sum(record.resumed_at[-1:])
-        rate = tracked / max(sum(record.timings.values()), 1e-9)
-        typer.echo(f"{record.frames_done} frames, {rate:.1f} frames per second")
-        for output in dict.fromkeys((*STORES, *outputs)):
-            typer.echo(f"  {place_of(output, out)}")
-        typer.echo(f"  {paths.record}")
+        printer.warn(warning)
+    tracked = record.frames_done - sum(record.resumed_at[-1:])
+    rate = tracked / max(sum(record.timings.values()), 1e-9)
+    printer.say(f"{record.frames_done} frames, {rate:.1f} frames per second")
+    for place in (*places.values(), OutputPaths(out).record):
+        printer.say(f"  {place}")
     if record.status is RunStatus.INTERRUPTED:
         typer.echo(
             "persam-video: interrupted; what is done is kept, and --resume goes on", err=True

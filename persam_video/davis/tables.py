@@ -12,6 +12,7 @@ from persam_video.atomic import output_error, write_bytes
 from persam_video.davis.evaluation import Evaluation
 from persam_video.davis.metrics import Statistics
 from persam_video.davis.scores import ObjectScore, SequenceScore
+from persam_video.plain_json import plain
 from persam_video.report.table import Row, Table
 
 
@@ -100,6 +101,11 @@ def write_json(evaluation: Evaluation, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    _write(path, json.dumps(figures(evaluation), indent=1, allow_nan=False) + "\n")
+
+
+def figures(evaluation: Evaluation) -> dict[str, Any]:
+    """Return what :func:`write_json` writes, in the types of JSON."""
     document = {
         "settings": {
             "results": str(evaluation.results),
@@ -112,7 +118,8 @@ def write_json(evaluation: Evaluation, path: Path) -> None:
         "objects": {name: object_figures(score) for name, score in evaluation.objects.items()},
         "sequences": [_sequence(sequence) for sequence in evaluation.sequences],
     }
-    _write(path, json.dumps(_without_nan(document), indent=1, allow_nan=False) + "\n")
+    shown: dict[str, Any] = plain(document, lambda number: None)
+    return shown
 
 
 def _sequence(sequence: SequenceScore) -> dict[str, Any]:
@@ -133,15 +140,6 @@ def _sequence(sequence: SequenceScore) -> dict[str, Any]:
             for score in sequence.objects
         ],
     }
-
-
-def _without_nan(value: Any) -> Any:
-    """Replace NaN, which JSON does not have, by ``None``."""
-    if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _write(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ every annotation is opened when its frame comes, to see whether an object shows 
 of what it shows of objects that are known already nothing is used.
 """
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from persam_video.tracking.factory import make_tracker
 from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 from persam_video.video.image_decoder import IMAGE_RATE, read_image
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -213,6 +216,7 @@ def track_sequence(
     except OSError as error:
         raise output_error(masks, error) from error
     seconds = time.perf_counter() - begun
+    _log.info("%s: %d frames in %.2f s", plan.name, len(plan.frames), seconds)
     yield SequenceTracked(
         plan.name, SequenceRecord(len(plan.frames), width, height, seconds, digest)
     )

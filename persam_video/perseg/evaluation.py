@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,16 @@ def write_json(score: PerSegScore, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    figures = {
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+    write_bytes(path, f"{json.dumps(figures(score), indent=2)}\n".encode())
+
+
+def figures(score: PerSegScore) -> dict[str, Any]:
+    """Return what :func:`write_json` writes, in the types of JSON."""
+    return {
         "mIoU": score.iou,
         "boundary IoU": score.boundary_iou,
         "objects": {
@@ -107,11 +117,6 @@ def write_json(score: PerSegScore, path: Path) -> None:
         },
         "model": {"name": score.model.name, "sha256": score.model.sha256},
     }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(path, error) from error
-    write_bytes(path, f"{json.dumps(figures, indent=2)}\n".encode())
 
 
 def _score(each: PerSegObject, model: SamModel, settings: Settings) -> ObjectScore:

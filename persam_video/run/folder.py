@@ -1,5 +1,6 @@
 """From a source and its annotations to a folder of outputs."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -48,6 +49,8 @@ from persam_video.tracking.result import FrameResult
 from persam_video.tracking.tracker import Tracker
 from persam_video.video import Frame, FrameStream
 from persam_video.video.stream import DecoderName
+
+_log = logging.getLogger(__name__)
 
 
 def track_to_folder(
@@ -173,6 +176,8 @@ def _recorded(paths: OutputPaths, record: RunRecord, stream: FrameStream) -> Ite
         try:
             yield
         finally:
+            spent = ", ".join(f"{stage} {took:.2f} s" for stage, took in record.timings.items())
+            _log.info("%s: %d frames, %s", stream.info.name, record.frames_done, spent or "0 s")
             record.frames_dropped = stream.dropped
             record.warnings = stream.warnings + record.warnings
             if stream.dropped:

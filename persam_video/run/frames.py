@@ -1,5 +1,6 @@
 """Which frames of a source are tracked."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,10 @@ from pathlib import Path
 from persam_video.errors import ConfigError
 from persam_video.video import Frame, FrameStream
 from persam_video.video.selection import Selection
+from persam_video.video.source import SourceKind
 from persam_video.video.stream import DecoderName
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def open_stream(
     Raises:
         PersamVideoError: the source cannot be read or the range is none.
     """
-    return FrameStream(
+    stream = FrameStream(
         source,
         decoder=decoder,
         start=frames.start,
@@ -89,6 +93,11 @@ def open_stream(
         stride=frames.stride,
         live=live,
     )
+    info = stream.info
+    size, count = f"{info.width}x{info.height}", info.frame_count or "an unknown number of"
+    decoded = f" decoded by {decoder}" if info.kind is SourceKind.FILE else ""
+    _log.info("source %s: %s, %s frames%s", info.name, size, count, decoded)
+    return stream
 
 
 def expected_frames(stream: FrameStream, frames: FrameRange) -> int | None:

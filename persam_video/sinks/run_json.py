@@ -1,21 +1,19 @@
 """What a run was: settings, versions, source, model, timings, and how it ended."""
 
 import json
-import math
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from persam_video.atomic import write_bytes
 from persam_video.errors import DatasetError
+from persam_video.plain_json import plain
 
 _PACKAGES = (
     "persam-video",
@@ -155,12 +153,6 @@ def recording(path: str | Path, record: RunRecord) -> Iterator[None]:
         write_run(path, record)
 
 
-def plain(record: RunRecord) -> dict[str, Any]:
-    """Return a record in the types of JSON, as it stands in the file."""
-    data: dict[str, Any] = _plain(asdict(record))
-    return data
-
-
 def read_run(path: str | Path) -> RunRecord:
     """Read ``run.json``.
 
@@ -206,21 +198,3 @@ def _check_types(known: dict[str, Any]) -> None:
     for value in known.get("timings", {}).values():
         if not isinstance(value, (int, float)):
             raise TypeError(f"a time is {value!r:.40}")
-
-
-def _plain(value: Any) -> Any:
-    """Return a value in the types of JSON; what they have no place for becomes text.
-
-    So do infinity and NaN, which are no numbers in JSON.
-    """
-    if isinstance(value, Enum):
-        value = value.value
-    elif isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    is_json = value is None or isinstance(value, (str, int))
-    is_finite = isinstance(value, float) and math.isfinite(value)
-    return value if is_json or is_finite else str(value)

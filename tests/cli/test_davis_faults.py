@@ -124,7 +124,7 @@ def test_what_cannot_be_scored_is_named(run, davis, case):
     spoil(davis / name)
     try:
         with unprivileged():
-            ran = run("evaluate", davis / "results", davis / "DAVIS", "--json", davis / "a.json")
+            ran = run("evaluate", davis / "results", davis / "DAVIS", "--scores", davis / "a.json")
     finally:
         (davis / name).parent.chmod(0o755)
         if (davis / name).exists():

@@ -35,7 +35,7 @@ def root(tmp_path_factory):
 def test_scores_by_object_and_overall(run, root, tmp_path, method):
     file = tmp_path / "scores.json"
     ran = run(
-        "perseg", root, "--method", method, "--json", file, "--set", "weights.steps=20", *FAST
+        "perseg", root, "--method", method, "--scores", file, "--set", "weights.steps=20", *FAST
     )
     assert (ran.status, ran.err) == (0, "")
     lines = ran.out.splitlines()
@@ -53,6 +53,12 @@ def test_scores_by_object_and_overall(run, root, tmp_path, method):
         f"{figures['boundary IoU']:.4f}",
     ]
     assert len(lines) == 5
+
+
+def test_json_holds_what_the_file_holds(run, root, tmp_path):
+    ran = run("perseg", root, "--json", "--scores", tmp_path / "scores.json", *FAST)
+    assert (ran.status, ran.err) == (0, "")
+    assert json.loads(ran.out) == json.loads((tmp_path / "scores.json").read_text())
 
 
 def test_one_object(run, root):

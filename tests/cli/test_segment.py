@@ -64,6 +64,16 @@ def test_objects_are_found_under_their_ids(run, photos, tmp_path, options):
         assert shared / np.count_nonzero((labels == each) | (truth == each)) > 0.7
 
 
+def test_json_tells_files_and_finds(run, photos, tmp_path):
+    asked = ("segment", photos / "ref.jpg", photos / "ref.png", photos / "later.jpg")
+    ran = run(*asked, "--out", tmp_path / "out", "--json", *FAST)
+    assert (ran.status, ran.err) == (0, "")
+    (image,) = json.loads(ran.out)["images"]
+    assert image["mask"] == str(tmp_path / "out" / "later.png")
+    assert [each["label"] for each in image["segments"]][:2] == [1, 2]
+    assert all(len(each["box"]) == 4 for each in image["segments"])
+
+
 def test_up_to_so_many_of_a_category(run, tmp_path):
     def draw(name, *places):
         balls = tuple(

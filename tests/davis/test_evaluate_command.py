@@ -29,7 +29,7 @@ def test_the_figures_of_the_shared_results_are_printed(shared_data, tmp_path):
     folder = shared_data / "evaluator"
     found = run(
         folder / "results", folder / "davis", "--year", 2017, "--split", "val",
-        "--json", tmp_path / "scores.json", "--csv", tmp_path,
+        "--scores", tmp_path / "scores.json", "--csv", tmp_path,
     )  # fmt: skip
     assert found.exit_code == 0
     summary = dict(zip(*(line.split() for line in found.stdout.splitlines()[1:3]), strict=True))
@@ -57,6 +57,13 @@ def test_nothing_but_the_tables_is_printed_without_a_terminal(scored):
     assert figures == [1, 1, 1, 0, 1, 1, 0]
 
 
+def test_json_holds_what_the_file_holds(scored, tmp_path):
+    found = run(scored.results, scored.root, "--json", "--scores", tmp_path / "scores.json")
+    assert (found.exit_code, found.stderr) == (0, "")
+    written = json.loads((tmp_path / "scores.json").read_text())
+    assert json.loads(found.stdout) == {"evaluation": written, "comparison": None}
+
+
 def test_a_report_is_written(scored, tmp_path):
     found = run(scored.results, scored.root, "--report", tmp_path / "new" / "report.html")
     assert (found.exit_code, found.stderr) == (0, "")
@@ -68,7 +75,7 @@ def test_a_report_is_written(scored, tmp_path):
 def test_faults_end_with_an_error_and_no_output(scored, tmp_path):
     for name in ("dog", "cat"):
         scored.result(name, 1).unlink()
-    outputs = ("--json", tmp_path / "scores.json", "--report", tmp_path / "report.html")
+    outputs = ("--scores", tmp_path / "scores.json", "--report", tmp_path / "report.html")
     found = run(scored.results, scored.root, *outputs)
     assert found.exit_code != 0
     assert isinstance(found.exception, DatasetError)
@@ -86,7 +93,7 @@ def test_official_is_said_to_be_missing(scored, tmp_path, monkeypatch):
         assert "No module named 'davis2017'; give a checkout" in str(found.exception)
     found = run(scored.results, scored.root, "--official-path", tmp_path)
     assert "holds no package davis2017" in str(found.exception)
-    for output in ("--json", "--csv", "--report"):
+    for output in ("--scores", "--csv", "--report"):
         found = run(scored.results, scored.root, "--official", output, tmp_path / "a")
         assert found.exit_code == 2
         assert "need --compare" in found.output

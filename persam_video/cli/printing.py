@@ -1,0 +1,84 @@
+"""What commands print: text for people or one JSON document, and warnings beside it."""
+
+import json
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from persam_video.logs import show_log
+from persam_video.plain_json import plain
+from persam_video.report.table import Table, show
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Printer:
+    """How a command prints; its fields are options of every command that prints results.
+
+    Standard output has the results and nothing else; warnings and the log are on standard error.
+
+    Attributes:
+        as_json: print one JSON document instead of text.
+        quiet: print no text about what was done.
+        verbose: show the log of the package.
+    """
+
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document instead of text.")
+    ] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Tell model, device, source and timings on standard error."
+        ),
+    ] = False
+
+    def __post_init__(self) -> None:
+        if self.quiet and self.verbose:
+            raise typer.BadParameter("--quiet and --verbose exclude each other")
+        show_log(self.verbose)
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether text for people is left out."""
+        return self.quiet or self.as_json
+
+    def say(self, text: str) -> None:
+        """Print text for people."""
+        if not self.says_nothing:
+            typer.echo(text)
+
+    def tables(self, tables: Iterable[Table]) -> None:
+        """Print tables for people."""
+        if not self.says_nothing:
+            show(tables, Console())
+
+    def warn(self, text: str) -> None:
+        """Print a warning on standard error."""
+        typer.echo(f"persam-video: warning: {text}", err=True)
+
+    def document(self, value: object) -> None:
+        """Print a data class, or what consists of such, as JSON; nothing without ``--json``.
+
+        Numbers that JSON does not have become null, and paths become text.
+        """
+        if self.as_json:
+            text = json.dumps(plain(value, lambda number: None), indent=1, allow_nan=False)
+            typer.echo(text)
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Log the seconds that a block takes."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            _log.info("%s: %.2f s", what, time.perf_counter() - begun)
