@@ -4,6 +4,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from persam_video.errors import OutputError
 
@@ -37,6 +38,54 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except BaseException:
         _discard(sibling)
         raise
+
+
+class GrowingFile:
+    """A file that is written bit by bit, beside its final place until it is whole.
+
+    Attributes:
+        path: where it is to appear.
+        binary: what to write to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the hidden sibling; the folder is made.
+
+        Raises:
+            OutputError: the file cannot be written there.
+        """
+        self.path = path
+        self._sibling = path.with_name(f".{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.binary: IO[bytes] = self._sibling.open("wb")
+        except OSError as error:
+            raise output_error(path, error) from error
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has appeared, or was given up."""
+        return self.binary.closed
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Write in the block; when the system refuses, the file is given up.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        try:
+            yield
+        except OSError as error:
+            with suppress(OSError):  # what is left in its buffer cannot be written either
+                self.binary.close()
+            _discard(self._sibling)
+            raise output_error(self.path, error) from error
+
+    def appear(self) -> None:
+        """Finish the file and move it to its place; within :meth:`told`."""
+        self.binary.close()
+        self._sibling.replace(self.path)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -145,7 +145,7 @@ SaveOption = Annotated[
         "--save",
         metavar="NAME[,NAME]",
         help="Beside masks and tracks: overlay (the default), cutout-png, cutout-webm, prores, "
-        "coco, ytvos, mot, table, labelme, cvat; repeatable.",
+        "coco, ytvos, mot, table, parquet, labelme, cvat; repeatable.",
     ),
 ]
 

@@ -3,13 +3,14 @@
 import csv
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 
-from persam_video.atomic import output_error
-from persam_video.masks.boxes import centre
+from persam_video.atomic import GrowingFile
 from persam_video.sinks.base import Sink
 from persam_video.sinks.coco import coco_box, finite_score
-from persam_video.tracking.result import FrameResult, ObjectResult
+from persam_video.sinks.table_rows import COLUMNS, table_rows
+from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 
 
@@ -24,14 +25,9 @@ class CsvSink(Sink):
         Raises:
             OutputError: the file cannot be written there.
         """
-        self._path = Path(path)
-        self._sibling = self._path.with_name(f".{self._path.name}.part")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._sibling.open("w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise output_error(self._path, error) from error
-        self._lines = csv.writer(self._file, lineterminator="\n")
+        self._file = GrowingFile(Path(path))
+        self._text = TextIOWrapper(self._file.binary, encoding="utf-8", newline="")
+        self._lines = csv.writer(self._text, lineterminator="\n")
         if self.header:
             self._lines.writerow(self.header)
 
@@ -45,10 +41,8 @@ class CsvSink(Sink):
         Raises:
             OutputError: the file cannot be written.
         """
-        try:
+        with self._file.told():
             self._lines.writerows(self.rows(result))
-        except OSError as error:
-            raise output_error(self._path, error) from error
 
     def close(self) -> None:
         """Finish the file and move it to its place; a second call does nothing.
@@ -56,13 +50,11 @@ class CsvSink(Sink):
         Raises:
             OutputError: the file cannot be written.
         """
-        if self._file.closed:
+        if self._file.is_closed:
             return
-        try:
-            self._file.close()
-            self._sibling.replace(self._path)
-        except OSError as error:
-            raise output_error(self._path, error) from error
+        with self._file.told():
+            self._text.flush()
+            self._file.appear()
 
 
 class MotSink(CsvSink):
@@ -86,32 +78,11 @@ class MotSink(CsvSink):
 class TableSink(CsvSink):
     """Writes a CSV table with a line for each object known in each frame.
 
-    Boxes are in pixels with the ends exclusive; the centre is that of the box, where whole
-    coordinates are centres of pixels. Boxes and centres of lost objects are empty.
+    See :data:`persam_video.sinks.table_rows.COLUMNS`; boxes and centres of lost objects are empty.
     """
 
-    header = (
-        "frame",
-        "time",
-        "object",
-        "state",
-        "score",
-        "x0",
-        "y0",
-        "x1",
-        "y1",
-        "area",
-        "centre_x",
-        "centre_y",
-    )
+    header = COLUMNS
 
     def rows(self, result: FrameResult) -> Iterable[Sequence[object]]:
         """Return the lines of one frame."""
-        return [self._row(result, each) for each in result.objects]
-
-    @staticmethod
-    def _row(result: FrameResult, each: ObjectResult) -> Sequence[object]:
-        about = (result.index, result.time, each.object_id, each.state.value, finite_score(each))
-        if each.box is None:
-            return (*about, *[""] * 4, each.area, "", "")
-        return (*about, *each.box, each.area, *centre(each.box))
+        return table_rows(result)

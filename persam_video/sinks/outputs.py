@@ -1,7 +1,7 @@
 """The kinds of output by name, and the sinks that write them."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -16,6 +16,7 @@ from persam_video.sinks.cutout import CutoutPngSink, CutoutVideoSink
 from persam_video.sinks.labelling import CvatSink, LabelmeSink
 from persam_video.sinks.mask_png import MaskPngSink
 from persam_video.sinks.overlay_video import OverlayVideoSink
+from persam_video.sinks.parquet import ParquetSink, require_pyarrow
 from persam_video.sinks.tracks_jsonl import TracksJsonlSink
 from persam_video.video.source import SourceInfo
 from persam_video.video.writer import video_form
@@ -34,6 +35,7 @@ class Output(str, Enum):
     YTVOS = "ytvos"
     MOT = "mot"
     TABLE = "table"
+    PARQUET = "parquet"
     LABELME = "labelme"
     CVAT = "cvat"
 
@@ -99,6 +101,7 @@ _KINDS: Mapping[Output, _Kind] = {
     Output.YTVOS: _Kind("ytvos.json", lambda path, info, how: YouTubeVosSink(path, info)),
     Output.MOT: _Kind("mot.txt", lambda path, info, how: MotSink(path)),
     Output.TABLE: _Kind("table.csv", lambda path, info, how: TableSink(path)),
+    Output.PARQUET: _Kind("table.parquet", lambda path, info, how: ParquetSink(path)),
     Output.LABELME: _Kind("labelme", lambda path, info, how: LabelmeSink(path)),
     Output.CVAT: _Kind("cvat.xml", lambda path, info, how: CvatSink(path, info, how.stride)),
 }
@@ -157,13 +160,15 @@ def existing_files(folder: Path) -> list[Path]:
     )
 
 
-def check_options(outputs: Iterable[Output], folder: Path, options: SinkOptions) -> None:
+def check_options(outputs: Collection[Output], folder: Path, options: SinkOptions) -> None:
     """Refuse what cannot be written, before anything is.
 
     Raises:
         ConfigError: a setting is out of range.
-        OutputError: the installed FFmpeg lacks the codec.
+        OutputError: the installed FFmpeg lacks the codec, or pyarrow is not installed.
     """
+    if Output.PARQUET in outputs:
+        require_pyarrow()
     if Output.OVERLAY in outputs:
         place = place_of(Output.OVERLAY, folder)
         video_form(place, options.codec, options.crf, Fraction(1))

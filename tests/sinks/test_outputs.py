@@ -2,12 +2,14 @@
 
 import csv
 import json
+import sys
 from fractions import Fraction
 from xml.etree import ElementTree
 
 import av
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from pycocotools import mask as coco
@@ -18,11 +20,13 @@ from persam_video.masks import areas_of_labels, boxes_of_labels, read_label_png
 from persam_video.sinks.outputs import (
     Output,
     SinkOptions,
+    check_options,
     existing_files,
     open_sink,
     parse_outputs,
     place_of,
 )
+from persam_video.sinks.parquet import ParquetSink
 from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo, SourceKind
@@ -116,6 +120,47 @@ def test_the_table_has_lost_objects_too(folder):
         assert box == (each.box or ())
         assert int(row["area"]) == each.area
     assert {row["state"] for row in rows} == {"tracked", "lost"}
+
+
+def test_parquet_has_the_rows_of_the_table(folder):
+    rows = pq.read_table(place_of(Output.PARQUET, folder)).to_pylist()
+    lines = list(csv.DictReader(place_of(Output.TABLE, folder).open()))
+    assert list(rows[0]) == list(lines[0])
+    shown = [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
+    assert shown == lines
+
+
+def test_parquet_is_written_in_row_groups(tmp_path):
+    with ParquetSink(tmp_path / "new" / "t.parquet", group_rows=5) as sink:
+        for pair in frames():
+            sink.write(*pair)
+        assert not (tmp_path / "new" / "t.parquet").exists()
+    read = pq.ParquetFile(tmp_path / "new" / "t.parquet")
+    groups = [read.metadata.row_group(n).num_rows for n in range(read.num_row_groups)]
+    assert len(groups) > 1
+    assert sum(groups) == sum(len(result.objects) for _, result in frames())
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["t.parquet"]
+
+
+def test_parquet_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(OutputError, match=r"pip install 'persam-video\[parquet\]'"):
+        check_options([Output.PARQUET], tmp_path, SinkOptions())
+    with pytest.raises(OutputError, match="take 'table' for CSV"):
+        open_sink(Output.PARQUET, tmp_path / "t.parquet", INFO, SinkOptions())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("output", [Output.MOT, Output.TABLE, Output.PARQUET])
+def test_a_failed_write_leaves_nothing_behind(tmp_path, output):
+    path = tmp_path / "made"
+    (tmp_path / ".made.part").symlink_to("/dev/full")
+    sink = open_sink(output, path, INFO, SinkOptions())
+    with pytest.raises(OutputError, match="made: cannot be written"), sink:
+        for pair in frames():
+            sink.write(*pair)
+    sink.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_masks_and_cutout_pictures_are_exact(folder):
