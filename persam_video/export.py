@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
 
 from persam_video.errors import DatasetError, OutputError, SourceError
+from persam_video.mask_folder import mask_results, match_masks
 from persam_video.run.outputs import OutputPaths
 from persam_video.sinks import RunRecord, read_run, read_tracks
 from persam_video.sinks.outputs import Output, SinkOptions, needs_pictures, open_sink
@@ -42,20 +44,23 @@ def export(
     options: SinkOptions | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """Write one output of a run.
+    """Write one output of a run, or of masks that anything else made.
 
-    The source is read only for outputs that show it.
+    The source is read only for outputs that show it, and for masks.
 
     Args:
-        run: folder of the run, with ``tracks.jsonl`` and ``run.json``.
+        run: folder of the run, with ``tracks.jsonl`` and ``run.json``, or one that holds indexed
+            PNGs alone; see :func:`persam_video.mask_folder.match_masks` for their names.
         output: what to write.
         out: the file or folder to write to.
-        source: the video that was tracked; where the run found it, when not given.
-        options: how to write; the stride is the run's in any case.
+        source: the video that was tracked; where the run found it, when not given. For masks it
+            must be given.
+        options: how to write; the stride is the run's or the masks' in any case.
         overwrite: replace a file that is there, or write into a folder that holds files.
 
     Raises:
-        DatasetError: the folder does not hold a run that can be read.
+        DatasetError: the folder does not hold a run that can be read, or its masks are not those
+            of the source.
         SourceError: the source cannot be read, or is not the one that was tracked.
         OutputError: the output cannot be written, or is there already.
         ConfigError: a setting is out of range.
@@ -63,10 +68,13 @@ def export(
     paths, place = OutputPaths(Path(run)), Path(out)
     if not overwrite and (place.is_file() or (place.is_dir() and any(place.iterdir()))):
         raise OutputError(f"{place} is there already: pass --overwrite, or another place")
+    options = options or SinkOptions()
+    if not paths.record.exists() and any(paths.folder.glob("*.png")):
+        return _export_masks(paths.folder, output, place, source, options)
     record = read_run(paths.record)
     info = _info(record, paths.record)
     results = (each.result((info.height, info.width)) for each in read_tracks(paths.tracks))
-    options = replace(options or SinkOptions(), stride=int(record.source.get("stride", 1)))
+    options = replace(options, stride=int(record.source.get("stride", 1)))
     with ExitStack() as stack:
         if needs_pictures(output):
             start = int(record.source.get("start", 0))
@@ -83,6 +91,27 @@ def export(
             count += 1
     warnings = (*(stream.warnings if stream else ()), *sink.warnings)
     return Exported(output, place, count, warnings)
+
+
+def _export_masks(
+    folder: Path, output: Output, place: Path, source: str | Path | None, options: SinkOptions
+) -> Exported:
+    """Write one output of a folder of masks."""
+    if source is None:
+        raise SourceError(f"{folder} holds masks without a run.json: give their source, too")
+    masks = match_masks(folder, source)
+    indices = list(masks)
+    stride = min((after - before for before, after in pairwise(indices)), default=1)
+    count = 0
+    with FrameStream(source) as stream:
+        pairs = mask_results(masks, stream)
+        # masks that do not fit show here, while nothing is written yet
+        first = next(pairs)
+        with open_sink(output, place, stream.info, replace(options, stride=stride)) as sink:
+            for frame, result in chain((first,), pairs):
+                sink.write(frame, result)
+                count += 1
+        return Exported(output, place, count, (*stream.warnings, *sink.warnings))
 
 
 def _info(record: RunRecord, path: Path) -> SourceInfo:

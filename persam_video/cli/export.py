@@ -12,7 +12,9 @@ from persam_video.cli.printing import Printer
 if TYPE_CHECKING:
     from persam_video.sinks.outputs import Output, SinkOptions
 
-RunArgument = Annotated[Path, typer.Argument(help="Folder of a run, from persam-video track.")]
+RunArgument = Annotated[
+    Path, typer.Argument(help="Folder of a run from persam-video track, or of indexed PNG masks.")
+]
 OutOption = Annotated[Path, typer.Option("--out", help="Where to write.")]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace what is there already.")
@@ -31,7 +33,14 @@ def render(
 ) -> None:
     """Draw the results of a run over its video.
 
-    Example: persam-video render result clip.mp4 --style spotlight --out spotlight.mp4
+    Masks of another program do, too: each is named as its image, or ends in the number of its
+    frame in a video, from 0.
+
+    Examples:
+
+    persam-video render result clip.mp4 --style spotlight --out spotlight.mp4
+
+    persam-video render results/dog DAVIS/JPEGImages/480p/dog --out dog.mp4
     """
     from persam_video.sinks.outputs import Output
 
