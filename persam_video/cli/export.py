@@ -58,6 +58,7 @@ def export(
     source: Annotated[
         str | None, typer.Option("--source", help="The video, if it is no longer where it was.")
     ] = None,
+    overlay: OverlayOptions,
     overwrite: OverwriteOption = False,
     printer: Printer,
 ) -> None:
@@ -66,12 +67,12 @@ def export(
     Example: persam-video export result --to coco --out coco.json
     """
     from persam_video.errors import ConfigError
-    from persam_video.sinks.outputs import SinkOptions, parse_outputs
+    from persam_video.sinks.outputs import parse_outputs
 
     outputs = parse_outputs([to])
     if len(outputs) > 1:
         raise ConfigError(f"--to {to} names {len(outputs)} outputs; give one at a time")
-    _export(run, outputs[0], out, source, SinkOptions(), overwrite, printer)
+    _export(run, outputs[0], out, source, overlay.sink_options(), overwrite, printer)
 
 
 def _export(

@@ -163,7 +163,9 @@ class OverlayOptions:
     codec: Annotated[str, typer.Option("--codec", help="Overlay: h264, hevc, av1 or vp9.")] = "h264"
     crf: Annotated[
         int | None,
-        typer.Option("--crf", help="Quality of the overlay, 0 best; by codec if not given."),
+        typer.Option(
+            "--crf", help="Quality of overlay and cutout-webm, 0 best; by codec if not given."
+        ),
     ] = None
 
     def sink_options(self) -> "SinkOptions":

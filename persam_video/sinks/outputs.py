@@ -42,6 +42,8 @@ class Output(str, Enum):
 
 DEFAULT_OUTPUTS = (Output.MASKS, Output.OVERLAY, Output.TRACKS)
 
+_CUTOUT_CODEC = "vp9-alpha"
+
 _PICTURES = (
     Output.OVERLAY,
     Output.CUTOUT_PNG,
@@ -62,7 +64,8 @@ class SinkOptions:
         stride: distance between the frames that are written, in frames of the source.
         style: how the overlay is drawn.
         codec: the overlay's codec, a name in ``persam_video.video.formats.CODECS``.
-        crf: constant quality of the overlay; the codec's default when not given.
+        crf: constant quality of the overlay and of the cut-out in VP9, lower is better; the
+            codec's default when not given.
     """
 
     stride: int = 1
@@ -91,7 +94,9 @@ _KINDS: Mapping[Output, _Kind] = {
     Output.CUTOUT_PNG: _Kind("cutout", lambda path, info, how: CutoutPngSink(path)),
     Output.CUTOUT_WEBM: _Kind(
         "cutout.webm",
-        lambda path, info, how: CutoutVideoSink(path, info, codec="vp9-alpha", stride=how.stride),
+        lambda path, info, how: CutoutVideoSink(
+            path, info, codec=_CUTOUT_CODEC, stride=how.stride, crf=how.crf
+        ),
     ),
     Output.PRORES: _Kind(
         "cutout.mov",
@@ -172,6 +177,9 @@ def check_options(outputs: Collection[Output], folder: Path, options: SinkOption
     if Output.OVERLAY in outputs:
         place = place_of(Output.OVERLAY, folder)
         video_form(place, options.codec, options.crf, Fraction(1))
+    if Output.CUTOUT_WEBM in outputs:
+        place = place_of(Output.CUTOUT_WEBM, folder)
+        video_form(place, _CUTOUT_CODEC, options.crf, Fraction(1))
 
 
 def open_sink(output: Output, path: Path, info: SourceInfo, options: SinkOptions) -> Sink:

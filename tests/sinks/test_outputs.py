@@ -163,6 +163,17 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, output):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_crf_is_the_quality_of_the_cutout_too(folder, tmp_path):
+    how = SinkOptions(crf=60)
+    with open_sink(Output.CUTOUT_WEBM, tmp_path / "c.webm", INFO, how) as sink:
+        for pair in frames():
+            sink.write(*pair)
+    small, usual = (tmp_path / "c.webm"), place_of(Output.CUTOUT_WEBM, folder)
+    assert small.stat().st_size < usual.stat().st_size / 2
+    with pytest.raises(ConfigError, match="crf is 64; give a number from 0 to 63"):
+        check_options([Output.CUTOUT_WEBM], tmp_path, SinkOptions(crf=64))
+
+
 def test_masks_and_cutout_pictures_are_exact(folder):
     for frame, result in frames():
         name = f"{result.index:05d}.png"
