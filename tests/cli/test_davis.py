@@ -1,5 +1,6 @@
 """The command; what it does is tested in ``tests/davis/test_runner.py``."""
 
+import json
 import shutil
 
 import numpy as np
@@ -95,6 +96,13 @@ def test_another_run_in_the_folder_is_kept(run, root, tmp_path):
     assert (
         run("davis", root, "--out", out, *FAST, "--set", "prior.alpha=0", "--overwrite").status == 0
     )
+
+
+def test_json_is_the_record_and_nothing_else(run, root, tmp_path):
+    ran = run("davis", root, "--out", tmp_path / "out", "--json", *FAST)
+    assert (ran.status, ran.err) == (0, "")
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert json.loads(ran.out) == {"folder": str(tmp_path / "out"), "run": record}
 
 
 def test_help_shows_an_example(run):
