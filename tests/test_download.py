@@ -31,7 +31,7 @@ def fetch(server, file, *, seen=None, **facts):
         publishers=None,
         otherwise="fetch it by hand",
         on_progress=lambda done, total: progress.append((done, total)),
-        timeout=5,
+        timeout=60,
         attempts=3,
         pause=0,
     )

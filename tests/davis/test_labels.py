@@ -71,7 +71,7 @@ def png(array: np.ndarray, filters: np.ndarray, split: int) -> bytes:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6))),
     st.integers(0, 8),

@@ -27,7 +27,7 @@ def result(object_id, state):
     return ObjectResult(object_id, state, 0.5, None, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=st.tuples(st.integers(1, 90), st.integers(1, 90)),
     data=st.data(),

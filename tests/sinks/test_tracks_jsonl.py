@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco
@@ -36,7 +36,7 @@ def pair(index: int, labels: np.ndarray, score: float = 0.5) -> tuple[Frame, Fra
 
 
 @given(frames=st.lists(label_maps, max_size=4), score=st.floats())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(max_examples=40)
 def test_round_trip(tmp_path: Path, frames: list[np.ndarray], score: float) -> None:
     path = tmp_path / "tracks.jsonl"
     results = [pair(2 * index, labels, score) for index, labels in enumerate(frames)]
