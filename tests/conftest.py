@@ -77,7 +77,7 @@ class Behaviour:
     """
 
     status: int | None = None
-    total: int | None = None
+    total: int | str | None = None
     location: str | None = None
     ranges: bool = True
     shift: int = 0

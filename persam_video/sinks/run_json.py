@@ -4,7 +4,7 @@ import json
 import math
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import Enum
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from persam_video.atomic import write_bytes
-from persam_video.errors import DatasetError
+from persam_video.errors import DatasetError, OutputError
 
 _PACKAGES = (
     "persam-video",
@@ -38,7 +38,10 @@ _FIELD_TYPES: dict[str, type] = {
     "source": dict,
     "started": str,
     "versions": dict,
+    "references": dict,
     "frames_done": int,
+    "frames_dropped": int,
+    "resumed_at": list,
     "timings": dict,
     "warnings": list,
 }
@@ -136,7 +139,8 @@ def write_run(path: str | Path, record: RunRecord) -> None:
 def recording(path: str | Path, record: RunRecord) -> Iterator[None]:
     """Keep the record on disk while the block runs, with how it ended.
 
-    A keyboard interrupt ends the block and goes no further; the record says so.
+    A keyboard interrupt ends the block and goes no further; the record says so. Where a block that
+    failed leaves no room for the record, as on a full disk, it stays the one of a run under way.
 
     Raises:
         OutputError: the file cannot be written.
@@ -150,9 +154,10 @@ def recording(path: str | Path, record: RunRecord) -> Iterator[None]:
     except BaseException as error:
         record.status = RunStatus.FAILED
         record.error = str(error) or type(error).__name__
+        with suppress(OutputError):  # what the block failed with is the error to report
+            write_run(path, record)
         raise
-    finally:
-        write_run(path, record)
+    write_run(path, record)
 
 
 def plain(record: RunRecord) -> dict[str, Any]:

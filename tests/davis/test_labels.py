@@ -129,3 +129,10 @@ def test_a_file_that_claims_an_absurd_size_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(DatasetError, match="not a readable image"):
         read_labels(tmp_path / "a.png")
+
+
+def test_no_other_format_is_tried(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((4, 5), np.uint8)).save(path, "EPS")  # read by starting Ghostscript
+    with pytest.raises(DatasetError, match="not a readable image"):
+        read_labels(path)
