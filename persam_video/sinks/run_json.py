@@ -32,6 +32,8 @@ _PACKAGES = (
     "safetensors",
 )
 
+_MOST = 1 << 53  # up to here every whole number is a float
+
 # What a record's fields have to be for those who use them.
 _FIELD_TYPES: dict[str, type] = {
     "settings": dict,
@@ -190,7 +192,9 @@ def read_run_as(kind: type[_RecordT], path: str | Path) -> _RecordT:
         known["model"] = ModelRecord(**data["model"])
         known["status"] = RunStatus(data["status"])
         _check_types(known)
-        return kind(**known)
+        record = kind(**known)
+        check_numbers(record)
+        return record
     except OSError as error:
         raise DatasetError(
             f"{path}: cannot be read ({error.strerror or error}); check the path"
@@ -201,6 +205,21 @@ def read_run_as(kind: type[_RecordT], path: str | Path) -> _RecordT:
         ) from error
 
 
+def check_numbers(record: RunRecord) -> None:
+    """Refuse counts and times that no run can have.
+
+    Raises:
+        TypeError: one is no number.
+        ValueError: one is negative, not finite, or so large that it has no place in a float.
+    """
+    counts = {"frames_done": record.frames_done, "frames_dropped": record.frames_dropped}
+    for name, value in {**counts, **record.timings}.items():
+        if not isinstance(value, (int, float)):
+            raise TypeError(f"{name} is {value!r:.40}")
+        if not 0 <= value < _MOST:
+            raise ValueError(f"{name} is no number that a run can have")
+
+
 def _check_types(known: dict[str, Any]) -> None:
     for name, kind in _FIELD_TYPES.items():
         if name in known and not isinstance(known[name], kind):
@@ -208,9 +227,6 @@ def _check_types(known: dict[str, Any]) -> None:
     for value in vars(known["model"]).values():
         if not isinstance(value, str):
             raise TypeError(f"the model is {value!r:.40}")
-    for value in known.get("timings", {}).values():
-        if not isinstance(value, (int, float)):
-            raise TypeError(f"a time is {value!r:.40}")
 
 
 def _plain(value: Any) -> Any:

@@ -108,6 +108,10 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     [
         {"frames_done": "3"},
         {"frames_done": None},
+        {"frames_done": -1},
+        {"frames_done": 10**400},
+        {"timings": {"track": 10**400}},
+        {"timings": {"track": float("nan")}},
         {"timings": [1.5]},
         {"timings": {"track": "long"}},
         {"warnings": "none"},
