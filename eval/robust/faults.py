@@ -408,13 +408,13 @@ def cases() -> list[Case]:
     )
     one_line = "one line, exit status 2; what was done is whole"
     found = [
-        Case("faults", "SIGTERM", in_order, signalled(signal.SIGTERM, after=5), 360, heavy=True),
-        Case("faults", "SIGINT", in_order, signalled(signal.SIGINT, after=5), 360, heavy=True),
+        Case("faults", "SIGTERM", in_order, signalled(signal.SIGTERM, after=60), 360, heavy=True),
+        Case("faults", "SIGINT", in_order, signalled(signal.SIGINT, after=60), 360, heavy=True),
         Case(
             "faults",
             "SIGINT twice",
             in_order,
-            signalled(signal.SIGINT, signal.SIGINT, after=5),
+            signalled(signal.SIGINT, signal.SIGINT, after=60),
             360,
             heavy=True,
         ),

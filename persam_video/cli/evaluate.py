@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from persam_video.cli.progress import shown
 from persam_video.davis.dataset import DavisDataset, Task
 
 
@@ -81,6 +82,7 @@ def evaluate(
 def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on standard error; nothing when that is not a terminal."""
     errors = Console(stderr=True)
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+    progress = Progress(console=errors, transient=True, disable=not errors.is_terminal)
+    with shown(progress):
         bar = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(bar, completed=done, total=total)

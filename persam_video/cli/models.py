@@ -15,6 +15,7 @@ from rich.progress import (
 )
 
 from persam_video.cli.options import INTERRUPTED
+from persam_video.cli.progress import shown
 from persam_video.errors import ModelError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def download(
         disable=quiet or not console.is_terminal,
     )
     try:
-        with bar:
+        with shown(bar):
             task = bar.add_task(weights.file_name, total=weights.size)
             fetch(
                 weights,

@@ -19,6 +19,7 @@ from persam_video.cli.options import (
     image_preset,
     resolve_settings,
 )
+from persam_video.cli.progress import shown
 
 if TYPE_CHECKING:
     from persam_video.config import Settings
@@ -76,6 +77,7 @@ def _score_with_progress(dataset: "PerSegDataset", settings: "Settings") -> "Per
     from persam_video.perseg import evaluate
 
     errors = Console(stderr=True)
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+    progress = Progress(console=errors, transient=True, disable=not errors.is_terminal)
+    with shown(progress):
         bar = progress.add_task("Segmenting", total=len(dataset))
         return evaluate(dataset, settings=settings, on_object=lambda _: progress.advance(bar))

@@ -1,7 +1,7 @@
 """Progress bars: frames, rate, time left."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -30,6 +30,14 @@ class _Rate(ProgressColumn):
         return Text("-- fps" if speed is None else f"{speed:.1f} fps")
 
 
+def shown(bar: Bar) -> AbstractContextManager[object]:
+    """Show a bar while the block runs, unless it is disabled.
+
+    Until rich 14.3, a disabled one prints an empty line where there is no terminal.
+    """
+    return nullcontext() if bar.disable else bar
+
+
 @contextmanager
 def progress_bar(*, quiet: bool = False) -> Iterator[Callable[["Progress"], None]]:
     """Show a bar on standard error while the block runs; nothing when that is not a terminal.
@@ -51,7 +59,7 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Callable[["Progress"], None
         console=console,
         disable=quiet or not console.is_terminal,
     )
-    with bar:
+    with shown(bar):
         task = bar.add_task("tracking", total=None, objects="")
         backwards = False
 
@@ -98,7 +106,7 @@ def benchmark_bars(*, quiet: bool = False) -> Iterator[Callable[["BenchmarkProgr
         disable=quiet or not console.is_terminal,
     )
     running: dict[str, TaskID] = {}
-    with bars:
+    with shown(bars):
         overall = bars.add_task("all sequences", total=None)
 
         def show(progress: "BenchmarkProgress") -> None:
