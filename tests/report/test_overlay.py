@@ -80,6 +80,18 @@ def test_fill_blends_by_alpha_and_keeps_to_the_mask(alpha):
     assert np.array_equal(drawn[~inside], rgb[~inside])
 
 
+@settings(max_examples=40)
+@given(
+    hnp.arrays(np.uint8, (9, 13), elements=st.sampled_from([0, 0, 1, 2, 200, 255])), st.floats(0, 1)
+)
+def test_every_pixel_is_a_blend_with_the_colour_of_its_own_object(labels, alpha):
+    rgb = frame(9, 13)
+    drawn = draw_overlay(rgb, labels, style=OverlayStyle(alpha=alpha, contour=0, tags=False))
+    colours = np.array([overlay_colour(i) if i else (0, 0, 0) for i in range(256)])[labels]
+    share = np.where(labels == 0, 0, alpha)[..., None]
+    assert np.abs(drawn - (rgb * (1 - share) + share * colours)).max() <= 0.51
+
+
 @pytest.mark.parametrize("object_id", [1, 17, 255])
 def test_a_single_pixel_is_seen(object_id):
     rgb, labels = np.full((120, 160, 3), 128, np.uint8), blank()
