@@ -16,6 +16,7 @@ from persam_video.atomic import output_error
 from persam_video.errors import DownloadError
 
 _CHUNK = 1 << 18
+_MOST_DIGITS = 18
 _PARTIAL_CONTENT = 206
 _RANGE_NOT_SATISFIABLE = 416
 _MAY_PASS = (408, 425, 429)
@@ -92,6 +93,37 @@ def download(
     on_progress(size, size)
 
 
+def check_address(
+    url: str, publishers: tuple[str, ...] | None, *, sent_by: str | None = None
+) -> None:
+    """Refuse an address that nothing is fetched from.
+
+    Args:
+        url: the address.
+        publishers: see :func:`download`.
+        sent_by: the address that sent on to this one.
+
+    Raises:
+        DownloadError: it is no web address, not https on one of the hosts, or sent on from https to
+            http, where anybody on the way could put in another file.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise DownloadError(f"{url} is not an address: give http:// or https://") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise DownloadError(f"{url} is not a web address: give one with http:// or https://")
+    if publishers is not None and (parts.scheme != "https" or parts.hostname not in publishers):
+        raise DownloadError(
+            f"{url} is not https on a publisher's host ({', '.join(publishers)}): "
+            "pass it as --url if you trust it"
+        )
+    if sent_by is not None and urlsplit(sent_by).scheme == "https" and parts.scheme != "https":
+        raise DownloadError(
+            f"{sent_by} sends on to {url}, which is not https: give the address of another server"
+        )
+
+
 def file_sha256(file: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
@@ -116,15 +148,15 @@ class _BeyondEndError(_TransferError):
 
 
 class _CheckedRedirects(HTTPRedirectHandler):
-    """Follows redirects only to addresses that pass a check."""
+    """Follows redirects only to addresses that pass the check of :func:`check_address`."""
 
-    def __init__(self, check: Callable[[str], None]) -> None:
-        self._check = check
+    def __init__(self, publishers: tuple[str, ...] | None) -> None:
+        self._publishers = publishers
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> Request | None:
-        self._check(newurl)
+        check_address(newurl, self._publishers, sent_by=req.full_url)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -145,11 +177,10 @@ class _Source:
         self.url = remote.url
         self.size = remote.size
         self._most = remote.most
-        self._publishers = publishers
         self._otherwise = otherwise
         self._timeout = timeout
-        self._check_address(remote.url)
-        self._opener = build_opener(_CheckedRedirects(self._check_address))
+        check_address(remote.url, publishers)
+        self._opener = build_opener(_CheckedRedirects(publishers))
 
     def fetch_rest(self, part: Path, on_progress: Callable[[int, int | None], None]) -> None:
         """Fetch what ``part`` lacks and append it.
@@ -245,21 +276,6 @@ class _Source:
         except (OSError, HTTPException) as error:
             raise _TransferError(_reason(error)) from error
 
-    def _check_address(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-        except ValueError as error:
-            raise DownloadError(f"{url} is not an address: give http:// or https://") from error
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise DownloadError(f"{url} is not a web address: give one with http:// or https://")
-        if self._publishers is not None and (
-            parts.scheme != "https" or parts.hostname not in self._publishers
-        ):
-            raise DownloadError(
-                f"{url} is not https on a publisher's host ({', '.join(self._publishers)}): "
-                "pass it as --url if you trust it"
-            )
-
 
 def _complete(
     part: Path,
@@ -291,7 +307,8 @@ def _told_size(headers: Message, *, ranged: bool) -> int | None:
         told = headers.get("Content-Range", "").rpartition("/")[2]
     else:
         told = headers.get("Content-Length", "")
-    return int(told) if told.isdecimal() else None
+    # no file is longer than its number has digits here, and endless ones cannot be read at all
+    return int(told) if told.isdecimal() and len(told) <= _MOST_DIGITS else None
 
 
 def _size(file: Path) -> int:

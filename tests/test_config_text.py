@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from persam_video.config import Settings, known_keys, load_settings, presets
@@ -23,7 +23,6 @@ OVERRIDES = st.fixed_dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(preset=st.sampled_from(sorted(presets())), overrides=OVERRIDES)
 def test_the_text_loads_again_to_equal_settings(tmp_path, preset, overrides):
     wanted = load_settings(preset, overrides)

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from persam_video.download import RemoteFile, download, file_sha256
+from persam_video.download import RemoteFile, check_address, download, file_sha256
 from persam_video.errors import DownloadError
 
 CONTENT = np.random.default_rng(0).bytes(600_000)
@@ -31,7 +31,7 @@ def fetch(server, file, *, seen=None, **facts):
         publishers=None,
         otherwise="fetch it by hand",
         on_progress=lambda done, total: progress.append((done, total)),
-        timeout=5,
+        timeout=60,
         attempts=3,
         pause=0,
     )
@@ -129,3 +129,27 @@ def test_the_hash_is_the_file_s(tmp_path):
     # the first example of FIPS 180-2
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert file_sha256(file) == expected
+
+
+@pytest.mark.parametrize(
+    ("sent_on_to", "publishers", "message"),
+    [
+        ("http://example.org/b", None, "sends on to http://example.org/b, which is not https"),
+        ("http://example.org/b", ("example.org",), "not https on a publisher's host"),
+        ("https://example.com/b", ("example.org",), "not https on a publisher's host"),
+        ("file:///etc/hostname", None, "not a web address"),
+    ],
+)
+def test_a_server_may_not_send_on_to_anywhere(sent_on_to, publishers, message):
+    check_address("https://example.org/a", publishers, sent_by="https://example.org/")
+    with pytest.raises(DownloadError, match=message):
+        check_address(sent_on_to, publishers, sent_by="https://example.org/a")
+
+
+def test_a_size_of_endless_digits_is_no_size(file_server, file):
+    # more than Python reads as a number
+    server = file_server(CONTENT, {"status": 416, "total": "9" * 5000}, {})
+    file.parent.mkdir()
+    file.with_name("archive.zip.part").write_bytes(CONTENT)
+    fetch(server, file)
+    assert file.read_bytes() == CONTENT

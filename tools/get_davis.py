@@ -32,6 +32,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from persam_video.cli.progress import shown
 from persam_video.davis.archive import extract
 from persam_video.davis.dataset import DavisDataset
 from persam_video.download import RemoteFile, download, file_sha256
@@ -196,7 +197,7 @@ def _bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
         console=console,
         disable=not console.is_terminal,
     )
-    with bar:
+    with shown(bar):
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -1,15 +1,19 @@
-"""Runs that are ended from outside: what was finished is whole, and the error is one line."""
+"""Runs that are ended from outside: what was finished is whole, the error is one line, and
+``--resume`` goes on to the masks and lines of a run that nothing happened to.
+"""
 
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -22,7 +26,7 @@ from persam_video.video.camera_decoder import CameraDecoder
 from persam_video.video.selection import Selection
 from persam_video.video.source import Location, SourceKind
 from persam_video.video.writer import VideoWriter
-from robust.case import Case, NotHereError, expect
+from robust.case import Case, NotHereError, UnexpectedError, expect
 
 FRAMES = 150
 SIZE = (96, 64)
@@ -92,12 +96,15 @@ def start(folder: Path, out: Path, *options: str) -> Run:
     # a process in the background may have been told to ignore Ctrl-C, and would hand that on
     signal.signal(signal.SIGINT, signal.default_int_handler)
     settings = ["--set", "model.image_size=128", "--device", "cpu"]
+    # the masks of two runs are to be the same, so both compute with as many threads
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
     return Run(
         subprocess.Popen(
             [*command, "--out", str(out), *settings, *options],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            env=one_thread,
         ),
         out,
     )
@@ -124,6 +131,54 @@ def kept(out: Path) -> Kept:
     )
 
 
+@dataclass(frozen=True)
+class Results:
+    """What runs of the same video have in common, byte for byte.
+
+    Attributes:
+        masks: the files by name.
+        tracks: the lines.
+    """
+
+    masks: dict[str, bytes]
+    tracks: bytes
+
+
+def results(out: Path) -> Results:
+    """Read the results of a run."""
+    masks = {path.name: path.read_bytes() for path in sorted((out / "masks").iterdir())}
+    return Results(masks, (out / "tracks.jsonl").read_bytes())
+
+
+@cache
+def uncut() -> Results:
+    """Return the results of a run on the clip that nothing happens to."""
+    with tempfile.TemporaryDirectory() as name:
+        return _uncut(Path(name))
+
+
+def _uncut(folder: Path) -> Results:
+    out = folder / "uncut"
+    status, errors = start(folder, out).end()
+    if status:
+        raise UnexpectedError(f"an uncut run ended with status {status}, {errors}")
+    return results(out)
+
+
+def goes_on(folder: Path, out: Path, wanted: Results) -> str:
+    """Go on with a run, and say from where; its results must be those of an uncut one."""
+    status, errors = start(folder, out, "--resume").end()
+    expect(status == 0, f"--resume ended with status {status}, {errors}")
+    found = kept(out)
+    expect(found.status is RunStatus.FINISHED, f"after --resume: {found}")
+    expect(found.masks == found.lines == found.overlay == FRAMES, f"after --resume: {found}")
+    expect(not _left_over(out), f"left over: {_left_over(out)}")
+    expect(results(out) == wanted, "after --resume, masks or lines are not those of an uncut run")
+    resumed = read_run(out / "run.json").resumed_at
+    place = f"went on at frame {resumed[-1]}" if resumed else "began anew"
+    return f"--resume {place}: all {FRAMES} masks and lines equal those of an uncut run"
+
+
 def signalled(*signals: int, after: int) -> Callable[[Path], str]:
     """Return a check that signals, sent once some frames are written, end a run in order."""
 
@@ -140,7 +195,7 @@ def signalled(*signals: int, after: int) -> Callable[[Path], str]:
         expect(found.masks == found.lines == found.overlay, str(found))
         expect(after <= found.masks < FRAMES, str(found))
         expect(not _left_over(run.out), f"left over: {_left_over(run.out)}")
-        return f"exit status {status}; {found}"
+        return f"exit status {status}; {found}; {goes_on(folder, run.out, uncut())}"
 
     return check
 
@@ -158,19 +213,18 @@ def killed(seed: int) -> Callable[[Path], str]:
         found = kept(run.out)
         expect(found.status in (RunStatus.RUNNING, None), str(found))
         expect(found.overlay is None, str(found))
-        again, errors = start(folder, folder / "out", "--overwrite", "--stop", "3").end()
-        expect(again == 0, errors)
-        whole = kept(run.out)
-        expect(whole.masks == whole.lines == whole.overlay == 3, f"again: {whole}")
-        expect(not _left_over(run.out), f"left over: {_left_over(run.out)}")
-        return f"{found}; run again: {whole}"
+        return f"{found}; {goes_on(folder, run.out, uncut())}"
 
     return check
 
 
 def disk_full(folder: Path) -> str:
-    """Run out of space on a disk of its own."""
-    with small_disk(folder / "disk", "size=96k") as disk:
+    """Run out of space on a disk of its own, and go on once there is some.
+
+    There may be no room for the last word of the record either, which then says that the run is
+    under way; --resume takes that for what it is, as after a kill.
+    """
+    with small_disk(folder / "disk", "size=384k") as disk:
         run = start(folder, disk / "out")
         status, errors = run.end()
         found = kept(run.out)
@@ -178,7 +232,9 @@ def disk_full(folder: Path) -> str:
         expect(len(errors.splitlines()) == 1 and "free some space" in errors, errors)
         expect(found.masks > 0 and found.lines > 0, str(found))
         expect(found.status in (RunStatus.FAILED, RunStatus.RUNNING), str(found))
-        return f"{found}; {_without(errors, folder)}"
+        remount(disk, "size=64m")
+        went_on = goes_on(folder, run.out, uncut())
+        return f"{found}; {_without(errors, folder)}; with more space, {went_on}"
 
 
 def full_from_the_start(folder: Path) -> str:
@@ -189,7 +245,8 @@ def full_from_the_start(folder: Path) -> str:
         status, errors = run.end()
         expect(status == USER_ERROR, f"exit status {status}, {errors}")
         expect(len(errors.splitlines()) == 1 and "free some space" in errors, errors)
-        return _without(errors, folder)
+        remount(disk, "size=64m")
+        return f"{_without(errors, folder)}; with more space, {goes_on(folder, run.out, uncut())}"
 
 
 def read_only(folder: Path) -> str:
@@ -198,7 +255,30 @@ def read_only(folder: Path) -> str:
         status, errors = start(folder, disk / "out").end()
         expect(status == USER_ERROR, f"exit status {status}, {errors}")
         expect(len(errors.splitlines()) == 1 and "Read-only" in errors, errors)
-        return _without(errors, folder)
+        remount(disk, "size=64m,rw")
+        went_on = goes_on(folder, disk / "out", uncut())
+        return f"{_without(errors, folder)}; once it takes files, {went_on}"
+
+
+def read_only_amid(folder: Path) -> str:
+    """Make the disk read-only during a run, which a disk with faults does by itself."""
+    with small_disk(folder / "disk", "size=64m") as disk:
+        run = start(folder, disk / "out")
+        run.wait_for(5)
+        run.process.send_signal(signal.SIGSTOP)
+        mask = disk / "out" / "masks"
+        mask.rename(disk / "out" / "kept")
+        with small_disk(mask, "size=64k,ro"):
+            run.process.send_signal(signal.SIGCONT)
+            status, errors = run.end()
+        mask.rmdir()
+        (disk / "out" / "kept").rename(mask)
+        expect(status == USER_ERROR, f"exit status {status}, {errors}")
+        expect(len(errors.splitlines()) == 1 and "Read-only" in errors, errors)
+        found = kept(run.out)
+        expect(found.status is RunStatus.FAILED, str(found))
+        went_on = goes_on(folder, run.out, uncut())
+        return f"{found}; {_without(errors, folder)}; once it takes files, {went_on}"
 
 
 def vanished(what: str) -> Callable[[Path], str]:
@@ -216,8 +296,9 @@ def vanished(what: str) -> Callable[[Path], str]:
             found = kept_lines(run.out)
             expect(found >= 5, f"{found} lines")
             expect(read_run(run.out / "run.json").status is RunStatus.FAILED, "status")
-            return f"{found} lines of tracks; {_without(errors, folder)}"
-        return _without(errors, folder)
+            went_on = goes_on(folder, run.out, uncut())
+            return f"{found} lines of tracks; {_without(errors, folder)}; {went_on}"
+        return f"{_without(errors, folder)}; {goes_on(folder, run.out, uncut())}"
 
     return check
 
@@ -266,7 +347,10 @@ def source_vanishes(folder: Path) -> str:
     expect(len(errors.splitlines()) == 1, errors)
     expect(found.status is RunStatus.FAILED, str(found))
     expect(found.masks == found.lines == found.overlay, str(found))
-    return f"{found}; {_without(errors, folder)}"
+    for number in range(60, FRAMES):
+        cv2.imwrite(str(folder / "clip.mp4" / f"{number:05d}.png"), _picture(number))
+    went_on = goes_on(folder, run.out, _uncut(folder))
+    return f"{found}; {_without(errors, folder)}; with the images back, {went_on}"
 
 
 @contextmanager
@@ -294,6 +378,11 @@ def small_disk(folder: Path, options: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
+def remount(disk: Path, options: str) -> None:
+    """Change a disk that :func:`small_disk` has made."""
+    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
+
+
 def _left_over(out: Path) -> list[str]:
     return sorted(path.name for path in out.rglob(".*"))
 
@@ -313,33 +402,51 @@ def _picture(number: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
 
 def cases() -> list[Case]:
     """Return the cases of faults."""
-    in_order = "exit status 130; as many masks, lines and frames of video; status interrupted"
+    resumed = "; --resume goes on to the masks of an uncut run"
+    in_order = (
+        "exit status 130; as many masks, lines and frames of video; status interrupted" + resumed
+    )
     one_line = "one line, exit status 2; what was done is whole"
     found = [
-        Case("faults", "SIGTERM", in_order, signalled(signal.SIGTERM, after=5), 360, heavy=True),
-        Case("faults", "SIGINT", in_order, signalled(signal.SIGINT, after=5), 360, heavy=True),
+        Case("faults", "SIGTERM", in_order, signalled(signal.SIGTERM, after=60), 360, heavy=True),
+        Case("faults", "SIGINT", in_order, signalled(signal.SIGINT, after=60), 360, heavy=True),
         Case(
             "faults",
             "SIGINT twice",
             in_order,
-            signalled(signal.SIGINT, signal.SIGINT, after=5),
+            signalled(signal.SIGINT, signal.SIGINT, after=60),
             360,
             heavy=True,
         ),
-        Case("faults", "disk full", one_line, disk_full, 360, heavy=True),
+        Case("faults", "disk full", one_line + resumed, disk_full, 360, heavy=True),
         Case(
             "faults",
             "disk full from the start",
-            "one line, exit status 2",
+            "one line, exit status 2" + resumed,
             full_from_the_start,
             360,
             heavy=True,
         ),
-        Case("faults", "read-only disk", "one line, exit status 2", read_only, 360, heavy=True),
+        Case(
+            "faults",
+            "read-only disk",
+            "one line, exit status 2" + resumed,
+            read_only,
+            360,
+            heavy=True,
+        ),
+        Case(
+            "faults",
+            "folder turns read-only",
+            one_line + "; status failed" + resumed,
+            read_only_amid,
+            360,
+            heavy=True,
+        ),
         Case(
             "faults",
             "output folder vanishes",
-            "one line, exit status 2",
+            "one line, exit status 2" + resumed,
             vanished(""),
             360,
             heavy=True,
@@ -347,7 +454,7 @@ def cases() -> list[Case]:
         Case(
             "faults",
             "a writer thread fails (its folder vanishes)",
-            one_line + "; status failed",
+            one_line + "; status failed" + resumed,
             vanished("masks"),
             360,
             heavy=True,
@@ -356,7 +463,7 @@ def cases() -> list[Case]:
         Case(
             "faults",
             "images of the source vanish",
-            one_line + "; status failed",
+            one_line + "; status failed" + resumed,
             source_vanishes,
             360,
             heavy=True,
@@ -366,7 +473,7 @@ def cases() -> list[Case]:
         Case(
             "faults",
             f"SIGKILL at a random moment, seed {seed}",
-            "masks and lines whole, no half video; running again works",
+            "masks and lines whole, no half video" + resumed,
             killed(seed),
             360,
             heavy=True,

@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.printing import Printer
+from persam_video.cli.progress import shown
 from persam_video.davis.dataset import DavisDataset, Task
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def _bar(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on standard error; nothing when that is not a terminal."""
     errors = Console(stderr=True)
     hidden = quiet or not errors.is_terminal
-    with Progress(console=errors, transient=True, disable=hidden) as progress:
+    progress = Progress(console=errors, transient=True, disable=hidden)
+    with shown(progress):
         bar = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(bar, completed=done, total=total)

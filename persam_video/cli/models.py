@@ -19,6 +19,7 @@ from rich.progress import (
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import INTERRUPTED
 from persam_video.cli.printing import Printer
+from persam_video.cli.progress import shown
 from persam_video.errors import ModelError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def download(
         disable=printer.quiet or not console.is_terminal,
     )
     try:
-        with bar:
+        with shown(bar):
             task = bar.add_task(weights.file_name, total=weights.size)
             fetch(
                 weights,

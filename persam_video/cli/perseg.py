@@ -10,6 +10,7 @@ from rich.progress import Progress
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import ModelOptions, PresetOptions
 from persam_video.cli.printing import Printer
+from persam_video.cli.progress import shown
 
 if TYPE_CHECKING:
     from persam_video.config import Settings
@@ -65,6 +66,7 @@ def _score_with_progress(
 
     errors = Console(stderr=True)
     hidden = quiet or not errors.is_terminal
-    with Progress(console=errors, transient=True, disable=hidden) as progress:
+    progress = Progress(console=errors, transient=True, disable=hidden)
+    with shown(progress):
         bar = progress.add_task("Segmenting", total=len(dataset))
         return evaluate(dataset, settings=settings, on_object=lambda _: progress.advance(bar))

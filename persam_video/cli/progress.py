@@ -1,7 +1,7 @@
 """Progress bars: frames, rate, time left."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -51,6 +51,14 @@ def _objects(progress: "Progress") -> str:
     return f"{tracked}, {progress.lost} lost" if progress.lost else tracked
 
 
+def shown(bar: Bar) -> AbstractContextManager[object]:
+    """Show a bar while the block runs, unless it is disabled.
+
+    Until rich 14.3, a disabled one prints an empty line where there is no terminal.
+    """
+    return nullcontext() if bar.disable else bar
+
+
 @contextmanager
 def progress_bar(*, quiet: bool = False) -> Iterator[Callable[["Progress"], None]]:
     """Show a bar on standard error while the block runs; nothing when that is not a terminal.
@@ -61,7 +69,8 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Callable[["Progress"], None
     Yields:
         What to call after every frame.
     """
-    with _bars(TextColumn("{task.fields[objects]}"), quiet=quiet) as bar:
+    bar = _bars(TextColumn("{task.fields[objects]}"), quiet=quiet)
+    with shown(bar):
         task = bar.add_task("tracking", total=None, objects="")
         backwards = False
 
@@ -133,7 +142,8 @@ def benchmark_bars(
         What to call with every progress.
     """
     running: dict[str, TaskID] = {}
-    with _bars(quiet=quiet) as bars:
+    bars = _bars(quiet=quiet)
+    with shown(bars):
         overall = bars.add_task("all sequences", total=None)
 
         def show(progress: "BenchmarkProgress") -> None:

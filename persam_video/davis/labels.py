@@ -60,7 +60,12 @@ def _size(shape: tuple[int, ...]) -> str:
 
 def _decode(path: Path) -> NDArray[np.uint8]:
     try:
-        with Image.open(path) as image:
+        # no other format: an untrusted file could choose a decoder that starts a program (EPS does)
+        with Image.open(path, formats=("PNG",)) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise DatasetError(
+                    f"{path}: claims {_size(image.size[::-1])} pixels; write it again"
+                )
             if image.mode == "LA":
                 return _opaque(np.asarray(image), path)
             if image.mode not in _LABEL_MODES:

@@ -10,7 +10,7 @@ from persam_video.config import Settings
 from persam_video.davis.dataset import DavisDataset
 from persam_video.errors import DatasetError, OutputError
 from persam_video.sam.model import ModelInfo
-from persam_video.sinks.run_json import ModelRecord, RunRecord, read_run_as
+from persam_video.sinks.run_json import ModelRecord, RunRecord, check_numbers, read_run_as
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ def read_record(path: Path) -> BenchmarkRecord:
             for name, each in record.sequences.items()
         }
         record.count()
-    except (TypeError, AttributeError) as error:
+        check_numbers(record)
+    except (TypeError, AttributeError, ValueError) as error:
         raise DatasetError(f"{path}: is not the record of a benchmark ({error})") from error
     return record
 

@@ -57,14 +57,15 @@ def load_sam(
     with torch.device("meta"):
         network = build_network(spec, side)
     file = _weight_file(spec) if checkpoint is None else Path(checkpoint)
-    load_weights(network, read_state_dict(file), spec.name, file)
-    sha256 = file_sha256(file)
+    # checked before anything is made of what the file holds
+    sha256 = _checkpoint_sha256(file)
     published = spec.weights is not None and spec.weights.sha256 == sha256
     if checkpoint is None and spec.weights is not None and not published:
         raise ModelError(
             f"{file} is not the published file (its SHA-256 differs): run persam-video models "
             f"download {spec.name} to replace it, or pass it as --checkpoint to use it as it is"
         )
+    load_weights(network, read_state_dict(file), spec.name, file)
     source = spec.weights.url if spec.weights is not None and published else file.name
     return SamModel(
         network.image_encoder,
@@ -87,6 +88,15 @@ def _weight_file(spec: ModelSpec) -> Path:
             f"{spec.name}, or pass --checkpoint FILE"
         )
     return file
+
+
+def _checkpoint_sha256(file: Path) -> str:
+    try:
+        return file_sha256(file)
+    except OSError as error:
+        raise ModelError(
+            f"no checkpoint at {file} ({error.strerror or error}): give the path of a weight file"
+        ) from error
 
 
 def _image_size(spec: ModelSpec, wanted: int | None) -> int:

@@ -3,7 +3,7 @@
 import json
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from persam_video.atomic import write_bytes
-from persam_video.errors import DatasetError
+from persam_video.errors import DatasetError, OutputError
 from persam_video.plain_json import plain
 
 _PACKAGES = (
@@ -30,13 +30,18 @@ _PACKAGES = (
     "safetensors",
 )
 
+_MOST = 1 << 53  # up to here every whole number is a float
+
 # What a record's fields have to be for those who use them.
 _FIELD_TYPES: dict[str, type] = {
     "settings": dict,
     "source": dict,
     "started": str,
     "versions": dict,
+    "references": dict,
     "frames_done": int,
+    "frames_dropped": int,
+    "resumed_at": list,
     "timings": dict,
     "warnings": list,
 }
@@ -134,7 +139,8 @@ def write_run(path: str | Path, record: RunRecord) -> None:
 def recording(path: str | Path, record: RunRecord) -> Iterator[None]:
     """Keep the record on disk while the block runs, with how it ended.
 
-    A keyboard interrupt ends the block and goes no further; the record says so.
+    A keyboard interrupt ends the block and goes no further; the record says so. Where a block that
+    failed leaves no room for the record, as on a full disk, it stays the one of a run under way.
 
     Raises:
         OutputError: the file cannot be written.
@@ -148,9 +154,10 @@ def recording(path: str | Path, record: RunRecord) -> Iterator[None]:
     except BaseException as error:
         record.status = RunStatus.FAILED
         record.error = str(error) or type(error).__name__
+        with suppress(OutputError):  # what the block failed with is the error to report
+            write_run(path, record)
         raise
-    finally:
-        write_run(path, record)
+    write_run(path, record)
 
 
 def read_run(path: str | Path) -> RunRecord:
@@ -177,7 +184,9 @@ def read_run_as(kind: type[_RecordT], path: str | Path) -> _RecordT:
         known["model"] = ModelRecord(**data["model"])
         known["status"] = RunStatus(data["status"])
         _check_types(known)
-        return kind(**known)
+        record = kind(**known)
+        check_numbers(record)
+        return record
     except OSError as error:
         raise DatasetError(
             f"{path}: cannot be read ({error.strerror or error}); check the path"
@@ -188,6 +197,21 @@ def read_run_as(kind: type[_RecordT], path: str | Path) -> _RecordT:
         ) from error
 
 
+def check_numbers(record: RunRecord) -> None:
+    """Refuse counts and times that no run can have.
+
+    Raises:
+        TypeError: one is no number.
+        ValueError: one is negative, not finite, or so large that it has no place in a float.
+    """
+    counts = {"frames_done": record.frames_done, "frames_dropped": record.frames_dropped}
+    for name, value in {**counts, **record.timings}.items():
+        if not isinstance(value, (int, float)):
+            raise TypeError(f"{name} is {value!r:.40}")
+        if not 0 <= value < _MOST:
+            raise ValueError(f"{name} is no number that a run can have")
+
+
 def _check_types(known: dict[str, Any]) -> None:
     for name, kind in _FIELD_TYPES.items():
         if name in known and not isinstance(known[name], kind):
@@ -195,6 +219,3 @@ def _check_types(known: dict[str, Any]) -> None:
     for value in vars(known["model"]).values():
         if not isinstance(value, str):
             raise TypeError(f"the model is {value!r:.40}")
-    for value in known.get("timings", {}).values():
-        if not isinstance(value, (int, float)):
-            raise TypeError(f"a time is {value!r:.40}")

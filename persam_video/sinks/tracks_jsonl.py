@@ -70,10 +70,10 @@ class FrameRecord:
         """
         labels = np.zeros(size, np.uint8)
         for each in self.objects:
-            mask = each.mask()
-            if mask.shape != size:
+            # looked at before it is unpacked: a short code may stand for any number of pixels
+            if tuple(each.segmentation["size"]) != size:
                 raise ValueError(f"the mask of object {each.object_id} is of another size")
-            labels[mask] = each.object_id
+            labels[each.mask()] = each.object_id
         objects = tuple(
             ObjectResult(o.object_id, o.state, o.score, o.box, o.area) for o in self.objects
         )
@@ -205,7 +205,7 @@ def _record(line: dict[str, Any]) -> FrameRecord:
         time=_finite(line["time"]),
         objects=tuple(
             ObjectRecord(
-                object_id=int(each["id"]),
+                object_id=_label(each["id"]),
                 state=ObjectState(each["state"]),
                 score=_finite(each["score"]),
                 box=_from_coco(each["box"]),
@@ -229,6 +229,13 @@ def _from_coco(box: list[int] | None) -> Box | None:
         return None
     x, y, width, height = map(int, box)
     return x, y, x + width, y + height
+
+
+def _label(number: Any) -> int:
+    value = int(number)
+    if not 1 <= value <= 255:
+        raise ValueError(f"{value} is not the id of an object")
+    return value
 
 
 def _finite(number: Any) -> float:

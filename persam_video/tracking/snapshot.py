@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from persam_video.atomic import atomic_path
+from persam_video.atomic import write_bytes
 from persam_video.errors import OutputError
 from persam_video.masks.boxes import Box
 from persam_video.persam.reference import Memory
@@ -94,11 +94,8 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
         steps=state.steps,
         objects=[_pack(each, shelf) for each in state.objects],
     )
-    with atomic_path(path) as sibling:
-        try:
-            save_file(shelf.tensors, sibling, metadata={_HEADER: header.model_dump_json()})
-        except SafetensorError as error:  # the library's own error hides the system's
-            raise OSError(str(error)) from error
+    # not by the library's own writing, whose errors hide what the system says
+    write_bytes(path, save(shelf.tensors, metadata={_HEADER: header.model_dump_json()}))
 
 
 def read_snapshot(path: Path, device: torch.device) -> Snapshot:

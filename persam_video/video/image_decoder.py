@@ -19,6 +19,9 @@ IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
 
+# Named, so that an untrusted file cannot choose a decoder that starts another program (EPS does).
+_FORMATS = ("PNG", "BMP", "GIF", "JPEG", "PPM", "TIFF", "WEBP")
+
 # Images have no rate of their own; DAVIS, whose layout this follows, has 24 frames per second.
 IMAGE_RATE = Fraction(24)
 
@@ -135,7 +138,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         SourceError: it cannot be read.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise SourceError(
                     f"{path}: claims {image.width}x{image.height} pixels, too large to be read "

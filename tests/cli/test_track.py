@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from persam_video.masks.png import read_label_png
+from persam_video.masks.png import read_label_png, write_label_png
 from persam_video.sinks import read_run, read_tracks
+from persam_video.video import VideoWriter
 
 FAST = ("--set", "model.image_size=256", "--device", "cpu")
+LONG = 800  # frames
 
 
 @pytest.fixture(scope="module")
@@ -181,29 +183,46 @@ def test_an_interrupted_run_keeps_what_is_done(clip, tmp_path, monkeypatch):
         assert sum(1 for _ in container.decode(video=0)) == 3
 
 
+@pytest.fixture
+def long_clip(tmp_path):
+    """A video that is not over before a signal comes, and the mask of its first frame."""
+    labels = np.zeros((64, 96), np.uint8)
+    labels[20:44, 30:54] = 1
+    picture = np.where(labels[..., None] == 1, np.uint8(220), np.uint8(40)).repeat(3, axis=2)
+    with VideoWriter(tmp_path / "long.mp4", size=(96, 64), fps=25) as video:
+        for _ in range(LONG):
+            video.write(picture)
+    write_label_png(tmp_path / "first.png", labels)
+    return tmp_path / "long.mp4", tmp_path / "first.png"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
 @pytest.mark.parametrize("ended_by", ["SIGTERM", "SIGINT"])
-def test_a_signal_ends_a_run_in_order(clip, tmp_path, ended_by):
+def test_a_signal_ends_a_run_in_order(long_clip, tmp_path, ended_by):
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "persam_video", "track", clip.video, "--mask", clip.first_mask]
+    video, mask = long_clip
+    command = [sys.executable, "-m", "persam_video", "track", video, "--mask", mask]
     # a process in the background may have been told to ignore Ctrl-C, and would hand that on
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(
-        [*command, "--out", out, "--set", "model.image_size=640", "--device", "cpu"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [*command, "--out", out, *FAST],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     tracks = out / "tracks.jsonl"
     while process.poll() is None and not (tracks.exists() and tracks.read_bytes()):
         time.sleep(0.01)
     process.send_signal(getattr(signal, ended_by))
-    _, errors = process.communicate(timeout=100)
+    _, errors = process.communicate(timeout=300)
     assert (process.returncode, "Traceback" in errors) == (130, False), errors
     record = read_run(out / "run.json")
     assert record.status.value == "interrupted"
-    assert 1 <= record.frames_done < 8
+    assert 1 <= record.frames_done < LONG
     masks = sorted((out / "masks").iterdir())
-    assert [read_label_png(mask).shape for mask in masks] == [(360, 640)] * record.frames_done
+    assert [read_label_png(mask).shape for mask in masks] == [(64, 96)] * record.frames_done
     assert len(list(read_tracks(tracks))) == record.frames_done
     with av.open(str(out / "overlay.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == record.frames_done

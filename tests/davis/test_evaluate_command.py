@@ -1,5 +1,6 @@
 import json
 import sys
+from inspect import signature
 
 import pytest
 import typer
@@ -13,7 +14,9 @@ app.command()(evaluate)
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=True)
+    # until click 8.2, standard error is kept apart only when told so
+    apart = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
+    return CliRunner(**apart).invoke(app, [str(each) for each in arguments], catch_exceptions=True)
 
 
 @pytest.fixture
@@ -96,4 +99,4 @@ def test_official_is_said_to_be_missing(scored, tmp_path, monkeypatch):
     for output in ("--scores", "--csv", "--report"):
         found = run(scored.results, scored.root, "--official", output, tmp_path / "a")
         assert found.exit_code == 2
-        assert "need --compare" in found.output
+        assert "need --compare" in found.stderr

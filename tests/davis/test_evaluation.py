@@ -225,4 +225,5 @@ def test_memory_is_bounded_by_a_frame(written_set, boxes):
         tracemalloc.stop()
         return most
 
+    peak(3)  # what is imported or built once does not count
     assert peak(30) < 1.3 * peak(6)

@@ -465,10 +465,18 @@ def test_the_unsupervised_task_is_refused(template, out):
 def test_processes_give_the_same_masks_and_a_killed_one_is_no_disaster(template, whole, out):
     def kill(progress):
         if progress.state == "running" and progress.done == 2:
-            multiprocessing.active_children()[0].kill()
+            for process in multiprocessing.active_children()[:1]:
+                process.kill()
 
-    with pytest.raises(PersamVideoError, match="ended too early"):
-        run(template, out, workers=2, on_progress=kill)
+    for _ in range(20):
+        try:
+            run(template, out, workers=2, on_progress=kill)
+        except PersamVideoError as error:
+            assert "ended too early" in str(error)
+            break
+        shutil.rmtree(out)  # the processes were done before this one had its turn
+    else:
+        pytest.fail("no process that was killed was missed")
     assert multiprocessing.active_children() == []
     seen = []
     run(template, out, workers=2, on_progress=seen.append)
@@ -512,8 +520,12 @@ def test_sigkill_at_random_moments_does_not_show_in_the_masks(template, whole, o
     assert json.loads((out / "run.json").read_text())["status"] == "finished"
 
 
-def test_sigterm_ends_a_run_in_order(template, whole, out):
-    line = command(template, out, "--workers", "2")
+def test_sigterm_ends_a_run_in_order(root, out):
+    for folder, suffix in (("JPEGImages", "jpg"), ("Annotations", "png")):
+        sequence = root / folder / "480p" / "pond"
+        for index in range(LENGTHS["pond"], 300):  # not over before the signal comes
+            shutil.copy(sequence / f"00001.{suffix}", sequence / f"{index:05d}.{suffix}")
+    line = command(root, out, "--workers", "2")
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and len(list(out.glob("*/*.png"))) < 2:
         time.sleep(0.002)

@@ -28,7 +28,7 @@ def test_the_shared_results_score_the_same(shared_data):
             assert 100 * score.f.mean == pytest.approx(contour[score.object_id], abs=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(arrays(np.uint8, (2, 3, 12, 15), elements=st.integers(0, 2)))
 def test_random_label_maps_score_the_same(maps):
     # It takes up an object where it first appears; here all do so in the first frame.

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -92,7 +92,7 @@ FORMATS: list[Save] = [
         lambda values: any(0 < value < 255 for value in values)
     )
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(max_examples=25)
 def test_every_format_gives_the_labels(tmp_path: Path, save: Save, values: list[int]) -> None:
     labels = blocks(np.reshape(values, (2, 3)))
     save(tmp_path / "mask.png", labels)
@@ -173,7 +173,7 @@ RGB = {
 
 
 @given(names=st.lists(st.sampled_from(list(RGB)), min_size=2, max_size=7, unique=True))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(max_examples=25)
 def test_free_colours_are_numbered_whatever_their_places(tmp_path: Path, names: list[str]) -> None:
     rgb = np.array([(0, 0, 0), *(RGB[name] for name in names)], np.uint8)
     places = blocks(np.arange(1, len(names) + 1)[None])
@@ -383,7 +383,7 @@ def test_paths_that_are_no_file(tmp_path: Path, path: str, message: str) -> None
 
 
 @given(data=st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(max_examples=60)
 def test_damaged_files_give_an_annotation_or_one_error(tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(png_bytes())
     for _ in range(data.draw(st.integers(1, 4))):

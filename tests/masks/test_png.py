@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
@@ -13,7 +13,7 @@ label_maps = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_s
 
 
 @given(labels=label_maps)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(max_examples=50)
 def test_round_trip(tmp_path: Path, labels: np.ndarray) -> None:
     path = tmp_path / "a.png"
     write_label_png(path, labels)

@@ -25,19 +25,19 @@ def winding(lines, shape):
     return total
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(MASKS)
 def test_outlines_go_round_the_mask_once_and_in_one_direction(mask):
     np.testing.assert_array_equal(winding(outlines(mask), mask.shape), mask.astype(int))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(MASKS)
 def test_one_polygon_encloses_the_mask_by_either_rule(mask):
     np.testing.assert_array_equal(winding([polygon(mask)], mask.shape), mask.astype(int))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(MASKS)
 def test_the_polygons_of_the_parts_make_up_the_mask(mask):
     np.testing.assert_array_equal(winding(part_polygons(mask), mask.shape), mask.astype(int))

@@ -52,7 +52,7 @@ def prompts_of(seed, model, embedding, count=2):
     st.booleans(),
     st.none() | st.lists(st.floats(-2, 2), min_size=4, max_size=4),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_one_finite_mask_for_each_object(model, embedding, seed, passes, matching, weights):
     answer = Cascade(passes, matching).run(
         model,
@@ -131,7 +131,7 @@ def test_an_object_without_a_mask_is_not_refined(recorder, embedding):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_boxes_hold_the_mask_in_the_frame(embedding, seed):
     rng = np.random.default_rng(seed)
     rows, columns = (4 * side for side in embedding.grid)

@@ -13,7 +13,7 @@ def random(seed, *shape):
 
 
 @given(seeds, sides, sides)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_standardised_is_between_0_and_1_in_the_same_order(seed, rows, columns):
     similarity = random(seed, 2, 8, 9)
     out = standardise(similarity, (rows, columns))
@@ -41,7 +41,7 @@ def test_a_constant_map_stands_in_the_middle():
 
 
 @given(seeds, st.floats(0, 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_blend_lies_between_its_parts(seed, alpha):
     confidence, prior = random(seed, 2, 4, 5).sigmoid(), random(seed + 1, 2, 4, 5).sigmoid()
     out = blend(confidence, prior, torch.tensor([alpha, alpha]))
@@ -50,7 +50,7 @@ def test_a_blend_lies_between_its_parts(seed, alpha):
 
 
 @given(seeds)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_blend_without_prior_is_the_confidence_bit_for_bit(seed):
     confidence = random(seed, 2, 4, 5)
     prior = torch.full((2, 4, 5), float("nan"))  # not even looked at
@@ -62,7 +62,7 @@ def test_a_blend_without_prior_is_the_confidence_bit_for_bit(seed):
 
 
 @given(seeds, sides, sides, st.integers(0, 5), st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_extreme_cells_are_the_extremes(seed, rows, columns, positives, negatives):
     confidence = random(seed, 2, 8, 9)
     cells, labels = extreme_cells(confidence, (rows, columns), positives, negatives)

@@ -75,7 +75,7 @@ def plain_transformer(transformer, image, place, tokens, bias, target):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_guidance_follows_the_formula(seed):
     transformer = make_transformer(seed=seed)
     inputs = make_inputs(seed)

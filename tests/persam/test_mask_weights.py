@@ -32,7 +32,7 @@ def fit_step_by_step(logits, truth, steps, learning_rate):
 
 
 @given(seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_mixed_masks_follow_the_formula(seed):
     logits, weights = random(seed, 4, 3, 5, 6), random(seed + 1, 4, 2)
     first, second = weights[:, :1, None], weights[:, 1:, None]
@@ -72,7 +72,7 @@ def test_the_fit_gives_the_weights_of_the_steps(scale, steps, learning_rate):
 
 
 @given(seeds, st.floats(0.1, 50))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_the_fit_never_ends_above_where_it_began(seed, scale):
     truth = smooth(random(seed, 1, 1, 16, 16))[:, 0].sigmoid()  # a soft truth is allowed
     logits = smooth(random(seed + 1, 1, 3, 16, 16)) * scale

@@ -18,7 +18,7 @@ def random_cells(seed, *shape, share=0.4):
 
 
 @given(seeds, st.sampled_from(["mean", "mean_max"]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_pools_the_object_cells(seed, pooling):
     features, cells = random(seed, 1, 5, 4, 6), random_cells(seed, 3, 4, 6)
     pooled = target_embedding(features, cells.float(), pooling)
@@ -35,7 +35,7 @@ def test_pools_the_object_cells(seed, pooling):
 
 
 @given(seeds, st.floats(0.01, 100))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_confidence_is_a_cosine(seed, length):
     features, targets = random(seed, 1, 5, 4, 6), random(seed + 1, 2, 5)
     confidence = location_confidence(features, targets)

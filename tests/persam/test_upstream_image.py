@@ -121,7 +121,7 @@ def test_a_tiny_object_has_no_cell():
 
 
 @given(st.integers(8, 90), st.integers(8, 90), st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_guidance_has_the_shape_of_frame_and_grid(height, width, seed):
     embedding = embedding_of((height, width), seed=seed)
     targets = torch.randn(2, 4, generator=torch.Generator().manual_seed(seed + 1))

@@ -27,7 +27,7 @@ def result(object_id, state):
     return ObjectResult(object_id, state, 0.5, None, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=st.tuples(st.integers(1, 90), st.integers(1, 90)),
     data=st.data(),
@@ -78,6 +78,18 @@ def test_fill_blends_by_alpha_and_keeps_to_the_mask(alpha):
     wanted = rgb[inside] * (1 - alpha) + alpha * np.array(overlay_colour(3))
     assert np.abs(drawn[inside] - wanted).max() <= 0.51
     assert np.array_equal(drawn[~inside], rgb[~inside])
+
+
+@settings(max_examples=40)
+@given(
+    hnp.arrays(np.uint8, (9, 13), elements=st.sampled_from([0, 0, 1, 2, 200, 255])), st.floats(0, 1)
+)
+def test_every_pixel_is_a_blend_with_the_colour_of_its_own_object(labels, alpha):
+    rgb = frame(9, 13)
+    drawn = draw_overlay(rgb, labels, style=OverlayStyle(alpha=alpha, contour=0, tags=False))
+    colours = np.array([overlay_colour(i) if i else (0, 0, 0) for i in range(256)])[labels]
+    share = np.where(labels == 0, 0, alpha)[..., None]
+    assert np.abs(drawn - (rgb * (1 - share) + share * colours)).max() <= 0.51
 
 
 @pytest.mark.parametrize("object_id", [1, 17, 255])

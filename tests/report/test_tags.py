@@ -15,7 +15,7 @@ def changed(height, width, anchors, lost=()):
     return (rgb != 90).any(axis=2)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.dictionaries(
         st.integers(1, 255), st.tuples(st.integers(0, 319), st.integers(0, 239)), max_size=12

@@ -3,7 +3,9 @@
 import io
 import threading
 import time
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 
 import numpy as np
 import pytest
@@ -16,9 +18,33 @@ from persam_video.video import FrameStream
 from persam_video.video.live import NewestItems
 
 
+@dataclass
+class Camera:
+    """What a server of pictures has sent.
+
+    Attributes:
+        sent: how many pictures.
+        changed: is notified of each.
+    """
+
+    sent: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def send(self, pictures):
+        """Wait until so many more pictures are sent."""
+        with self.changed:
+            until = self.sent + pictures
+            self.changed.wait_for(lambda: self.sent >= until)
+
+
 @pytest.fixture
-def camera(squares):
-    """Serve the squares as multipart JPEG, 50 pictures a second, over and over."""
+def sender():
+    return Camera()
+
+
+@pytest.fixture
+def camera(squares, sender):
+    """Serve the squares as multipart JPEG, at most 200 pictures a second, over and over."""
     pictures = []
     for path in sorted(squares.frames.iterdir()):
         buffer = io.BytesIO()
@@ -32,13 +58,16 @@ def camera(squares):
             self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=picture")
             self.end_headers()
             try:
-                for number in range(1000):
+                for number in count():
                     picture = pictures[number % len(pictures)]
                     head = (
                         f"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}"
                     )
                     self.wfile.write(head.encode() + b"\r\n\r\n" + picture + b"\r\n")
-                    if closing.wait(0.02):
+                    with sender.changed:
+                        sender.sent += 1
+                        sender.changed.notify_all()
+                    if closing.wait(0.005):
                         return
             except ConnectionError:
                 pass
@@ -58,7 +87,7 @@ def camera(squares):
 
 
 def test_frames_that_come_while_tracking_is_busy_are_dropped_and_counted(
-    camera, squares, settings, loaded
+    camera, sender, squares, settings, loaded
 ):
     out = squares.folder / "out"
     record = track_to_folder(
@@ -68,7 +97,7 @@ def test_frames_that_come_while_tracking_is_busy_are_dropped_and_counted(
         settings=settings,
         model=loaded,
         frames=FrameRange(max_frames=4),
-        on_progress=lambda _: time.sleep(0.15),
+        on_progress=lambda _: sender.send(40),
     )
     assert record.source["live"]
     assert record.frames_done == 4

@@ -57,9 +57,10 @@ def test_the_cached_file_is_found(tiny_file, cache, published):
     assert load_sam("vit_t", device="cpu").info.source == published.url
 
 
-def test_another_file_in_the_cache_is_refused(tiny_file, cache):
+@pytest.mark.parametrize("is_weights", [True, False])
+def test_another_file_in_the_cache_is_refused_before_it_is_read(tiny_file, cache, is_weights):
     cache.mkdir(parents=True)
-    (cache / "mobile_sam.pt").write_bytes(tiny_file.read_bytes())
+    (cache / "mobile_sam.pt").write_bytes(tiny_file.read_bytes() if is_weights else b"garbage")
     with pytest.raises(ModelError, match=r"not the published file.*models download vit_t"):
         load_sam("vit_t", device="cpu")
 

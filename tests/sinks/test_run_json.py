@@ -17,6 +17,7 @@ from persam_video.sinks import (
     read_run,
     write_run,
 )
+from persam_video.sinks.run_json import recording
 from persam_video.tracking.result import ObjectState
 
 RUN = RunRecord(
@@ -107,10 +108,17 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     [
         {"frames_done": "3"},
         {"frames_done": None},
+        {"frames_done": -1},
+        {"frames_done": 10**400},
+        {"timings": {"track": 10**400}},
+        {"timings": {"track": float("nan")}},
         {"timings": [1.5]},
         {"timings": {"track": "long"}},
         {"warnings": "none"},
         {"settings": []},
+        {"references": [1]},
+        {"resumed_at": 5},
+        {"frames_dropped": "many"},
         {"model": {"name": "lite", "sha256": 5}},
     ],
     ids=str,
@@ -125,3 +133,12 @@ def test_a_file_name_that_is_not_utf_8_is_kept(tmp_path: Path) -> None:
     odd = replace(RUN, source={"path": os.fsdecode(b"caf\xe9.mp4")})
     write_run(tmp_path / "run.json", odd)
     assert os.fsencode(read_run(tmp_path / "run.json").source["path"]) == b"caf\xe9.mp4"
+
+
+def test_what_failed_is_told_even_where_the_record_cannot_be_written(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(DatasetError, match="the first fault"), recording(out / "run.json", RUN):
+        (out / "run.json").unlink()
+        out.rmdir()
+        raise DatasetError("the first fault")

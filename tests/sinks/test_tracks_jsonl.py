@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco
@@ -36,7 +36,7 @@ def pair(index: int, labels: np.ndarray, score: float = 0.5) -> tuple[Frame, Fra
 
 
 @given(frames=st.lists(label_maps, max_size=4), score=st.floats())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(max_examples=40)
 def test_round_trip(tmp_path: Path, frames: list[np.ndarray], score: float) -> None:
     path = tmp_path / "tracks.jsonl"
     results = [pair(2 * index, labels, score) for index, labels in enumerate(frames)]
@@ -120,6 +120,8 @@ def test_a_last_line_cut_anywhere_is_left_out(tmp_path: Path) -> None:
         b"[]",
         b"null",
         b'{"frame": 0, "time": 0, "objects": [{}]}',
+        b'{"frame": 0, "time": 0, "objects": [{"id": 300, "state": "lost", "score": 0, "area": 0, '
+        b'"box": null, "segmentation": {"size": [4, 5], "counts": "d0"}}]}',
         b'{"frame": 0, "time": NaN, "objects": []}',
         b'{"frame": 0, "time": "x", "objects": []}',
         b'{"frame": 1e999, "time": 0, "objects": []}',
@@ -157,3 +159,14 @@ def test_a_full_disk_is_one_clear_error() -> None:
     with pytest.raises(OutputError, match="free some space"):
         sink.close()
     sink.close()
+
+
+def test_a_code_of_another_size_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "tracks.jsonl"
+    # seven letters that may stand for a mask of 2**33 pixels
+    line = json.loads(two_lines(path).splitlines()[0])
+    line["objects"][0]["segmentation"] = {"size": [1 << 17, 1 << 16], "counts": "PPPPPP8"}
+    path.write_text(json.dumps(line) + "\n")
+    (record,) = read_tracks(path)
+    with pytest.raises(ValueError, match="object 1 is of another size"):
+        record.result((4, 5))

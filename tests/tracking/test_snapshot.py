@@ -8,7 +8,7 @@ from persam_video.config import load_settings
 from persam_video.errors import OutputError
 from persam_video.persam.reference import Memory
 from persam_video.tracking import Tracker
-from persam_video.tracking.objects import TrackedObject
+from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.snapshot import Snapshot, read_snapshot, write_snapshot
 
 CPU = torch.device("cpu")
@@ -74,3 +74,11 @@ def test_what_is_no_snapshot_is_refused_in_one_line(tmp_path, content):
     with pytest.raises(OutputError, match="not a snapshot") as refused:
         read_snapshot(path, CPU)
     assert "\n" not in str(refused.value)
+
+
+def test_the_system_s_reason_is_told(tmp_path):
+    snapshot = Snapshot(1, 0, TrackerState(None, 0, ()))
+    with pytest.raises(
+        OutputError, match=r"cannot be written \(No such file or directory\); choose"
+    ):
+        write_snapshot(tmp_path / "missing" / "state.safetensors", snapshot)

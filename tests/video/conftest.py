@@ -1,6 +1,7 @@
 """Videos whose grey level is the frame number, so that order survives a lossy codec."""
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -139,3 +140,15 @@ def corners() -> NDArray[np.uint8]:
     rgb = np.zeros((128, 192, 3), np.uint8)
     rgb[:64, 96:, 0] = rgb[64:, :96, 1] = rgb[64:, 96:, 2] = 255
     return rgb
+
+
+@pytest.fixture
+def running() -> Callable[[], list[threading.Thread]]:
+    """List the threads that decode ahead; what other tests left running does not count."""
+    before = threading.enumerate()
+
+    def threads() -> list[threading.Thread]:
+        started = [thread for thread in threading.enumerate() if thread not in before]
+        return [thread for thread in started if thread.name == "frame-prefetch"]
+
+    return threads

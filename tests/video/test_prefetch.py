@@ -26,19 +26,15 @@ class Producer:
             self.closed_in = threading.current_thread().name
 
 
-def running() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "frame-prefetch"]
-
-
 def wait_until(condition: Callable[[], bool]) -> None:
-    for _ in range(2000):
+    for _ in range(20_000):
         if condition():
             return
         time.sleep(0.005)
     pytest.fail("did not happen")
 
 
-def test_keeps_order_and_ends() -> None:
+def test_keeps_order_and_ends(running) -> None:
     producer = Producer()
     prefetcher = Prefetcher(producer.items(), depth=3)
     assert list(prefetcher) == list(range(1000))
@@ -59,7 +55,7 @@ def test_works_ahead_no_further_than_its_depth(depth: int) -> None:
     prefetcher.close()
 
 
-def test_raises_errors_after_the_items_before_them() -> None:
+def test_raises_errors_after_the_items_before_them(running) -> None:
     prefetcher = Prefetcher(Producer(fails_at=2).items(), depth=4)
     assert [next(prefetcher), next(prefetcher)] == [0, 1]
     with pytest.raises(KeyError, match="broken"):
@@ -68,7 +64,7 @@ def test_raises_errors_after_the_items_before_them() -> None:
     assert not running()
 
 
-def test_close_stops_the_thread_and_may_be_repeated() -> None:
+def test_close_stops_the_thread_and_may_be_repeated(running) -> None:
     producer = Producer()
     prefetcher = Prefetcher(producer.items(), depth=2)
     next(prefetcher)
