@@ -105,7 +105,7 @@ class _Replay:
 
     def __init__(self, model: SamModel, embeddings: Iterator[ImageEmbedding]) -> None:
         self._embeddings = embeddings
-        self.decode = model.decode
+        self.embed_matching, self.decode = model.embed_matching, model.decode
         self.device = model.device
         self.takes_matching = model.takes_matching
 

@@ -21,8 +21,8 @@ from persam_video.masks.components import keep_large, keep_nearest
 from persam_video.masks.labels import merge_logits
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import extreme_cells, standardise
-from persam_video.persam.matching import cell_coverage, matching_maps
-from persam_video.persam.reference import LearnedObject, Memory, learn_objects
+from persam_video.persam.matching import Memory, cell_coverage, match_memories
+from persam_video.persam.reference import LearnedObject, learn_objects
 from persam_video.persam.target import location_confidence
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
@@ -305,11 +305,7 @@ def _match(embedding: ImageEmbedding, target: _Target, taken: Tensor) -> Tensor:
         target: whose best match in any of its references counts.
         taken: (h, w) share of each cell that is found already, and so is background now.
     """
-    maps = [
-        matching_maps(embedding.keys, memory.keys, memory.coverage[None])[0].float()
-        for memory in target.memories
-    ]
-    alike, unlike = torch.stack(maps).amax(dim=0)
+    alike, unlike = match_memories(embedding.keys, target.memories).float().amax(dim=0)
     now = torch.stack(
         [
             torch.lerp(alike, torch.minimum(alike, unlike), taken),

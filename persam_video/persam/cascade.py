@@ -40,13 +40,14 @@ class Cascade:
         Returns:
             One mask for each object: logits (N, 1, h, w), predicted IoU (N, 1).
         """
+        prompts = model.embed_matching(prompts)
         result = _first_pass(model.decode(embedding, prompts), weights)
         plain = replace(
             prompts,
             attention_bias=None,
             target_embedding=None,
             boxes=None,
-            matching=prompts.matching if self.matching else None,
+            dense=prompts.dense if self.matching else None,
         )
         for number in range(self.passes):
             # PerSAM gives the box from the second refinement on, PerSAM-F from the first

@@ -6,11 +6,27 @@ embedding. Source: Voigtlaender et al., "FEELVOS: Fast End-to-End Embedding Lear
 Object Segmentation", CVPR 2019, section 3.2 (global matching).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 _NOTHING = -1.0  # the lowest cosine similarity: there is no cell of that kind to match
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A remembered image, as far as one object is concerned.
+
+    Attributes:
+        keys: (1, D, h, w) matching keys of the image.
+        coverage: (h, w) how much of each cell the object covers, 0 to 1.
+    """
+
+    keys: Tensor
+    coverage: Tensor
 
 
 def cell_coverage(masks: Tensor, cells: tuple[int, int]) -> Tensor:
@@ -55,8 +71,50 @@ def matching_maps(keys: Tensor, memory_keys: Tensor, memory_coverage: Tensor) ->
         the background; -1 where there is none.
     """
     similarity = keys.flatten(2).transpose(1, 2) @ memory_keys.flatten(2)
-    inside = object_cells(memory_coverage).flatten(1)[:, None, :]
-    # a cell that the object covers in part belongs to neither side
-    outside = (memory_coverage < 0.25).flatten(1)[:, None, :] & ~inside
-    nearest = [similarity.masked_fill(~cells, _NOTHING).amax(dim=2) for cells in (inside, outside)]
+    sides = [side.flatten(1)[:, None, :] for side in _sides(memory_coverage)]
+    nearest = [similarity.masked_fill(~cells, _NOTHING).amax(dim=2) for cells in sides]
     return torch.stack(nearest, dim=1).view(len(keys), 2, *keys.shape[-2:])
+
+
+def match_memories(keys: Tensor, memories: Sequence[Memory]) -> Tensor:
+    """Match one image against several memories, as :func:`matching_maps` does for one each.
+
+    Objects that remember the same image share the products of its keys, and the search among the
+    cells that are background to all of them.
+
+    Args:
+        keys: (1, D, h, w) L2-normalised keys of the image.
+        memories: N of them; those of one image hold the same tensor as their keys.
+
+    Returns:
+        (N, 2, h, w), see :func:`matching_maps`.
+    """
+    maps = keys.new_full((len(memories), 2, keys.shape[2] * keys.shape[3]), _NOTHING)
+    shared: dict[int, list[int]] = {}
+    for number, memory in enumerate(memories):
+        shared.setdefault(id(memory.keys), []).append(number)
+    for numbers in shared.values():
+        remembered = memories[numbers[0]].keys[0].flatten(1)
+        similarity = remembered.T @ keys[0].flatten(1)  # a row for each remembered cell
+        coverage = torch.stack([memories[number].coverage for number in numbers])
+        inside, outside = (side.flatten(1) for side in _sides(coverage))
+        common = outside.all(dim=0)
+        background = _nearest(similarity, common)
+        for place, number in enumerate(numbers):
+            maps[number, 0] = _nearest(similarity, inside[place])
+            maps[number, 1] = background.maximum(_nearest(similarity, outside[place] & ~common))
+    return maps.view(len(memories), 2, *keys.shape[-2:])
+
+
+def _sides(coverage: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which cells (N, h, w) are the object's, and which are background."""
+    inside = object_cells(coverage)
+    # a cell that the object covers in part belongs to neither side
+    return inside, (coverage < 0.25) & ~inside
+
+
+def _nearest(similarity: Tensor, rows: Tensor) -> Tensor:
+    """Return the highest of the chosen rows (bool) in each column."""
+    if not rows.any():
+        return similarity.new_full(similarity.shape[1:], _NOTHING)
+    return similarity[rows].amax(dim=0)

@@ -11,23 +11,10 @@ from persam_video.config import Settings
 from persam_video.masks.annotation import Annotation
 from persam_video.persam.confidence import extreme_cells
 from persam_video.persam.mask_weights import fit_mask_weights
-from persam_video.persam.matching import cell_coverage
+from persam_video.persam.matching import Memory, cell_coverage
 from persam_video.persam.target import location_confidence, target_embedding
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
-
-
-@dataclass(frozen=True)
-class Memory:
-    """A remembered image, as far as one object is concerned.
-
-    Attributes:
-        keys: (1, D, h, w) matching keys of the image.
-        coverage: (h, w) how much of each cell the object covers, 0 to 1.
-    """
-
-    keys: Tensor
-    coverage: Tensor
 
 
 @dataclass(frozen=True)

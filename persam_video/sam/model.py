@@ -1,6 +1,7 @@
 """Segment Anything as the tracker sees it: encode an image once, decode many prompts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -111,6 +112,13 @@ class SamModel:
         """Whether the model was trained with the dense matching prompt."""
         return isinstance(self._prompt_encoder, LitePromptEncoder)
 
+    @cached_property
+    def _position(self) -> Tensor:
+        """The positional encoding of the cells (1, C, h, w), which no prompt changes."""
+        with torch.inference_mode():
+            position: Tensor = self._prompt_encoder.get_dense_pe()
+            return position.to(self.dtype)
+
     @torch.inference_mode()
     def encode(self, rgb: NDArray[np.uint8]) -> ImageEmbedding:
         """Encode one frame.
@@ -136,6 +144,19 @@ class SamModel:
         return ImageEmbedding(features, transform, nn.functional.normalize(features, dim=1))
 
     @torch.inference_mode()
+    def embed_matching(self, prompts: Prompts) -> Prompts:
+        """Return the same prompts with their matching maps embedded, for use in several passes.
+
+        :meth:`decode` does this for prompts that still hold their maps.
+        """
+        encoder = self._prompt_encoder
+        dense = prompts.dense
+        if prompts.matching is not None and isinstance(encoder, LitePromptEncoder):
+            maps = encoder.embed_matching(prompts.matching)
+            dense = maps if dense is None else dense + maps
+        return replace(prompts, matching=None, dense=dense)
+
+    @torch.inference_mode()
     def decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
         """Predict all masks of every object: the single one first, then the three others.
 
@@ -156,11 +177,10 @@ class SamModel:
     def _decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
         sparse, dense = self._embed(embedding, prompts)
         rows, columns = embedding.grid
-        position = self._prompt_encoder.get_dense_pe()[:, :, :rows, :columns]
         target = prompts.target_embedding
         logits, iou = self._mask_decoder.predict_masks(
             embedding.features.to(self.dtype),
-            position.to(self.dtype),
+            self._position[:, :, :rows, :columns],
             sparse.to(self.dtype),
             dense.to(self.dtype),
             attention_bias=prompts.attention_bias,
@@ -181,6 +201,5 @@ class SamModel:
         count = len(prompts)
         sparse = sparse.expand(count, -1, -1)
         dense = dense[:, :, :rows, :columns].expand(count, -1, -1, -1)
-        if prompts.matching is not None and self.takes_matching:
-            dense = dense + encoder.embed_matching(prompts.matching)
-        return sparse, dense
+        embedded = self.embed_matching(prompts).dense
+        return sparse, dense if embedded is None else dense + embedded

@@ -17,6 +17,8 @@ class Prompts:
         attention_bias: (N, 1, 1, cells), 0 to 1, for PerSAM's target-guided attention.
         target_embedding: (N, 1, C), not normalised, for PerSAM's target-semantic prompting.
         matching: (N, 4, rows, columns) similarity maps; only models that take them get them.
+        dense: (N, C, rows, columns) dense prompt that is embedded already; see
+            :meth:`persam_video.sam.model.SamModel.embed_matching`.
     """
 
     points: Tensor | None = None
@@ -26,11 +28,13 @@ class Prompts:
     attention_bias: Tensor | None = None
     target_embedding: Tensor | None = None
     matching: Tensor | None = None
+    dense: Tensor | None = None
 
     def __len__(self) -> int:
         """Return the number of objects."""
-        given = (self.points, self.boxes, self.masks, self.matching, self.target_embedding)
-        return next((len(value) for value in given if value is not None), 0)
+        given = (self.points, self.boxes, self.masks, self.matching, self.dense)
+        values = (*given, self.target_embedding)
+        return next((len(value) for value in values if value is not None), 0)
 
     def take(self, chosen: Tensor) -> "Prompts":
         """Return the prompts of some objects, by a bool mask (N,) or by index."""

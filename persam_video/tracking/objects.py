@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from persam_video.persam.reference import Memory
+from persam_video.persam.matching import Memory
 from persam_video.tracking.result import ObjectState
 
 

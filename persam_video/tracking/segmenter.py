@@ -12,7 +12,7 @@ from persam_video.masks.annotation import Annotation
 from persam_video.masks.boxes import boxes_of_labels
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import blend, extreme_cells, standardise
-from persam_video.persam.matching import cell_coverage, matching_maps
+from persam_video.persam.matching import cell_coverage, match_memories
 from persam_video.persam.reference import learn_objects
 from persam_video.persam.target import location_confidence
 from persam_video.sam.model import ImageEmbedding, SamModel
@@ -142,7 +142,7 @@ class Segmenter:
         )
         matching = None
         if chosen.matching and self._model.takes_matching:
-            matching = torch.cat([_match(embedding, o) for o in group])
+            matching = _match(embedding, group)
         guidance = self._settings.guidance
         return Prompts(
             points=embedding.cell_centres(cells),
@@ -155,12 +155,10 @@ class Segmenter:
         )
 
 
-def _match(embedding: ImageEmbedding, tracked: TrackedObject) -> Tensor:
-    maps = [
-        matching_maps(embedding.keys, memory.keys, memory.coverage[None])
-        for memory in (tracked.reference, tracked.recent)
-    ]
-    return torch.cat(maps, dim=1).float()
+def _match(embedding: ImageEmbedding, group: Sequence[TrackedObject]) -> Tensor:
+    """Match objects with the annotated frame and with their last good one: (N, 4, h, w)."""
+    memories = [memory for o in group for memory in (o.reference, o.recent)]
+    return match_memories(embedding.keys, memories).float().view(len(group), 4, *embedding.grid)
 
 
 def _likeness(logits: Tensor, matching: Tensor | None) -> list[float]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from persam_video.atomic import write_bytes
 from persam_video.errors import OutputError
 from persam_video.masks.boxes import Box
-from persam_video.persam.reference import Memory
+from persam_video.persam.matching import Memory
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.result import ObjectState
 

@@ -15,8 +15,7 @@ from persam_video.masks.annotation import Annotation, load_annotation
 from persam_video.masks.boxes import boxes_of_labels, centre, grow
 from persam_video.masks.components import keep_large, keep_touching
 from persam_video.masks.labels import areas_of_labels, merge_logits
-from persam_video.persam.matching import cell_coverage
-from persam_video.persam.reference import Memory
+from persam_video.persam.matching import Memory, cell_coverage
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState

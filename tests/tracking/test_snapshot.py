@@ -6,7 +6,7 @@ import torch
 
 from persam_video.config import load_settings
 from persam_video.errors import OutputError
-from persam_video.persam.reference import Memory
+from persam_video.persam.matching import Memory
 from persam_video.tracking import Tracker
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.snapshot import Snapshot, read_snapshot, write_snapshot
