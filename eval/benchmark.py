@@ -1,0 +1,104 @@
+"""Time our tracker beside other ways to do the same work, on the same weights and frames.
+
+    python eval/benchmark.py --quick        # about three minutes: small counts, each side twice
+    python eval/benchmark.py                # the whole: most of an hour on two cores without bf16
+    python eval/benchmark.py --vit vit_h    # needs 10 GB of memory
+
+Each comparison runs both sides in turns in one process and takes medians, so that a busy machine
+slows both; what counts are the ratios. The ViT has random weights, which cost what trained ones do.
+Everything runs on the CPU. Prints a table and writes ``eval/results/speed.json`` and ``speed.md``
+(or, with ``--quick``, nothing, unless ``--out`` says where).
+"""
+
+import argparse
+import json
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+
+import torch
+from speed.cases import comparisons
+from speed.memory import peak_memory
+from speed.timing import Result
+
+from persam_video.atomic import write_bytes
+from persam_video.sam.build import choose_precision
+
+RESULTS = Path(__file__).parent / "results"
+HEADER = ("comparison", "one repetition", "ours", "theirs", "ratio", "by processor time", "aim")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer frames, steps and repetitions")
+    parser.add_argument("--vit", default="vit_b", help="vit_b (default), vit_l or vit_h")
+    parser.add_argument("--threads", type=int, help="of torch; by default what torch takes")
+    parser.add_argument("--out", type=Path, help="JSON file; the table goes beside it")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    repeats = 2 if options.quick else 5
+    sizes = (
+        {"lite_frames": 3, "vit_frames": 2, "steps": 2}
+        if options.quick
+        else {"lite_frames": 10, "vit_frames": 10, "steps": 20}
+    )
+    results: list[Result] = []
+    for comparison in comparisons(options.vit, **sizes):
+        results.append(comparison.run(repeats))
+        print("\n".join(_text(results[-1])), flush=True)
+    peak = peak_memory(frames=5 if options.quick else 40)
+    print(f"embedded model, 1080p: {peak:.0f} MiB resident at most (aim: 1,000)")
+    out = options.out or (None if options.quick else RESULTS / "speed.json")
+    if out is not None:
+        facts = {
+            "command": "python eval/benchmark.py" + (" --quick" if options.quick else ""),
+            "machine": machine(),
+            "repeats": repeats,
+            "results": [asdict(result) for result in results],
+            "peak_memory_mib": peak,
+        }
+        write_bytes(out, (json.dumps(facts, indent=1) + "\n").encode())
+        write_bytes(out.with_suffix(".md"), _page(results, peak, repeats).encode())
+
+
+def machine() -> str:
+    """Return what was measured on, as far as it matters."""
+    precision = choose_precision("auto", torch.device("cpu"))
+    return (
+        f"{platform.system()} {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, "
+        f"{'bf16 is native' if precision == 'bf16' else 'no native bf16'}, torch "
+        f"{torch.__version__}, {torch.get_num_threads()} threads"
+    )
+
+
+def _cells(result: Result) -> tuple[str, ...]:
+    times = (f"{median(side.wall):.2f} s" for side in (result.ours, result.theirs))
+    ratios = (f"{ratio:.2f}" for ratio in (result.ratio, result.processor_ratio))
+    return (result.name, result.work, *times, *ratios, result.aim)
+
+
+def _text(result: Result) -> list[str]:
+    name, work, ours, theirs, ratio, processor, aim = _cells(result)
+    lines = [
+        f"{name}: {ratio} (by processor time {processor}; aim {aim})",
+        f"    {work}: ours {ours}, theirs {theirs}",
+    ]
+    return [*lines, *(f"    {note}" for note in result.notes)]
+
+
+def _page(results: list[Result], peak: float, repeats: int) -> str:
+    rows = [HEADER, ("---",) * len(HEADER), *(_cells(result) for result in results)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    notes = "\n".join(f"- {r.name}: {'; '.join(r.notes)}." for r in results if r.notes)
+    memory = f"{peak:.0f} MiB resident at most (aim: 1,000)"
+    return (
+        f"# Speed\n\n`python eval/benchmark.py`: medians of {repeats}, both sides in turns. "
+        f"{machine()}.\n\n{table}\n\n{notes}\n"
+        f"- Embedded model on 1080p video, 1 object: {memory}.\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""How much memory a whole run takes, measured in a process of its own."""
+
+import subprocess
+import sys
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+from persam_video.masks.png import write_label_png
+from persam_video.video.writer import VideoWriter
+from speed.scenes import balls
+
+_RUN = """
+import resource, sys
+from persam_video.run import track_to_folder
+track_to_folder(sys.argv[1], sys.argv[2], sys.argv[3])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def peak_memory(frames: int) -> float:
+    """Track one object through a 1080p video with the embedded model; return the peak in MiB."""
+    scene = balls(1, frames, size=(1920, 1080))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with VideoWriter(folder / "clip.mp4", size=(1920, 1080), fps=Fraction(25)) as video:
+            for rgb in scene.frames:
+                video.write(rgb)
+        write_label_png(folder / "mask.png", scene.labels)
+        paths = [str(folder / part) for part in ("clip.mp4", "mask.png", "out")]
+        run = subprocess.run(
+            [sys.executable, "-c", _RUN, *paths], capture_output=True, text=True, check=True
+        )
+    return float(run.stdout.split()[-1])
