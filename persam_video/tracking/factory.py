@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from persam_video.config import Settings
 from persam_video.masks.annotation import Annotation
 from persam_video.sam.model import SamModel
+from persam_video.stages import StageClock
 from persam_video.tracking.result import FrameResult
 from persam_video.tracking.tracker import Tracker
 from persam_video.tracking.upstream import UpstreamTracker
@@ -29,12 +30,19 @@ class VideoTracker(Protocol):
         """Take the next frame; see :meth:`persam_video.tracking.tracker.Tracker.step`."""
 
 
-def make_tracker(model: SamModel, settings: Settings) -> VideoTracker:
+def make_tracker(
+    model: SamModel, settings: Settings, clock: StageClock | None = None
+) -> VideoTracker:
     """Make the tracker of ``settings.procedure``.
+
+    Args:
+        model: the SAM.
+        settings: all of them.
+        clock: is told of the tracker's stages; the procedure ``upstream`` has none.
 
     Raises:
         ConfigError: the procedure does not take a setting that was made.
     """
     if settings.procedure == "upstream":
         return UpstreamTracker(model, settings)
-    return Tracker(model, settings)
+    return Tracker(model, settings, clock)

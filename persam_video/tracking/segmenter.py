@@ -17,6 +17,7 @@ from persam_video.persam.reference import learn_objects
 from persam_video.persam.target import location_confidence
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
+from persam_video.stages import StageClock
 from persam_video.tracking.objects import TrackedObject
 from persam_video.tracking.prior import mask_prompt, move_masks, prior_on_grid
 
@@ -53,10 +54,12 @@ class Segmenter:
     Args:
         model: the SAM.
         settings: see :class:`persam_video.config.Settings`.
+        clock: is told of the stages "prompt" and "predict".
     """
 
-    def __init__(self, model: SamModel, settings: Settings) -> None:
+    def __init__(self, model: SamModel, settings: Settings, clock: StageClock) -> None:
         self._model = model
+        self._clock = clock
         self._settings = settings
         self._cascade = Cascade(settings.cascade.passes, settings.cascade.matching)
 
@@ -96,10 +99,12 @@ class Segmenter:
             if not group:
                 continue
             weights = [o.weights for o in group if o.weights is not None]
-            prompts = self._prompts(embedding, group, tracked)
-            answer = self._cascade.run(
-                self._model, embedding, prompts, torch.stack(weights) if weights else None
-            )
+            with self._clock.stage("prompt"):
+                prompts = self._prompts(embedding, group, tracked)
+            with self._clock.stage("predict"):
+                answer = self._cascade.run(
+                    self._model, embedding, prompts, torch.stack(weights) if weights else None
+                )
             # a model's NaN must not reach a mask or a score
             logits = answer.logits[:, 0].nan_to_num(-_UNKNOWN, _UNKNOWN, -_UNKNOWN)
             scores = answer.iou[:, 0].nan_to_num(0.0).clamp(0, 1).tolist()

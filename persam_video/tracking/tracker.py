@@ -17,6 +17,7 @@ from persam_video.masks.components import keep_large, keep_touching
 from persam_video.masks.labels import areas_of_labels, merge_logits
 from persam_video.persam.matching import Memory, cell_coverage
 from persam_video.sam.model import ImageEmbedding, SamModel
+from persam_video.stages import StageClock
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.tracking.segmenter import Candidate, Segmenter
@@ -58,6 +59,8 @@ class Tracker:
     Args:
         model: the SAM.
         settings: see :class:`persam_video.config.Settings`.
+        clock: is told of the stages of every step: "encode", "prompt", "predict", "merge",
+            "learn" and "remember".
 
     Example:
         >>> tracker = Tracker(load_sam())  # doctest: +SKIP
@@ -65,14 +68,20 @@ class Tracker:
         >>> results = [tracker.step(frame) for frame in frames[1:]]  # doctest: +SKIP
     """
 
-    def __init__(self, model: SamModel, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        model: SamModel,
+        settings: Settings | None = None,
+        clock: StageClock | None = None,
+    ) -> None:
         self.model = model
         self.settings = settings or Settings()
         self._objects: dict[int, TrackedObject] = {}
         self._frame_size: tuple[int, int] | None = None
         self._steps = 0
         self._latest: _Latest | None = None
-        self._segmenter = Segmenter(model, self.settings)
+        self._clock = clock or StageClock()
+        self._segmenter = Segmenter(model, self.settings, self._clock)
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -179,15 +188,20 @@ class Tracker:
     def _follow(self, frame: Frame, annotation: Annotation | None) -> _Latest:
         """Segment the known objects, and learn those that are marked."""
         given = annotation.object_ids if annotation is not None else ()
-        embedding = self.model.encode(frame.rgb)
+        with self._clock.stage("encode"):
+            embedding = self.model.encode(frame.rgb)
         followed = [self._objects[i] for i in self.object_ids if i not in given]
         candidates = self._segmenter.segment(embedding, followed)
         believed = self._believe(followed, candidates)
-        labels = self._merge(embedding, followed, candidates, believed)
+        with self._clock.stage("merge"):
+            labels = self._merge(embedding, followed, candidates, believed)
         if annotation is not None:
             labels = np.where(annotation.labels > 0, annotation.labels, labels)
-            self._objects |= {o.object_id: o for o in self._segmenter.learn(embedding, annotation)}
-        self._remember(embedding, followed, candidates, believed, labels)
+            with self._clock.stage("learn"):
+                learned = self._segmenter.learn(embedding, annotation)
+            self._objects |= {o.object_id: o for o in learned}
+        with self._clock.stage("remember"):
+            self._remember(embedding, followed, candidates, believed, labels)
         scores = {o.object_id: c.score for o, c in zip(followed, candidates, strict=True)}
         return _Latest(frame, embedding, labels, scores)
 

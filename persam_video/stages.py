@@ -1,0 +1,34 @@
+"""Where the seconds of a run go."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class StageClock:
+    """Adds up the seconds of named stages; what a stage spends in an inner one counts there only.
+
+    So the seconds of all stages make up the whole. On devices that work while the program goes on,
+    such as GPUs, a stage's seconds are those in which the program waited for it. For one thread.
+
+    Attributes:
+        seconds: by stage, in the order in which they first ended.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._inner: list[float] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the seconds of the block."""
+        begun = time.perf_counter()
+        self._inner.append(0.0)
+        try:
+            yield
+        finally:
+            elapsed = time.perf_counter() - begun
+            own = elapsed - self._inner.pop()
+            self.seconds[name] = self.seconds.get(name, 0.0) + own
+            if self._inner:
+                self._inner[-1] += elapsed
