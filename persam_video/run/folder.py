@@ -15,7 +15,7 @@ from persam_video.run.backward import BackwardResults
 from persam_video.run.frames import ALL_FRAMES, FrameRange, expected_frames
 from persam_video.run.opened import Inputs, OpenedRun, open_run
 from persam_video.run.outputs import OutputPaths
-from persam_video.run.progress import OnProgress, Progress, timed
+from persam_video.run.progress import OnProgress, Progress
 from persam_video.run.prompted import write_reference_picture
 from persam_video.run.record import begin_record
 from persam_video.run.references import Masks
@@ -141,7 +141,8 @@ def track_to_folder(
         earlier = _go_on(old, opened, paths, record)
         run = _Run(opened, paths, record, earlier, outputs, options, on_progress)
         with _recorded(paths, record, opened.stream):
-            backward_results = opened.go_back(paths.backward, on_progress)
+            with opened.clock.stage("backward"):
+                backward_results = opened.go_back(paths.backward, on_progress)
             last = run.into_sinks(backward_results, snapshot_seconds)
             if unused := [index for index in opened.references if index > last]:
                 record.warnings.append(
@@ -231,12 +232,12 @@ class _Run:
                     result = self._track(frame, backward)
                 else:
                     self.earlier.check(frame, result)
-                with timed(self.record.timings, "write"):
+                with self.opened.clock.stage("write"):
                     for sink in others if is_done else (*stores, *others):
                         sink.write(frame, result)
                 last = frame.index
                 if not is_done:
-                    with timed(self.record.timings, "write"):
+                    with self.opened.clock.stage("write"):
                         snapshots.after(self.record.frames_done + 1, frame.index)
                 self.record.frames_done += 1
                 self._report(result)
@@ -250,11 +251,11 @@ class _Run:
         return stack.enter_context(sink)
 
     def _next(self, images: Iterator[Frame]) -> Frame | None:
-        with timed(self.record.timings, "decode"):
+        with self.opened.clock.stage("decode"):
             return next(images, None)
 
     def _track(self, frame: Frame, backward: BackwardResults | None) -> FrameResult:
-        with timed(self.record.timings, "track"):
+        with self.opened.clock.stage("track"):
             result = self.opened.tracker.step(frame, self.opened.references.get(frame.index))
             return result if backward is None else backward.lay_under(result)
 

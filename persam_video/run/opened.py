@@ -17,6 +17,7 @@ from persam_video.run.prompted import add_prompted
 from persam_video.run.references import Masks, References, check_procedure, load_references
 from persam_video.sam.load import load_model
 from persam_video.sam.model import SamModel
+from persam_video.stages import StageClock
 from persam_video.tracking.factory import VideoTracker, make_tracker
 from persam_video.video import Frame, FrameStream
 from persam_video.video.selection import Selection
@@ -65,6 +66,7 @@ class OpenedRun:
         references: the annotated frames, with what prompts add to the first one.
         model: the loaded model.
         tracker: one that has seen no frame.
+        clock: is told of the tracker's stages.
     """
 
     inputs: Inputs
@@ -73,6 +75,7 @@ class OpenedRun:
     references: References
     model: SamModel
     tracker: VideoTracker
+    clock: StageClock
 
     def images(self) -> Iterator[Frame]:
         """Give the frames that are tracked, the first one included; may be called once."""
@@ -127,8 +130,9 @@ def open_run(inputs: Inputs, model: SamModel | None = None) -> Iterator[OpenedRu
         if inputs.backward:
             check_backward(settings, stream.info)
         model = model or load_model(settings)
-        tracker = seek(make_tracker(model, settings), model, photos)
+        clock = StageClock()
+        tracker = seek(make_tracker(model, settings, clock), model, photos)
         first = next(stream)
         if prompts:
             references = add_prompted(references, model, first, prompts)
-        yield OpenedRun(inputs, stream, first, references, model, tracker)
+        yield OpenedRun(inputs, stream, first, references, model, tracker, clock)

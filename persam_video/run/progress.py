@@ -1,8 +1,6 @@
-"""How far a run has come, and where its seconds go."""
+"""How far a run has come."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from persam_video.tracking.result import FrameResult, ObjectState
@@ -37,13 +35,3 @@ class Progress:
 
 OnProgress = Callable[[Progress], None]
 """What a run calls after every frame."""
-
-
-@contextmanager
-def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the seconds that the loop spends in a stage, or waits for it."""
-    begun = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - begun

@@ -39,6 +39,7 @@ def begin_record(run: OpenedRun) -> RunRecord:
             "instructions": torch.backends.cpu.get_cpu_capability(),
         },
         references=run.references.hashes(),
+        timings=run.clock.seconds,  # the clock goes on filling it
     )
 
 

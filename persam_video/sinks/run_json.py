@@ -101,7 +101,8 @@ class RunRecord:
         frames_done: frames whose results are written.
         frames_dropped: frames of a live source that came while tracking was busy.
         resumed_at: frames that were done when the run was resumed, once for each time.
-        timings: seconds spent by stage, since the run was last resumed.
+        timings: seconds of the run's own thread by stage, since the run was last resumed. Decoding
+            and writing go on in threads of their own, so theirs are those it waited for them.
         warnings: what the user was warned of.
         error: the message of what a failed run failed with.
     """
