@@ -21,6 +21,7 @@ from persam_video.cli.options import (
 )
 from persam_video.cli.printing import Printer
 from persam_video.cli.progress import progress_bar
+from persam_video.report.table import Table
 
 if TYPE_CHECKING:
     from persam_video.sinks import RunRecord
@@ -104,6 +105,9 @@ def track(
         bool, typer.Option("--resume", help="Go on with a run in the folder that was cut off.")
     ] = False,
     save: SaveOption = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Print where the seconds went, by stage.")
+    ] = False,
     overlay: OverlayOptions,
     printer: Printer,
 ) -> None:
@@ -163,8 +167,20 @@ def track(
     printer.say(f"{record.frames_done} frames, {rate:.1f} frames per second")
     for place in (*places.values(), OutputPaths(out).record):
         printer.say(f"  {place}")
+    if profile:
+        printer.tables([_profile(record.timings, tracked)])
     if record.status is RunStatus.INTERRUPTED:
         typer.echo(
             "persam-video: interrupted; what is done is kept, and --resume goes on", err=True
         )
         raise typer.Exit(INTERRUPTED)
+
+
+def _profile(timings: Mapping[str, float], frames: int) -> Table:
+    """Lay out the seconds by stage, the longest first."""
+    whole = max(sum(timings.values()), 1e-9)
+    rows = tuple(
+        (stage, seconds, 1000 * seconds / max(frames, 1), 100 * seconds / whole)
+        for stage, seconds in sorted(timings.items(), key=lambda item: -item[1])
+    )
+    return Table("where the seconds went", ("stage", "s", "ms per frame", "%"), rows, digits=1)
