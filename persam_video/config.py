@@ -59,6 +59,8 @@ class PromptSettings(_Section):
         box_margin: how far that box grows on each side, as a share of its size.
         mask: give the last mask.
         matching: give the matching maps to a model that takes them.
+        window: look for a tracked object only around its last box, grown by this share of its
+            longer side, and by 64 input pixels at least. ``None`` looks everywhere.
     """
 
     positive_points: int = Field(default=1, ge=0, le=16)
@@ -67,6 +69,7 @@ class PromptSettings(_Section):
     box_margin: float = Field(default=0.1, ge=0, le=2)
     mask: bool = True
     matching: bool = True
+    window: float | None = Field(default=1.0, ge=0, le=100)
 
 
 class GuidanceSettings(_Section):

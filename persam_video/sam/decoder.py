@@ -12,7 +12,8 @@ With none of them given, the result is segment-anything's.
 Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2024, section 3.2.
 """
 
-from typing import cast
+from collections.abc import Sequence
+from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,9 @@ from persam_video.sam.modules import (
     TwoWayAttentionBlock,
     TwoWayTransformer,
 )
+
+Window: TypeAlias = tuple[int, int, int, int]
+"""(x0, y0, x1, y1) in cells of the image embedding, exclusive ends."""
 
 
 class GuidedAttention(Attention):  # type: ignore[misc]
@@ -233,6 +237,7 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
         attention_bias: Tensor | None = None,
         target_embedding: Tensor | None = None,
         skips: tuple[Tensor, Tensor] | None = None,
+        windows: Sequence[Window] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Predict all masks of a batch of prompts.
 
@@ -243,7 +248,8 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
             dense_prompt_embeddings: (B, C, h, w) mask prompts.
             attention_bias: (B or 1, 1, 1, h*w) for target-guided attention.
             target_embedding: (B or 1, 1, C) for target-semantic prompting.
-            skips: features (1 or B, C/4, 2h, 2w) and (1 or B, C/8, 4h, 4w).
+            skips: features (1, C/4, 2h, 2w) and (1, C/8, 4h, 4w).
+            windows: for each prompt, the cells that its masks are made in; all when not given.
 
         Returns:
             Mask logits (B, 1 + M, 4h, 4w), the single mask first, and predicted IoU (B, 1 + M).
@@ -259,13 +265,43 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
         hidden, keys = self.transformer(source, image_pe, tokens, attention_bias, target_embedding)
         source = keys.transpose(1, 2).reshape(batch, channels, height, width)
 
-        upscaled = self._upscale(source, skips)
         mask_tokens = hidden[:, 1 : 1 + self.num_mask_tokens]
         hyper = torch.stack(
             [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
         )
-        masks = (hyper @ upscaled.flatten(2)).view(batch, -1, *upscaled.shape[-2:])
+        if windows is None:
+            upscaled = self._upscale(source, skips)
+            masks = (hyper @ upscaled.flatten(2)).view(batch, -1, *upscaled.shape[-2:])
+        else:
+            masks = torch.stack(
+                [
+                    self._masks_in(window, source[n : n + 1], hyper[n], skips)
+                    for n, window in enumerate(windows)
+                ]
+            )
         return masks, self.iou_prediction_head(hidden[:, 0])
+
+    def _masks_in(
+        self, window: Window, source: Tensor, hyper: Tensor, skips: tuple[Tensor, Tensor] | None
+    ) -> Tensor:
+        """Return masks (1 + M, 4h, 4w) that are computed in a window; the rest is their minimum."""
+        x0, y0, x1, y1 = window
+        height, width = source.shape[2:]
+        # the convolutions look one cell beyond the window
+        left, top = max(x0 - 1, 0), max(y0 - 1, 0)
+        right, bottom = min(x1 + 1, width), min(y1 + 1, height)
+
+        def cut(features: Tensor, scale: int) -> Tensor:
+            rows, columns = (slice(a * scale, b * scale) for a, b in ((top, bottom), (left, right)))
+            return features[..., rows, columns]
+
+        near = None if skips is None else (cut(skips[0], 2), cut(skips[1], 4))
+        upscaled = self._upscale(cut(source, 1), near)[0]
+        inside = upscaled[:, 4 * (y0 - top) : 4 * (y1 - top), 4 * (x0 - left) : 4 * (x1 - left)]
+        logits = (hyper @ inside.flatten(1)).view(-1, *inside.shape[1:])
+        masks = logits.amin(dim=(1, 2), keepdim=True).repeat(1, 4 * height, 4 * width)
+        masks[:, 4 * y0 : 4 * y1, 4 * x0 : 4 * x1] = logits
+        return masks
 
     def _upscale(self, source: Tensor, skips: tuple[Tensor, Tensor] | None) -> Tensor:
         if self.mix_skips is None or skips is None:

@@ -186,6 +186,7 @@ class SamModel:
             attention_bias=prompts.attention_bias,
             target_embedding=None if target is None else target.to(self.dtype),
             skips=embedding.skips,
+            windows=None if prompts.windows is None else prompts.windows.tolist(),
         )
         return MaskPrediction(logits.float(), iou.float())
 

@@ -19,6 +19,8 @@ class Prompts:
         matching: (N, 4, rows, columns) similarity maps; only models that take them get them.
         dense: (N, C, rows, columns) dense prompt that is embedded already; see
             :meth:`persam_video.sam.model.SamModel.embed_matching`.
+        windows: (N, 4) int, (x0, y0, x1, y1) in cells, exclusive ends: where each object is looked
+            for. Outside, its logits are the lowest found inside.
     """
 
     points: Tensor | None = None
@@ -29,6 +31,7 @@ class Prompts:
     target_embedding: Tensor | None = None
     matching: Tensor | None = None
     dense: Tensor | None = None
+    windows: Tensor | None = None
 
     def __len__(self) -> int:
         """Return the number of objects."""

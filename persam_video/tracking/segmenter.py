@@ -24,6 +24,9 @@ from persam_video.tracking.prior import mask_prompt, move_masks, prior_on_grid
 _UNKNOWN = 32.0
 """Magnitude of a logit that stands for a value the model could not compute."""
 
+_WINDOW_CELLS = 4.0
+"""The least margin around an object's last box in which it is looked for: 64 input pixels."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -121,7 +124,7 @@ class Segmenter:
         targets = torch.stack([o.target for o in group])
         similarity = location_confidence(embedding.features, targets)
         confidence = standardise(similarity, embedding.inside)
-        boxes = masks = None
+        boxes = masks = windows = None
         if tracked:
             shift = torch.tensor(
                 np.stack([o.velocity for o in group]) * prior.motion,
@@ -142,6 +145,8 @@ class Segmenter:
                 )
             if chosen.mask:
                 masks = mask_prompt(moved)
+            if chosen.window is not None:
+                windows = _windows(group, chosen.window, embedding)
         cells, labels = extreme_cells(
             confidence, embedding.inside, chosen.positive_points, chosen.negative_points
         )
@@ -157,7 +162,21 @@ class Segmenter:
             attention_bias=confidence.flatten(1)[:, None, None] if guidance.attention else None,
             target_embedding=targets[:, None] if guidance.semantic else None,
             matching=matching,
+            windows=windows,
         )
+
+
+def _windows(group: Sequence[TrackedObject], share: float, embedding: ImageEmbedding) -> Tensor:
+    """Return the cells (N, 4) around the last boxes in which the objects are looked for."""
+    rows, columns = embedding.grid
+    corners = torch.tensor([o.box for o in group], dtype=torch.float32).view(-1, 2, 2)
+    cell = embedding.transform.padded_size[0] / rows
+    boxes = embedding.transform.coordinates(corners).view(-1, 4) / cell
+    longer = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
+    margin = (share * longer).clamp(min=_WINDOW_CELLS)
+    begins = (boxes[:, :2] - margin).floor().clamp(min=0)
+    ends = (boxes[:, 2:] + margin).ceil().minimum(torch.tensor([columns, rows]))
+    return torch.cat([begins, ends], dim=1).long()
 
 
 def _match(embedding: ImageEmbedding, group: Sequence[TrackedObject]) -> Tensor:

@@ -67,6 +67,24 @@ def test_a_box_finds_the_plain_object(model, embedding):
     assert (mask & truth).sum() / (mask | truth).sum() > 0.8
 
 
+@pytest.mark.parametrize(
+    "window", [(0, 0, 16, 10), (3, 2, 9, 8), (0, 4, 1, 5), (10, 0, 16, 3)], ids=str
+)
+def test_a_window_holds_what_the_whole_has_there(model, embedding, window):
+    x0, y0, x1, y1 = window
+    box = torch.tensor([[58.0, 38.0, 132.0, 92.0]] * 2)
+    windows = torch.tensor([[0, 0, 16, 10], window])
+    whole = model.decode(embedding, Prompts(boxes=box))
+    parts = model.decode(embedding, Prompts(boxes=box, windows=windows))
+    torch.testing.assert_close(parts.logits[0], whole.logits[0], atol=1e-4, rtol=0)
+    torch.testing.assert_close(parts.iou, whole.iou, atol=1e-4, rtol=0)
+    outside = torch.ones(40, 64, dtype=torch.bool)
+    outside[4 * y0 : 4 * y1, 4 * x0 : 4 * x1] = False
+    for part, all_of_it in zip(parts.logits[1], whole.logits[1], strict=True):
+        torch.testing.assert_close(part[~outside], all_of_it[~outside], atol=1e-4, rtol=0)
+        assert (part[outside] == part[~outside].min()).all()
+
+
 def test_bf16_agrees_with_fp32(embedding, model):
     rgb = np.full((120, 200, 3), 90, np.uint8)
     rgb[40:90, 60:130] = (220, 60, 40)
