@@ -116,10 +116,14 @@ def test_what_is_wrong_with_the_list_shows_before_the_first_job(tmp_path, jobs, 
     assert not (tmp_path / "out").exists()
 
 
+LONG = 60
+"""Frames of a job that is still running when something happens to it."""
+
+
 @pytest.fixture
 def long(frames):
     """Make the folder longer, so that a job that runs does not end by itself."""
-    for index in range(6, 24):
+    for index in range(6, LONG):
         shutil.copy(frames / "00005.png", frames / f"{index:05d}.png")
     return frames
 
@@ -141,8 +145,8 @@ def test_a_failing_and_a_killed_job_do_not_stop_the_others_in_processes(long, tm
     }
     assert "gone.mp4" in results["gone"].error
     assert "ended too early" in results["killed"].error
-    assert 2 <= results["killed"].frames < 24
-    assert results["after"].frames == 24
+    assert 2 <= results["killed"].frames < LONG
+    assert results["after"].frames == LONG
 
 
 def test_an_interrupt_ends_all_processes_in_order_and_resume_goes_on(long, tmp_path):
@@ -155,12 +159,14 @@ def test_an_interrupt_ends_all_processes_in_order_and_resume_goes_on(long, tmp_p
     results = {each.name: each for each in run_jobs(jobs, tmp_path, **how, on_progress=stop)}
     assert multiprocessing.active_children() == []
     assert "c" not in results
+    assert max(each.frames for each in results.values()) >= 3
     for name, each in results.items():
         assert each.status is RunStatus.INTERRUPTED
-        assert read_run(tmp_path / name / "run.json").status is RunStatus.INTERRUPTED
-        masks = len(list((tmp_path / name / "masks").glob("*.png")))
-        assert masks - 1 <= each.frames <= masks < 24  # the last one may not have been counted yet
-    assert max(each.frames for each in results.values()) >= 3
+        if each.frames:  # on a busy machine the second process may not have come that far
+            assert read_run(tmp_path / name / "run.json").status is RunStatus.INTERRUPTED
+            masks = len(list((tmp_path / name / "masks").glob("*.png")))
+            # the last one may not have been counted yet
+            assert masks - 1 <= each.frames <= masks < LONG
     resumed = {each.name: each for each in run_jobs(jobs, tmp_path, **how, resume=True)}
-    assert {name: each.frames for name, each in resumed.items()} == dict.fromkeys("abc", 24)
+    assert {name: each.frames for name, each in resumed.items()} == dict.fromkeys("abc", LONG)
     assert all(each.status is RunStatus.FINISHED for each in resumed.values())
