@@ -141,8 +141,7 @@ def track_to_folder(
         earlier = _go_on(old, opened, paths, record)
         run = _Run(opened, paths, record, earlier, outputs, options, on_progress)
         with _recorded(paths, record, opened.stream):
-            with opened.clock.stage("backward"):
-                backward_results = opened.go_back(paths.backward, on_progress)
+            backward_results = opened.go_back(paths.backward, on_progress)
             last = run.into_sinks(backward_results, snapshot_seconds)
             if unused := [index for index in opened.references if index > last]:
                 record.warnings.append(

@@ -100,13 +100,14 @@ class OpenedRun:
             return None
         results = BackwardResults(folder)
         if not results.complete:
-            results.make(
-                make_tracker(self.model, self.inputs.settings),
-                self.references,
-                self.inputs.frames.selection,
-                self.inputs.open_part,
-                on_progress=on_progress,
-            )
+            with self.clock.stage("backward"):
+                results.make(
+                    make_tracker(self.model, self.inputs.settings),
+                    self.references,
+                    self.inputs.frames.selection,
+                    self.inputs.open_part,
+                    on_progress=on_progress,
+                )
         return results
 
 

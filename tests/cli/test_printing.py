@@ -85,7 +85,8 @@ def test_verbose_tells_model_source_and_timings_on_standard_error(run, lines):
     assert "model lite (sha256 " in ran.err
     assert " on cpu in fp32, images of 256 pixels" in ran.err
     assert "8 frames decoded by pyav" in ran.err
-    assert "8 frames, decode " in said[-1]
+    assert "clip.mp4: 8 frames, " in said[-1]
+    assert all(f"{stage} " in said[-1] for stage in ("decode", "encode", "predict", "write"))
     assert ", track " in said[-1]
     again = run(*lines["models"][0])
     assert again.err == ""  # the next command is not verbose
