@@ -56,6 +56,7 @@ VARIANTS = (
     Variant("refinement without matching", {"cascade.matching": False}),
     Variant("specks kept", {"masks.min_component": 0.0}),
     Variant("components anywhere", {"masks.reach": None}),
+    Variant("masks all over the frame", {"prompts.window": None}),
 )
 SIZES = (512, 640)
 
