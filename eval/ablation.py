@@ -44,7 +44,7 @@ VARIANTS = (
     Variant("no temporal prior in the confidence", {"prior.alpha": 0.0}),
     Variant("prior only in the confidence", {"prior.alpha": 1.0}),
     Variant("no box of the last mask", {"prompts.box": False}),
-    Variant("no mask prompt", {"prompts.mask": False}),
+    Variant("last mask as a prompt", {"prompts.mask": True}),
     Variant("no points", {"prompts.positive_points": 0, "prompts.negative_points": 0}),
     Variant("no matching maps", {"prompts.matching": False}),
     Variant("no motion", {"prior.motion": 0.0}),

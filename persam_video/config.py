@@ -67,7 +67,7 @@ class PromptSettings(_Section):
     negative_points: int = Field(default=1, ge=0, le=16)
     box: bool = True
     box_margin: float = Field(default=0.1, ge=0, le=2)
-    mask: bool = True
+    mask: bool = False
     matching: bool = True
     window: float | None = Field(default=1.0, ge=0, le=100)
 

@@ -59,7 +59,7 @@ def test_ids_with_gaps_stay(model, demo_frames):
         {"prior.alpha": 0.0},
         {"prior.alpha": 1.0},
         {"prior.motion": 0.0},
-        {"prompts.box": False, "prompts.mask": False},
+        {"prompts.box": False, "prompts.mask": True},
         {"prompts.matching": False},
         {"guidance.attention": True},
         {"guidance.semantic": False},
