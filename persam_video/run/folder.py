@@ -156,17 +156,14 @@ def _go_on(
     old: RunRecord | None, opened: OpenedRun, paths: OutputPaths, record: RunRecord
 ) -> Earlier:
     """Bring tracker and record to where an earlier run was, and return what it has done."""
-    size = (opened.stream.info.height, opened.stream.info.width)
     if old is None:
+        size = (opened.stream.info.height, opened.stream.info.width)
         return Earlier(0, None, paths.tracks, size)
-    tracker = opened.tracker
-    earlier, record.warnings = find_earlier(
-        paths, size, opened.model.device, keeps_state=isinstance(tracker, Tracker)
-    )
+    earlier, record.warnings = find_earlier(paths, opened)
     record.started = old.started
     record.resumed_at = [*old.resumed_at, earlier.frames]
-    if earlier.state is not None and isinstance(tracker, Tracker):
-        tracker.restore(earlier.state)
+    if earlier.state is not None and isinstance(opened.tracker, Tracker):
+        opened.tracker.restore(earlier.state)
     return earlier
 
 

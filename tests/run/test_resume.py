@@ -2,6 +2,7 @@ import itertools
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import time
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
 from persam_video.config import load_settings
 from persam_video.errors import ConfigError, OutputError
@@ -220,6 +223,32 @@ def test_what_is_not_whole_is_tracked_again(begin, whole, squares, damage):
     record = begin(resume=True)
     assert record.resumed_at == [0]
     assert bool(record.warnings) == (damage != "state gone")
+    assert outputs(out) == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda header, tensors: tensors.update({"0": tensors["0"][:-1].clone()}), "instead of"),
+        (lambda header, tensors: header["objects"].pop(), r"objects \[1\], annotated are \[1, 2\]"),
+        (lambda header, tensors: header.update(frames=7), "6 lines of 7"),
+        (lambda header, tensors: header.update(last=4), "results are missing"),
+    ],
+    ids=["shape", "objects", "frames", "last"],
+)
+def test_a_state_that_does_not_fit_the_run_is_not_used(begin, whole, squares, change, said):
+    out = squares.folder / "out"
+    cut(begin, 6)
+    state = out / "state.safetensors"
+    with safe_open(state, framework="pt") as file:
+        header = json.loads(file.metadata()["persam-video"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(header, tensors)
+    state.write_bytes(save(tensors, metadata={"persam-video": json.dumps(header)}))
+    record = begin(resume=True)
+    assert record.resumed_at == [0]
+    (warning,) = record.warnings
+    assert re.search(said, warning)
     assert outputs(out) == whole
 
 
