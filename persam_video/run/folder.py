@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from persam_video.atomic import discard, unfinished
 from persam_video.config import Settings, load_settings
 from persam_video.errors import ConfigError
 from persam_video.exclusive import exclusive_folder
@@ -211,6 +212,9 @@ class _Run:
         """Take every frame to its end, and return the index of the last one."""
         images, done, last = self.opened.images(), self.earlier.results(), -1
         with ExitStack() as stack:
+            # an interrupt may come when a sink has its file and is not the stack's to close yet
+            for output in self.outputs:
+                stack.callback(discard, unfinished(place_of(output, self.paths.folder)))
             # these go on where an earlier run stopped, all others are made anew
             stores = [
                 stack.enter_context(ThreadedSink(sink))
