@@ -11,13 +11,21 @@ from persam_video.errors import OutputError
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
+def unfinished(path: Path) -> Path:
+    """Return the hidden sibling of a file that is written first.
+
+    It does not keep the suffix of ``path``, so that one left over by a killed process is never
+    taken for a result.
+    """
+    return path.with_name(f".{path.name}.part")
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Write a file beside its final place and move it there at the end.
 
     The block writes to the hidden sibling that it is given; ``path`` changes only when the block
-    ends without an error, in one step. The sibling does not keep the suffix of ``path``, so that
-    one left over by a killed process is never taken for a result.
+    ends without an error, in one step.
 
     Args:
         path: where the file is to appear; its folder must exist.
@@ -28,15 +36,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written there.
     """
-    sibling = path.with_name(f".{path.name}.part")
+    sibling = unfinished(path)
     try:
         yield sibling
         sibling.replace(path)
     except OSError as error:
-        _discard(sibling)
+        discard(sibling)
         raise output_error(path, error) from error
     except BaseException:
-        _discard(sibling)
+        discard(sibling)
         raise
 
 
@@ -55,7 +63,7 @@ class GrowingFile:
             OutputError: the file cannot be written there.
         """
         self.path = path
-        self._sibling = path.with_name(f".{path.name}.part")
+        self._sibling = unfinished(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.binary: IO[bytes] = self._sibling.open("wb")
@@ -79,7 +87,7 @@ class GrowingFile:
         except OSError as error:
             with suppress(OSError):  # what is left in its buffer cannot be written either
                 self.binary.close()
-            _discard(self._sibling)
+            discard(self._sibling)
             raise output_error(self.path, error) from error
 
     def appear(self) -> None:
@@ -104,7 +112,8 @@ def output_error(path: Path, error: OSError) -> OutputError:
     return OutputError(f"{path}: cannot be written ({error.strerror or error}); {advice}")
 
 
-def _discard(sibling: Path) -> None:
-    # The first error is the one to report, whatever happens to the left-over.
+def discard(sibling: Path) -> None:
+    """Remove an unfinished file, if it is there and the system lets it be removed."""
+    # what comes before is the error to report, whatever happens to the left-over
     with suppress(OSError):
         sibling.unlink(missing_ok=True)

@@ -75,9 +75,9 @@ def batch(
     overrides = preset.overrides(model)
     # imported late: torch takes seconds, and --help should not
     from persam_video.batch import read_jobs, run_jobs
-    from persam_video.report.table import Table
     from persam_video.sinks import RunStatus
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, parse_outputs
+    from persam_video.table import Table
 
     listed = read_jobs(jobs)
     results = {}

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from persam_video.logs import show_log
 from persam_video.plain_json import plain
-from persam_video.report.table import Table, show
+from persam_video.table import Table, show
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from persam_video.davis.evaluation import Evaluation
 from persam_video.davis.metrics import Statistics
 from persam_video.davis.scores import ObjectScore, SequenceScore
 from persam_video.plain_json import plain
-from persam_video.report.table import Row, Table
+from persam_video.table import Row, Table
 
 
 def global_figures(evaluation: Evaluation) -> dict[str, float]:

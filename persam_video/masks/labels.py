@@ -56,7 +56,15 @@ def merge_logits(
 
 
 def areas_of_labels(labels: NDArray[np.uint8], ids: Sequence[int]) -> dict[int, int]:
-    """Return the number of pixels of each id in a label map."""
+    """Return the number of pixels of each id in a label map.
+
+    Args:
+        labels: uint8 array of shape (H, W).
+        ids: the object ids to count, 0 to 255.
+
+    Returns:
+        The areas by id, in the order of ``ids``; 0 for an id that does not occur.
+    """
     areas = np.bincount(labels.ravel(), minlength=256)
     return {object_id: int(areas[object_id]) for object_id in ids}
 

@@ -20,7 +20,8 @@ def outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
         mask: boolean array of shape (H, W).
 
     Returns:
-        One array of shape (N, 2) for each line, corners only; empty for an empty mask.
+        One int64 array of shape (N, 2) for each line, corners only, as (x, y) where (0, 0) is the
+        upper left corner of the upper left pixel; an empty list for an empty mask.
     """
     pixels = np.pad(mask, 1)
     above_left, above = pixels[:-1, :-1], pixels[:-1, 1:]
@@ -65,7 +66,8 @@ def polygon(mask: NDArray[np.bool_], tolerance: float = 0.0) -> NDArray[np.float
             0 encloses exactly the mask.
 
     Returns:
-        Array of shape (N, 2), not closed; empty for an empty mask.
+        float64 array of shape (N, 2), not closed, (x, y) as in :func:`outlines`; empty for an
+        empty mask.
     """
     joined = np.zeros((0, 2))
     for line in outlines(mask):
@@ -81,7 +83,16 @@ def polygon(mask: NDArray[np.bool_], tolerance: float = 0.0) -> NDArray[np.float
 
 
 def part_polygons(mask: NDArray[np.bool_], tolerance: float = 0.0) -> list[NDArray[np.float64]]:
-    """Return one polygon for each connected part of a mask; see :func:`polygon`."""
+    """Return one polygon for each connected part of a mask.
+
+    Args:
+        mask: bool (H, W).
+        tolerance: see :func:`polygon`.
+
+    Returns:
+        One float64 array of shape (N, 2) for each part, as :func:`polygon` gives it; an empty list
+        for an empty mask.
+    """
     count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
     return [polygon(parts == part, tolerance) for part in range(1, count)]
 

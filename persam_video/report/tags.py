@@ -56,6 +56,9 @@ def pill(text: str, size: int, ink: Colour, fill: Colour | None) -> NDArray[np.u
         size: font size in pixels.
         ink: RGB colour of the text.
         fill: RGB colour of the label; ``None`` leaves it transparent.
+
+    Returns:
+        (h, w, 4), as large as the text asks for; colours are not multiplied by alpha.
     """
     font = ImageFont.load_default(size)
     left, top, right, bottom = font.getbbox(text)
@@ -81,7 +84,15 @@ def pill(text: str, size: int, ink: Colour, fill: Colour | None) -> NDArray[np.u
 def lost_strip(lost: tuple[int, ...], size: int, width: int) -> NDArray[np.uint8]:
     """Return the panel that names the lost objects in dimmed colours, as an RGBA uint8 array.
 
-    Ids that do not fit into ``width`` pixels are counted in a last label, "+N".
+    Ids that do not fit are counted in a last label, "+N".
+
+    Args:
+        lost: ids of the lost objects, in the order in which they are named.
+        size: font size in pixels.
+        width: the most that the panel may take, in pixels.
+
+    Returns:
+        (h, w, 4), as :func:`pill` does; w may be more than ``width`` where not even "+N" fits.
     """
     gap = max(2, size // 4)
     labels = [pill("lost", size, _PALE, None)]

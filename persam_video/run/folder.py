@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from persam_video.atomic import discard, unfinished
 from persam_video.config import Settings, load_settings
 from persam_video.errors import ConfigError
 from persam_video.exclusive import exclusive_folder
@@ -155,17 +156,14 @@ def _go_on(
     old: RunRecord | None, opened: OpenedRun, paths: OutputPaths, record: RunRecord
 ) -> Earlier:
     """Bring tracker and record to where an earlier run was, and return what it has done."""
-    size = (opened.stream.info.height, opened.stream.info.width)
     if old is None:
+        size = (opened.stream.info.height, opened.stream.info.width)
         return Earlier(0, None, paths.tracks, size)
-    tracker = opened.tracker
-    earlier, record.warnings = find_earlier(
-        paths, size, opened.model.device, keeps_state=isinstance(tracker, Tracker)
-    )
+    earlier, record.warnings = find_earlier(paths, opened)
     record.started = old.started
     record.resumed_at = [*old.resumed_at, earlier.frames]
-    if earlier.state is not None and isinstance(tracker, Tracker):
-        tracker.restore(earlier.state)
+    if earlier.state is not None and isinstance(opened.tracker, Tracker):
+        opened.tracker.restore(earlier.state)
     return earlier
 
 
@@ -213,6 +211,9 @@ class _Run:
         """Take every frame to its end, and return the index of the last one."""
         images, done, last = self.opened.images(), self.earlier.results(), -1
         with ExitStack() as stack:
+            # an interrupt may come when a sink has its file and is not the stack's to close yet
+            for output in self.outputs:
+                stack.callback(discard, unfinished(place_of(output, self.paths.folder)))
             # these go on where an earlier run stopped, all others are made anew
             stores = [
                 stack.enter_context(ThreadedSink(sink))

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from persam_video.config import load_settings
 from persam_video.images.one_shot import OneShotSegmenter
 from persam_video.images.reference_files import ReferenceFiles
+from persam_video.run.seeker import SeekingTracker
 from persam_video.sam.model import SamModel
 from persam_video.tracking.factory import VideoTracker
-from persam_video.tracking.seeker import SeekingTracker
 from persam_video.tracking.tracker import Tracker
 
 

@@ -13,7 +13,6 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from persam_video.errors import (
     AnnotationError,
@@ -23,8 +22,10 @@ from persam_video.errors import (
     SourceError,
 )
 from persam_video.masks.png import read_label_png
+from persam_video.run.opened import OpenedRun
 from persam_video.run.outputs import OutputPaths
 from persam_video.run.record import first_difference
+from persam_video.run.references import References
 from persam_video.sinks import RunRecord, ThreadedSink, read_run, read_tracks
 from persam_video.tracking.factory import VideoTracker
 from persam_video.tracking.objects import TrackerState
@@ -107,27 +108,31 @@ def check_same(old: RunRecord, new: RunRecord, info: SourceInfo, folder: Path) -
         )
 
 
-def find_earlier(
-    paths: OutputPaths, size: tuple[int, int], device: torch.device, *, keeps_state: bool
-) -> tuple[Earlier, list[str]]:
+def find_earlier(paths: OutputPaths, opened: OpenedRun) -> tuple[Earlier, list[str]]:
     """Find how far a run has come, as far as everything up to there is whole.
 
     Args:
         paths: of the run.
-        size: height and width of the frames.
-        device: where the tracker's state goes.
-        keeps_state: whether the tracker has a state to restore.
+        opened: the run that is to go on; its first frame is encoded to know what the model makes of
+            such frames.
 
     Returns:
         What is left of the run, and warnings.
+
+    Raises:
+        ModelError: memory does not suffice.
     """
+    size = (opened.stream.info.height, opened.stream.info.width)
     nothing = Earlier(0, None, paths.tracks, size)
-    if not keeps_state:
+    if not isinstance(opened.tracker, Tracker):
         return nothing, ["this way of tracking keeps no state: all frames are tracked again"]
     if not paths.state.exists():
         return nothing, []
+    embedding = opened.model.encode(opened.first.rgb)
+    fitted = opened.inputs.settings.method == "persam-f"
     try:
-        snapshot = read_snapshot(paths.state, device)
+        snapshot = read_snapshot(paths.state, embedding, fitted=fitted)
+        _check_objects(snapshot, opened.references)
         earlier = Earlier(snapshot.frames, snapshot.state, paths.tracks, size)
         last = _check_results(earlier, paths)
         if last != snapshot.last:
@@ -135,6 +140,14 @@ def find_earlier(
     except (OutputError, DatasetError, AnnotationError, ValueError, LookupError) as error:
         return nothing, [f"what was done cannot be used ({error}): all frames are tracked again"]
     return earlier, []
+
+
+def _check_objects(snapshot: Snapshot, references: References) -> None:
+    """Check that the objects are those that are annotated up to there."""
+    known = sorted(i for i, first in references.first_frames.items() if first <= snapshot.last)
+    found = [each.object_id for each in snapshot.state.objects]
+    if found != known:
+        raise ValueError(f"the state is of objects {found}, annotated are {known}")
 
 
 def _check_results(earlier: Earlier, paths: OutputPaths) -> int:

@@ -1,7 +1,6 @@
 """COCO JSON and YouTube-VOS JSON of a video."""
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 from persam_video.masks.rle import encode_labels
 from persam_video.sinks.base import Sink
 from persam_video.sinks.parts import Parts, write_array
-from persam_video.tracking.result import FrameResult, ObjectResult
+from persam_video.sinks.values import coco_box, finite_score
+from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
 
@@ -76,7 +76,7 @@ class CocoSink(Sink):
                     "track_id": int(each.object_id),
                     "iscrowd": 0,
                     "area": int(each.area),
-                    "bbox": coco_box(each),
+                    "bbox": coco_box(each.box),
                     "score": finite_score(each),
                     "segmentation": codes[each.object_id],
                 },
@@ -140,7 +140,7 @@ class YouTubeVosSink(Sink):
                 {
                     "position": self._length,
                     "segmentations": codes[each.object_id],
-                    "bboxes": coco_box(each),
+                    "bboxes": coco_box(each.box),
                     "areas": int(each.area),
                     "scores": finite_score(each),
                 },
@@ -182,19 +182,6 @@ class YouTubeVosSink(Sink):
             yield json.dumps(entry[key])
             done = entry["position"] + 1
         yield from ["null"] * (length - done)
-
-
-def coco_box(each: ObjectResult) -> list[int] | None:
-    """Return the box of an object as [x, y, width, height], ``None`` for an empty mask."""
-    if each.box is None:
-        return None
-    x0, y0, x1, y1 = map(int, each.box)
-    return [x0, y0, x1 - x0, y1 - y0]
-
-
-def finite_score(each: ObjectResult) -> float:
-    """Return the score of an object with six decimals, 0 for one that JSON has no number for."""
-    return round(float(each.score), 6) if math.isfinite(each.score) else 0.0
 
 
 def _video(info: SourceInfo) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from persam_video.atomic import GrowingFile
 from persam_video.sinks.base import Sink
-from persam_video.sinks.coco import coco_box, finite_score
 from persam_video.sinks.table_rows import COLUMNS, table_rows
+from persam_video.sinks.values import coco_box, finite_score
 from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 
@@ -68,7 +68,7 @@ class MotSink(CsvSink):
     def rows(self, result: FrameResult) -> Iterable[Sequence[object]]:
         """Return the lines of one frame."""
         for each in result.objects:
-            if (box := coco_box(each)) is not None:
+            if (box := coco_box(each.box)) is not None:
                 x, y, width, height = box
                 place = (x + 1, y + 1, width, height)
                 score = finite_score(each)

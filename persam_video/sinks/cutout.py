@@ -95,5 +95,5 @@ class CutoutVideoSink(VideoSink):
         super().__init__(path, info, size=size, stride=stride, codec=codec, crf=crf)
 
     def picture(self, frame: Frame, result: FrameResult) -> NDArray[np.uint8]:
-        """Return the objects as RGBA."""
+        """Return the objects as uint8 RGBA (H, W, 4), clear outside of them."""
         return cut_out(frame.rgb, result.labels, rim=_RIM)

@@ -44,5 +44,5 @@ class OverlayVideoSink(VideoSink):
         super().__init__(path, info, size=size, stride=stride, codec=codec, crf=crf)
 
     def picture(self, frame: Frame, result: FrameResult) -> NDArray[np.uint8]:
-        """Return the frame with the result drawn over it."""
+        """Return the frame with the result drawn over it, uint8 RGB (H, W, 3)."""
         return draw_overlay(frame.rgb, result.labels, result.objects, style=self._style)

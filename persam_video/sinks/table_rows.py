@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from persam_video.masks.boxes import centre
-from persam_video.sinks.coco import finite_score
+from persam_video.sinks.values import finite_score
 from persam_video.tracking.result import FrameResult
 
 COLUMNS = (

@@ -15,6 +15,7 @@ from persam_video.errors import DatasetError
 from persam_video.masks.boxes import Box
 from persam_video.masks.rle import Rle, decode, encode_labels
 from persam_video.sinks.base import Sink
+from persam_video.sinks.values import coco_box, finite_score
 from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.video.frame import Frame
 
@@ -189,8 +190,8 @@ def _line(result: FrameResult) -> dict[str, Any]:
             {
                 "id": int(each.object_id),
                 "state": each.state.value,
-                "score": round(float(each.score), 6) if math.isfinite(each.score) else 0.0,
-                "box": _to_coco(each.box),
+                "score": finite_score(each),
+                "box": coco_box(each.box),
                 "area": int(each.area),
                 "segmentation": codes[each.object_id],
             }
@@ -215,13 +216,6 @@ def _record(line: dict[str, Any]) -> FrameRecord:
             for each in line["objects"]
         ),
     )
-
-
-def _to_coco(box: Box | None) -> list[int] | None:
-    if box is None:
-        return None
-    x0, y0, x1, y1 = map(int, box)
-    return [x0, y0, x1 - x0, y1 - y0]
 
 
 def _from_coco(box: list[int] | None) -> Box | None:

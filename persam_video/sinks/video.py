@@ -73,7 +73,12 @@ class VideoSink(Sink):
 
     @abstractmethod
     def picture(self, frame: Frame, result: FrameResult) -> NDArray[np.uint8]:
-        """Return what is shown for a frame: RGB, or RGBA for codecs with transparency."""
+        """Return what is shown for a frame.
+
+        Returns:
+            uint8 RGB (H, W, 3) of the sink's size; for codecs with transparency RGBA (H, W, 4),
+            whose colours are not multiplied by alpha.
+        """
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Draw the result and add it to the video.

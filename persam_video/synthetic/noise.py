@@ -39,6 +39,6 @@ def fractal_noise(
 
 
 def smoothstep(low: float, high: float, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return 0 below ``low``, 1 above ``high`` and a smooth ramp between."""
+    """Return 0 below ``low``, 1 above ``high`` and a smooth ramp between, for each value."""
     t = np.clip((values - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)

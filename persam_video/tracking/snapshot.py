@@ -4,26 +4,28 @@ The file is in the safetensors format, which holds numbers only: reading one run
 is not a tensor stands as JSON in its metadata.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, FiniteFloat, NonNegativeInt, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from persam_video.atomic import write_bytes
 from persam_video.errors import OutputError
-from persam_video.masks.boxes import Box
+from persam_video.masks.boxes import Box, clip
 from persam_video.persam.matching import Memory
+from persam_video.sam.model import ImageEmbedding
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.result import ObjectState
+from persam_video.tracking.stored_tensors import StoredTensor, TensorShelf, TensorUnpacker
+from persam_video.tracking.tracker import MAX_OBJECT_ID
 
 _HEADER = "persam-video"
+_ROUNDING = 1e-3  # a mean of shares may be this much more than 1
 
 
 @dataclass(frozen=True)
@@ -41,41 +43,31 @@ class Snapshot:
     state: TrackerState
 
 
-class _StoredTensor(BaseModel):
-    """A tensor's name in the file, and how it lay in memory.
-
-    The layout is kept because the order in which a product adds up depends on it.
-    """
-
-    name: str
-    stride: tuple[int, ...]
-
-
 class _StoredMemory(BaseModel):
-    keys: _StoredTensor
-    coverage: _StoredTensor
+    keys: StoredTensor
+    coverage: StoredTensor
 
 
 class _StoredObject(BaseModel):
-    object_id: int
-    target: _StoredTensor
+    object_id: Annotated[int, Field(ge=1, le=MAX_OBJECT_ID)]
+    target: StoredTensor
     reference: _StoredMemory
     recent: _StoredMemory
-    mask: _StoredTensor
+    mask: StoredTensor
     box: Box
-    weights: _StoredTensor | None
-    velocity: tuple[float, float]
-    likeness: float | None
+    weights: StoredTensor | None
+    velocity: tuple[FiniteFloat, FiniteFloat]
+    likeness: FiniteFloat | None
     state: ObjectState
-    streak: int
+    streak: NonNegativeInt
 
 
 class _Header(BaseModel):
     version: Literal[1] = 1
-    frames: int
-    last: int
+    frames: NonNegativeInt
+    last: NonNegativeInt
     frame_size: tuple[int, int] | None
-    steps: int
+    steps: NonNegativeInt
     objects: list[_StoredObject]
 
 
@@ -85,7 +77,7 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    shelf = _Shelf()
+    shelf = TensorShelf()
     state = snapshot.state
     header = _Header(
         frames=snapshot.frames,
@@ -98,76 +90,45 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
     write_bytes(path, save(shelf.tensors, metadata={_HEADER: header.model_dump_json()}))
 
 
-def read_snapshot(path: Path, device: torch.device) -> Snapshot:
-    """Read a snapshot.
+def read_snapshot(path: Path, like: ImageEmbedding, *, fitted: bool) -> Snapshot:
+    """Read a snapshot, if a tracker can go on from it.
 
     Args:
         path: the file.
-        device: where the tensors go.
+        like: of a frame of the run, by the model that is to go on; its shapes and types are those
+            that the state must have, and its device is where the tensors go.
+        fitted: whether the objects must have PerSAM-F's mask weights; if not, they must have none.
 
     Raises:
-        OutputError: the file cannot be read or is not a snapshot of this version.
+        OutputError: the file cannot be read, is not a snapshot of this version, or its state is not
+            one that a tracker of such frames can be in.
     """
     try:
         with safe_open(path, framework="pt") as file:
             header = _Header.model_validate_json((file.metadata() or {}).get(_HEADER, ""))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        memory = _Unpacker(tensors, device)
-        objects = tuple(_unpack(each, memory) for each in header.objects)
-    except (OSError, SafetensorError, ValidationError, LookupError, RuntimeError) as error:
-        problem = str(error).splitlines()[0]
-        raise OutputError(f"{path}: is not a snapshot of a run ({problem}); remove it") from error
-    state = TrackerState(header.frame_size, header.steps, objects)
+        unpacker = _Unpacker(TensorUnpacker(tensors, like.features.device), like, fitted)
+        state = unpacker.state(header)
+    except (OSError, SafetensorError, ValueError, LookupError, RuntimeError) as error:
+        raise OutputError(
+            f"{path}: is not a snapshot of this run ({_problem(error)}); remove it"
+        ) from error
     return Snapshot(header.frames, header.last, state)
 
 
-@dataclass
-class _Shelf:
-    """Tensors that go into one file; what several objects share goes in once."""
-
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-    _stored: dict[int, _StoredTensor] = field(default_factory=dict)
-
-    def put(self, tensor: Tensor) -> _StoredTensor:
-        if id(tensor) not in self._stored:
-            stored = _StoredTensor(name=str(len(self.tensors)), stride=tensor.stride())
-            # a copy: safetensors takes neither views nor other layouts
-            contiguous = torch.empty(tensor.shape, dtype=tensor.dtype)
-            self.tensors[stored.name] = contiguous.copy_(tensor)
-            self._stored[id(tensor)] = stored
-        return self._stored[id(tensor)]
-
-    def put_memory(self, memory: Memory) -> _StoredMemory:
-        return _StoredMemory(keys=self.put(memory.keys), coverage=self.put(memory.coverage))
+def _problem(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'header'}: {first['msg']}"
+    return str(error).partition("\n")[0]
 
 
-@dataclass
-class _Unpacker:
-    """Tensors out of one file, each made once and then shared."""
-
-    tensors: Mapping[str, Tensor]
-    device: torch.device
-    _made: dict[str, Tensor] = field(default_factory=dict)
-
-    def get(self, stored: _StoredTensor) -> Tensor:
-        if stored.name not in self._made:
-            tensor = self.tensors[stored.name]
-            empty = torch.empty_strided(
-                tensor.shape, stored.stride, dtype=tensor.dtype, device=self.device
-            )
-            self._made[stored.name] = empty.copy_(tensor)
-        return self._made[stored.name]
-
-    def get_memory(self, stored: _StoredMemory) -> Memory:
-        return Memory(self.get(stored.keys), self.get(stored.coverage))
-
-
-def _pack(each: TrackedObject, shelf: _Shelf) -> _StoredObject:
+def _pack(each: TrackedObject, shelf: TensorShelf) -> _StoredObject:
     return _StoredObject(
         object_id=each.object_id,
         target=shelf.put(each.target),
-        reference=shelf.put_memory(each.reference),
-        recent=shelf.put_memory(each.recent),
+        reference=_pack_memory(each.reference, shelf),
+        recent=_pack_memory(each.recent, shelf),
         mask=shelf.put(each.mask),
         box=each.box,
         weights=None if each.weights is None else shelf.put(each.weights),
@@ -178,17 +139,67 @@ def _pack(each: TrackedObject, shelf: _Shelf) -> _StoredObject:
     )
 
 
-def _unpack(stored: _StoredObject, memory: _Unpacker) -> TrackedObject:
-    return TrackedObject(
-        object_id=stored.object_id,
-        target=memory.get(stored.target),
-        reference=memory.get_memory(stored.reference),
-        recent=memory.get_memory(stored.recent),
-        mask=memory.get(stored.mask),
-        box=stored.box,
-        weights=None if stored.weights is None else memory.get(stored.weights),
-        velocity=np.array(stored.velocity),
-        likeness=stored.likeness,
-        state=stored.state,
-        streak=stored.streak,
-    )
+def _pack_memory(memory: Memory, shelf: TensorShelf) -> _StoredMemory:
+    return _StoredMemory(keys=shelf.put(memory.keys), coverage=shelf.put(memory.coverage))
+
+
+@dataclass(frozen=True)
+class _Unpacker:
+    """Objects out of a file that anyone may have written.
+
+    Attributes:
+        tensors: of the file.
+        like: see :func:`read_snapshot`.
+        fitted: see :func:`read_snapshot`.
+    """
+
+    tensors: TensorUnpacker
+    like: ImageEmbedding
+    fitted: bool
+
+    def state(self, header: _Header) -> TrackerState:
+        size = self.like.transform.frame_size
+        if header.frame_size != size:
+            raise ValueError(f"frames are {header.frame_size} instead of {size}")
+        ids = [each.object_id for each in header.objects]
+        if ids != sorted(set(ids)):
+            raise ValueError(f"objects are {ids}")
+        objects = tuple(self._object(each) for each in header.objects)
+        return TrackerState(size, header.steps, objects)
+
+    def _object(self, stored: _StoredObject) -> TrackedObject:
+        height, width = size = self.like.transform.frame_size
+        if clip(stored.box, size) != stored.box:
+            raise ValueError(f"box {stored.box} is not in the frame")
+        if any(abs(v) > side for v, side in zip(stored.velocity, (width, height), strict=True)):
+            raise ValueError(f"velocity {stored.velocity} leads out of the frame")
+        if (stored.weights is not None) != self.fitted:
+            raise ValueError("the mask weights are those of another method")
+        rows, columns = self.like.grid
+        return TrackedObject(
+            object_id=stored.object_id,
+            # target and keys may be NaN, as a model's may: no NaN comes out of the decoder
+            target=self.tensors.get(stored.target, self.like.features.shape[1:2]),
+            reference=self._memory(stored.reference),
+            recent=self._memory(stored.recent),
+            mask=self._shares(stored.mask, (4 * rows, 4 * columns)),
+            box=stored.box,
+            weights=None if stored.weights is None else self.tensors.get(stored.weights, (2,)),
+            velocity=np.array(stored.velocity),
+            likeness=stored.likeness,
+            state=stored.state,
+            streak=stored.streak,
+        )
+
+    def _memory(self, stored: _StoredMemory) -> Memory:
+        keys = self.like.keys
+        return Memory(
+            self.tensors.get(stored.keys, keys.shape, keys.dtype),
+            self._shares(stored.coverage, self.like.grid),
+        )
+
+    def _shares(self, stored: StoredTensor, shape: tuple[int, int]) -> Tensor:
+        shares = self.tensors.get(stored, shape)
+        if not ((shares >= 0) & (shares <= 1 + _ROUNDING)).all():
+            raise ValueError(f"tensor {stored.name} is not from 0 to 1")
+        return shares

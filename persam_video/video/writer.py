@@ -15,7 +15,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from persam_video.atomic import output_error
+from persam_video.atomic import discard, output_error, unfinished
 from persam_video.errors import ConfigError, OutputError
 from persam_video.video.audio import AudioTrack
 from persam_video.video.formats import (
@@ -147,7 +147,7 @@ class VideoWriter:
                 else AudioTrack.open(Path(audio_from), self._output, container)
             )
         except BaseException:
-            self._partial.unlink(missing_ok=True)
+            discard(self._partial)
             raise
 
     def write(self, rgb: NDArray[np.uint8], time: float | None = None) -> None:
@@ -218,8 +218,7 @@ class VideoWriter:
             self._audio.close()
         with suppress(av.FFmpegError, OSError):
             self._output.close()
-        with suppress(OSError):
-            self._partial.unlink(missing_ok=True)
+        discard(self._partial)
 
     def __enter__(self) -> "VideoWriter":
         return self
@@ -311,7 +310,7 @@ def _claim(path: Path) -> Path:
     """Create the hidden file beside ``path`` that is written first, and return its path."""
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; give the name of a video file")
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    partial = unfinished(path)
     try:
         partial.write_bytes(b"")
     except OSError as error:

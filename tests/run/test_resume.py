@@ -1,16 +1,17 @@
 import itertools
 import json
-import os
+import multiprocessing
 import random
+import re
 import signal
-import subprocess
-import sys
 import textwrap
 import time
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
 from persam_video.config import load_settings
 from persam_video.errors import ConfigError, OutputError
@@ -20,14 +21,14 @@ from persam_video.sinks import RunStatus
 # kills itself amid the results of a frame, without a chance to clean up
 KILLED = textwrap.dedent(
     """
-    import os, signal, sys
+    import os, signal, torch
     from persam_video.config import load_settings
     from persam_video.run import track_to_folder
 
-    source, mask, out, frames = sys.argv[1:5]
+    torch.set_num_threads(threads)
 
     def kill(progress):
-        if progress.done == int(frames):
+        if progress.done == done:
             os.kill(os.getpid(), signal.SIGKILL)
 
     track_to_folder(
@@ -147,19 +148,34 @@ def interrupts():
         signal.signal(each, handler)
 
 
-def start(squares, out, done):
+@pytest.fixture(scope="module")
+def processes():
+    """Give a context whose processes have the package loaded, but nothing of this one's threads."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["persam_video.run"])
+    return context
+
+
+def start(processes, squares, out, done):
     """Start a run, or go on with it, in a process that kills itself after so many frames."""
-    arguments = [squares.frames, squares.mask(0, 1, 2), out, done]
-    return subprocess.Popen(
-        [sys.executable, "-c", KILLED, *map(str, arguments)],
-        env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
-    )
+    names = {
+        "source": squares.frames,
+        "mask": squares.mask(0, 1, 2),
+        "out": out,
+        "done": done,
+        "threads": torch.get_num_threads(),
+    }
+    process = processes.Process(target=exec, args=(KILLED, names))
+    process.start()
+    return process
 
 
-def test_a_run_that_was_killed_goes_on(begin, whole, squares):
+def test_a_run_that_was_killed_goes_on(begin, whole, squares, processes):
     out = squares.folder / "out"
     for done in (3, 8):
-        assert start(squares, out, done).wait() == -signal.SIGKILL
+        process = start(processes, squares, out, done)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
     record = begin(resume=True)
     # snapshots come before the progress that kills
     assert record.resumed_at == [3, 8]
@@ -167,16 +183,16 @@ def test_a_run_that_was_killed_goes_on(begin, whole, squares):
 
 
 @pytest.mark.slow
-def test_ten_kills_at_random_moments(begin, whole, squares):
+def test_ten_kills_at_random_moments(begin, whole, squares, processes):
     chance = random.Random(7)
     for trial in range(10):
         out = squares.folder / f"out-{trial}"
-        process = start(squares, out, 0)
-        while not (out / "run.json").exists() and process.poll() is None:
+        process = start(processes, squares, out, 0)
+        while not (out / "run.json").exists() and process.is_alive():
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 1))
         process.kill()
-        process.wait()
+        process.join()
         begin(f"out-{trial}", resume=True)
         assert outputs(out) == whole
 
@@ -220,6 +236,32 @@ def test_what_is_not_whole_is_tracked_again(begin, whole, squares, damage):
     record = begin(resume=True)
     assert record.resumed_at == [0]
     assert bool(record.warnings) == (damage != "state gone")
+    assert outputs(out) == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda header, tensors: tensors.update({"0": tensors["0"][:-1].clone()}), "instead of"),
+        (lambda header, tensors: header["objects"].pop(), r"objects \[1\], annotated are \[1, 2\]"),
+        (lambda header, tensors: header.update(frames=7), "6 lines of 7"),
+        (lambda header, tensors: header.update(last=4), "results are missing"),
+    ],
+    ids=["shape", "objects", "frames", "last"],
+)
+def test_a_state_that_does_not_fit_the_run_is_not_used(begin, whole, squares, change, said):
+    out = squares.folder / "out"
+    cut(begin, 6)
+    state = out / "state.safetensors"
+    with safe_open(state, framework="pt") as file:
+        header = json.loads(file.metadata()["persam-video"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(header, tensors)
+    state.write_bytes(save(tensors, metadata={"persam-video": json.dumps(header)}))
+    record = begin(resume=True)
+    assert record.resumed_at == [0]
+    (warning,) = record.warnings
+    assert re.search(said, warning)
     assert outputs(out) == whole
 
 

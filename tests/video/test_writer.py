@@ -257,7 +257,7 @@ def test_appears_only_when_closed(clips, tmp_path: Path) -> None:
     video = VideoWriter(path, size=SIZE, fps=Fraction(25))
     video.write(clips.picture(3))
     assert path.read_text() == "the video before"
-    assert entries(tmp_path) == [".a.partial.mp4", "a.mp4"]
+    assert entries(tmp_path) == [".a.mp4.part", "a.mp4"]
     video.close()
     video.close()
     video.abort()
@@ -352,7 +352,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     if not full.exists():
         pytest.skip("no /dev/full to write to")
     video = VideoWriter(tmp_path / "a.mkv", size=(256, 256), fps=Fraction(25), crf=0)
-    partial = tmp_path / ".a.partial.mkv"
+    partial = tmp_path / ".a.mkv.part"
     partial.unlink()
     partial.symlink_to(full)
     noise = np.random.default_rng(0)

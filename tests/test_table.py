@@ -1,4 +1,4 @@
-from persam_video.report.table import Table
+from persam_video.table import Table
 
 
 def test_plain_tables_are_aligned():

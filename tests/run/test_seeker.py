@@ -10,10 +10,10 @@ from persam_video.errors import ConfigError
 from persam_video.images import OneShotSegmenter, Reference
 from persam_video.masks import write_label_png
 from persam_video.run import track
+from persam_video.run.seeker import SeekingTracker
 from persam_video.sam import load_sam
 from persam_video.synthetic import demo
 from persam_video.tracking import ObjectState, Tracker
-from persam_video.tracking.seeker import SeekingTracker
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,68 @@
+"""Interrupts that come while a run opens its outputs."""
+
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from persam_video.run import folder, track_to_folder
+from persam_video.sinks import RunStatus
+from persam_video.sinks.outputs import Output
+
+OPEN = folder._Run._open.__code__
+OUTPUTS = (Output.OVERLAY, Output.TABLE, Output.PARQUET)
+
+
+@contextmanager
+def interrupt_at(moment):
+    """Interrupt after so many calls and returns within the opening of outputs; give how many.
+
+    This is where Python lets a signal's handler in: between any two steps of the main thread.
+    """
+    seen = [0]
+    opening = [False]
+
+    def look(frame, event, argument):
+        if frame.f_code is OPEN:
+            opening[0] = event == "call"
+        if opening[0] and "persam_video" in frame.f_code.co_filename:
+            seen[0] += 1
+            if seen[0] == moment:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    sys.setprofile(look)
+    try:
+        yield seen
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.fixture
+def track(squares, settings, loaded):
+    def call(out):
+        return track_to_folder(
+            squares.frames,
+            squares.mask(0, 1, 2),
+            squares.folder / out,
+            settings=settings,
+            model=loaded,
+            outputs=OUTPUTS,
+        )
+
+    return call
+
+
+def hidden(out):
+    return [path.name for path in out.rglob(".*")]
+
+
+def test_an_interrupt_while_outputs_are_opened_leaves_no_unfinished_file(track, squares):
+    with interrupt_at(0) as seen:
+        assert track("whole").status is RunStatus.FINISHED
+    assert seen[0] > 20
+    for moment in range(1, seen[0] + 1, 3):
+        with interrupt_at(moment):
+            record = track(f"out-{moment}")
+        assert record.status is RunStatus.INTERRUPTED, moment
+        assert not hidden(squares.folder / f"out-{moment}"), moment
