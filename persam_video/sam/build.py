@@ -1,5 +1,6 @@
 """Building a model by name and putting it on a device."""
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Literal, cast
@@ -53,8 +54,9 @@ def load_sam(
     place = choose_device(device)
     chosen = choose_precision(precision, place)
     side = _image_size(spec, image_size)
-    # on the meta device nothing is drawn at random that the file overwrites a moment later
-    with torch.device("meta"):
+    # On the meta device nothing is drawn at random that the file overwrites a moment later. Its first
+    # use imports half of torch's compiler, which takes longer than the embedded model's draws.
+    with nullcontext() if spec.encoder is None else torch.device("meta"):
         network = build_network(spec, side)
     file = _weight_file(spec) if checkpoint is None else Path(checkpoint)
     # checked before anything is made of what the file holds
