@@ -54,8 +54,8 @@ def load_sam(
     place = choose_device(device)
     chosen = choose_precision(precision, place)
     side = _image_size(spec, image_size)
-    # On the meta device nothing is drawn at random that the file overwrites a moment later. Its first
-    # use imports half of torch's compiler, which takes longer than the embedded model's draws.
+    # On the meta device nothing is drawn at random that the file overwrites a moment later. But its
+    # first use imports half of torch's compiler, which takes longer than drawing a small model.
     with nullcontext() if spec.encoder is None else torch.device("meta"):
         network = build_network(spec, side)
     file = _weight_file(spec) if checkpoint is None else Path(checkpoint)
