@@ -30,6 +30,9 @@ from persam_video.sam.modules import (
 Window: TypeAlias = tuple[int, int, int, int]
 """(x0, y0, x1, y1) in cells of the image embedding, exclusive ends."""
 
+_OUTSIDE = -1.0
+"""The highest logit of what is outside a window: surely not the object."""
+
 
 class GuidedAttention(Attention):  # type: ignore[misc]
     """Multi-head attention whose weights can be biased towards the target."""
@@ -284,7 +287,11 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
     def _masks_in(
         self, window: Window, source: Tensor, hyper: Tensor, skips: tuple[Tensor, Tensor] | None
     ) -> Tensor:
-        """Return masks (1 + M, 4h, 4w) that are computed in a window; the rest is their minimum."""
+        """Return masks (1 + M, 4h, 4w) that are computed in a window.
+
+        What is outside continues the window's border by its mean, so that a mask that is given back
+        as a prompt looks like a whole one.
+        """
         x0, y0, x1, y1 = window
         height, width = source.shape[2:]
         # the convolutions look one cell beyond the window
@@ -299,7 +306,9 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
         upscaled = self._upscale(cut(source, 1), near)[0]
         inside = upscaled[:, 4 * (y0 - top) : 4 * (y1 - top), 4 * (x0 - left) : 4 * (x1 - left)]
         logits = (hyper @ inside.flatten(1)).view(-1, *inside.shape[1:])
-        masks = logits.amin(dim=(1, 2), keepdim=True).repeat(1, 4 * height, 4 * width)
+        border = torch.cat([logits[:, [0, -1]].flatten(1), logits[:, :, [0, -1]].flatten(1)], dim=1)
+        outside = border.mean(dim=1).clamp(max=_OUTSIDE)
+        masks = outside[:, None, None].repeat(1, 4 * height, 4 * width)
         masks[:, 4 * y0 : 4 * y1, 4 * x0 : 4 * x1] = logits
         return masks
 

@@ -20,7 +20,7 @@ class Prompts:
         dense: (N, C, rows, columns) dense prompt that is embedded already; see
             :meth:`persam_video.sam.model.SamModel.embed_matching`.
         windows: (N, 4) int, (x0, y0, x1, y1) in cells, exclusive ends: where each object is looked
-            for. Outside, its logits are the lowest found inside.
+            for. Outside, its logits are negative.
     """
 
     points: Tensor | None = None

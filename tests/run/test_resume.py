@@ -139,8 +139,10 @@ def test_a_failure_is_told_though_the_state_cannot_be_written(begin, squares):
 
 @pytest.fixture
 def interrupts():
-    """Let SIGTERM and the alarm end a run as the program lets SIGTERM do."""
-    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGALRM)}
+    """Let signals end a run as the program does; what runs in the background may ignore SIGINT."""
+    before = {
+        each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    }
     for each in before:
         signal.signal(each, signal.default_int_handler)
     yield

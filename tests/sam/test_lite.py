@@ -82,7 +82,8 @@ def test_a_window_holds_what_the_whole_has_there(model, embedding, window):
     outside[4 * y0 : 4 * y1, 4 * x0 : 4 * x1] = False
     for part, all_of_it in zip(parts.logits[1], whole.logits[1], strict=True):
         torch.testing.assert_close(part[~outside], all_of_it[~outside], atol=1e-4, rtol=0)
-        assert (part[outside] == part[~outside].min()).all()
+        assert (part[outside] <= -1).all()
+        assert len(part[outside].unique()) <= 1
 
 
 def test_bf16_agrees_with_fp32(embedding, model):
