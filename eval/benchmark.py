@@ -1,7 +1,7 @@
 """Time our tracker beside other ways to do the same work, on the same weights and frames.
 
-    python eval/benchmark.py --quick        # about three minutes: small counts, each side twice
-    python eval/benchmark.py                # the whole: most of an hour on two cores without bf16
+    python eval/benchmark.py --quick        # a quarter of an hour without bf16: each side twice
+    python eval/benchmark.py                # hours without bf16
     python eval/benchmark.py --vit vit_h    # needs 10 GB of memory
 
 Each comparison runs both sides in turns in one process and takes medians, so that a busy machine
