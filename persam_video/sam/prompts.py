@@ -35,8 +35,7 @@ class Prompts:
 
     def __len__(self) -> int:
         """Return the number of objects."""
-        given = (self.points, self.boxes, self.masks, self.matching, self.dense)
-        values = (*given, self.target_embedding)
+        values = (getattr(self, field.name) for field in fields(self))
         return next((len(value) for value in values if value is not None), 0)
 
     def take(self, chosen: Tensor) -> "Prompts":

@@ -169,13 +169,13 @@ class Segmenter:
 def _windows(group: Sequence[TrackedObject], share: float, embedding: ImageEmbedding) -> Tensor:
     """Return the cells (N, 4) around the last boxes in which the objects are looked for."""
     rows, columns = embedding.grid
-    corners = torch.tensor([o.box for o in group], dtype=torch.float32).view(-1, 2, 2)
+    corners = embedding.features.new_tensor([o.box for o in group]).view(-1, 2, 2)
     cell = embedding.transform.padded_size[0] / rows
     boxes = embedding.transform.coordinates(corners).view(-1, 4) / cell
     longer = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
     margin = (share * longer).clamp(min=_WINDOW_CELLS)
     begins = (boxes[:, :2] - margin).floor().clamp(min=0)
-    ends = (boxes[:, 2:] + margin).ceil().minimum(torch.tensor([columns, rows]))
+    ends = (boxes[:, 2:] + margin).ceil().minimum(boxes.new_tensor([columns, rows]))
     return torch.cat([begins, ends], dim=1).long()
 
 
