@@ -23,6 +23,7 @@ from persam_video.masks.annotation import Annotation, read_annotation
 from persam_video.masks.png import write_label_png
 from persam_video.sam.model import SamModel
 from persam_video.sinks.tracks_jsonl import TracksJsonlSink
+from persam_video.tracking.ahead import encoding_ahead
 from persam_video.tracking.factory import make_tracker
 from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
@@ -228,13 +229,20 @@ def _results(
     """Track a sequence; the frames before its first object have empty masks."""
     tracker = make_tracker(model, settings)
     given = GivenObjects(plan)
+    begin = plan.frames.index(plan.sequence.first_annotation.stem)
+    with encoding_ahead(model, _read(plan), begin) as frames:
+        for frame, image in zip(frames, plan.frames, strict=True):
+            annotation = given.at(image)
+            if annotation is None and not tracker.object_ids:
+                labels = np.zeros(plan.size, np.uint8)
+                yield frame, FrameResult(frame.index, frame.time, labels, ())
+            else:
+                yield frame, tracker.step(frame, annotation)
+
+
+def _read(plan: SequencePlan) -> Iterator[Frame]:
     for index, image in enumerate(plan.sequence.images):
-        frame = Frame(index, read_image(image), float(index / IMAGE_RATE))
-        annotation = given.at(image.stem)
-        if annotation is None and not tracker.object_ids:
-            yield frame, FrameResult(index, frame.time, np.zeros(plan.size, np.uint8), ())
-        else:
-            yield frame, tracker.step(frame, annotation)
+        yield Frame(index, read_image(image), float(index / IMAGE_RATE))
 
 
 def _clear(masks: Path) -> None:

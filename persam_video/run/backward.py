@@ -19,7 +19,9 @@ from persam_video.masks.boxes import boxes_of_labels
 from persam_video.masks.labels import areas_of_labels
 from persam_video.run.progress import OnProgress, Progress
 from persam_video.run.references import References
+from persam_video.sam.model import SamModel
 from persam_video.sinks import TracksJsonlSink, read_tracks
+from persam_video.tracking.ahead import encoding_ahead
 from persam_video.tracking.factory import VideoTracker
 from persam_video.tracking.result import FrameResult, ObjectState
 from persam_video.video import Frame, FrameStream
@@ -66,6 +68,7 @@ class BackwardResults:
     def make(
         self,
         tracker: VideoTracker,
+        model: SamModel,
         references: References,
         selection: Selection,
         open_part: OpenPart,
@@ -78,6 +81,7 @@ class BackwardResults:
 
         Args:
             tracker: a new one.
+            model: the tracker's.
             references: the annotated frames.
             selection: the frames that are tracked.
             open_part: opens the source; called for one part after the other.
@@ -95,14 +99,17 @@ class BackwardResults:
         first = references.first_frames
         last = max(first.values())
         total = len(selection.within(last + 1))
-        frames = reversed_frames(open_part, selection, last, chunk_bytes)
-        for done, frame in enumerate(frames, start=1):
-            begin = [i for i, index in first.items() if index == frame.index]
-            annotation = references.get(frame.index) if begin else None
-            result = tracker.step(frame, None if annotation is None else _only(annotation, begin))
-            self._write(frame, _parts(result, [i for i, at in first.items() if at > frame.index]))
-            if on_progress is not None:
-                on_progress(Progress.after(result, done, total, backwards=True))
+        backwards = reversed_frames(open_part, selection, last, chunk_bytes)
+        with encoding_ahead(model, backwards, begin=0) as frames:
+            for done, frame in enumerate(frames, start=1):
+                begin = [i for i, index in first.items() if index == frame.index]
+                annotation = references.get(frame.index) if begin else None
+                given = None if annotation is None else _only(annotation, begin)
+                result = tracker.step(frame, given)
+                ids = [i for i, at in first.items() if at > frame.index]
+                self._write(frame, _parts(result, ids))
+                if on_progress is not None:
+                    on_progress(Progress.after(result, done, total, backwards=True))
         write_bytes(self._mark, b"")
 
     def lay_under(self, result: FrameResult) -> FrameResult:

@@ -1,7 +1,7 @@
 """From a source and its annotations to a folder of outputs."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -209,7 +209,7 @@ class _Run:
 
     def into_sinks(self, backward: BackwardResults | None, snapshot_seconds: float) -> int:
         """Take every frame to its end, and return the index of the last one."""
-        images, done, last = self.opened.images(), self.earlier.results(), -1
+        images, last = self.opened.images(), -1
         with ExitStack() as stack:
             # an interrupt may come when a sink has its file and is not the stack's to close yet
             for output in self.outputs:
@@ -225,23 +225,36 @@ class _Run:
             others = [self._open(output, stack) for output in self.outputs if output not in STORES]
             snapshots = Snapshots(self.paths.state, self.opened.tracker, stores, snapshot_seconds)
             stack.callback(snapshots.finish)  # comes before the stores are closed
-            while (frame := self._next(images)) is not None:
-                result = next(done, None)
-                is_done = result is not None
-                if result is None:
-                    result = self._track(frame, backward)
-                else:
-                    self.earlier.check(frame, result)
-                with self.opened.clock.stage("write"):
-                    for sink in others if is_done else (*stores, *others):
-                        sink.write(frame, result)
-                last = frame.index
-                if not is_done:
-                    with self.opened.clock.stage("write"):
-                        snapshots.after(self.record.frames_done + 1, frame.index)
-                self.record.frames_done += 1
-                self._report(result)
+            for result in self.earlier.results():
+                frame = self._next(images)
+                if frame is None:
+                    return last
+                self.earlier.check(frame, result)
+                last = self._done(frame, result, others)
+            coming = stack.enter_context(self.opened.ahead(images))
+            while (frame := self._next(coming)) is not None:
+                result = self._track(frame, backward)
+                last = self._done(frame, result, (*stores, *others), snapshots)
         return last
+
+    def _done(
+        self,
+        frame: Frame,
+        result: FrameResult,
+        sinks: Iterable[ThreadedSink],
+        snapshots: Snapshots | None = None,
+    ) -> int:
+        """Write a result, and return the index of its frame."""
+        with self.opened.clock.stage("write"):
+            for sink in sinks:
+                sink.write(frame, result)
+            if snapshots is not None:
+                snapshots.after(self.record.frames_done + 1, frame.index)
+        self.record.frames_done += 1
+        if self.on_progress is not None:
+            total = expected_frames(self.opened.stream, self.opened.inputs.frames)
+            self.on_progress(Progress.after(result, self.record.frames_done, total))
+        return frame.index
 
     def _open(self, output: Output, stack: ExitStack) -> ThreadedSink:
         place = place_of(output, self.paths.folder)
@@ -258,8 +271,3 @@ class _Run:
         with self.opened.clock.stage("track"):
             result = self.opened.tracker.step(frame, self.opened.references.get(frame.index))
             return result if backward is None else backward.lay_under(result)
-
-    def _report(self, result: FrameResult) -> None:
-        if self.on_progress is not None:
-            total = expected_frames(self.opened.stream, self.opened.inputs.frames)
-            self.on_progress(Progress.after(result, self.record.frames_done, total))

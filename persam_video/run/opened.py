@@ -1,7 +1,7 @@
 """What a run is made of, and the one place where it is opened and checked."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ from persam_video.run.references import Masks, References, check_procedure, load
 from persam_video.sam.load import load_model
 from persam_video.sam.model import SamModel
 from persam_video.stages import StageClock
+from persam_video.tracking.ahead import encoding_ahead
 from persam_video.tracking.factory import VideoTracker, make_tracker
 from persam_video.video import Frame, FrameStream
 from persam_video.video.selection import Selection
@@ -81,6 +82,20 @@ class OpenedRun:
         """Give the frames that are tracked, the first one included; may be called once."""
         return self.inputs.frames.limit(chain((self.first,), self.stream))
 
+    def ahead(self, frames: Iterator[Frame]) -> AbstractContextManager[Iterator[Frame]]:
+        """Encode frames ahead of the tracker, from the first annotated one on.
+
+        Frames of a live source would be old when their turn comes, and objects of photos are looked
+        for in frames that are encoded otherwise: such frames come as they are.
+
+        Args:
+            frames: those of :meth:`images` that are left to track.
+        """
+        if self.stream.live or self.inputs.photos:
+            return nullcontext(frames)
+        begin = min(self.references.first_frames.values())
+        return encoding_ahead(self.model, frames, begin)
+
     def go_back(
         self, folder: Path, on_progress: OnProgress | None = None
     ) -> BackwardResults | None:
@@ -103,6 +118,7 @@ class OpenedRun:
             with self.clock.stage("backward"):
                 results.make(
                     make_tracker(self.model, self.inputs.settings),
+                    self.model,
                     self.references,
                     self.inputs.frames.selection,
                     self.inputs.open_part,

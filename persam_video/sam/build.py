@@ -68,6 +68,8 @@ def load_sam(
             f"download {spec.name} to replace it, or pass it as --checkpoint to use it as it is"
         )
     load_weights(network, read_state_dict(file), spec.name, file)
+    if isinstance(network, LiteSam) and chosen != "fp32":
+        network.image_encoder.backbone.prepare_for_rounding()
     source = spec.weights.url if spec.weights is not None and published else file.name
     return SamModel(
         network.image_encoder,

@@ -74,6 +74,21 @@ class MobileNetV2Features(nn.Module):
                 inputs = channels
         self.blocks = nn.ModuleList(blocks)
 
+    @torch.no_grad()
+    def prepare_for_rounding(self) -> None:
+        """Rewrite weights for 16 bits without a change to what they compute.
+
+        The second block's expansion has biases of up to 2,000, folded in from its batch norm, which
+        its input all but cancels, so that rounding either to 16 bits drowns the difference. The
+        input is moved to where the expansion comes nearest to zero, and the biases with it.
+        """
+        moved = self.get_parameter("blocks.0.project.bias")
+        bias = self.get_parameter("blocks.1.expand.bias")
+        weight = self.get_parameter("blocks.1.expand.weight")[:, :, 0, 0]
+        shift = torch.linalg.lstsq(weight.double(), -bias.double()[:, None]).solution[:, 0]
+        moved.sub_(shift)
+        bias.add_(weight.double() @ shift)
+
     def fine(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features at strides 4 (24 channels) and 8 (32 channels)."""
         x = F.relu6(self.stem(x), inplace=True)

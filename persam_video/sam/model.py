@@ -112,6 +112,11 @@ class SamModel:
         """Whether the model was trained with the dense matching prompt."""
         return isinstance(self._prompt_encoder, LitePromptEncoder)
 
+    @property
+    def encodes_side_by_side(self) -> bool:
+        """Whether several frames at once take less time than one after the other, on all cores."""
+        return self.device.type == "cpu" and isinstance(self._image_encoder, LiteImageEncoder)
+
     @cached_property
     def _position(self) -> Tensor:
         """The positional encoding of the cells (1, C, h, w), which no prompt changes."""

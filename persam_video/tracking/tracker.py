@@ -18,6 +18,7 @@ from persam_video.masks.labels import areas_of_labels, merge_logits
 from persam_video.persam.matching import Memory, cell_coverage
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.stages import StageClock
+from persam_video.tracking.ahead import embedding_of
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.tracking.segmenter import Candidate, Segmenter
@@ -189,7 +190,7 @@ class Tracker:
         """Segment the known objects, and learn those that are marked."""
         given = annotation.object_ids if annotation is not None else ()
         with self._clock.stage("encode"):
-            embedding = self.model.encode(frame.rgb)
+            embedding = embedding_of(frame, self.model)
         followed = [self._objects[i] for i in self.object_ids if i not in given]
         candidates = self._segmenter.segment(embedding, followed)
         believed = self._believe(followed, candidates)
@@ -214,7 +215,7 @@ class Tracker:
         latest = self._latest
         marked = np.where(mask, np.uint8(object_id), np.uint8(0))
         annotation = load_annotation(marked, self._frame_size)
-        embedding = latest.embedding or self.model.encode(latest.frame.rgb)
+        embedding = latest.embedding or embedding_of(latest.frame, self.model)
         (learned,) = self._segmenter.learn(embedding, annotation)
         self._objects[object_id] = learned
         labels = _without(latest.labels, object_id)

@@ -37,6 +37,7 @@ from persam_video.persam.upstream import (
 )
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
+from persam_video.tracking.ahead import embedding_of
 from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.video.frame import Frame
 
@@ -112,13 +113,13 @@ class UpstreamTracker:
         size = (frame.rgb.shape[0], frame.rgb.shape[1])
         if self._references:
             self._check_later(frame, size, annotation)
-            labels, scores = self._follow(self.model.encode(frame.rgb))
+            labels, scores = self._follow(embedding_of(frame, self.model))
         else:
             if annotation is None:
                 raise AnnotationError("nothing to track: give the first frame with its annotation")
             labels = load_annotation(annotation, size).labels
             self._frame_size = size
-            scores = self._start(self.model.encode(frame.rgb), labels)
+            scores = self._start(embedding_of(frame, self.model), labels)
         self._boxes = _present_boxes(labels, self.object_ids)
         self._steps += 1
         return self._result(frame, labels, scores)

@@ -93,6 +93,11 @@ class FrameStream(Iterator[Frame]):
         return self._decoder.info
 
     @property
+    def live(self) -> bool:
+        """Whether frames that come while the consumer is busy are left out."""
+        return self._newest is not None
+
+    @property
     def warnings(self) -> list[str]:
         """What was wrong with the source so far, one line each; complete after the last frame."""
         return list(self._decoder.warnings)

@@ -178,6 +178,7 @@ def test_the_way_back_must_have_met_the_same_frames(squares, settings, loaded):
     )
     seen.make(
         make_tracker(loaded, settings),
+        loaded,
         given,
         frames.selection,
         lambda part: open_stream(squares.frames, "pyav", FrameRange.of(part)),

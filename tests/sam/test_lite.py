@@ -1,9 +1,17 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 from persam_video.sam import load_sam
+from persam_video.sam.build import build_network
+from persam_video.sam.cache import embedded_path
+from persam_video.sam.checkpoints import load_weights, read_state_dict
 from persam_video.sam.prompts import MaskPrediction, Prompts
+from persam_video.sam.registry import model_spec
+from persam_video.sam.transform import InputTransform
+from persam_video.synthetic import demo
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +102,49 @@ def test_bf16_agrees_with_fp32(embedding, model):
     exact = model.decode(embedding, prompts).logits[:, 0] > 0
     fast = half.decode(half.encode(rgb), prompts).logits[:, 0] > 0
     assert (exact & fast).sum() / (exact | fast).sum() > 0.95
+
+
+@pytest.fixture
+def encoder():
+    """Give the embedded model's encoder as the file holds it."""
+    spec = model_spec("lite")
+    network = build_network(spec, 256)
+    load_weights(network, read_state_dict(embedded_path()), spec.name, embedded_path())
+    return network.image_encoder.eval()
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Give a normalised drawn frame."""
+    rgb, _ = next(demo().frames())
+    transform = InputTransform.fit(rgb.shape[:2], 256, 32)
+    return transform.image(rgb, torch.device("cpu"))
+
+
+def rounded(encoder):
+    return copy.deepcopy(encoder).bfloat16().float()
+
+
+@torch.inference_mode()
+def test_weights_prepared_for_rounding_compute_the_same(encoder, drawn):
+    before = encoder(drawn)
+    encoder.backbone.prepare_for_rounding()
+    after = encoder(drawn)
+    assert torch.allclose(after.embedding, before.embedding, atol=1e-4)
+    assert torch.allclose(after.keys, before.keys, atol=1e-4)
+    assert all(
+        torch.allclose(*pair, atol=1e-4) for pair in zip(after.skips, before.skips, strict=True)
+    )
+
+
+@torch.inference_mode()
+def test_weights_prepared_for_rounding_survive_it(encoder, drawn):
+    exact = encoder(drawn).embedding
+    plain = (rounded(encoder)(drawn).embedding - exact).norm() / exact.norm()
+    encoder.backbone.prepare_for_rounding()
+    prepared = (rounded(encoder)(drawn).embedding - exact).norm() / exact.norm()
+    assert prepared < 0.5 * plain
+    assert prepared < 0.05
 
 
 def test_taking_some_objects_keeps_what_is_missing_missing():

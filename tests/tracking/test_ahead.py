@@ -1,0 +1,147 @@
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from persam_video.config import load_settings
+from persam_video.errors import ModelError, SourceError
+from persam_video.tracking import Tracker
+from persam_video.tracking.ahead import EncodedFrame, embedding_of, encoding_ahead
+from persam_video.video import Frame
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Compute with four threads, as a machine with four cores would."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+class Counting:
+    """A model that counts what it encodes, and does so side by side."""
+
+    encodes_side_by_side = True
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.encoded: list[int] = []
+        self.threads: set[int] = set()
+        self._fails_at = fails_at
+
+    def encode(self, rgb):
+        number = int(rgb[0, 0, 0])
+        self.encoded.append(number)
+        self.threads.add(torch.get_num_threads())
+        if number == self._fails_at:
+            raise ModelError("out of memory while encoding a frame")
+        return number
+
+
+def numbered(count: int, first: int = 0) -> Iterator[Frame]:
+    for index in range(first, first + count):
+        yield Frame(index, np.full((4, 4, 3), index, np.uint8), index / 25)
+
+
+def test_objects_are_tracked_as_without_it(model, demo_frames, threads):
+    settings = load_settings("persam", {"prompts.positive_points": 1})
+    frames = [frame for frame, _ in demo_frames[:6]]
+    plain, ahead = Tracker(model, settings), Tracker(model, settings)
+    given = {frames[0].index: demo_frames[0][1]}
+    expected = [plain.step(frame, given.get(frame.index)) for frame in frames]
+    with encoding_ahead(model, iter(frames), begin=0) as coming:
+        results = [ahead.step(frame, given.get(frame.index)) for frame in coming]
+    assert [result.index for result in results] == [frame.index for frame in frames]
+    for one, other in zip(results, expected, strict=True):
+        # a share of the threads adds up in another order
+        assert (one.labels != other.labels).mean() < 1e-3
+        for found, wanted in zip(one.objects, other.objects, strict=True):
+            assert found.state is wanted.state
+            assert found.score == pytest.approx(wanted.score, abs=1e-3)
+
+
+def test_every_frame_comes_once_and_in_order_with_its_own_embedding(threads):
+    model = Counting()
+    with encoding_ahead(model, numbered(20), begin=5) as frames:
+        seen = [(frame.index, embedding_of(frame, model)) for frame in frames if frame.index >= 5]
+    assert seen == [(index, index) for index in range(5, 20)]
+    assert sorted(model.encoded) == list(range(5, 20))
+
+
+def test_frames_before_the_first_wanted_one_are_not_encoded(threads):
+    model = Counting()
+    with encoding_ahead(model, numbered(8), begin=8) as frames:
+        assert not any(isinstance(frame, EncodedFrame) for frame in frames)
+    assert model.encoded == []
+
+
+def test_no_more_than_a_few_frames_are_taken_ahead(threads):
+    taken = []
+
+    def frames():
+        for frame in numbered(50):
+            taken.append(frame.index)
+            yield frame
+
+    with encoding_ahead(Counting(), frames(), begin=0) as coming:
+        for frame in islice(coming, 10):
+            assert taken[-1] <= frame.index + 4
+
+
+def test_threads_are_shared_while_it_lasts(threads):
+    model = Counting()
+    with encoding_ahead(model, numbered(12), begin=0) as frames:
+        for frame in frames:
+            embedding_of(frame, model)
+            assert torch.get_num_threads() == 1
+    assert model.threads == {1}
+    assert torch.get_num_threads() == 4
+
+
+def test_an_error_of_the_source_comes_after_the_frames_before_it(threads):
+    def frames():
+        yield from numbered(7)
+        raise SourceError("frame 7 is damaged")
+
+    seen = []
+    with encoding_ahead(Counting(), frames(), begin=0) as coming, pytest.raises(SourceError):
+        for frame in coming:
+            seen.append(frame.index)
+    assert seen == list(range(7))
+
+
+def test_an_error_of_the_model_comes_with_its_frame(threads):
+    model = Counting(fails_at=3)
+    seen = []
+    with (
+        pytest.raises(ModelError, match="memory"),
+        encoding_ahead(model, numbered(9), begin=0) as frames,
+    ):
+        for frame in frames:
+            seen.append(embedding_of(frame, model))
+    assert seen == [0, 1, 2]
+    assert torch.get_num_threads() == 4
+
+
+def test_leaving_early_encodes_nothing_more(threads):
+    model = Counting()
+    with encoding_ahead(model, numbered(50), begin=0) as frames:
+        next(frames)
+    assert len(model.encoded) <= 5
+
+
+def test_one_thread_leaves_the_frames_as_they_are(threads):
+    torch.set_num_threads(1)
+    source = numbered(3)
+    with encoding_ahead(Counting(), source, begin=0) as frames:
+        assert frames is source
+
+
+def test_a_model_that_fills_the_cores_encodes_at_each_turn(threads):
+    model = Counting()
+    model.encodes_side_by_side = False
+    source = numbered(3)
+    with encoding_ahead(model, source, begin=0) as frames:
+        assert frames is source
