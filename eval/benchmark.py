@@ -1,11 +1,12 @@
 """Time our tracker beside other ways to do the same work, on the same weights and frames.
 
-    python eval/benchmark.py --quick        # a quarter of an hour without bf16: each side twice
-    python eval/benchmark.py                # hours without bf16
+    python eval/benchmark.py --quick        # about two minutes: each side twice
+    python eval/benchmark.py                # a quarter of an hour without bf16: five times
     python eval/benchmark.py --vit vit_h    # needs 10 GB of memory
 
 Each comparison runs both sides in turns in one process and takes medians, so that a busy machine
-slows both; what counts are the ratios. The ViT has random weights, which cost what trained ones do.
+slows both; what counts are the ratios. The ViT has random weights, which cost what trained ones do;
+encoding a frame is timed by itself first, and reckoned from then on instead of being done again.
 Everything runs on the CPU. Prints a table and writes ``eval/results/speed.json`` and ``speed.md``
 (or, with ``--quick``, nothing, unless ``--out`` says where).
 """
@@ -15,12 +16,11 @@ import json
 import platform
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 
 import torch
-from speed.cases import comparisons
+from speed.cases import Extent, comparisons
 from speed.memory import peak_memory
-from speed.timing import Result
+from speed.timing import Result, middle
 
 from persam_video.atomic import write_bytes
 from persam_video.sam.build import choose_precision
@@ -39,13 +39,9 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     repeats = 2 if options.quick else 5
-    sizes = (
-        {"lite_frames": 3, "vit_frames": 2, "steps": 2}
-        if options.quick
-        else {"lite_frames": 10, "vit_frames": 10, "steps": 20}
-    )
+    extent = Extent(6, 3, 1, warm_up=False) if options.quick else Extent(12, 10, 20, warm_up=True)
     results: list[Result] = []
-    for comparison in comparisons(options.vit, **sizes):
+    for comparison in comparisons(options.vit, extent):
         results.append(comparison.run(repeats))
         print("\n".join(_text(results[-1])), flush=True)
     peak = peak_memory(frames=5 if options.quick else 40)
@@ -74,7 +70,7 @@ def machine() -> str:
 
 
 def _cells(result: Result) -> tuple[str, ...]:
-    times = (f"{median(side.wall):.2f} s" for side in (result.ours, result.theirs))
+    times = (f"{middle(side).wall:.2f} s" for side in (result.ours, result.theirs))
     ratios = (f"{ratio:.2f}" for ratio in (result.ratio, result.processor_ratio))
     return (result.name, result.work, *times, *ratios, result.aim)
 

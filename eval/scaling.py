@@ -1,10 +1,10 @@
-"""How the time of a frame grows with objects, with the video's size, and with the model's input.
+"""How the time of a frame grows with objects, the video's size, the model's input and the length.
 
-    python eval/scaling.py          # some minutes; results in eval/results/scaling.json and .svg
+    python eval/scaling.py          # a quarter of an hour; eval/results/scaling.json and .svg
 
-Tracks drawn clips of rolling balls with the embedded model on the CPU. The points of a curve are
-measured in turns, so that a busy machine bends none of them, and the curves show medians as
-multiples of their first points.
+Tracks drawn clips of rolling balls with the embedded model, frame by frame on the CPU. The points
+of a curve are measured in turns, so that a busy machine bends none of them. A model of what a frame
+costs is fitted to all points of the first three curves by least squares, and drawn beside them.
 """
 
 import argparse
@@ -12,11 +12,16 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, cycle, islice
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 from benchmark import machine
+from speed.chart import plot
+from speed.cost import Cost, Load, Point, fit
 from speed.scenes import Scene, balls
+from stream_memory import resident_mib
 
 from persam_video.atomic import write_bytes
 from persam_video.config import Settings, load_settings
@@ -25,41 +30,49 @@ from persam_video.sam.model import SamModel
 from persam_video.tracking import Tracker
 
 RESULTS = Path(__file__).parent / "results"
-SIZES = ((426, 240), (854, 480), (1280, 720), (1920, 1080))
-
-
-@dataclass(frozen=True)
-class Point:
-    """One setting and what a frame takes with it.
-
-    Attributes:
-        label: what is set.
-        value: where it lies on the axis.
-        seconds: for each tracked frame, the first one excepted.
-        ratio: the median, as a multiple of the curve's first point.
-    """
-
-    label: str
-    value: float
-    seconds: tuple[float, ...]
-    ratio: float
+OBJECTS = (1, 2, 4, 8, 16, 32)
+SIZES = {"240p": (426, 240), "480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)} | {
+    "4K": (3840, 2160)
+}
+INPUTS = (512, 640, 768, 1024)
+LENGTHS = (100, 300, 1000, 3000, 10_000)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of one quantity."""
+    """Points of one quantity, of which the others do not differ."""
 
     title: str
     points: tuple[Point, ...]
 
 
 @dataclass(frozen=True)
+class Length:
+    """How a long run has gone so far.
+
+    Attributes:
+        frames: that are done.
+        seconds: that each of them took, on average.
+        resident_mib: resident memory after them.
+    """
+
+    frames: int
+    seconds: float
+    resident_mib: float
+
+
+@dataclass(frozen=True)
 class _Job:
     label: str
-    value: float
     scene: Scene
     settings: Settings
     model: SamModel
+
+    @property
+    def load(self) -> Load:
+        height, width = self.scene.labels.shape
+        cells = np.prod(self.model.encode(self.scene.frames[0]).grid)
+        return Load(int(self.scene.labels.max()), width * height / 1e6, int(cells) / 1e3)
 
     def frame_seconds(self) -> list[float]:
         """Track the clip; return what each frame after the annotated one took."""
@@ -81,66 +94,44 @@ def measure(title: str, jobs: Sequence[_Job], repeats: int) -> Curve:
     for _ in range(repeats):
         for job, seconds in zip(jobs, taken, strict=True):
             seconds.extend(job.frame_seconds())
-    first = median(taken[0])
-    points = tuple(
-        Point(job.label, job.value, tuple(seconds), median(seconds) / first)
+    points = [
+        Point(job.label, job.load, median(seconds))
         for job, seconds in zip(jobs, taken, strict=True)
-    )
+    ]
     for point in points:
-        print(f"{title}: {point.label}: {point.ratio:.2f} times the first", flush=True)
-    return Curve(title, points)
+        print(f"{title}: {point.label}: {point.seconds:.3f} s a frame", flush=True)
+    return Curve(title, tuple(points))
 
 
 def curves(frames: int, repeats: int) -> list[Curve]:
-    """Measure the three curves."""
+    """Measure the curves to which the model is fitted."""
     settings = load_settings("persam", {"model.device": "cpu"})
     model = load_model(settings)
-    objects = [_Job(str(n), n, balls(n, frames), settings, model) for n in (1, 2, 4, 8)]
-    videos = [
-        _Job(f"{w}x{h}", w * h / 1e6, balls(1, frames, (w, h)), settings, model) for w, h in SIZES
-    ]
+    objects = [_Job(str(n), balls(n, frames, across=0.125), settings, model) for n in OBJECTS]
+    found = [measure("objects, 480p", objects, repeats)]
+    videos = [_Job(name, balls(1, frames, size), settings, model) for name, size in SIZES.items()]
+    found.append(measure("size of the video, 1 object", videos, repeats))
     inputs = []
-    for side in (512, 640, 768, 1024):
+    for side in INPUTS:
         chosen = load_settings("persam", {"model.device": "cpu", "model.image_size": side})
-        inputs.append(_Job(str(side), side, balls(1, frames), chosen, load_model(chosen)))
-    return [
-        measure("objects", objects, repeats),
-        measure("video, megapixels, 1 object", videos, repeats),
-        measure("long side of the model's input, 1 object", inputs, repeats),
-    ]
+        inputs.append(_Job(str(side), balls(1, frames), chosen, load_model(chosen)))
+    return [*found, measure("long side of the model's input, 480p, 1 object", inputs, repeats)]
 
 
-def plot(found: Sequence[Curve]) -> str:
-    """Draw the curves beside each other."""
-    side, gap = 220, 60
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{len(found) * (side + gap) + gap}" '
-        f'height="{side + 2 * gap}" font-family="sans-serif" font-size="12">',
-        '<rect width="100%" height="100%" fill="white"/>',
-    ]
-    for number, curve in enumerate(found):
-        left, top = gap + number * (side + gap), gap
-        widest = max(point.value for point in curve.points)
-        highest = max(point.ratio for point in curve.points)
-        places = [
-            (left + side * p.value / widest, top + side * (1 - p.ratio / highest))
-            for p in curve.points
-        ]
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        parts += [
-            f'<text x="{left}" y="{top - 14}">time of a frame by {curve.title}</text>',
-            f'<rect x="{left}" y="{top}" width="{side}" height="{side}" fill="none" '
-            'stroke="#bbb"/>',
-            f'<polyline points="{line}" fill="none" stroke="#26c" stroke-width="1.5"/>',
-        ]
-        for (x, y), point in zip(places, curve.points, strict=True):
-            parts += [
-                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#26c"/>',
-                f'<text x="{x:.1f}" y="{y - 6:.1f}" text-anchor="end">{point.ratio:.1f}×</text>',
-                f'<text x="{x:.1f}" y="{top + side + 16}" text-anchor="middle">'
-                f"{point.label}</text>",
-            ]
-    return "\n".join([*parts, "</svg>", ""])
+def lengths() -> list[Length]:
+    """Track one ball to and fro for the longest length, at the smallest input."""
+    settings = load_settings("persam", {"model.device": "cpu", "model.image_size": 128})
+    tracker = Tracker(load_model(settings), settings)
+    scene = balls(1, 40, (256, 144))
+    to_and_fro = chain(scene.frames, reversed(scene.frames))
+    found, begun = [], time.perf_counter()
+    for done, frame in enumerate(islice(cycle(to_and_fro), LENGTHS[-1]), start=1):
+        tracker.step(frame, scene.labels if done == 1 else None)
+        if done in LENGTHS:
+            seconds = (time.perf_counter() - begun) / done
+            found.append(Length(done, seconds, resident_mib()))
+            print(f"length: {done}: {seconds:.3f} s a frame", flush=True)
+    return found
 
 
 def main() -> None:
@@ -150,13 +141,34 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "scaling.json")
     options = parser.parse_args()
     found = curves(options.frames, options.repeats)
+    cost = fit([point for curve in found for point in curve.points])
+    print(cost)
+    long = lengths()
     facts = {
         "command": f"python eval/scaling.py --frames {options.frames} --repeats {options.repeats}",
         "machine": machine(),
+        "cost": asdict(cost),
         "curves": [asdict(curve) for curve in found],
+        "lengths": [asdict(length) for length in long],
     }
     write_bytes(options.out, (json.dumps(facts, indent=1) + "\n").encode())
-    write_bytes(options.out.with_suffix(".svg"), plot(found).encode())
+    write_bytes(options.out.with_suffix(".svg"), draw(found, cost, long).encode())
+
+
+def draw(found: Sequence[Curve], cost: Cost, long: Sequence[Length]) -> str:
+    """Draw all curves beside each other, and the model below them."""
+    panels = [
+        (
+            curve.title,
+            [(point.label, point.seconds) for point in curve.points],
+            [cost.seconds(point.load) for point in curve.points],
+        )
+        for curve in found
+    ]
+    panels.append(
+        ("frames, 256x144, input of 128", [(f"{n.frames:,}", n.seconds) for n in long], [])
+    )
+    return plot(panels, f"Seconds a frame takes; dashed: {cost}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What is compared with what."""
 
-import time
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import torch
 from fit_weights import Scene as FitScene
@@ -11,38 +12,56 @@ from torch.nn import functional as F
 from persam_video.config import load_settings
 from persam_video.sam.build import load_sam
 from persam_video.sam.model import SamModel
+from persam_video.tracking.ahead import encoding_ahead
 from persam_video.tracking.factory import make_tracker
-from speed.models import VitModels, vit_models
+from persam_video.video import Frame
+from speed.models import TimedSam, VitModels, vit_models
 from speed.scenes import Scene, balls
-from speed.timing import Comparison
+from speed.timing import Comparison, Spent
 
 REFERENCE_STEPS = 800
 LEARNING_RATE = 4e-4
 
 
-def comparisons(vit: str, *, lite_frames: int, vit_frames: int, steps: int) -> Iterator[Comparison]:
-    """Make one comparison after the other; a model is gone before the next one is built.
+@dataclass(frozen=True)
+class Extent:
+    """How much is done.
 
-    Args:
-        vit: vit_b, vit_l or vit_h.
+    Attributes:
         lite_frames: of the embedded model's clips.
         vit_frames: of the ViT's clips.
         steps: how many of the 800 optimiser steps the reference's fit really takes; each costs the
             same, and the others are reckoned.
+        warm_up: whether the ViT encodes a frame before those that count.
     """
-    yield from _of_vit(vit_models(vit), vit_frames, steps)
-    yield from _of_lite(lite_frames)
+
+    lite_frames: int
+    vit_frames: int
+    steps: int
+    warm_up: bool
 
 
-def _of_vit(models: VitModels, frames: int, steps: int) -> Iterator[Comparison]:
+def comparisons(vit: str, extent: Extent) -> Iterator[Comparison]:
+    """Make one comparison after the other; a model is gone before the next one is built.
+
+    Args:
+        vit: vit_b, vit_l or vit_h.
+        extent: how much is done.
+    """
+    yield from _of_vit(vit_models(vit), extent)
+    yield from _of_lite(extent.lite_frames)
+
+
+def _of_vit(models: VitModels, extent: Extent) -> Iterator[Comparison]:
     name, precision = models.native.info.name, models.native.info.precision
-    scene = balls(3, frames)
-    work = f"{frames} frames of 854x480, the first one learned from"
+    scene = balls(3, extent.vit_frames)
+    work = (
+        f"{extent.vit_frames} frames of 854x480, the first one learned from; encoding a frame is "
+        "reckoned as above"
+    )
 
-    def likeness() -> tuple[str, ...]:
-        ours, theirs = (
-            model.encode(scene.frames[0]).features for model in (models.native, models.original)
-        )
+    def likeness(_: Spent) -> tuple[str, ...]:
+        ours, theirs = (m.kept.features for m in (models.native, models.original) if m.kept)
         mean = float(F.cosine_similarity(ours, theirs, dim=1).mean())
         return (f"ours in {precision}", f"mean cosine similarity of the cells {mean:.6f}")
 
@@ -53,25 +72,31 @@ def _of_vit(models: VitModels, frames: int, steps: int) -> Iterator[Comparison]:
         ours=lambda: _encode(models.native, scene),
         theirs=lambda: _encode(models.original, scene),
         notes=likeness,
+        warm_up=extent.warm_up,
     )
+    models.native.reckons = models.original.reckons = True
+    ours, theirs = _Tracking(models.native, scene), _Tracking(models.original, scene)
+
+    def decoded(_: Spent) -> tuple[str, ...]:
+        return (f"objects decoded: ours {ours.decoded}, theirs {theirs.decoded}",)
+
     yield Comparison(
         f"PerSAM, 3 objects, {name}, against the reference's loop in fp32",
         aim="6",
         work=work,
-        ours=lambda: _track(models.native, scene, "persam"),
-        theirs=lambda: _track(models.original, scene, "upstream"),
-        notes=lambda: _decoded(models, scene, ("persam", "upstream")),
+        ours=lambda: ours.track("persam"),
+        theirs=lambda: theirs.track("upstream"),
+        notes=decoded,
     )
     yield Comparison(
         f"PerSAM-F with its fit, 3 objects, {name}, against the reference's loop in fp32",
         aim="20 on 10 frames",
-        work=f"{work}; of the reference's {REFERENCE_STEPS} steps {steps} are run",
-        ours=lambda: _track(models.native, scene, "persam_f"),
+        work=f"{work}; of the reference's {REFERENCE_STEPS} steps {extent.steps} are run",
+        ours=lambda: ours.track("persam_f"),
         theirs=lambda: (
-            _track(models.original, scene, "upstream_f")
-            + _reference_fits(models.original, scene, steps)
+            theirs.track("upstream_f") + _reference_fits(models.original, scene, extent.steps)
         ),
-        notes=lambda: _decoded(models, scene, ("persam_f", "upstream_f")),
+        notes=decoded,
     )
 
 
@@ -79,67 +104,68 @@ def _of_lite(frames: int) -> Iterator[Comparison]:
     native, fp32 = (load_sam("lite", device="cpu", precision=each) for each in ("auto", "fp32"))
     one, eight = balls(1, frames), balls(8, frames)
     work = f"{frames} frames of 854x480, the first one learned from"
+
+    def speed(median: Spent) -> tuple[str, ...]:
+        return (f"ours in {native.info.precision}: {frames / median.wall:.1f} frames per second",)
+
     yield Comparison(
         "embedded model: 1 object against 8",
         aim="at most 2.5",
         work=work,
-        ours=lambda: _track(native, one, "persam"),
-        theirs=lambda: _track(native, eight, "persam"),
+        ours=lambda: _follow(native, one),
+        theirs=lambda: _follow(native, eight),
     )
     yield Comparison(
-        f"embedded model, 1 object: {native.info.precision} against fp32",
+        "embedded model, 1 object, as `track` runs it, against frame by frame in fp32",
         aim="3, and 15 frames per second",
         work=work,
-        ours=lambda: _track(native, one, "persam"),
-        theirs=lambda: _track(fp32, one, "persam"),
-        notes=lambda: (_agreement(native, fp32, eight),),
+        ours=lambda: _follow(native, one, ahead=True),
+        theirs=lambda: _follow(fp32, one),
+        notes=speed,
     )
 
 
-def _encode(model: SamModel, scene: Scene) -> float:
+def _encode(model: SamModel, scene: Scene) -> Spent:
     model.encode(scene.frames[0])
-    return 0.0
+    return Spent()
 
 
-def _track(model: SamModel, scene: Scene, preset: str) -> float:
-    tracker = make_tracker(model, load_settings(preset))
-    for number, frame in enumerate(scene.frames):
-        tracker.step(frame, scene.labels if number == 0 else None)
-    return 0.0
+class _Tracking:
+    """Tracks a clip with presets; ``decoded`` counts the objects of the last time."""
+
+    def __init__(self, model: TimedSam, scene: Scene) -> None:
+        self._model = model
+        self._scene = scene
+        self.decoded = 0
+
+    def track(self, preset: str) -> Spent:
+        """Track, and return what was reckoned."""
+        model, tracker = self._model, make_tracker(self._model, load_settings(preset))
+        before, decoded = model.reckoned, model.decoded
+        for number, frame in enumerate(self._scene.frames):
+            tracker.step(frame, self._scene.labels if number == 0 else None)
+        self.decoded = model.decoded - decoded
+        return model.reckoned.since(before)
 
 
-def _reference_fits(model: SamModel, scene: Scene, steps: int) -> float:
-    """Fit with the decoder in the loop, and return the seconds of the steps that were left out."""
-    begun = time.perf_counter()
-    embedding = model.encode(scene.frames[0])
-    encoded = time.perf_counter() - begun
+def _follow(model: SamModel, scene: Scene, *, ahead: bool = False) -> Spent:
+    """Track with the preset of every day."""
+    tracker = make_tracker(model, load_settings("persam"))
+    frames = (Frame(number, rgb, number / 25) for number, rgb in enumerate(scene.frames))
+    with encoding_ahead(model, frames, begin=0) if ahead else nullcontext(frames) as coming:
+        for frame in coming:
+            tracker.step(frame, scene.labels if frame.index == 0 else None)
+    return Spent()
+
+
+def _reference_fits(model: TimedSam, scene: Scene, steps: int) -> Spent:
+    """Fit with the decoder in the loop, and return what the steps that were left out would take."""
+    if model.kept is None:
+        raise RuntimeError("no frame was encoded")
+    begun = Spent.now()
     for object_id in range(1, int(scene.labels.max()) + 1):
         mask = scene.labels == object_id
-        fit = FitScene("benchmark", model, embedding, [mask])
+        fit = FitScene("benchmark", model, model.kept, [mask])
         truth = torch.from_numpy(mask).float()
-        reference_fit(fit, reference_prompts(embedding, mask), truth, steps, LEARNING_RATE)
-    fitted = time.perf_counter() - begun - encoded
-    # the clip's tracking has encoded the frame already
-    return fitted * (REFERENCE_STEPS / steps - 1) - encoded
-
-
-def _decoded(models: VitModels, scene: Scene, presets: tuple[str, str]) -> tuple[str, ...]:
-    """Tell how many object masks each side decoded: a side that lost its objects did less."""
-    counts = []
-    for model, preset in zip((models.native, models.original), presets, strict=True):
-        before = model.decoded
-        _track(model, scene, preset)
-        counts.append(model.decoded - before)
-    return (f"objects decoded: ours {counts[0]}, theirs {counts[1]}",)
-
-
-def _agreement(native: SamModel, fp32: SamModel, scene: Scene) -> str:
-    """Compare the final masks of two precisions."""
-    trackers = [make_tracker(model, load_settings("persam")) for model in (native, fp32)]
-    overlaps = []
-    for number, frame in enumerate(scene.frames):
-        given = scene.labels if number == 0 else None
-        ours, theirs = (tracker.step(frame, given).labels for tracker in trackers)
-        both, either = ((ours > 0) & (ours == theirs)).sum(), ((ours > 0) | (theirs > 0)).sum()
-        overlaps.append(both / max(either, 1))
-    return f"lowest IoU of the frames' label maps, 8 objects: {min(overlaps):.4f}"
+        reference_fit(fit, reference_prompts(model.kept, mask), truth, steps, LEARNING_RATE)
+    return Spent.now().since(begun) * (REFERENCE_STEPS / steps - 1)

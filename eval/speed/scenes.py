@@ -10,7 +10,6 @@ from persam_video.synthetic.bodies import Kind
 from persam_video.synthetic.clip import SyntheticObject, Waypoint
 
 _TINTS = ((0.93, 0.55, 0.12), (0.12, 0.30, 0.72), (0.75, 0.13, 0.10), (0.2, 0.6, 0.3))
-_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -26,22 +25,26 @@ class Scene:
     labels: NDArray[np.uint8]
 
 
-def balls(count: int, length: int, size: tuple[int, int] = (854, 480)) -> Scene:
+def balls(
+    count: int, length: int, size: tuple[int, int] = (854, 480), across: float = 0.25
+) -> Scene:
     """Draw balls that roll to the right, side by side.
 
     Args:
-        count: of the balls, 1 to 8.
+        count: of the balls: 1 to 8, or 1 to 32 where they are half as large.
         length: frames.
         size: (width, height) in pixels.
+        across: a ball's diameter, as a share of the height.
     """
-    columns = -(-count // _ROWS)
+    rows = max(2, round(0.5 / across))
+    columns = -(-count // rows)
     things = []
     for number in range(count):
-        x = 0.12 + 0.7 * (number // _ROWS) / max(columns, 1)
-        y = 0.3 + 0.4 * (number % _ROWS)
+        x = 0.12 + 0.7 * (number // rows) / max(columns, 1)
+        y = 0.5 + 0.8 * ((number % rows + 0.5) / rows - 0.5)
         path = (Waypoint(0, x, y), Waypoint(59, x + 0.15, y))
         tint = _TINTS[number % len(_TINTS)]
-        things.append(SyntheticObject(number + 1, Kind.BALL, tint, 0.25, path))
+        things.append(SyntheticObject(number + 1, Kind.BALL, tint, across, path))
     clip = SyntheticClip(tuple(things), width=size[0], height=size[1], length=length)
     drawn = list(clip.frames())
     return Scene(tuple(rgb for rgb, _ in drawn), drawn[0][1])

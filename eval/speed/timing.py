@@ -1,25 +1,46 @@
 """Timing two ways to do the same work in turns, so that a busy machine slows both."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-Work = Callable[[], float]
-"""Does one repetition; returns the seconds of what was reckoned instead of done, mostly 0."""
-
 
 @dataclass(frozen=True)
-class Seconds:
-    """How long each repetition of some work took.
+class Spent:
+    """What some work took.
 
     Attributes:
-        wall: on the clock.
-        processor: of all threads of this process, which other programs touch less.
+        wall: seconds on the clock.
+        processor: seconds of all threads of this process, which other programs touch less.
     """
 
-    wall: tuple[float, ...]
-    processor: tuple[float, ...]
+    wall: float = 0.0
+    processor: float = 0.0
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(self.wall + other.wall, self.processor + other.processor)
+
+    def __mul__(self, factor: float) -> "Spent":
+        return Spent(self.wall * factor, self.processor * factor)
+
+    @staticmethod
+    def now() -> "Spent":
+        """Return both clocks' readings."""
+        return Spent(time.perf_counter(), time.process_time())
+
+    def since(self, begun: "Spent") -> "Spent":
+        """Return what was spent from one reading to another."""
+        return self + begun * -1
+
+
+def middle(several: Sequence[Spent]) -> Spent:
+    """Return the medians."""
+    return Spent(median(s.wall for s in several), median(s.processor for s in several))
+
+
+Work = Callable[[], Spent]
+"""Does one repetition; returns what was reckoned instead of done, mostly nothing."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +51,7 @@ class Result:
         name: what is compared, as "ours against theirs".
         aim: the ratio that is aimed at, and when, in words.
         work: what one repetition is.
-        ours: its times.
+        ours: what each repetition took.
         theirs: likewise.
         ratio: median wall time of theirs by that of ours; above 1, ours is faster.
         processor_ratio: likewise of processor time.
@@ -40,8 +61,8 @@ class Result:
     name: str
     aim: str
     work: str
-    ours: Seconds
-    theirs: Seconds
+    ours: tuple[Spent, ...]
+    theirs: tuple[Spent, ...]
     ratio: float
     processor_ratio: float
     notes: tuple[str, ...] = ()
@@ -49,43 +70,46 @@ class Result:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two ways to do the same work, not run yet; the attributes are those of :class:`Result`."""
+    """Two ways to do the same work, not run yet; the attributes are those of :class:`Result`.
+
+    Attributes:
+        notes: is told the median of ours when all is done.
+        warm_up: whether a repetition of each comes first that does not count.
+    """
 
     name: str
     aim: str
     work: str
     ours: Work
     theirs: Work
-    notes: Callable[[], tuple[str, ...]] = tuple
+    notes: Callable[[Spent], tuple[str, ...]] = lambda _: ()
+    warm_up: bool = True
 
     def run(self, repeats: int) -> Result:
-        """Warm both up, then time them in turns."""
-        self.ours()
-        self.theirs()
-        ours: list[tuple[float, float]] = []
-        theirs: list[tuple[float, float]] = []
+        """Time both sides in turns."""
+        if self.warm_up:
+            self.ours()
+            self.theirs()
+        ours: list[Spent] = []
+        theirs: list[Spent] = []
         for _ in range(repeats):
-            ours.append(_timed(self.ours))
-            theirs.append(_timed(self.theirs))
-        mine, other = _seconds(ours), _seconds(theirs)
+            ours.append(timed(self.ours))
+            theirs.append(timed(self.theirs))
+        mine, other = middle(ours), middle(theirs)
         return Result(
             self.name,
             self.aim,
             self.work,
-            mine,
-            other,
-            ratio=median(other.wall) / median(mine.wall),
-            processor_ratio=median(other.processor) / median(mine.processor),
-            notes=self.notes(),
+            tuple(ours),
+            tuple(theirs),
+            ratio=other.wall / mine.wall,
+            processor_ratio=other.processor / mine.processor,
+            notes=self.notes(mine),
         )
 
 
-def _timed(work: Work) -> tuple[float, float]:
-    wall, processor = time.perf_counter(), time.process_time()
+def timed(work: Work) -> Spent:
+    """Do some work, and return what it took with what it reckoned."""
+    begun = Spent.now()
     reckoned = work()
-    return time.perf_counter() - wall + reckoned, time.process_time() - processor + reckoned
-
-
-def _seconds(pairs: list[tuple[float, float]]) -> Seconds:
-    walls, processors = zip(*pairs, strict=True)
-    return Seconds(tuple(walls), tuple(processors))
+    return Spent.now().since(begun) + reckoned

@@ -6,31 +6,35 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 EVAL = Path(__file__).parents[2] / "eval"
 sys.path.insert(0, str(EVAL))  # as for the scripts themselves
 
-from scaling import Curve, Point, plot  # noqa: E402
+from speed.chart import plot  # noqa: E402
+from speed.cost import Cost, Load, Point, fit  # noqa: E402
 from speed.scenes import balls  # noqa: E402
-from speed.timing import Comparison  # noqa: E402
+from speed.timing import Comparison, Spent  # noqa: E402
 
 
 def test_sides_run_in_turns_and_the_ratio_is_theirs_by_ours():
     order = []
 
     def side(name: str, seconds: float):
-        def work() -> float:
+        def work() -> Spent:
             order.append(name)
-            return seconds
+            return Spent(seconds, 2 * seconds)
 
         return work
 
     compared = Comparison("name", "aim", "work", side("ours", 100.0), side("theirs", 300.0))
     result = compared.run(repeats=3)
     assert order == ["ours", "theirs"] * 4  # one of them to warm up
-    assert len(result.ours.wall) == len(result.theirs.processor) == 3
+    assert len(result.ours) == len(result.theirs) == 3
     assert result.ratio == pytest.approx(3, rel=0.01)
     assert result.processor_ratio == pytest.approx(3, rel=0.01)
+    assert result.ours[0].processor == pytest.approx(200, rel=0.01)
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])
@@ -42,12 +46,32 @@ def test_every_ball_is_seen_and_moves(count):
     assert not np.array_equal(scene.frames[0], scene.frames[2])
 
 
+def test_small_balls_are_all_seen():
+    scene = balls(32, 1, (854, 480), across=0.125)
+    assert set(np.unique(scene.labels)) == set(range(33))
+
+
 def test_the_plot_shows_every_point_of_every_curve():
-    points = (Point("one", 1, (0.1,), 1.0), Point("two", 2, (0.3,), 3.0))
-    drawn = ElementTree.fromstring(plot([Curve("objects", points), Curve("size", points)]))
+    values = [("one", 0.1), ("two", 0.3)]
+    drawn = ElementTree.fromstring(
+        plot([("objects", values, [0.1, 0.2]), ("size", values, [])], "c")
+    )
     tag = "{http://www.w3.org/2000/svg}"
     assert len(drawn.findall(f"{tag}circle")) == 4
-    assert len(drawn.findall(f"{tag}polyline")) == 2
+    assert len(drawn.findall(f"{tag}polyline")) == 3  # two curves and one model
     said = [each.text for each in drawn.iter(f"{tag}text")]
     assert said.count("two") == 2
-    assert said.count("3.0×") == 2
+    assert said.count("0.3") == 2
+    assert said[-1] == "c"
+
+
+costs = st.floats(0, 2) | st.just(0.0)
+
+
+@given(st.builds(Cost, st.floats(0.01, 2), costs, costs, costs, costs))
+def test_a_model_is_found_again_from_what_it_says(cost):
+    loads = [Load(n, p, k) for n in (1, 4, 16) for p in (0.1, 2.0) for k in (0.6, 2.4)]
+    found = fit([Point("", load, cost.seconds(load)) for load in loads])
+    assert found.error < 1e-6
+    for load in loads:
+        assert found.seconds(load) == pytest.approx(cost.seconds(load), rel=1e-4)

@@ -1,0 +1,52 @@
+"""How far the masks in bf16 or fp16 are from those in fp32, on real frames.
+
+    python eval/precision.py --data ../shared/data
+
+Tracks the first frames of the DAVIS-2016 development sequences in both precisions with the same
+weights, and prints the IoU of the final masks. Where bf16 is not native it is emulated, which takes
+some seconds a frame, but gives what native bf16 gives but for the order of sums.
+"""
+
+import argparse
+from itertools import islice
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+from sequences import davis_sequences
+
+from persam_video.config import load_settings
+from persam_video.sam.load import load_model
+from persam_video.tracking import Tracker
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of development data")
+    parser.add_argument("--precision", choices=("bf16", "fp16"), default="bf16")
+    parser.add_argument("--frames", type=int, default=12, help="of each sequence")
+    parser.add_argument("--model", default="lite")
+    parser.add_argument("--checkpoint", help="of the model")
+    args = parser.parse_args()
+
+    given = {"model.name": args.model, "model.checkpoint": args.checkpoint, "model.device": "cpu"}
+    chosen = [
+        load_settings("persam", {**given, "model.precision": precision})
+        for precision in ("fp32", args.precision)
+    ]
+    models = [load_model(settings) for settings in chosen]
+    print("| sequence | mean IoU | lowest IoU |\n|---|---|---|")
+    for sequence in davis_sequences(args.data / "davis"):
+        trackers = [Tracker(*both) for both in zip(models, chosen, strict=True)]
+        overlaps = []
+        for index, frame in enumerate(islice(sequence.frames, args.frames)):
+            given_labels = sequence.given.get(index)
+            exact, fast = (tracker.step(frame, given_labels).labels > 0 for tracker in trackers)
+            either = np.count_nonzero(exact | fast)
+            overlaps.append(np.count_nonzero(exact & fast) / either if either else 1.0)
+        later = overlaps[1:]  # the first one is the annotation
+        print(f"| {sequence.name} | {mean(later):.4f} | {min(later):.4f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
