@@ -3,7 +3,8 @@
     python eval/ablation.py --data ../shared/data
 
 Scores the six DAVIS-2016 development sequences and the seven objects of the schoolgirls clip (J&F)
-with the preset ``persam`` and its variants, and writes ``eval/results/ablation.json`` and ``.md``.
+with the preset ``persam`` and its variants, and writes ``eval/results/ablation.json`` and ``.md``
+after each row; with ``--quick`` or ``--only`` it prints only.
 """
 
 import argparse
@@ -47,13 +48,12 @@ VARIANTS = (
     Variant("last mask as a prompt", {"prompts.mask": True}),
     Variant("no points", {"prompts.positive_points": 0, "prompts.negative_points": 0}),
     Variant("no matching maps", {"prompts.matching": False}),
-    Variant("no motion", {"prior.motion": 0.0}),
     Variant("full motion", {"prior.motion": 1.0}),
     Variant("no semantic prompting (TSP)", {"guidance.semantic": False}),
     Variant("with guided attention (TGA)", {"guidance.attention": True}),
     Variant("no refinement", {"cascade.passes": 0}),
     Variant("two refinements", {"cascade.passes": 2}),
-    Variant("refinement without matching", {"cascade.matching": False}),
+    Variant("refinement with matching", {"cascade.matching": True}),
     Variant("specks kept", {"masks.min_component": 0.0}),
     Variant("components anywhere", {"masks.reach": None}),
     Variant("masks all over the frame", {"prompts.window": None}),
@@ -66,13 +66,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of development data")
     parser.add_argument("--quick", action="store_true", help="the two presets only")
+    parser.add_argument("--only", action="append", help="this variant; may be given several times")
     args = parser.parse_args()
 
     sequences = [*davis_sequences(args.data / "davis")]
     clips = args.data / "clips"
     sequences.append(clip_sequence(clips / "schoolgirls.mp4", clips / "schoolgirls"))
     jobs: list[tuple[int | None, tuple[Variant, ...]]] = [(None, VARIANTS[:2])]
-    if not args.quick:
+    if args.only:
+        jobs = [(None, tuple(each for each in VARIANTS if each.name in args.only))]
+    elif not args.quick:
         jobs = [(None, VARIANTS)]
         jobs += [(size, (Variant(f"input of {size} pixels"),)) for size in SIZES]
     rows: list[dict[str, Any]] = []
@@ -88,7 +91,7 @@ def main() -> None:
             rows.append({"variant": variant.name, "scores": scores, "mean": mean})
             cells = [*(f"{scores[name]:.3f}" for name in names), f"{mean:.3f}"]
             print(_line([variant.name, *cells]), flush=True)
-            if not args.quick:  # after each row, as all of them take an hour and more
+            if not args.quick and not args.only:
                 _write(rows, names, model.info)
 
 

@@ -174,7 +174,7 @@ class OverlayOptions:
         Raises:
             ConfigError: the style or the codec is unknown.
         """
-        from persam_video.report.overlay import Look, OverlayStyle
+        from persam_video.drawing.overlay import Look, OverlayStyle
         from persam_video.sinks.outputs import SinkOptions, known_name
         from persam_video.video.formats import CODECS
 

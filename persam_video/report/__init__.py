@@ -1,1 +1,1 @@
-"""Pictures for people: overlays, plots, pages."""
+"""The page on an evaluation: plots, pictures of the frames, tables."""

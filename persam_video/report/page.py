@@ -14,10 +14,10 @@ from persam_video.atomic import output_error, write_bytes
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import Evaluation
 from persam_video.davis.scores import ObjectScore, SequenceScore
+from persam_video.drawing.colours import overlay_colour
 from persam_video.errors import DatasetError
 from persam_video.report import pictures
 from persam_video.report.charts import Chart, curve, frame_means, middle, object_charts
-from persam_video.report.colours import overlay_colour
 from persam_video.report.lost import LostPeriod, lost_periods
 from persam_video.report.pictures import FramePictures, frame_pictures
 from persam_video.sinks.run_json import RunRecord, read_run

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from persam_video.config import Settings, load_settings
+from persam_video.drawing.overlay import draw_overlay
+from persam_video.drawing.picture_file import write_picture
 from persam_video.masks.annotation import Annotation
 from persam_video.prompting import ObjectPrompts, annotate
-from persam_video.report.overlay import draw_overlay
-from persam_video.report.picture_file import write_picture
 from persam_video.run.frames import FrameRange, open_stream
 from persam_video.run.references import References
 from persam_video.sam.load import load_model

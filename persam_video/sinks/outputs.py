@@ -7,8 +7,8 @@ from enum import Enum
 from fractions import Fraction
 from pathlib import Path
 
+from persam_video.drawing.overlay import OverlayStyle
 from persam_video.errors import ConfigError
-from persam_video.report.overlay import OverlayStyle
 from persam_video.sinks.base import Sink
 from persam_video.sinks.coco import CocoSink, YouTubeVosSink
 from persam_video.sinks.csv_lines import MotSink, TableSink

@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
+from persam_video.drawing.overlay import OverlayStyle, draw_overlay
 from persam_video.errors import ConfigError, OutputError
-from persam_video.report.overlay import OverlayStyle, draw_overlay
 from persam_video.sinks.overlay_video import OverlayVideoSink
 from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.video.frame import Frame

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from persam_video.drawing.colours import ink_on, overlay_colour, overlay_palette
 from persam_video.masks.palette import davis_palette
-from persam_video.report.colours import ink_on, overlay_colour, overlay_palette
 
 
 def lab(palette):

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from persam_video.drawing.background import blur_background, dim_background
+from persam_video.drawing.colours import overlay_palette
+from persam_video.drawing.tags import draw_tags
 from persam_video.errors import ConfigError
 from persam_video.masks.boxes import Box, boxes_of_labels
-from persam_video.report.background import blur_background, dim_background
-from persam_video.report.colours import overlay_palette
-from persam_video.report.tags import draw_tags
 from persam_video.tracking.result import ObjectResult, ObjectState
 
 _REFERENCE_HEIGHT = 480  # the short side for which sizes in pixels are given

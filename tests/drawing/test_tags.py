@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persam_video.report.tags import draw_tags, lost_strip, pill
+from persam_video.drawing.tags import draw_tags, lost_strip, pill
 
 
 def changed(height, width, anchors, lost=()):

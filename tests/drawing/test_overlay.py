@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from persam_video.drawing.colours import overlay_colour
+from persam_video.drawing.overlay import Look, OverlayStyle, draw_overlay
 from persam_video.errors import ConfigError
-from persam_video.report.colours import overlay_colour
-from persam_video.report.overlay import Look, OverlayStyle, draw_overlay
 from persam_video.tracking.result import ObjectResult, ObjectState
 
 PLAIN = OverlayStyle(tags=False)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from persam_video.drawing.colours import ink_on, overlay_colour
 from persam_video.masks.boxes import Box, area
-from persam_video.report.colours import ink_on, overlay_colour
 
 Colour = tuple[int, int, int]
 

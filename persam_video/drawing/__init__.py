@@ -1,0 +1,1 @@
+"""Drawing results over frames, for videos, reports and single pictures."""
