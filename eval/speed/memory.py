@@ -10,13 +10,10 @@ from persam_video.masks.png import write_label_png
 from persam_video.video.writer import VideoWriter
 from speed.scenes import balls
 
-# not by getrusage, whose maximum begins with what the parent process held
 _RUN = """
 import sys
 from persam_video.run import track_to_folder
-track_to_folder(sys.argv[1], sys.argv[2], sys.argv[3])
-peak, = (line for line in open("/proc/self/status") if line.startswith("VmHWM:"))
-print(int(peak.split()[1]) / 1024)
+print(track_to_folder(sys.argv[1], sys.argv[2], sys.argv[3]).peak_memory / 2**20)
 """
 
 

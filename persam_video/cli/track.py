@@ -106,7 +106,7 @@ def track(
     ] = False,
     save: SaveOption = None,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Print where the seconds went, by stage.")
+        bool, typer.Option("--profile", help="Print where the seconds went, by stage, and the peak memory.")
     ] = False,
     overlay: OverlayOptions,
     printer: Printer,
@@ -169,6 +169,8 @@ def track(
         printer.say(f"  {place}")
     if profile:
         printer.tables([_profile(record.timings, tracked)])
+        if record.peak_memory is not None:
+            printer.say(f"at most {record.peak_memory / 2**20:,.0f} MiB of memory")
     if record.status is RunStatus.INTERRUPTED:
         typer.echo(
             "persam-video: interrupted; what is done is kept, and --resume goes on", err=True

@@ -12,6 +12,7 @@ from persam_video.errors import ConfigError
 from persam_video.exclusive import exclusive_folder
 from persam_video.images.reference_files import ReferenceFiles
 from persam_video.prompting import ObjectPrompts
+from persam_video.resident import peak_resident_bytes
 from persam_video.run.backward import BackwardResults
 from persam_video.run.frames import ALL_FRAMES, FrameRange, expected_frames
 from persam_video.run.opened import Inputs, OpenedRun, open_run
@@ -176,6 +177,7 @@ def _recorded(paths: OutputPaths, record: RunRecord, stream: FrameStream) -> Ite
         finally:
             spent = ", ".join(f"{stage} {took:.2f} s" for stage, took in record.timings.items())
             _log.info("%s: %d frames, %s", stream.info.name, record.frames_done, spent or "0 s")
+            record.peak_memory = peak_resident_bytes()
             record.frames_dropped = stream.dropped
             record.warnings = stream.warnings + record.warnings
             if stream.dropped:

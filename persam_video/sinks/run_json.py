@@ -101,8 +101,11 @@ class RunRecord:
         frames_done: frames whose results are written.
         frames_dropped: frames of a live source that came while tracking was busy.
         resumed_at: frames that were done when the run was resumed, once for each time.
-        timings: seconds of the run's own thread by stage, since the run was last resumed. Decoding
-            and writing go on in threads of their own, so theirs are those it waited for them.
+        timings: seconds of the run's own thread by stage, since the run was last resumed. Decoding,
+            writing and, on some models, encoding go on in threads of their own, so theirs are those
+            it waited for them.
+        peak_memory: bytes of memory that were resident in the process at most, since it began;
+            ``None`` where the system does not tell.
         warnings: what the user was warned of.
         error: the message of what a failed run failed with.
     """
@@ -118,6 +121,7 @@ class RunRecord:
     frames_dropped: int = 0
     resumed_at: list[int] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
+    peak_memory: int | None = None
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
 
@@ -205,7 +209,11 @@ def check_numbers(record: RunRecord) -> None:
         TypeError: one is no number.
         ValueError: one is negative, not finite, or so large that it has no place in a float.
     """
-    counts = {"frames_done": record.frames_done, "frames_dropped": record.frames_dropped}
+    counts: dict[str, object] = {
+        "frames_done": record.frames_done,
+        "frames_dropped": record.frames_dropped,
+        "peak_memory": record.peak_memory or 0,
+    }
     for name, value in {**counts, **record.timings}.items():
         if not isinstance(value, (int, float)):
             raise TypeError(f"{name} is {value!r:.40}")
