@@ -41,10 +41,9 @@ def plot(panels: Sequence[Panel], caption: str) -> str:
             parts.append(_line(places, "#999", ' stroke-dasharray="4 3"'))
         for index, (label, value) in enumerate(values):
             x, y = place(index, value)
-            anchor = "start" if index == 0 else "end"
             parts += [
                 f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#26c"/>',
-                f'<text x="{x:.1f}" y="{y - 7:.1f}" text-anchor="{anchor}">{value:.3g}</text>',
+                f'<text x="{x:.1f}" y="{y - 7:.1f}" text-anchor="middle">{value:.2g}</text>',
                 f'<text x="{x:.1f}" y="{top + SIDE + 16}" text-anchor="middle">{label}</text>',
             ]
     parts.append(f'<text x="{GAP}" y="{height - 20}">{caption}</text>')

@@ -1,0 +1,132 @@
+"""Time the embedded model's image encoder in other engines than plain PyTorch.
+
+    pip install openvino nncf
+    python eval/engines.py
+
+Frames of 854x480, all engines in turns, in fp32 but for ``int8``, which OpenVINO runs after NNCF
+has quantised it on noise: good for its speed, not for its masks. Prints medians, their ratios to
+plain PyTorch, the largest difference of the embedding, and the seconds before the first frame is
+ready. ``compile`` needs a C++ compiler.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from persam_video.sam.build import build_network
+from persam_video.sam.cache import embedded_path
+from persam_video.sam.checkpoints import load_weights, read_state_dict
+from persam_video.sam.lite import LiteImageEncoder
+from persam_video.sam.registry import model_spec
+
+SHAPE = (1, 3, 448, 768)  # a frame of 854x480 as the encoder gets it
+
+Engine = Callable[[Tensor], Tensor]
+"""Maps an image to the embedding, and computes all other outputs, too."""
+
+
+class _Outputs(nn.Module):
+    """An encoder whose outputs are a tuple, as exporters want them."""
+
+    def __init__(self, encoder: LiteImageEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        features = self.encoder(image)
+        return (features.embedding, features.keys, *features.skips)
+
+
+def plain(model: nn.Module, image: Tensor) -> Engine:
+    return lambda image: model(image)[0]
+
+
+def compiled(model: nn.Module, image: Tensor) -> Engine:
+    import torch._inductor.config as inductor  # noqa: PLC0415
+
+    inductor.freezing = True  # weights as constants, laid out beforehand
+    return plain(torch.compile(model), image)
+
+
+def openvino(model: nn.Module, image: Tensor) -> Engine:
+    return _openvino(model, image, quantised=False)
+
+
+def int8(model: nn.Module, image: Tensor) -> Engine:
+    return _openvino(model, image, quantised=True)
+
+
+def _openvino(model: nn.Module, image: Tensor, *, quantised: bool) -> Engine:
+    import openvino as ov  # noqa: PLC0415
+
+    exported = ov.convert_model(model, example_input=image, input=list(SHAPE))
+    if quantised:
+        import nncf  # noqa: PLC0415
+
+        exported = nncf.quantize(exported, nncf.Dataset([np.ascontiguousarray(image.numpy())] * 3))
+    options = {
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    request = ov.Core().compile_model(exported, "CPU", options).create_infer_request()
+
+    def run(image: Tensor) -> Tensor:
+        request.infer([np.ascontiguousarray(image.numpy())])
+        return torch.from_numpy(request.get_output_tensor(0).data)
+
+    return run
+
+
+ENGINES = {"eager": plain, "compile": compiled, "openvino": openvino, "int8": int8}
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
+    parser.add_argument("--repeats", type=int, default=15)
+    options = parser.parse_args()
+
+    spec = model_spec("lite")
+    network = build_network(spec, spec.image_size)
+    load_weights(network, read_state_dict(embedded_path()), spec.name, embedded_path())
+    encoder = network.image_encoder.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = _Outputs(encoder)
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(SHAPE, generator=generator).contiguous(memory_format=torch.channels_last)
+
+    exact = model(image)[0]
+    engines: dict[str, Engine] = {}
+    taken: dict[str, list[float]] = {}
+    ready: dict[str, tuple[float, float]] = {}
+    for name in options.engines:
+        begun = time.perf_counter()
+        engines[name] = ENGINES[name](model, image)
+        difference = float((engines[name](image) - exact).abs().max())
+        ready[name] = (time.perf_counter() - begun, difference)
+        taken[name] = []
+    for _ in range(options.repeats):
+        for name, engine in engines.items():
+            begun = time.perf_counter()
+            engine(image)
+            taken[name].append(time.perf_counter() - begun)
+    first = median(taken[options.engines[0]])
+    print(f"{torch.get_num_threads()} threads")
+    print("| engine | ms a frame | times as fast | difference | s before the first frame |")
+    print("|---|---|---|---|---|")
+    for name, seconds in taken.items():
+        middle, (start, difference) = median(seconds), ready[name]
+        print(
+            f"| {name} | {1000 * middle:.0f} | {first / middle:.2f} | {difference:.1g} "
+            f"| {start:.1f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
