@@ -52,15 +52,69 @@ class GuidedAttention(Attention):  # type: ignore[misc]
         Returns:
             (B, Nq, C) attended values.
         """
+        if self.num_heads * q.shape[1] < min(self.internal_dim, k.shape[1]):
+            return self._few_queries(q, k, v, attention_bias)
+        if self.num_heads * k.shape[1] < min(self.internal_dim, q.shape[1]) and (
+            attention_bias is None
+        ):
+            return self._few_keys(q, k, v)
+        return self._plain(q, k, v, attention_bias)
+
+    def _plain(self, q: Tensor, k: Tensor, v: Tensor, attention_bias: Tensor | None) -> Tensor:
         q = self._separate_heads(self.q_proj(q), self.num_heads)
         k = self._separate_heads(self.k_proj(k), self.num_heads)
         v = self._separate_heads(self.v_proj(v), self.num_heads)
         # few queries or few keys: the plain products beat the fused kernel, above all backwards
-        weights = torch.softmax(q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5, dim=-1)
-        if attention_bias is not None:
-            weights = torch.softmax(weights + attention_bias, dim=-1)
-        out = weights.to(v.dtype) @ v
-        return cast(Tensor, self.out_proj(self._recombine_heads(out)))
+        weights = _weights(q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5, attention_bias)
+        return cast(Tensor, self.out_proj(self._recombine_heads(weights.to(v.dtype) @ v)))
+
+    def _few_queries(
+        self, q: Tensor, k: Tensor, v: Tensor, attention_bias: Tensor | None
+    ) -> Tensor:
+        """Bring the queries to the keys' channels, instead of all keys and values to the heads'.
+
+        The bias of the projection of the keys adds the same to all logits of a query, which does
+        not count; that of the values comes out as it went in, since weights sum to one.
+        """
+        batch, count, _ = q.shape
+        heads = self.num_heads
+        rows = self._by_head(self.k_proj.weight)
+        asked = torch.einsum("bnhd,hdc->bhnc", self.q_proj(q).view(batch, count, heads, -1), rows)
+        logits = (asked / rows.shape[1] ** 0.5).flatten(1, 2) @ k.transpose(1, 2)
+        weights = _weights(logits.view(batch, heads, count, -1), attention_bias).to(v.dtype)
+        found = (weights.flatten(1, 2) @ v).view(batch, heads, count, -1)
+        out = torch.einsum("bhnc,hdc->bnhd", found, self._by_head(self.v_proj.weight))
+        return cast(Tensor, self.out_proj(out.flatten(2) + self.v_proj.bias))
+
+    def _few_keys(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Bring keys and values to the queries' channels, instead of all queries to the heads'."""
+        batch, count, _ = k.shape
+        heads = self.num_heads
+        keys, values = (
+            project(x).view(batch, count, heads, -1)
+            for project, x in ((self.k_proj, k), (self.v_proj, v))
+        )
+        keys = keys / keys.shape[-1] ** 0.5
+        asked = torch.einsum("bnhd,hdc->bhnc", keys, self._by_head(self.q_proj.weight))
+        bias = torch.einsum("bnhd,hd->bhn", keys, self.q_proj.bias.view(heads, -1))
+        # queries last, over which the softmax need not go
+        logits = torch.baddbmm(bias.flatten(1)[..., None], asked.flatten(1, 2), q.transpose(1, 2))
+        weights = torch.softmax(logits.view(batch, heads, count, -1), dim=2).to(v.dtype)
+        columns = self.out_proj.weight.view(-1, heads, keys.shape[-1])
+        given = torch.einsum("bnhd,chd->bhnc", values, columns).flatten(1, 2)
+        answers = weights.flatten(1, 2).transpose(1, 2)
+        return torch.baddbmm(self.out_proj.bias, answers, given)
+
+    def _by_head(self, weight: Tensor) -> Tensor:
+        """Return a projection's weight (H * D, C) as (H, D, C)."""
+        return weight.view(self.num_heads, -1, weight.shape[1])
+
+
+def _weights(logits: Tensor, attention_bias: Tensor | None) -> Tensor:
+    weights = torch.softmax(logits, dim=-1)
+    if attention_bias is None:
+        return weights
+    return torch.softmax(weights + attention_bias, dim=-1)
 
 
 class GuidedTwoWayBlock(TwoWayAttentionBlock):  # type: ignore[misc]
