@@ -15,7 +15,7 @@ def peak_resident_bytes() -> int | None:
         pass
     if sys.platform == "win32":
         return None
-    import resource  # no part of Python on Windows
+    import resource  # noqa: PLC0415 no part of Python on Windows
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

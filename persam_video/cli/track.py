@@ -106,7 +106,8 @@ def track(
     ] = False,
     save: SaveOption = None,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Print where the seconds went, by stage, and the peak memory.")
+        bool,
+        typer.Option("--profile", help="Print the seconds by stage, and the peak memory."),
     ] = False,
     overlay: OverlayOptions,
     printer: Printer,

@@ -77,8 +77,9 @@ def track_to_folder(
 ) -> RunRecord:
     """Track and write masks, overlay video, JSON lines and the record of the run into a folder.
 
-    A keyboard interrupt ends the run early and keeps what is done; the record says so. While it runs,
-    torch's threads may be divided (:mod:`persam_video.tracking.ahead`), for the whole process.
+    A keyboard interrupt ends the run early and keeps what is done; the record says so. While it
+    runs, torch's threads may be divided (:mod:`persam_video.tracking.ahead`), for the whole
+    process.
 
     Args:
         source: see :func:`track`.

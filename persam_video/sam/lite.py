@@ -25,8 +25,6 @@ from persam_video.sam.modules import PromptEncoder
 CELL = 16
 """Side of one cell of the image embedding, in pixels of the encoder's input."""
 
-_STRIDE = 32
-
 
 class InvertedResidual(nn.Module):
     """MobileNetV2's block with the batch norms folded into its convolutions."""

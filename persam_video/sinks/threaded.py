@@ -26,7 +26,7 @@ class ThreadedSink(Sink):
     :meth:`close`; nothing is written after it.
     """
 
-    def __init__(self, sink: Sink, queue_size: int = 8) -> None:
+    def __init__(self, sink: Sink, queue_size: int = 4) -> None:
         """Start the thread.
 
         Args:
