@@ -44,7 +44,7 @@ def embedding_of(frame: Frame, model: SamModel) -> ImageEmbedding:
 def encoding_ahead(
     model: SamModel, frames: Iterator[Frame], begin: int
 ) -> Iterator[Iterator[Frame]]:
-    """Encode frames ahead while the block takes them; what comes of them is the same.
+    """Encode frames ahead while the block takes them; embeddings are the same up to rounding.
 
     Torch's threads (:func:`torch.get_num_threads`) are divided among the encoders until the block
     ends; with one thread, on a GPU, or with a model whose operators fill the cores by themselves,
