@@ -21,7 +21,7 @@ from persam_video.masks.components import keep_large, keep_nearest
 from persam_video.masks.labels import merge_logits
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import extreme_cells, standardise
-from persam_video.persam.matching import Memory, cell_coverage, match_memories
+from persam_video.persam.matching import Memory, match_memories
 from persam_video.persam.reference import LearnedObject, learn_objects
 from persam_video.persam.target import location_confidence
 from persam_video.sam.model import ImageEmbedding, SamModel
@@ -226,8 +226,8 @@ class OneShotSegmenter:
     def _predict(self, embedding: ImageEmbedding, taken: NDArray[np.bool_]) -> _Guess:
         """Segment every target outside ``taken``, bool (H, W): where objects were found already."""
         targets = torch.stack([t.embedding for t in self._targets])
-        on_input = embedding.transform.mask(torch.from_numpy(taken)[None].to(targets.device))
-        on_grid = cell_coverage(on_input, embedding.grid)
+        where = torch.from_numpy(taken)[None].to(targets.device)
+        on_grid = embedding.transform.coverage(where, embedding.grid)
         similarity = location_confidence(embedding.features, targets)
         # what is found is left out of the maps; the reference implementation blacks it out in the
         # image and encodes that again

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from persam_video.config import Settings
 from persam_video.masks.annotation import Annotation
@@ -52,9 +51,8 @@ def learn_objects(
     """
     ids = annotation.object_ids
     masks = torch.from_numpy(np.stack([annotation.mask(i) for i in ids]))
-    padded = embedding.transform.mask(masks.to(model.device))
     rows, columns = embedding.grid
-    soft = F.adaptive_avg_pool2d(padded[:, None], (4 * rows, 4 * columns))[:, 0]
+    soft = embedding.transform.coverage(masks.to(model.device), (4 * rows, 4 * columns))
     coverage = cell_coverage(soft, embedding.grid)
     targets = target_embedding(embedding.features, coverage, settings.target.pooling)
     weights: Tensor | list[None] = [None] * len(ids)

@@ -13,7 +13,7 @@ from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.components import keep_large
 from persam_video.masks.labels import merge_logits
-from persam_video.persam.matching import cell_coverage, matching_maps
+from persam_video.persam.matching import matching_maps
 from persam_video.prompting.prompts import ObjectPrompts
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
@@ -122,7 +122,7 @@ def _as_prompts(prompts: ObjectPrompts, device: torch.device) -> Prompts:
 
 def _match_itself(embedding: ImageEmbedding, shown: Tensor) -> Tensor:
     """Match a frame with a part of itself, as if it had been annotated and seen before."""
-    coverage = cell_coverage(embedding.transform.mask(shown[None]), embedding.grid)
+    coverage = embedding.transform.coverage(shown[None], embedding.grid)
     maps = matching_maps(embedding.keys, embedding.keys, coverage)
     return torch.cat([maps, maps], dim=1).float()
 

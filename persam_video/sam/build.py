@@ -206,7 +206,8 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name != "auto":
         raise ModelError(f"unknown precision '{name}': choose auto, fp32, bf16 or fp16")
     if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported()
+        # older ones emulate it, and have no convolutions in it
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
     elif device.type == "cpu":
         native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     else:

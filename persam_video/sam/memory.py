@@ -67,8 +67,9 @@ def decode_in_parts(
         if not is_out_of_memory(error):
             raise
     # outside of the handler, whose traceback would keep the tensors of the attempt alive
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    for backend in (torch.cuda, torch.mps):
+        if backend.is_available():
+            backend.empty_cache()
     everyone = torch.arange(count)
     parts = [
         decode_in_parts(decode, prompts.take(part))

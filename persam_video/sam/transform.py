@@ -1,6 +1,7 @@
 """From a frame to the model's input, and from its masks back to the frame."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -59,15 +60,27 @@ class InputTransform:
             rgb = np.asarray(
                 Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)
             )
-        image = torch.tensor(rgb, device=device).permute(2, 0, 1).float()
+        image = _on_device(rgb, device).permute(2, 0, 1).float()
         mean = torch.tensor(PIXEL_MEAN, device=device)[:, None, None]
         std = torch.tensor(PIXEL_STD, device=device)[:, None, None]
         return self._pad((image - mean) / std)[None]
 
-    def mask(self, masks: Tensor) -> Tensor:
-        """Bring masks (N, H, W), 0 to 1, to the padded input (N, *padded_size) by area."""
-        resized = F.interpolate(masks[:, None].float(), self.input_size, mode="area")
-        return self._pad(resized)[:, 0]
+    def coverage(self, masks: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Return how much of each cell of a grid over the padded input masks cover.
+
+        The masks are brought to the input by area and the means over each cell taken, both in two
+        products: adaptive pooling would take longer, and MPS has none for sizes that do not divide.
+
+        Args:
+            masks: (N, H, W) of the frame's size, 0 to 1 or bool.
+            grid: (h, w), which divide the padded size.
+
+        Returns:
+            float32 (N, h, w), 0 to 1.
+        """
+        sizes = zip(self.frame_size, self.input_size, self.padded_size, grid, strict=True)
+        rows, columns = (_cell_means(*each).to(masks.device) for each in sizes)
+        return rows @ masks.float() @ columns.T
 
     def coordinates(self, xy: Tensor) -> Tensor:
         """Scale coordinates (..., 2), (x, y) in frame pixels, to input pixels."""
@@ -89,3 +102,20 @@ class InputTransform:
         bottom = self.padded_size[0] - self.input_size[0]
         right = self.padded_size[1] - self.input_size[1]
         return F.pad(image, (0, right, 0, bottom))
+
+
+def _on_device(rgb: NDArray[np.uint8], device: torch.device) -> Tensor:
+    pixels = torch.tensor(rgb)
+    if device.type == "cuda":
+        # from pinned memory the copy runs by itself, and encoding is queued behind it
+        return pixels.pin_memory().to(device, non_blocking=True)
+    return pixels.to(device)
+
+
+@lru_cache(maxsize=8)
+def _cell_means(frame: int, resized: int, padded: int, cells: int) -> Tensor:
+    """Return the share (cells, frame) of each pixel of the frame in each cell, along one side."""
+    places, pixels = torch.arange(resized)[:, None], torch.arange(frame)
+    begins, ends = places * frame // resized, ((places + 1) * frame + resized - 1) // resized
+    shares = ((pixels >= begins) & (pixels < ends)) / (ends - begins)
+    return F.pad(shares, (0, 0, 0, padded - resized)).view(cells, -1, frame).mean(dim=1)

@@ -329,8 +329,8 @@ class Tracker:
         soft = torch.stack([c.logits for c in candidates]).sigmoid()
         final = torch.from_numpy(np.stack([labels == i for i in ids])).to(soft.device)
         rows, columns = soft.shape[-2:]
-        area = F.adaptive_avg_pool2d(embedding.transform.mask(final)[:, None], (rows, columns))
-        near = F.max_pool2d(area, 3, stride=1, padding=1)[:, 0]
+        area = embedding.transform.coverage(final, (rows, columns))
+        near = F.max_pool2d(area, 3, stride=1, padding=1)
         return torch.where(near > 0, soft, torch.zeros_like(soft))
 
     def _result(self, latest: _Latest) -> FrameResult:

@@ -99,3 +99,9 @@ def test_the_cpu_is_always_there():
     assert choose_device("cpu").type == "cpu"
     assert choose_device("auto").type in {"cpu", "cuda", "mps"}
     assert choose_precision("auto", torch.device("cpu")) in {"fp32", "bf16"}
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp32"), ((8, 0), "bf16")])
+def test_bf16_is_left_to_gpus_that_compute_in_it(monkeypatch, capability, precision):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert choose_precision("auto", torch.device("cuda")) == precision

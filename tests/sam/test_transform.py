@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from persam_video.sam.transform import InputTransform
 
@@ -47,13 +48,27 @@ def test_a_mask_survives_the_way_there_and_back(height, width, data):
     y0 = data.draw(st.integers(0, height // 2))
     mask = torch.zeros(1, height, width)
     mask[:, y0 : y0 + height // 2, x0 : x0 + width // 2] = 1
-    there = transform.mask(mask)
+    there = transform.coverage(mask, transform.padded_size)
     assert there.shape == (1, *transform.padded_size)
     back = transform.restore(there[:, None])[0, 0] > 0.5
     wrong = (back != (mask[0] > 0.5)).sum().item()
     # resampling may move the border by less than a pixel of the coarser side
     coarse = max(1.0, max(height, width) / 256)
     assert wrong <= 2 * coarse * (height + width)
+
+
+@given(SIZES, st.sampled_from([None, 32]), st.sampled_from([4, 16]), st.integers(0, 2**32 - 1))
+def test_coverage_is_that_of_pooling_by_area_twice(size, multiple, cell, seed):
+    transform = InputTransform.fit(size, 128, multiple)
+    grid = tuple(side // cell for side in transform.padded_size)
+    masks = torch.rand(2, *size, generator=torch.Generator().manual_seed(seed)) < 0.3
+    height, width = transform.input_size
+    resized = F.interpolate(masks[:, None].float(), (height, width), mode="area")
+    down, right = transform.padded_size[0] - height, transform.padded_size[1] - width
+    expected = F.avg_pool2d(F.pad(resized, (0, right, 0, down)), cell)[:, 0]
+    found = transform.coverage(masks, grid)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert ((found > 0) == (expected > 0)).all()
 
 
 def test_coordinates_scale_with_the_image():
