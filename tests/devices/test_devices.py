@@ -45,7 +45,7 @@ def track(model, frames, settings):
 
 
 def tensors_of(value):
-    """Give the tensors in a data class, a sequence or a mapping."""
+    """Give the tensors in a data class or a sequence."""
     if isinstance(value, torch.Tensor):
         yield value
     elif is_dataclass(value):
