@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from sequences import EncodedSequence, clip_sequence, davis_sequences
 
-from persam_video.atomic import write_bytes
 from persam_video.config import load_settings
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.sam.model import ModelInfo
+from persam_video.util.atomic import write_bytes
 
 RESULTS = Path(__file__).parent / "results"
 

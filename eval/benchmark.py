@@ -22,8 +22,8 @@ from speed.cases import Extent, comparisons
 from speed.memory import peak_memory
 from speed.timing import Result, middle
 
-from persam_video.atomic import write_bytes
 from persam_video.sam.build import choose_precision
+from persam_video.util.atomic import write_bytes
 
 RESULTS = Path(__file__).parent / "results"
 HEADER = ("comparison", "one repetition", "ours", "theirs", "ratio", "by processor time", "aim")

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from persam_video.sam.build import build_network
-from persam_video.sam.cache import embedded_path
 from persam_video.sam.checkpoints import load_weights, read_state_dict
+from persam_video.sam.download import embedded_path
 from persam_video.sam.lite import LiteImageEncoder
 from persam_video.sam.registry import model_spec
 

@@ -34,7 +34,7 @@ from rich.console import Console
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import Evaluation, evaluate
 from persam_video.davis.official import difference, run_official
-from persam_video.table import Row, Table, show
+from persam_video.util.table import Row, Table, show
 
 SHARED = Path(os.environ.get("PERSAM_VIDEO_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -35,13 +35,13 @@ from torch import Tensor
 from persam_video.masks import box_of, read_annotation
 from persam_video.persam.mask_weights import EQUAL, fit_mask_weights, mix_masks, reference_loss
 from persam_video.persam.target import target_embedding
-from persam_video.persam.upstream import painted_cells, predict
 from persam_video.sam.build import build_network
 from persam_video.sam.model import ImageEmbedding, ModelInfo, SamModel
 from persam_video.sam.prompts import Prompts
 from persam_video.sam.registry import model_spec
 from persam_video.sam.transform import InputTransform
-from persam_video.tracking.upstream import SIMILARITY_POINTS, first_prompts
+from persam_video.upstream.steps import painted_cells, predict
+from persam_video.upstream.tracker import SIMILARITY_POINTS, first_prompts
 
 SHARED = Path(os.environ.get("PERSAM_VIDEO_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from persam_video.benchmark.record import read_record
 from persam_video.config import load_settings, presets
-from persam_video.davis.record import read_record
 from persam_video.errors import PersamVideoError
 from persam_video.masks.annotation import read_annotation
 from persam_video.masks.png import write_label_png

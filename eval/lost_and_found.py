@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from sequences import EncodedSequence, Sequence, davis_sequences, synthetic_sequence
 
 from persam_video import synthetic
-from persam_video.atomic import write_bytes
 from persam_video.config import load_settings, parse_assignments
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.tracking import FrameResult
+from persam_video.util.atomic import write_bytes
 
 RESULTS = Path(__file__).parent / "results"
 OCCLUDED = ("libby", "bmx-trees")

@@ -16,7 +16,7 @@ import numpy as np
 from sequences import davis_sequences
 
 from persam_video.config import load_settings
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.tracking import Tracker
 
 

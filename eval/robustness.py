@@ -20,7 +20,7 @@ from pathlib import Path
 from robust import faults, numbers, untrusted, zoo
 from robust.case import Apart, Case, Outcome, Verdict, as_table, serve
 
-from persam_video.atomic import write_bytes
+from persam_video.util.atomic import write_bytes
 
 RESULT = Path(__file__).parent / "results" / "robustness.md"
 GROUPS = ("zoo", "faults", "numbers", "untrusted")

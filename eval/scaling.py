@@ -23,11 +23,11 @@ from speed.cost import Cost, Load, Point, fit
 from speed.scenes import Scene, balls
 from stream_memory import resident_mib
 
-from persam_video.atomic import write_bytes
 from persam_video.config import Settings, load_settings
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel
 from persam_video.tracking import Tracker
+from persam_video.util.atomic import write_bytes
 
 RESULTS = Path(__file__).parent / "results"
 OBJECTS = (1, 2, 4, 8, 16, 32)

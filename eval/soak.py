@@ -27,12 +27,12 @@ import torch
 from numpy.typing import NDArray
 from stream_memory import resident_mib
 
-from persam_video.atomic import write_bytes
 from persam_video.config import load_settings
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.sinks import MaskPngSink, Sink, ThreadedSink, TracksJsonlSink
 from persam_video.sinks.overlay_video import OverlayVideoSink
 from persam_video.tracking import ObjectState, Tracker
+from persam_video.util.atomic import write_bytes
 from persam_video.video import Frame, SourceInfo, SourceKind
 
 RESULTS = Path(__file__).parent / "results"

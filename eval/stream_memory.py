@@ -21,7 +21,7 @@ from pathlib import Path
 
 import av
 
-from persam_video.atomic import write_bytes
+from persam_video.util.atomic import write_bytes
 from persam_video.video import FrameStream
 from persam_video.video.stream import DecoderName
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from persam_video.errors import ConfigError
-from persam_video.plain_yaml import load_yaml
+from persam_video.util.yaml import load_yaml
 
 _MOST_SHOWN = 80  # characters of a wrong value
 

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel
 
 from persam_video.config import Settings, presets
-from persam_video.plain_yaml import load_yaml
+from persam_video.util.yaml import load_yaml
 
 _LINE = re.compile(r"(?P<indent> *)(?P<name>\w+):[^#]*(?:# (?P<comment>.*))?")
 _PLAIN = re.compile(r"[A-Za-z][\w./-]*", re.ASCII)

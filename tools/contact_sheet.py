@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from persam_video import FrameStream
-from persam_video.atomic import write_bytes
+from persam_video.util.atomic import write_bytes
 
 
 def main() -> None:

@@ -35,8 +35,8 @@ from rich.progress import (
 from persam_video.cli.progress import shown
 from persam_video.davis.archive import extract
 from persam_video.davis.dataset import DavisDataset
-from persam_video.download import RemoteFile, download, file_sha256
 from persam_video.errors import DatasetError, PersamVideoError
+from persam_video.util.download import RemoteFile, download, file_sha256
 
 PUBLISHERS = ("data.vision.ee.ethz.ch", "graphics.ethz.ch")
 """Hosts that the authors publish on."""

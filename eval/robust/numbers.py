@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from persam_video.config import load_settings
 from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import MaskPrediction, Prompts
 from persam_video.sinks import TracksJsonlSink

@@ -10,10 +10,10 @@ from fit_weights import reference_fit, reference_prompts
 from torch.nn import functional as F
 
 from persam_video.config import load_settings
+from persam_video.run.tracker_factory import make_tracker
 from persam_video.sam.build import load_sam
 from persam_video.sam.model import SamModel
 from persam_video.tracking.ahead import encoding_ahead
-from persam_video.tracking.factory import make_tracker
 from persam_video.video import Frame
 from speed.models import TimedSam, VitModels, vit_models
 from speed.scenes import Scene, balls

@@ -9,13 +9,13 @@ from typing import Any
 
 from persam_video.batch.jobs import Job
 from persam_video.config import ModelSettings, Settings, load_settings
-from persam_video.cores import available_cores
 from persam_video.errors import ConfigError, DatasetError, PersamVideoError
 from persam_video.run import OutputPaths, Progress, load_model, track_to_folder
 from persam_video.sam.model import SamModel
 from persam_video.sinks import RunRecord, RunStatus, read_run
 from persam_video.sinks.outputs import DEFAULT_OUTPUTS, Output
-from persam_video.workers import Handler, TaskLost, work_in_processes
+from persam_video.util.machine import available_cores
+from persam_video.util.workers import Handler, TaskLost, work_in_processes
 
 
 @dataclass(frozen=True)

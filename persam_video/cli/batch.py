@@ -77,7 +77,7 @@ def batch(
     from persam_video.batch import read_jobs, run_jobs
     from persam_video.sinks import RunStatus
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, parse_outputs
-    from persam_video.table import Table
+    from persam_video.util.table import Table
 
     listed = read_jobs(jobs)
     results = {}

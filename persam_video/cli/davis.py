@@ -13,7 +13,7 @@ from persam_video.cli.progress import benchmark_bars
 from persam_video.davis.dataset import DavisDataset
 
 if TYPE_CHECKING:
-    from persam_video.davis.record import BenchmarkRecord
+    from persam_video.benchmark.record import BenchmarkRecord
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def davis(
     settings = preset.settings(model)
     dataset = DavisDataset(root, year, split, resolution=resolution, only=sequence or ())
     # imported late: torch takes seconds, and --help should not
-    from persam_video.davis.runner import default_workers, run_davis
+    from persam_video.benchmark.runner import default_workers, run_davis
     from persam_video.sinks import RunStatus
 
     with benchmark_bars(quiet=printer.quiet, lines=not printer.says_nothing) as show:

@@ -84,7 +84,7 @@ def _export(
     overwrite: bool,
     printer: Printer,
 ) -> None:
-    from persam_video.export import export as write
+    from persam_video.run.export import export as write
 
     with printer.timed("exporting"):
         done = write(run, output, out, source=source, options=options, overwrite=overwrite)

@@ -82,7 +82,7 @@ def show(*, context: typer.Context, printer: Printer) -> None:
     if context.invoked_subcommand is not None:
         return
     # imported late: torch takes seconds, and --help should not
-    from persam_video.sam.cache import cache_folder
+    from persam_video.sam.download import cache_folder
     from persam_video.sam.registry import MODELS
 
     listed = [ListedModel.of(spec) for spec in MODELS.values()]
@@ -113,7 +113,7 @@ def download(
 
     Example: persam-video models download vit_b
     """
-    from persam_video.sam.cache import cached_path
+    from persam_video.sam.download import cached_path
     from persam_video.sam.download import download as fetch
     from persam_video.sam.registry import model_spec
 
@@ -148,7 +148,7 @@ def download(
 
 
 def _file(spec: "ModelSpec") -> Path:
-    from persam_video.sam.cache import cached_path, embedded_path
+    from persam_video.sam.download import cached_path, embedded_path
 
     return embedded_path() if spec.weights is None else cached_path(spec.weights)
 

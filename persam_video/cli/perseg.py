@@ -44,7 +44,7 @@ def perseg(
     # imported late: torch takes seconds, and --help should not
     from persam_video.perseg import PerSegDataset
     from persam_video.perseg.evaluation import figures, write_json
-    from persam_video.table import Table
+    from persam_video.util.table import Table
 
     dataset = PerSegDataset(root, only=only or (), skip=skip or ())
     with printer.timed("segmenting"):

@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from persam_video.logs import show_log
-from persam_video.plain_json import plain
-from persam_video.table import Table, show
+from persam_video.util.json import plain
+from persam_video.util.logs import show_log
+from persam_video.util.table import Table, show
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from persam_video.batch import JobProgress
-    from persam_video.davis.runner import BenchmarkProgress
+    from persam_video.benchmark.runner import BenchmarkProgress
     from persam_video.run import Progress
 
 

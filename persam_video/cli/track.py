@@ -21,7 +21,7 @@ from persam_video.cli.options import (
 )
 from persam_video.cli.printing import Printer
 from persam_video.cli.progress import progress_bar
-from persam_video.table import Table
+from persam_video.util.table import Table
 
 if TYPE_CHECKING:
     from persam_video.sinks import RunRecord

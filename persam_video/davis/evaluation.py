@@ -38,7 +38,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.cores import available_cores
 from persam_video.davis.dataset import DavisDataset, DavisSequence, Task
 from persam_video.davis.labels import VOID, read_labels
 from persam_video.davis.metrics import Statistics
@@ -56,6 +55,7 @@ from persam_video.davis.scores import (
     score_proposals,
 )
 from persam_video.errors import ConfigError, DatasetError
+from persam_video.util.machine import available_cores
 
 
 @dataclass(frozen=True)

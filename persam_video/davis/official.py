@@ -20,7 +20,7 @@ from persam_video.davis.evaluation import Evaluation
 from persam_video.davis.official_runner import OfficialJob
 from persam_video.davis.tables import global_figures, object_figures
 from persam_video.errors import DatasetError
-from persam_video.table import Row, Table
+from persam_video.util.table import Row, Table
 
 
 @dataclass(frozen=True)

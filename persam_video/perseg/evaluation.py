@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.atomic import output_error, write_bytes
 from persam_video.config import Settings, load_settings
 from persam_video.errors import DatasetError
 from persam_video.images.one_shot import OneShotSegmenter, Reference, Search, check_settings
 from persam_video.perseg.dataset import PerSegDataset, PerSegObject
 from persam_video.perseg.metrics import Overlap, boundary_overlap
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.sam.model import ModelInfo, SamModel
+from persam_video.util.atomic import output_error, write_bytes
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from persam_video.run.iterate import track
 from persam_video.run.outputs import OutputPaths
 from persam_video.run.progress import Progress
 from persam_video.run.references import Mask, Masks
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 
 __all__ = [
     "FrameRange",

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from persam_video.atomic import output_error, write_bytes
 from persam_video.config import Settings
 from persam_video.errors import ConfigError, SourceError
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.boxes import boxes_of_labels
 from persam_video.masks.labels import areas_of_labels
+from persam_video.results import FrameResult, ObjectState
 from persam_video.run.progress import OnProgress, Progress
 from persam_video.run.references import References
+from persam_video.run.tracker_factory import VideoTracker
 from persam_video.sam.model import SamModel
 from persam_video.sinks import TracksJsonlSink, read_tracks
 from persam_video.tracking.ahead import encoding_ahead
-from persam_video.tracking.factory import VideoTracker
-from persam_video.tracking.result import FrameResult, ObjectState
+from persam_video.util.atomic import output_error, write_bytes
 from persam_video.video import Frame, FrameStream
 from persam_video.video.selection import Selection
 from persam_video.video.source import SourceInfo

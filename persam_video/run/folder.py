@@ -6,21 +6,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from persam_video.atomic import discard, unfinished
 from persam_video.config import Settings, load_settings
 from persam_video.errors import ConfigError
-from persam_video.exclusive import exclusive_folder
 from persam_video.images.reference_files import ReferenceFiles
 from persam_video.prompting import ObjectPrompts
-from persam_video.resident import peak_resident_bytes
+from persam_video.results import FrameResult
 from persam_video.run.backward import BackwardResults
 from persam_video.run.frames import ALL_FRAMES, FrameRange, expected_frames
 from persam_video.run.opened import Inputs, OpenedRun, open_run
 from persam_video.run.outputs import OutputPaths
 from persam_video.run.progress import OnProgress, Progress
-from persam_video.run.prompted import write_reference_picture
 from persam_video.run.record import begin_record
-from persam_video.run.references import Masks
+from persam_video.run.references import Masks, write_reference_picture
 from persam_video.run.resume import (
     SNAPSHOT_SECONDS,
     Earlier,
@@ -47,8 +44,10 @@ from persam_video.sinks.outputs import (
     open_sink,
     place_of,
 )
-from persam_video.tracking.result import FrameResult
 from persam_video.tracking.tracker import Tracker
+from persam_video.util.atomic import discard, unfinished
+from persam_video.util.lock import exclusive_folder
+from persam_video.util.machine import peak_resident_bytes
 from persam_video.video import Frame, FrameStream
 from persam_video.video.stream import DecoderName
 

@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 from persam_video.config import Settings, load_settings
 from persam_video.images.reference_files import ReferenceFiles
 from persam_video.prompting import ObjectPrompts
+from persam_video.results import FrameResult
 from persam_video.run.frames import ALL_FRAMES, FrameRange
 from persam_video.run.opened import Inputs, open_run
 from persam_video.run.references import Masks
 from persam_video.sam.model import SamModel
-from persam_video.tracking.result import FrameResult
 from persam_video.video.stream import DecoderName
 
 

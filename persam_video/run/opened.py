@@ -11,15 +11,20 @@ from persam_video.images.reference_files import ReferenceFiles
 from persam_video.prompting import ObjectPrompts
 from persam_video.run.backward import BackwardResults, check_backward
 from persam_video.run.frames import FrameRange, open_stream
-from persam_video.run.photos import seek
 from persam_video.run.progress import OnProgress
-from persam_video.run.prompted import add_prompted
-from persam_video.run.references import Masks, References, check_procedure, load_references
-from persam_video.sam.load import load_model
+from persam_video.run.references import (
+    Masks,
+    References,
+    add_prompted,
+    check_procedure,
+    load_references,
+)
+from persam_video.run.seeker import seek
+from persam_video.run.tracker_factory import VideoTracker, make_tracker
+from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel
-from persam_video.stages import StageClock
 from persam_video.tracking.ahead import encoding_ahead
-from persam_video.tracking.factory import VideoTracker, make_tracker
+from persam_video.util.timing import StageClock
 from persam_video.video import Frame, FrameStream
 from persam_video.video.selection import Selection
 from persam_video.video.stream import DecoderName

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from persam_video.download import file_sha256
-from persam_video.plain_json import plain
 from persam_video.run.opened import OpenedRun
 from persam_video.sinks import ModelRecord, RunRecord
+from persam_video.util.download import file_sha256
+from persam_video.util.json import plain
 
 _SECTIONS = ("model", "settings", "source", "references", "versions")
 _FREE = ("source.name", "source.path")  # a source that was moved is the same source

@@ -22,14 +22,14 @@ from persam_video.errors import (
     SourceError,
 )
 from persam_video.masks.png import read_label_png
+from persam_video.results import FrameResult
 from persam_video.run.opened import OpenedRun
 from persam_video.run.outputs import OutputPaths
 from persam_video.run.record import first_difference
 from persam_video.run.references import References
+from persam_video.run.tracker_factory import VideoTracker
 from persam_video.sinks import RunRecord, ThreadedSink, read_run, read_tracks
-from persam_video.tracking.factory import VideoTracker
 from persam_video.tracking.objects import TrackerState
-from persam_video.tracking.result import FrameResult
 from persam_video.tracking.snapshot import Snapshot, read_snapshot, write_snapshot
 from persam_video.tracking.tracker import Tracker
 from persam_video.video import Frame

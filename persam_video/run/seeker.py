@@ -1,13 +1,18 @@
 """Objects that photos show, looked for in a video until they are found."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from persam_video.config import load_settings
 from persam_video.images.one_shot import OneShotSegmenter
+from persam_video.images.reference_files import ReferenceFiles
 from persam_video.masks.annotation import Annotation
-from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
+from persam_video.results import FrameResult, ObjectResult, ObjectState
+from persam_video.run.tracker_factory import VideoTracker
+from persam_video.sam.model import SamModel
 from persam_video.tracking.tracker import Tracker
 from persam_video.video.frame import Frame
 
@@ -55,3 +60,16 @@ class SeekingTracker:
         lost = [ObjectResult(i, ObjectState.LOST, 0.0, None, 0) for i in missing]
         objects = sorted((*result.objects, *lost), key=lambda each: each.object_id)
         return replace(result, objects=tuple(objects))
+
+
+def seek(tracker: VideoTracker, model: SamModel, photos: Sequence[ReferenceFiles]) -> VideoTracker:
+    """Let a tracker look for the objects of photos; without photos it is returned as it is.
+
+    Raises:
+        PersamVideoError: a photo or its mask cannot be read, or they do not fit.
+    """
+    if not photos or not isinstance(tracker, Tracker):
+        return tracker
+    references = [each.read() for each in photos]
+    preset = "images" if tracker.settings.method == "persam" else "images_f"
+    return SeekingTracker(tracker, OneShotSegmenter(model, references, load_settings(preset)))

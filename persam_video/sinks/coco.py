@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from persam_video.masks.rle import encode_labels
-from persam_video.sinks.base import Sink
+from persam_video.results import FrameResult
+from persam_video.sinks.base import Sink, coco_box, finite_score
 from persam_video.sinks.parts import Parts, write_array
-from persam_video.sinks.values import coco_box, finite_score
-from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
 

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from persam_video.atomic import atomic_path
+from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink, make_folder
 from persam_video.sinks.video import VideoSink
-from persam_video.tracking.result import FrameResult
+from persam_video.util.atomic import atomic_path
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
 

@@ -8,11 +8,11 @@ from xml.sax.saxutils import quoteattr
 
 from PIL import Image
 
-from persam_video.atomic import atomic_path, write_bytes
 from persam_video.masks.polygons import part_polygons, polygon
+from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink, make_folder
 from persam_video.sinks.parts import Parts
-from persam_video.tracking.result import FrameResult
+from persam_video.util.atomic import atomic_path, write_bytes
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from persam_video.masks.png import write_label_png
+from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink, make_folder
-from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from queue import Queue
 from threading import Thread
 
+from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink
-from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 
 

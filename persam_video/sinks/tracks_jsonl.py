@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.atomic import output_error
 from persam_video.errors import DatasetError
 from persam_video.masks.boxes import Box
 from persam_video.masks.rle import Rle, decode, encode_labels
-from persam_video.sinks.base import Sink
-from persam_video.sinks.values import coco_box, finite_score
-from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
+from persam_video.results import FrameResult, ObjectResult, ObjectState
+from persam_video.sinks.base import Sink, coco_box, finite_score
+from persam_video.util.atomic import output_error
 from persam_video.video.frame import Frame
 
 # What reading JSON of any other form can raise; the last is for lists in lists without end.

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from persam_video.atomic import output_error
 from persam_video.errors import ConfigError
 from persam_video.masks.png import write_label_png
 from persam_video.synthetic.bodies import Kind, Tint, make_body
 from persam_video.synthetic.pond import Pond
+from persam_video.util.atomic import output_error
 from persam_video.video.writer import VideoWriter
 
 _LIGHT = np.array((-0.42, -0.55, 0.722), np.float32)  # unit vector: from the upper left

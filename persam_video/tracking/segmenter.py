@@ -17,9 +17,9 @@ from persam_video.persam.reference import learn_objects
 from persam_video.persam.target import location_confidence
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
-from persam_video.stages import StageClock
 from persam_video.tracking.objects import TrackedObject
 from persam_video.tracking.prior import mask_prompt, move_masks, prior_on_grid
+from persam_video.util.timing import StageClock
 
 _UNKNOWN = 32.0
 """Magnitude of a logit that stands for a value the model could not compute."""

@@ -16,12 +16,12 @@ from persam_video.masks.boxes import boxes_of_labels, centre, grow
 from persam_video.masks.components import keep_large, keep_touching
 from persam_video.masks.labels import areas_of_labels, merge_logits
 from persam_video.persam.matching import Memory, cell_coverage
+from persam_video.results import FrameResult, ObjectResult, ObjectState
 from persam_video.sam.model import ImageEmbedding, SamModel
-from persam_video.stages import StageClock
 from persam_video.tracking.ahead import embedding_of
 from persam_video.tracking.objects import TrackedObject, TrackerState
-from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.tracking.segmenter import Candidate, Segmenter
+from persam_video.util.timing import StageClock
 from persam_video.video.frame import Frame
 
 MAX_OBJECT_ID = 254

@@ -15,8 +15,8 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from persam_video.atomic import discard, output_error, unfinished
 from persam_video.errors import ConfigError, OutputError
+from persam_video.util.atomic import discard, output_error, unfinished
 from persam_video.video.audio import AudioTrack
 from persam_video.video.formats import (
     CODECS,

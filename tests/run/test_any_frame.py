@@ -11,9 +11,9 @@ from persam_video.run import FrameRange, track, track_to_folder
 from persam_video.run.backward import BackwardResults, reversed_frames
 from persam_video.run.frames import open_stream
 from persam_video.run.references import load_references, parse_masks
+from persam_video.run.tracker_factory import make_tracker
 from persam_video.sinks import read_tracks
 from persam_video.tracking import FrameResult, ObjectState
-from persam_video.tracking.factory import make_tracker
 from persam_video.video import Frame
 from persam_video.video.selection import Selection
 

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from persam_video.masks import areas_of_labels, boxes_of_labels
+from persam_video.results import FrameResult, ObjectResult, ObjectState
 from persam_video.sinks.outputs import Output, SinkOptions, open_sink, place_of
-from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo, SourceKind
 

@@ -17,6 +17,7 @@ from pycocotools.coco import COCO
 
 from persam_video.errors import ConfigError, OutputError
 from persam_video.masks import areas_of_labels, boxes_of_labels, read_label_png
+from persam_video.results import FrameResult, ObjectResult, ObjectState
 from persam_video.sinks.outputs import (
     Output,
     SinkOptions,
@@ -27,7 +28,6 @@ from persam_video.sinks.outputs import (
     place_of,
 )
 from persam_video.sinks.parquet import ParquetSink
-from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo, SourceKind
 

@@ -11,8 +11,8 @@ from pycocotools import mask as coco
 
 from persam_video.errors import DatasetError, OutputError
 from persam_video.masks import areas_of_labels, boxes_of_labels
+from persam_video.results import FrameResult, ObjectResult, ObjectState
 from persam_video.sinks import FrameRecord, TracksJsonlSink, read_tracks
-from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.video.frame import Frame
 
 IDS = (1, 4, 254)

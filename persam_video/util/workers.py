@@ -1,0 +1,217 @@
+"""Doing tasks several at once, in processes of their own.
+
+A worker gets a task, tells what happens, and gets the next one when it is done. Both ends notice at
+once when the other is gone: the pipe between them breaks. A worker that is ended, or whose parent
+is gone, sees a keyboard interrupt in its task, and so leaves files as Ctrl-C does.
+"""
+
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import Any, Generic, TypeVar
+
+import cv2
+import torch
+
+from persam_video.errors import PersamVideoError
+from persam_video.util.logs import log_is_shown, show_log
+
+_TaskT = TypeVar("_TaskT")
+_EventT = TypeVar("_EventT")
+
+Handler = Callable[[_TaskT, Callable[[_EventT], None]], None]
+"""Does a task, and calls the function that it is given with everything that happens."""
+
+_PATIENCE = 30.0  # seconds that a worker has to finish its files; one that hangs is killed then
+
+
+@dataclass(frozen=True)
+class Share:
+    """What part of the machine a worker has.
+
+    Attributes:
+        number: of the worker, from 0; where there are several GPUs they take turns.
+        threads: that it computes with.
+    """
+
+    number: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class TaskLost(Generic[_TaskT]):
+    """The process that worked on a task was killed, or ended by itself."""
+
+    task: _TaskT
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A worker waits for its next task."""
+
+
+def work_in_processes(
+    tasks: Sequence[_TaskT],
+    make_handler: Callable[[], Handler[_TaskT, _EventT]],
+    *,
+    workers: int,
+    threads: int,
+) -> Generator[_EventT | TaskLost[_TaskT], None, None]:
+    """Do tasks in processes, each of which does one after the other.
+
+    A process that dies is replaced. Leaving the iteration early interrupts the processes and waits
+    for their end.
+
+    Args:
+        tasks: what to do, in the order in which the tasks begin; they must be picklable.
+        make_handler: called once in each process; must be picklable.
+        workers: how many processes, at most.
+        threads: that each of them computes with.
+
+    Yields:
+        What the handlers tell, as it happens, and tasks that were lost.
+
+    Raises:
+        PersamVideoError: making a handler, or a handler, raised it.
+    """
+    waiting = deque(tasks)
+
+    def begin(number: int) -> "_Worker[_TaskT, _EventT]":
+        return _Worker(make_handler, Share(number, threads), waiting.popleft())
+
+    team = [begin(number) for number in range(min(workers, len(tasks)))]
+    try:
+        while busy := {worker.connection: worker for worker in team if worker.busy}:
+            for connection in wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]
+                try:
+                    event = worker.receive()
+                except (EOFError, ConnectionError):  # reset when it died with something unread
+                    lost = worker.task
+                    worker.end()
+                    if waiting:
+                        team[worker.share.number] = begin(worker.share.number)
+                    yield TaskLost(lost)
+                    continue
+                if isinstance(event, _Done):
+                    worker.give(waiting.popleft() if waiting else None)
+                else:
+                    yield event
+    finally:
+        # all are asked before the first one is waited for
+        for worker in team:
+            worker.interrupt()
+        for worker in team:
+            worker.end()
+
+
+class _Worker(Generic[_TaskT, _EventT]):
+    """A process that does one task after the other.
+
+    Attributes:
+        connection: the end of the pipe to it.
+        share: of the machine.
+        task: the last one that it was given.
+        busy: whether it works on that.
+    """
+
+    def __init__(
+        self, make_handler: Callable[[], Handler[_TaskT, _EventT]], share: Share, task: _TaskT
+    ) -> None:
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.share = share
+        self._process: BaseProcess = context.Process(
+            target=_serve, args=(theirs, make_handler, share, log_is_shown()), daemon=True
+        )
+        with _without_interrupt():
+            self._process.start()
+        # only the worker holds its end now, so that the pipe breaks when it dies
+        theirs.close()
+        self.give(task)
+
+    def give(self, task: _TaskT | None) -> None:
+        self.busy = task is not None
+        if task is not None:
+            self.task = task
+            with suppress(ConnectionError):  # receiving says why
+                self.connection.send(task)
+
+    def receive(self) -> _EventT | _Done:
+        event: _EventT | _Done = self.connection.recv()
+        if isinstance(event, PersamVideoError):
+            raise event
+        return event
+
+    def interrupt(self) -> None:
+        self.busy = False
+        self._process.terminate()
+        self.connection.close()
+
+    def end(self) -> None:
+        self.interrupt()
+        try:
+            self._process.join(_PATIENCE)
+        finally:  # a second Ctrl-C does not wait
+            self._process.kill()
+            self._process.join()
+
+
+@contextmanager
+def _without_interrupt() -> Iterator[None]:
+    """Start processes that Ctrl-C, which reaches every process of a terminal, does not end.
+
+    The parent decides what becomes of them.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(
+    connection: Connection,
+    make_handler: Callable[[], Handler[Any, Any]],
+    share: Share,
+    with_log: bool,
+) -> None:
+    """Do what comes through the pipe until it breaks."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _interrupt_once)
+    show_log(with_log)
+    torch.set_num_threads(share.threads)
+    cv2.setNumThreads(share.threads)
+    if torch.cuda.device_count() > 1:
+        torch.cuda.set_device(share.number % torch.cuda.device_count())
+
+    def tell(event: object) -> None:
+        try:
+            connection.send(event)
+        except ConnectionError:
+            raise KeyboardInterrupt from None  # nobody waits for the task any more
+
+    with suppress(EOFError, ConnectionError, KeyboardInterrupt):
+        try:
+            handle = make_handler()
+            while True:
+                handle(connection.recv(), tell)
+                tell(_Done())
+        except PersamVideoError as error:
+            tell(error)
+
+
+def _interrupt_once(number: int, frame: FrameType | None) -> None:
+    # the service manager may signal each process, and then the parent does; files are finished once
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt

@@ -1,0 +1,112 @@
+import json
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from persam_video.errors import DatasetError, PersamVideoError, SourceError
+from persam_video.masks import write_label_png
+from persam_video.run.export import export
+from persam_video.sinks.outputs import Output
+from persam_video.video import VideoWriter
+
+SIZE = (96, 64)
+LENGTH = 6
+
+
+def labels_of(index):
+    """Object 2 moves; 7 is there from frame 2 to frame 3; a void corner always."""
+    labels = np.zeros((64, 96), np.uint8)
+    labels[10:30, 5 + index : 40 + index] = 2
+    if index in (2, 3):
+        labels[40:50, 60:70] = 7
+    labels[60:, 90:] = 255
+    return labels
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Give a folder with images, the same frames as a video, and masks by index and by name."""
+    for folder in ("images", "by_name", "by_number"):
+        (tmp_path / folder).mkdir()
+    with VideoWriter(tmp_path / "clip.mp4", size=SIZE, fps=25) as writer:
+        for index in range(LENGTH):
+            rgb = np.full((64, 96, 3), 40 + 20 * index, np.uint8)
+            writer.write(rgb, index / 25)
+            Image.fromarray(rgb).save(tmp_path / "images" / f"shot{index + 8}.png")
+            write_label_png(tmp_path / "by_name" / f"shot{index + 8}.png", labels_of(index))
+            write_label_png(tmp_path / "by_number" / f"mask_{index:05d}.png", labels_of(index))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("masks", "source"), [("by_name", "images"), ("by_number", "clip.mp4")])
+def test_bare_masks_are_matched_to_their_frames(place, masks, source):
+    done = export(place / masks, Output.COCO, place / "coco.json", source=place / source)
+    assert (done.output, done.frames, done.warnings) == (Output.COCO, LENGTH, ())
+    found = json.loads(done.place.read_text())
+    assert [each["frame_index"] for each in found["images"]] == list(range(LENGTH))
+    areas = [
+        (each["image_id"] - 1, each["track_id"], each["area"]) for each in found["annotations"]
+    ]
+    wanted = [
+        (index, each, np.count_nonzero(labels_of(index) == each))
+        for index in range(LENGTH)
+        for each in (2, 7)
+    ]
+    assert areas == [each for each in wanted if each[2]]
+
+
+def test_every_second_mask_makes_a_video_of_half_the_rate(place):
+    for index in (1, 3, 5):
+        (place / "by_number" / f"mask_{index:05d}.png").unlink()
+    done = export(place / "by_number", Output.OVERLAY, place / "o.mp4", source=place / "clip.mp4")
+    assert done.frames == 3
+    with av.open(done.place) as container:
+        assert container.streams.video[0].average_rate == 12.5
+
+
+def small(place):
+    write_label_png(place / "by_number" / "mask_00000.png", np.ones((8, 8), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("masks", "source", "spoil", "says"),
+    [
+        ("by_number", "images", None, r"mask_00000\.png: there is no image of this name"),
+        ("by_name", "clip.mp4", None, "has no frame 8"),
+        ("by_number", "clip.mp4", small, r"is 8x8, the frames of the source are 96x64"),
+        (
+            "by_number",
+            "clip.mp4",
+            lambda place: (place / "by_number" / "mask_00001.png").rename(
+                place / "by_number" / "mask.png"
+            ),
+            r"mask\.png: has no number in its name",
+        ),
+        (
+            "by_number",
+            "clip.mp4",
+            lambda place: write_label_png(place / "by_number" / "x1.png", labels_of(1)),
+            r"x1\.png: is of frame 1, as mask_00001\.png",
+        ),
+    ],
+)
+def test_masks_of_another_source_are_one_line(place, masks, source, spoil, says):
+    if spoil:
+        spoil(place)
+    with pytest.raises(DatasetError, match=says) as error:
+        export(place / masks, Output.MOT, place / "new" / "m.txt", source=place / source)
+    assert "\n" not in str(error.value)
+    assert not (place / "new").exists()
+
+
+def test_bare_masks_need_a_source(place):
+    with pytest.raises(SourceError, match="give their source"):
+        export(place / "by_name", Output.MOT, place / "m.txt")
+
+
+def test_a_folder_of_neither_is_told(place):
+    (place / "empty").mkdir()
+    with pytest.raises(PersamVideoError, match=r"run\.json"):
+        export(place / "empty", Output.MOT, place / "m.txt", source=place / "clip.mp4")
