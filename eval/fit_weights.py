@@ -4,7 +4,7 @@
 
 The reference's way runs the decoder, enlarges its masks to the frame and differentiates the loss at
 each step, one object after the other. Ours runs the decoder once and fits all objects together
-(:mod:`persam_video.persam.mask_weights`); its time includes that one decoding. Both get the prompts
+(``persam_video.persam.mask_weights``); its time includes that one decoding. Both get the prompts
 of ``persam_video_f.py``: the most similar pixel, the box and its centre.
 
 With the development data in ``../shared/data``, it is the nano SAM on the three objects of the

@@ -118,7 +118,7 @@ class LostSettings(_Section):
     Attributes:
         score: an object whose score falls below this is lost.
         likeness_drop: so is one whose mask is by this much less like the object than its masks
-            usually are (:attr:`persam_video.tracking.segmenter.Candidate.likeness`).
+            usually are (``persam_video.tracking.segmenter.Candidate.likeness``).
         found: a lost object is tracked again when its score reaches this and its likeness is back.
         confirm: for so many frames in a row.
     """

@@ -37,8 +37,8 @@ class Case:
         group: zoo, faults, numbers or untrusted.
         name: unique among all cases.
         expected: what should happen, in words.
-        check: is given an empty folder and says what happened; raises :class:`UnexpectedError` when
-            that is not what should, and :class:`NotHereError` when it cannot be tried.
+        check: is given an empty folder and says what happened; raises ``UnexpectedError`` when
+            that is not what should, and ``NotHereError`` when it cannot be tried.
         seconds: after which the case counts as hanging.
         heavy: too slow for the test suite.
     """

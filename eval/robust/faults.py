@@ -379,7 +379,7 @@ def small_disk(folder: Path, options: str) -> Iterator[Path]:
 
 
 def remount(disk: Path, options: str) -> None:
-    """Change a disk that :func:`small_disk` has made."""
+    """Change a disk that ``small_disk`` has made."""
     subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
 
 

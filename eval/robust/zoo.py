@@ -60,7 +60,7 @@ class Given:
         numbers: what they show.
         times: when they are shown, in seconds.
         size: (width, height).
-        corner: where the white quarter is; see :func:`white_corner`.
+        corner: where the white quarter is; see ``white_corner``.
     """
 
     numbers: Sequence[int]

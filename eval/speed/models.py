@@ -26,7 +26,7 @@ class TimedSam(SamModel):
     Attributes:
         encodings: what each frame took.
         kept: the last embedding.
-        reckons: whether :meth:`encode` gives that, and adds the median of the encodings to what is
+        reckons: whether ``encode`` gives that, and adds the median of the encodings to what is
             ``reckoned``; all frames must be of one size then.
         reckoned: all in all.
         decoded: objects, which tells whether both sides did their work.
@@ -41,7 +41,7 @@ class TimedSam(SamModel):
         self.decoded = 0
 
     def encode(self, rgb: NDArray[np.uint8]) -> ImageEmbedding:
-        """See :meth:`SamModel.encode`."""
+        """See ``SamModel.encode``."""
         if self.reckons and self.kept is not None:
             self.reckoned += middle(self.encodings)
             return self.kept
@@ -51,7 +51,7 @@ class TimedSam(SamModel):
         return self.kept
 
     def decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
-        """See :meth:`SamModel.decode`."""
+        """See ``SamModel.decode``."""
         self.decoded += len(prompts)
         return super().decode(embedding, prompts)
 

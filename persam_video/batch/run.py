@@ -65,7 +65,7 @@ def run_jobs(
     workers: int = 1,
     on_progress: OnJobProgress = lambda progress: None,
 ) -> Iterator[JobResult]:
-    """Track each video into a folder of its own; see :func:`persam_video.run.track_to_folder`.
+    """Track each video into a folder of its own; see ``persam_video.run.track_to_folder``.
 
     Names and settings of all jobs are checked by the call itself, before the first one begins.
     Jobs in a row that want the same model share it. After a keyboard interrupt no job begins, and
@@ -121,7 +121,7 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Work:
-    """What is common to all jobs; see :func:`run_jobs`."""
+    """What is common to all jobs; see ``run_jobs``."""
 
     out: Path
     overwrite: bool

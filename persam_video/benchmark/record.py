@@ -22,7 +22,7 @@ class SequenceRecord:
         width: of the masks, in pixels.
         height: likewise.
         seconds: from the first frame's reading to the last mask's writing.
-        masks_sha256: of the mask files; see :func:`masks_sha256`.
+        masks_sha256: of the mask files; see ``masks_sha256``.
     """
 
     frames: int

@@ -92,7 +92,7 @@ def run_davis(
     """Track every sequence of a set, or go on with a run that was interrupted.
 
     Of the annotations only the first one of each sequence is opened; in YouTube-VOS-like folders
-    see :mod:`persam_video.benchmark.tracking`.
+    see ``persam_video.benchmark.tracking``.
 
     A keyboard interrupt ends the run early and keeps what is done; the record says so.
 

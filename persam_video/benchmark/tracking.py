@@ -185,7 +185,7 @@ def track_sequence(
     Args:
         plan: the sequence.
         model: the SAM.
-        settings: see :class:`persam_video.config.Settings`.
+        settings: see ``persam_video.config.Settings``.
         out: where the results go.
 
     Yields:

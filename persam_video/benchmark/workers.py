@@ -21,7 +21,7 @@ class Work:
     """What is common to all sequences of a run.
 
     Attributes:
-        settings: see :class:`persam_video.config.Settings`.
+        settings: see ``persam_video.config.Settings``.
         out: where the results go.
         threads: that a process computes with.
     """

@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def run() -> None:
-    """Run the command line as :func:`main` does, within a process that goes on."""
+    """Run the command line as ``main`` does, within a process that goes on."""
     # a polite kill ends a run as Ctrl-C does: what is done is kept
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # images that are too large are refused by limits of our own, in one line

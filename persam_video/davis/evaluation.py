@@ -14,7 +14,7 @@ The figures are the official ones to the last digits, except where the official 
 
 * It keeps frame positions in 8 bits, so that its decay is arbitrary beyond 256 frames.
 * It ends with exit status 0 where a result is missing or has a label too many. Here every fault of
-  the whole set is reported at once, as one :class:`~persam_video.errors.DatasetError`.
+  the whole set is reported at once, as one ``DatasetError``.
 * It prints the CSVs that it finds in the results' folder instead of scoring again. Nothing is read
   back here.
 * A stray label of 255 makes it allocate 255 float64 copies of the sequence, tens of gigabytes.

@@ -105,7 +105,7 @@ def write_json(evaluation: Evaluation, path: Path) -> None:
 
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
-    """Return what :func:`write_json` writes, in the types of JSON."""
+    """Return what ``write_json`` writes, in the types of JSON."""
     document = {
         "settings": {
             "results": str(evaluation.results),

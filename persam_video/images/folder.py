@@ -36,7 +36,7 @@ class SegmentedImage:
     Attributes:
         path: the image.
         size: (height, width) in pixels.
-        segments: what was found, in order of label; see :class:`Segment`.
+        segments: what was found, in order of label; see ``Segment``.
     """
 
     path: Path
@@ -140,8 +140,8 @@ def segment_to_folder(
     Args:
         references: at least one.
         tests: photos, folders or globs of photos.
-        out: the folder; see :class:`ImageOutputs` for what it will hold.
-        settings: see :class:`OneShotSegmenter`.
+        out: the folder; see ``ImageOutputs`` for what it will hold.
+        settings: see ``OneShotSegmenter``.
         search: how many objects to look for; ``Search()`` when not given.
         model: a loaded model; loaded by the settings when not given.
         overwrite: replace results of an earlier run in the folder.

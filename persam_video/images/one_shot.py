@@ -37,7 +37,7 @@ class Reference:
 
     Attributes:
         rgb: uint8 (H, W, 3).
-        annotation: of the same size; an :class:`Annotation`, or a bool or integer (H, W) label map.
+        annotation: of the same size; an ``Annotation``, or a bool or integer (H, W) label map.
     """
 
     rgb: NDArray[np.uint8]
@@ -74,7 +74,7 @@ class Segment:
     """One object in an image.
 
     Attributes:
-        label: the reference's id, or the number in the order of finding; see :class:`Search`.
+        label: the reference's id, or the number in the order of finding; see ``Search``.
         mask: bool (H, W), with at least one pixel; the masks of an image do not overlap.
         score: the IoU that the model predicts for the mask, 0 to 1.
         box: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive.

@@ -1,6 +1,6 @@
 """The annotation of a frame: which pixels belong to which object.
 
-Masks come out of many programs. :func:`read_annotation` takes what keeps the objects apart without
+Masks come out of many programs. ``read_annotation`` takes what keeps the objects apart without
 doubt and refuses the rest, because a wrong guess becomes an object that nobody painted.
 """
 
@@ -100,7 +100,7 @@ def load_annotation(
     """Return the annotation that a path, an array or an annotation stands for.
 
     Args:
-        mask: what :func:`read_annotation` or :meth:`Annotation.from_labels` takes, or the result.
+        mask: what ``read_annotation`` or ``Annotation.from_labels`` takes, or the result.
         size: height and width of the frame, to be checked when given.
 
     Raises:

@@ -1,7 +1,7 @@
 """From the pixels of a mask file to labels.
 
 The labels here are as in a file: 0 is background, 1 to 254 are objects, and 255 is void or the only
-object; :mod:`persam_video.masks.annotation` tells these two apart.
+object; ``persam_video.masks.annotation`` tells these two apart.
 """
 
 from functools import cache

@@ -75,7 +75,7 @@ def evaluate(
 
     Args:
         dataset: the objects.
-        settings: see :class:`OneShotSegmenter`.
+        settings: see ``OneShotSegmenter``.
         model: a loaded model; loaded by the settings when not given.
         on_object: called when an object is done.
 
@@ -107,7 +107,7 @@ def write_json(score: PerSegScore, path: Path) -> None:
 
 
 def figures(score: PerSegScore) -> dict[str, Any]:
-    """Return what :func:`write_json` writes, in the types of JSON."""
+    """Return what ``write_json`` writes, in the types of JSON."""
     return {
         "mIoU": score.iou,
         "boundary IoU": score.boundary_iou,

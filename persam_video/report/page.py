@@ -76,7 +76,7 @@ class ShownSequence:
     Attributes:
         score: its scores.
         objects: its objects, in order of label.
-        curve: J&F of each frame, averaged over the objects; see :class:`Chart`.
+        curve: J&F of each frame, averaged over the objects; see ``Chart``.
         frames: the frames with pictures, the worst one first.
     """
 

@@ -130,8 +130,8 @@ def error_map(rgb: Rgb, truth: Labels, predicted: Labels) -> Rgb:
 
     Returns:
         A uint8 array of shape (H, W, 3); pixels of an object that were missed are
-        :data:`MISSED`, background that was taken for an object :data:`EXTRA`, an object that was
-        taken for another one :data:`SWAPPED`.
+        ``MISSED``, background that was taken for an object ``EXTRA``, an object that was
+        taken for another one ``SWAPPED``.
     """
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) * _DIM
     canvas = np.repeat(grey[..., None], 3, axis=2)

@@ -50,7 +50,7 @@ def export(
 
     Args:
         run: folder of the run, with ``tracks.jsonl`` and ``run.json``, or one that holds indexed
-            PNGs alone; see :func:`persam_video.run.mask_folder.match_masks` for their names.
+            PNGs alone; see ``persam_video.run.mask_folder.match_masks`` for their names.
         output: what to write.
         out: the file or folder to write to.
         source: the video that was tracked; where the run found it, when not given. For masks it

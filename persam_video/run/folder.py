@@ -77,25 +77,25 @@ def track_to_folder(
     """Track and write masks, overlay video, JSON lines and the record of the run into a folder.
 
     A keyboard interrupt ends the run early and keeps what is done; the record says so. While it
-    runs, torch's threads may be divided (:mod:`persam_video.tracking.ahead`), for the whole
+    runs, torch's threads may be divided (``persam_video.tracking.ahead``), for the whole
     process.
 
     Args:
-        source: see :func:`track`.
-        mask: see :func:`track`.
-        out: the folder; see :class:`OutputPaths` for what it will hold.
-        settings: see :func:`track`.
-        model: see :func:`track`.
-        decoder: see :func:`track`.
-        frames: see :func:`track`.
-        backward: see :func:`track`.
-        live: see :func:`track`.
+        source: see ``track``.
+        mask: see ``track``.
+        out: the folder; see ``OutputPaths`` for what it will hold.
+        settings: see ``track``.
+        model: see ``track``.
+        decoder: see ``track``.
+        frames: see ``track``.
+        backward: see ``track``.
+        live: see ``track``.
         overwrite: replace an earlier run in the folder.
         resume: go on with an earlier run in the folder that was cut off, however it was; masks and
             lines come out as if it had not been. A finished run is left as it is, and without an
             earlier run this begins one.
-        prompts: see :func:`track`.
-        photos: see :func:`track`.
+        prompts: see ``track``.
+        photos: see ``track``.
         snapshot_seconds: how often the state to resume from is written; 0 after every frame. An
             interrupted run leaves it in any case.
         outputs: what to write; masks and lines are written in any case, as a run resumes from them.

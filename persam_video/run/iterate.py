@@ -37,7 +37,7 @@ def track(
     Args:
         source: video file, folder of images, glob, camera index or URL.
         mask: annotation of the first frame (a file, a label map (H, W), or an
-            :class:`Annotation`), or a mapping from frame indices to such annotations: new ids begin
+            ``Annotation``), or a mapping from frame indices to such annotations: new ids begin
             in their frame, known ids are corrected there. Frames before the first annotation have
             no objects.
         settings: the preset ``persam`` when not given.

@@ -35,7 +35,7 @@ class Inputs:
     """What a run is made of, as its caller gives it.
 
     Attributes:
-        source: see :func:`persam_video.run.iterate.track`, as of all the others.
+        source: see ``persam_video.run.iterate.track``, as of all the others.
         masks: by frame, or that of the first frame.
         settings: all of them.
         decoder: pyav or decord.
@@ -94,7 +94,7 @@ class OpenedRun:
         for in frames that are encoded otherwise: such frames come as they are.
 
         Args:
-            frames: those of :meth:`images` that are left to track.
+            frames: those of ``images`` that are left to track.
         """
         if self.stream.live or self.inputs.photos:
             return nullcontext(frames)

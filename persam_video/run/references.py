@@ -192,7 +192,7 @@ def annotate_frame(
     """Make the annotation of one frame of a source from boxes and points.
 
     Args:
-        source: see :func:`persam_video.run.iterate.track`.
+        source: see ``persam_video.run.iterate.track``.
         index: of the frame, from 0.
         prompts: one for each object.
         settings: of which ``model`` counts.

@@ -43,7 +43,7 @@ class SeekingTracker:
         frame: Frame | NDArray[np.uint8],
         annotation: Annotation | NDArray[np.uint8] | None = None,
     ) -> FrameResult:
-        """Take the next frame; see :meth:`persam_video.tracking.tracker.Tracker.step`.
+        """Take the next frame; see ``persam_video.tracking.tracker.Tracker.step``.
 
         An object that an annotation marks is not looked for any more.
         """

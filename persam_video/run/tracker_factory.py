@@ -27,7 +27,7 @@ class VideoTracker(Protocol):
         frame: Frame | NDArray[np.uint8],
         annotation: Annotation | NDArray[np.uint8] | None = None,
     ) -> FrameResult:
-        """Take the next frame; see :meth:`persam_video.tracking.tracker.Tracker.step`."""
+        """Take the next frame; see ``persam_video.tracking.tracker.Tracker.step``."""
 
 
 def make_tracker(

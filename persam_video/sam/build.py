@@ -44,7 +44,7 @@ def load_sam(
         model: lite (ships with the package), vit_t, vit_b, vit_l or vit_h.
         checkpoint: weight file, safetensors or .pth, of segment-anything's, MobileSAM's or Hugging
             Face's layout. Without it, the published file is taken from the cache
-            (:mod:`persam_video.sam.download`), where ``persam-video models download`` puts it.
+            (``persam_video.sam.download``), where ``persam-video models download`` puts it.
         device: auto, cpu, cuda or mps; auto takes the best one present.
         precision: auto, fp32, bf16 or fp16; auto takes bf16 where the device computes in it.
         image_size: long side of the input in pixels; only lite may differ from its default.
@@ -224,7 +224,7 @@ def load_model(settings: Settings) -> SamModel:
     """Load the model that settings ask for.
 
     Raises:
-        ModelError: see :func:`persam_video.sam.build.load_sam`.
+        ModelError: see ``persam_video.sam.build.load_sam``.
     """
     chosen = settings.model
     model = load_sam(

@@ -41,13 +41,13 @@ def download(
     attempts: int = 4,
     pause: float = 1.0,
 ) -> None:
-    """Fetch a published file, unless it is there already; see :func:`persam_video.util.download`.
+    """Fetch a published file, unless it is there already; see ``persam_video.util.download``.
 
     Args:
         weights: what to fetch.
         file: where it goes; its folder is made.
         url: fetch the same file from this address, http or https, instead of the published one,
-            which has to be https and on a host of :data:`PUBLISHERS`.
+            which has to be https and on a host of ``PUBLISHERS``.
         on_progress: called with the bytes that are there and the bytes there will be.
         timeout: seconds of silence after which the connection counts as lost.
         attempts: how many in a row may bring nothing new.

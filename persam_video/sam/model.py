@@ -80,7 +80,7 @@ class SamModel:
     """A SAM on a device, in a precision.
 
     Args:
-        image_encoder: maps (1, 3, H, W) to an embedding; a :class:`LiteImageEncoder` or
+        image_encoder: maps (1, 3, H, W) to an embedding; a ``LiteImageEncoder`` or
             segment-anything's (or any with its interface).
         prompt_encoder: segment-anything's, in fp32.
         mask_decoder: the guided decoder.
@@ -152,7 +152,7 @@ class SamModel:
     def embed_matching(self, prompts: Prompts) -> Prompts:
         """Return the same prompts with their matching maps embedded, for use in several passes.
 
-        :meth:`decode` does this for prompts that still hold their maps.
+        ``decode`` does this for prompts that still hold their maps.
         """
         encoder = self._prompt_encoder
         dense = prompts.dense

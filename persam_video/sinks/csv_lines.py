@@ -33,7 +33,7 @@ Cell = str | int | float | None
 
 
 def table_rows(result: FrameResult) -> Iterator[tuple[Cell, ...]]:
-    """Give a row of :data:`COLUMNS` for each object known in a frame.
+    """Give a row of ``COLUMNS`` for each object known in a frame.
 
     Boxes and centres of lost objects are ``None``.
     """
@@ -108,7 +108,7 @@ class MotSink(CsvSink):
 class TableSink(CsvSink):
     """Writes a CSV table with a line for each object known in each frame.
 
-    See :data:`persam_video.sinks.csv_lines.COLUMNS`; boxes and centres of lost objects are empty.
+    See ``persam_video.sinks.csv_lines.COLUMNS``; boxes and centres of lost objects are empty.
     """
 
     header = COLUMNS

@@ -78,7 +78,7 @@ class CutoutVideoSink(VideoSink):
         stride: int = 1,
         crf: int | None = None,
     ) -> None:
-        """Prepare to write; see :class:`VideoSink`.
+        """Prepare to write; see ``VideoSink``.
 
         Args:
             path: the video: ``.webm`` for VP9, ``.mov`` for ProRes.

@@ -34,7 +34,7 @@ class LabelmeSink(Sink):
 
         Args:
             folder: where to write.
-            tolerance: see :func:`persam_video.masks.polygons.polygon`.
+            tolerance: see ``persam_video.masks.polygons.polygon``.
 
         Raises:
             OutputError: there can be no such folder.
@@ -99,7 +99,7 @@ class CvatSink(Sink):
             path: the file.
             info: facts about the source of the frames.
             stride: distance between the frames that are written, in frames of the source.
-            tolerance: see :func:`persam_video.masks.polygons.polygon`.
+            tolerance: see ``persam_video.masks.polygons.polygon``.
 
         Raises:
             OutputError: the file cannot be written there.

@@ -25,7 +25,7 @@ class OverlayVideoSink(VideoSink):
         codec: str = "h264",
         crf: int | None = None,
     ) -> None:
-        """Prepare to write; see :class:`VideoSink`.
+        """Prepare to write; see ``VideoSink``.
 
         Args:
             path: the video, ``.mp4`` for what browsers play.

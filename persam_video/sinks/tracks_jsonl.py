@@ -145,7 +145,7 @@ class TracksJsonlSink(Sink):
 
 
 def read_tracks(path: str | Path) -> Iterator[FrameRecord]:
-    """Read the lines of a :class:`TracksJsonlSink`, one at a time.
+    """Read the lines of a ``TracksJsonlSink``, one at a time.
 
     A last line that was cut off, as a killed run leaves it, is left out.
 

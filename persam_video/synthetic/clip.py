@@ -83,7 +83,7 @@ class SyntheticObject:
 
 @dataclass(frozen=True)
 class SyntheticFiles:
-    """What :meth:`SyntheticClip.write` has written.
+    """What ``SyntheticClip.write`` has written.
 
     Attributes:
         video: the clip, H.264 in MP4.

@@ -56,7 +56,7 @@ class Segmenter:
 
     Args:
         model: the SAM.
-        settings: see :class:`persam_video.config.Settings`.
+        settings: see ``persam_video.config.Settings``.
         clock: is told of the stages "prompt" and "predict".
     """
 

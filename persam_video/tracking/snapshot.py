@@ -237,8 +237,8 @@ class _Unpacker:
 
     Attributes:
         tensors: of the file.
-        like: see :func:`read_snapshot`.
-        fitted: see :func:`read_snapshot`.
+        like: see ``read_snapshot``.
+        fitted: see ``read_snapshot``.
     """
 
     tensors: TensorUnpacker

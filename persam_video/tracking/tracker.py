@@ -54,12 +54,12 @@ class Tracker:
     Give every frame in order, and with any of them an annotation: new ids are added, known ids get
     a new reference. A frame before the first annotation has an empty label map and no objects.
 
-    In a loop of your own, :meth:`add_object`, :meth:`correct` and :meth:`remove` act on the frame
+    In a loop of your own, ``add_object``, ``correct`` and ``remove`` act on the frame
     that was stepped to last, so that one can look at its result first.
 
     Args:
         model: the SAM.
-        settings: see :class:`persam_video.config.Settings`.
+        settings: see ``persam_video.config.Settings``.
         clock: is told of the stages of every step: "encode", "prompt", "predict", "merge",
             "learn" and "remember".
 
@@ -165,7 +165,7 @@ class Tracker:
         """Take the next frame.
 
         Args:
-            frame: a :class:`Frame`, or uint8 RGB (H, W, 3), which is then numbered from 0 in the
+            frame: a ``Frame``, or uint8 RGB (H, W, 3), which is then numbered from 0 in the
                 order of the calls and has time 0.
             annotation: objects that are marked by hand in this frame, uint8 (H, W) label map.
 

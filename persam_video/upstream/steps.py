@@ -188,7 +188,7 @@ def segment_image(
     Args:
         model: the SAM.
         embedding: of the test image.
-        target: (C,) as for :func:`guided_prompts`.
+        target: (C,) as for ``guided_prompts``.
 
     Returns:
         One mask; ``None`` when the first refinement leaves nothing.

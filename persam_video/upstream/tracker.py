@@ -99,7 +99,7 @@ class UpstreamTracker:
         """Take the next frame.
 
         Args:
-            frame: a :class:`Frame`, or uint8 RGB (H, W, 3), which is then numbered from 0 in the
+            frame: a ``Frame``, or uint8 RGB (H, W, 3), which is then numbered from 0 in the
                 order of the calls and has time 0.
             annotation: of the first frame, and of no other.
 

@@ -91,7 +91,7 @@ class GrowingFile:
             raise output_error(self.path, error) from error
 
     def appear(self) -> None:
-        """Finish the file and move it to its place; within :meth:`told`."""
+        """Finish the file and move it to its place; within ``told``."""
         self.binary.close()
         self._sibling.replace(self.path)
 

@@ -100,7 +100,7 @@ def check_address(
 
     Args:
         url: the address.
-        publishers: see :func:`download`.
+        publishers: see ``download``.
         sent_by: the address that sent on to this one.
 
     Raises:
@@ -148,7 +148,7 @@ class _BeyondEndError(_TransferError):
 
 
 class _CheckedRedirects(HTTPRedirectHandler):
-    """Follows redirects only to addresses that pass the check of :func:`check_address`."""
+    """Follows redirects only to addresses that pass the check of ``check_address``."""
 
     def __init__(self, publishers: tuple[str, ...] | None) -> None:
         self._publishers = publishers

@@ -24,5 +24,5 @@ def show_log(wanted: bool) -> None:
 
 
 def log_is_shown() -> bool:
-    """Tell whether :func:`show_log` shows the log."""
+    """Tell whether ``show_log`` shows the log."""
     return any(isinstance(each, _Handler) for each in _PACKAGE.handlers)

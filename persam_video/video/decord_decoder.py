@@ -28,7 +28,7 @@ _CODE_PLACE = re.compile(r"^(\[[\d:]+\] \S+:\d+: ?)+")
 
 
 class DecordDecoder:
-    """A video file, decoded by decord; see :class:`PyAVDecoder` for what its frames are."""
+    """A video file, decoded by decord; see ``PyAVDecoder`` for what its frames are."""
 
     def __init__(self, location: Location) -> None:
         """Open a file and check that decord reads it faithfully.
