@@ -16,9 +16,10 @@ import numpy as np
 from persam_video.benchmark.record import SequenceRecord, masks_sha256
 from persam_video.config import Settings
 from persam_video.davis.dataset import DavisDataset, DavisSequence
-from persam_video.davis.labels import VOID, read_labels
+from persam_video.davis.labels import read_labels
 from persam_video.errors import DatasetError, OutputError, PersamVideoError
 from persam_video.masks.annotation import Annotation, read_annotation
+from persam_video.masks.labels import VOID
 from persam_video.masks.png import write_label_png
 from persam_video.results import FrameResult
 from persam_video.run.tracker_factory import make_tracker

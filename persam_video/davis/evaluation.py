@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persam_video.davis.dataset import DavisDataset, DavisSequence, Task
-from persam_video.davis.labels import VOID, read_labels
+from persam_video.davis.labels import read_labels
 from persam_video.davis.metrics import Statistics
 from persam_video.davis.scores import (
     MAX_PROPOSALS,
@@ -55,6 +55,7 @@ from persam_video.davis.scores import (
     score_proposals,
 )
 from persam_video.errors import ConfigError, DatasetError
+from persam_video.masks.labels import VOID
 from persam_video.util.machine import available_cores
 
 

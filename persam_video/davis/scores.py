@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from persam_video.davis.labels import VOID
 from persam_video.davis.metrics import Region, Statistics, compare, grown_box, match_radius
 from persam_video.errors import DatasetError
+from persam_video.masks.labels import VOID
 
 MAX_PROPOSALS = 20
 """Labels that an unsupervised result may use."""

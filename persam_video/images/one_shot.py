@@ -18,7 +18,7 @@ from persam_video.errors import AnnotationError, ConfigError
 from persam_video.masks.annotation import Annotation, load_annotation
 from persam_video.masks.boxes import Box, box_of
 from persam_video.masks.components import keep_large, keep_nearest
-from persam_video.masks.labels import merge_logits
+from persam_video.masks.labels import MAX_OBJECT_ID, merge_logits
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import extreme_cells, standardise
 from persam_video.persam.matching import Memory, match_memories
@@ -26,9 +26,6 @@ from persam_video.persam.reference import LearnedObject, learn_objects
 from persam_video.persam.target import location_confidence
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
-
-MAX_OBJECTS = 255
-"""Labels are bytes, and 0 is the background."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +59,11 @@ class Search:
     score: float = 0.6
 
     def __post_init__(self) -> None:
-        if not 1 <= self.max_objects <= MAX_OBJECTS:
-            raise ConfigError(f"{self.max_objects} objects at most: give 1 to {MAX_OBJECTS}")
+        if not 1 <= self.max_objects <= MAX_OBJECT_ID:
+            raise ConfigError(
+                f"the number of objects to look for is {self.max_objects}: "
+                f"give 1 to {MAX_OBJECT_ID}"
+            )
         for name, value in (("overlap", self.overlap), ("score", self.score)):
             if not 0 <= value <= 1:
                 raise ConfigError(f"the {name} of the search is {value}: give 0 to 1")

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from persam_video.errors import AnnotationError
 from persam_video.masks.image import open_mask
-from persam_video.masks.values import VOID, label_values
+from persam_video.masks.labels import MAX_OBJECT_ID, VOID
+from persam_video.masks.values import label_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,5 +148,5 @@ def _check_labels(array: NDArray[Any], name: str) -> None:
     if low < 0 or high > VOID:
         raise AnnotationError(
             f"{name}: has values from {low} to {high}; "
-            f"give 0 for background, 1 to {VOID - 1} for objects and {VOID} for void"
+            f"give 0 for background, 1 to {MAX_OBJECT_ID} for objects and {VOID} for void"
         )

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from persam_video.masks.labels import VOID
+
 Box: TypeAlias = tuple[int, int, int, int]
 
 
@@ -26,12 +28,12 @@ def boxes_of_labels(labels: NDArray[np.uint8], ids: Iterable[int]) -> dict[int, 
 
     Args:
         labels: uint8 array of shape (H, W).
-        ids: the object ids to look for, 1 to 255.
+        ids: the object ids to look for, 1 to 254.
 
     Returns:
         The boxes by id, in the order of ``ids``; ``None`` for an id that does not occur.
     """
-    found = ndimage.find_objects(labels, max_label=255)
+    found = ndimage.find_objects(labels, max_label=VOID)
     boxes: dict[int, Box | None] = {}
     for object_id in ids:
         place = found[object_id - 1]

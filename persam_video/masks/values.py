@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from persam_video.errors import AnnotationError
+from persam_video.masks.labels import MAX_OBJECT_ID, VOID
 from persam_video.masks.palette import colour_rank, davis_palette
 
-VOID = 255
-_MAX_OBJECTS = 254
 # Blending gives several levels at once, while an object may well be a thin strip between a lower
 # and a higher label.
 _MIN_BLENDED_LEVELS = 3
@@ -113,7 +112,7 @@ def _from_colours(image: Image.Image, name: str) -> NDArray[np.uint8]:
         packed[alpha == 0] = 0
     codes, places = np.unique(packed, return_inverse=True)
     places = places.reshape(packed.shape)
-    if np.count_nonzero(codes) > _MAX_OBJECTS + 1:
+    if np.count_nonzero(codes) > MAX_OBJECT_ID + 1:
         raise AnnotationError(
             f"{name}: has {len(codes)} colours, more than objects can be told apart; it is a photo "
             f"or has blended edges, {_BLENDED_EDGES}"
@@ -130,9 +129,9 @@ def _from_colours(image: Image.Image, name: str) -> NDArray[np.uint8]:
         raise AnnotationError(
             f"{name}: has {len(codes)} colours and none is black; paint the background black"
         )
-    if len(codes) > _MAX_OBJECTS + 1:
+    if len(codes) > MAX_OBJECT_ID + 1:
         raise AnnotationError(
-            f"{name}: has {len(codes) - 1} objects; {_MAX_OBJECTS} at most can be tracked"
+            f"{name}: has {len(codes) - 1} objects; {MAX_OBJECT_ID} at most can be tracked"
         )
     numbers = np.empty(len(codes), np.uint8)
     numbers[np.argsort(colour_rank(colours))] = np.arange(len(codes))

@@ -12,11 +12,11 @@ from PIL import Image
 
 from persam_video.davis.dataset import DavisDataset, DavisSequence
 from persam_video.davis.evaluation import read_scored
-from persam_video.davis.labels import VOID
 from persam_video.davis.scores import SequenceScore
 from persam_video.drawing.overlay import OverlayStyle, draw_overlay
 from persam_video.errors import PersamVideoError
 from persam_video.masks.boxes import Box, box_of
+from persam_video.masks.labels import VOID
 from persam_video.video.image_decoder import read_image
 
 Rgb = NDArray[np.uint8]

@@ -14,9 +14,7 @@ import numpy as np
 from persam_video.config import Settings
 from persam_video.errors import ConfigError, SourceError
 from persam_video.masks.annotation import Annotation
-from persam_video.masks.boxes import boxes_of_labels
-from persam_video.masks.labels import areas_of_labels
-from persam_video.results import FrameResult, ObjectState
+from persam_video.results import FrameResult
 from persam_video.run.progress import OnProgress, Progress
 from persam_video.run.references import References
 from persam_video.run.tracker_factory import VideoTracker
@@ -112,7 +110,7 @@ class BackwardResults:
                     on_progress(Progress.after(result, done, total, backwards=True))
         write_bytes(self._mark, b"")
 
-    def lay_under(self, result: FrameResult) -> FrameResult:
+    def merge_backward(self, result: FrameResult) -> FrameResult:
         """Add the backward results of the frame; where both claim a pixel, the forward one wins.
 
         Raises:
@@ -130,19 +128,11 @@ class BackwardResults:
             )
         earlier = record.result((result.labels.shape[0], result.labels.shape[1]))
         labels = np.where(result.labels > 0, result.labels, earlier.labels)
-        ids = [each.object_id for each in earlier.objects]
-        boxes, areas = boxes_of_labels(labels, ids), areas_of_labels(labels, ids)
-        under = [
-            replace(
-                each,
-                box=boxes[each.object_id],
-                area=areas[each.object_id],
-                state=each.state if areas[each.object_id] else ObjectState.LOST,
-            )
-            for each in earlier.objects
-        ]
-        objects = sorted((*result.objects, *under), key=lambda each: each.object_id)
-        return replace(result, labels=labels, objects=tuple(objects))
+        scores = {o.object_id: o.score for o in (*earlier.objects, *result.objects)}
+        states = {o.object_id: o.state for o in result.objects}
+        return FrameResult.from_labels(
+            result.index, result.time, labels, sorted(scores), scores=scores, states=states
+        )
 
     @property
     def _mark(self) -> Path:
@@ -193,5 +183,5 @@ def _only(annotation: Annotation, ids: list[int]) -> Annotation:
 def _parts(result: FrameResult, ids: list[int]) -> FrameResult:
     """Return the result of some of the objects."""
     labels = np.where(np.isin(result.labels, ids), result.labels, np.uint8(0))
-    objects = tuple(each for each in result.objects if each.object_id in ids)
+    objects = tuple(shown for shown in result.objects if shown.object_id in ids)
     return replace(result, labels=labels, objects=objects)

@@ -273,4 +273,4 @@ class _Run:
     def _track(self, frame: Frame, backward: BackwardResults | None) -> FrameResult:
         with self.opened.clock.stage("track"):
             result = self.opened.tracker.step(frame, self.opened.references.get(frame.index))
-            return result if backward is None else backward.lay_under(result)
+            return result if backward is None else backward.merge_backward(result)

@@ -80,6 +80,6 @@ def track(
             earlier = opened.go_back(Path(kept.enter_context(TemporaryDirectory())))
             for frame in opened.images():
                 result = opened.tracker.step(frame, opened.references.get(frame.index))
-                yield result if earlier is None else earlier.lay_under(result)
+                yield result if earlier is None else earlier.merge_backward(result)
 
     return results()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from persam_video.davis.labels import VOID
 from persam_video.errors import DatasetError
-from persam_video.masks import areas_of_labels, boxes_of_labels, read_label_png
-from persam_video.results import FrameResult, ObjectResult, ObjectState
+from persam_video.masks import read_label_png
+from persam_video.masks.labels import VOID
+from persam_video.results import FrameResult
 from persam_video.video import Frame, SourceKind
 from persam_video.video.image_decoder import find_images
 from persam_video.video.source import locate
@@ -68,7 +68,7 @@ def mask_results(
     """
     known: set[int] = set()
     for index, path in masks.items():
-        frame = next((each for each in frames if each.index >= index), None)
+        frame = next((frame for frame in frames if frame.index >= index), None)
         if frame is None or frame.index != index:
             raise DatasetError(
                 f"{path}: the source has no frame {index}; give the source of the masks, whose "
@@ -83,16 +83,4 @@ def mask_results(
             )
         labels[labels == VOID] = 0
         known |= set(np.unique(labels).tolist()) - {0}
-        ids = sorted(known)
-        boxes, areas = boxes_of_labels(labels, ids), areas_of_labels(labels, ids)
-        objects = tuple(
-            ObjectResult(
-                each,
-                ObjectState.LOST if boxes[each] is None else ObjectState.TRACKED,
-                1.0,
-                boxes[each],
-                areas[each],
-            )
-            for each in ids
-        )
-        yield frame, FrameResult(index, frame.time, labels, objects)
+        yield frame, FrameResult.from_labels(index, frame.time, labels, sorted(known))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from persam_video.errors import DatasetError
 from persam_video.masks.boxes import Box
+from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.masks.rle import Rle, decode, encode_labels
 from persam_video.results import FrameResult, ObjectResult, ObjectState
 from persam_video.sinks.base import Sink, coco_box, finite_score
@@ -226,7 +227,7 @@ def _from_coco(box: list[int] | None) -> Box | None:
 
 def _label(number: Any) -> int:
     value = int(number)
-    if not 1 <= value <= 255:
+    if not 1 <= value <= MAX_OBJECT_ID:
         raise ValueError(f"{value} is not the id of an object")
     return value
 

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from persam_video.errors import OutputError
 from persam_video.masks.boxes import Box, clip
+from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.persam.matching import Memory
 from persam_video.results import ObjectState
 from persam_video.sam.model import ImageEmbedding
 from persam_video.tracking.objects import TrackedObject, TrackerState
-from persam_video.tracking.tracker import MAX_OBJECT_ID
 from persam_video.util.atomic import write_bytes
 
 

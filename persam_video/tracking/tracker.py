@@ -14,18 +14,15 @@ from persam_video.errors import AnnotationError, SourceError
 from persam_video.masks.annotation import Annotation, load_annotation
 from persam_video.masks.boxes import boxes_of_labels, centre, grow
 from persam_video.masks.components import keep_large, keep_touching
-from persam_video.masks.labels import areas_of_labels, merge_logits
+from persam_video.masks.labels import MAX_OBJECT_ID, merge_logits
 from persam_video.persam.matching import Memory, cell_coverage
-from persam_video.results import FrameResult, ObjectResult, ObjectState
+from persam_video.results import FrameResult, ObjectState
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.tracking.ahead import embedding_of
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.segmenter import Candidate, Segmenter
 from persam_video.util.timing import StageClock
 from persam_video.video.frame import Frame
-
-MAX_OBJECT_ID = 254
-"""The highest object id; 255 is void in annotations."""
 
 _ADAPTATION = 0.1
 """Share of the newest frame in what an object's likeness usually is."""
@@ -334,14 +331,14 @@ class Tracker:
         return torch.where(near > 0, soft, torch.zeros_like(soft))
 
     def _result(self, latest: _Latest) -> FrameResult:
-        ids, labels = self.object_ids, latest.labels
-        boxes = boxes_of_labels(labels, ids)
-        areas = areas_of_labels(labels, ids)
-        objects = tuple(
-            ObjectResult(i, self._objects[i].state, latest.scores.get(i, 1.0), boxes[i], areas[i])
-            for i in ids
+        return FrameResult.from_labels(
+            latest.frame.index,
+            latest.frame.time,
+            latest.labels,
+            self.object_ids,
+            scores=latest.scores,
+            states={i: tracked.state for i, tracked in self._objects.items()},
         )
-        return FrameResult(latest.frame.index, latest.frame.time, labels, objects)
 
 
 def _without(labels: NDArray[np.uint8], object_id: int) -> NDArray[np.uint8]:

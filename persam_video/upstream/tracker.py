@@ -23,11 +23,11 @@ from persam_video.config import Settings
 from persam_video.errors import AnnotationError, ConfigError, SourceError
 from persam_video.masks.annotation import Annotation, load_annotation
 from persam_video.masks.boxes import Box, boxes_of_labels
-from persam_video.masks.labels import areas_of_labels, merge_logits
+from persam_video.masks.labels import merge_logits
 from persam_video.persam.confidence import extreme_cells
 from persam_video.persam.mask_weights import fit_mask_weights, mix_masks
 from persam_video.persam.target import target_embedding
-from persam_video.results import FrameResult, ObjectResult, ObjectState
+from persam_video.results import FrameResult
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
 from persam_video.tracking.ahead import embedding_of
@@ -122,7 +122,13 @@ class UpstreamTracker:
             scores = self._start(embedding_of(frame, self.model), labels)
         self._boxes = _present_boxes(labels, self.object_ids)
         self._steps += 1
-        return self._result(frame, labels, scores)
+        return FrameResult.from_labels(
+            frame.index,
+            frame.time,
+            labels,
+            self.object_ids,
+            scores={i: scores.get(i, 0.0) for i in self.object_ids},
+        )
 
     def _check_later(self, frame: Frame, size: tuple[int, int], annotation: Any) -> None:
         if annotation is not None:
@@ -204,17 +210,6 @@ class UpstreamTracker:
         if new_box is None:
             return None
         return refine(self.model, embedding, prompts, low, new_box)
-
-    def _result(
-        self, frame: Frame, labels: NDArray[np.uint8], scores: dict[int, float]
-    ) -> FrameResult:
-        ids = self.object_ids
-        boxes, areas = boxes_of_labels(labels, ids), areas_of_labels(labels, ids)
-        states = {i: ObjectState.TRACKED if areas[i] else ObjectState.LOST for i in ids}
-        objects = tuple(
-            ObjectResult(i, states[i], scores.get(i, 0.0), boxes[i], areas[i]) for i in ids
-        )
-        return FrameResult(frame.index, frame.time, labels, objects)
 
 
 def first_prompts(embedding: ImageEmbedding, target: Tensor, box: Box, similar: int) -> Prompts:

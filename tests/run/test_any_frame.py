@@ -184,11 +184,11 @@ def test_the_way_back_must_have_met_the_same_frames(squares, settings, loaded):
         lambda part: open_stream(squares.frames, "pyav", FrameRange.of(part)),
     )
     labels = np.zeros_like(squares.truth[0])
-    assert seen.lay_under(FrameResult(1, 1 / 24, labels, ())).objects
+    assert seen.merge_backward(FrameResult(1, 1 / 24, labels, ())).objects
     with pytest.raises(
         SourceError, match=r"frame 1 is at 0\.084 s, and was at 0\.042 s.*--backward"
     ):
-        seen.lay_under(FrameResult(1, 0.084, labels, ()))
+        seen.merge_backward(FrameResult(1, 0.084, labels, ()))
 
 
 def test_no_more_than_a_part_is_held_on_the_way_back(squares):
