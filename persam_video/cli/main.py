@@ -3,7 +3,6 @@
 import signal
 import sys
 import warnings
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -30,22 +29,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(track)
-app.command()(batch)
-app.command()(prompt)
-app.command()(render)
-app.command()(export)
-app.command()(segment)
-app.command()(demo)
-app.command()(davis)
-app.command()(evaluate)
-app.command()(perseg)
-app.add_typer(models, name="models")
-app.add_typer(config, name="config")
+_GROUPS = {
+    "Videos": (track, batch, prompt),
+    "Results": (render, export),
+    "Photos": (segment,),
+    "Benchmarks": (davis, evaluate, perseg),
+    "Start here": (demo,),
+}
+for _group, _commands in _GROUPS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_group)(_command)
+app.add_typer(models, name="models", rich_help_panel="Models and settings")
+app.add_typer(config, name="config", rich_help_panel="Models and settings")
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"persam-video {version('persam-video')}")
         raise typer.Exit
 
@@ -55,7 +56,7 @@ def _root(
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version and leave.", callback=_print_version, is_eager=True
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
         ),
     ] = False,
 ) -> None:

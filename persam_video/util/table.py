@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table as RichTable
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
 
 Row = tuple[str | float, ...]
 
@@ -40,8 +41,12 @@ class Table:
         )
         return "\n".join([self.title, *aligned])
 
-    def rich(self) -> RichTable:
+    def rich(self) -> "RichTable":
         """Return the table for a terminal."""
+        # imported late: where there is no terminal, plain text does not need rich
+        from rich.box import SIMPLE_HEAD  # noqa: PLC0415
+        from rich.table import Table as RichTable  # noqa: PLC0415
+
         # Without frames and wide gaps the official columns fit into 80 characters.
         table = RichTable(
             title=self.title,
@@ -66,7 +71,7 @@ class Table:
         return "-" if math.isnan(cell) else f"{cell:.{self.digits}f}"
 
 
-def show(tables: Iterable[Table], console: Console) -> None:
+def show(tables: Iterable[Table], console: "Console") -> None:
     """Print tables: drawn on a terminal, as plain text everywhere else."""
     for position, table in enumerate(tables):
         if position:

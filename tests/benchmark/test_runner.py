@@ -533,5 +533,5 @@ def test_sigterm_ends_a_run_in_order(root, out):
     _, said = process.communicate()
     assert process.returncode == 130
     assert said.count("\n") == 1
-    assert "interrupted; run it again" in said
+    assert "interrupted; run the same command again" in said
     assert json.loads((out / "run.json").read_text())["status"] == "interrupted"
