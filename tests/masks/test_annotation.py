@@ -351,8 +351,8 @@ def bomb() -> bytes:
     ("name", "content", "message"),
     [
         ("empty.png", b"", "0 bytes"),
-        ("text.png", b"not an image", "not an image that can be read"),
-        ("clip.mp4", b"\0\0\0\x18ftypmp42", "is a video where a mask is expected"),
+        ("text.png", b"not an image", "damaged, or not an image"),
+        ("clip.mp4", b"\0\0\0\x18ftypmp42", "a video where an image is expected"),
         ("cut.png", png_bytes()[:120], "damaged"),
         ("flipped.png", png_bytes()[:60] + b"\xff" * 20 + png_bytes()[80:], "damaged"),
         ("two.gif", gif_of_two(), "holds 2 pictures"),
@@ -371,10 +371,10 @@ def test_files_that_are_no_mask(tmp_path: Path, name: str, content: bytes, messa
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("missing.png", "no such mask file"),
-        ("", "is not a file"),
-        ("x" * 300, "cannot be opened"),
-        ("a\0b.png", "cannot be opened"),
+        ("missing.png", "no such file"),
+        ("", "not a file"),
+        ("x" * 300, "cannot be read"),
+        ("a\0b.png", "cannot be read"),
     ],
 )
 def test_paths_that_are_no_file(tmp_path: Path, path: str, message: str) -> None:
