@@ -12,10 +12,11 @@ from persam_video.config import ModelSettings, Settings, load_settings
 from persam_video.errors import ConfigError, DatasetError, PersamVideoError
 from persam_video.run import OutputPaths, Progress, load_model, track_to_folder
 from persam_video.sam.model import SamModel
+from persam_video.sam.share import use_share
 from persam_video.sinks import RunRecord, RunStatus, read_run
 from persam_video.sinks.outputs import DEFAULT_OUTPUTS, Output
 from persam_video.util.machine import available_cores
-from persam_video.util.workers import Handler, TaskLost, work_in_processes
+from persam_video.util.workers import Handler, Share, TaskLost, work_in_processes
 
 
 @dataclass(frozen=True)
@@ -184,8 +185,9 @@ class _Begun:
     name: str
 
 
-def _handler(work: _Work) -> Handler[_Task, _Begun | JobProgress | JobResult]:
+def _handler(work: _Work, share: Share) -> Handler[_Task, _Begun | JobProgress | JobResult]:
     """Return what tracks the video of a job in a process."""
+    use_share(share)
     model = _LastModel()
 
     def track(task: _Task, tell: Callable[[_Begun | JobProgress | JobResult], None]) -> None:

@@ -13,7 +13,8 @@ from persam_video.benchmark.tracking import BenchmarkFolder, Event, SequencePlan
 from persam_video.config import Settings
 from persam_video.errors import PersamVideoError
 from persam_video.sam.build import load_model
-from persam_video.util.workers import Handler, TaskLost, work_in_processes
+from persam_video.sam.share import use_share
+from persam_video.util.workers import Handler, Share, TaskLost, work_in_processes
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,9 @@ def track_in_processes(
             yield event
 
 
-def _handler(work: Work) -> Handler[SequencePlan, Event]:
+def _handler(work: Work, share: Share) -> Handler[SequencePlan, Event]:
     """Load the model of a process, and return what tracks a sequence with it."""
+    use_share(share)
     model = load_model(work.settings)
 
     def track(plan: SequencePlan, tell: Callable[[Event], None]) -> None:

@@ -1,8 +1,9 @@
 """Doing tasks several at once, in processes of their own.
 
-A worker gets a task, tells what happens, and gets the next one when it is done. Both ends notice at
-once when the other is gone: the pipe between them breaks. A worker that is ended, or whose parent
-is gone, sees a keyboard interrupt in its task, and so leaves files as Ctrl-C does.
+A worker gets a task, reports what happens, and gets the next one when it is done. Both ends notice
+at once when the other is gone: the pipe between them breaks, and a worker that waits for a task
+ends. One that is stopped in the middle of a task, or that has lost its parent, sees a keyboard
+interrupt there, and so leaves files as Ctrl-C does.
 """
 
 import signal
@@ -17,9 +18,6 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
-import cv2
-import torch
-
 from persam_video.errors import PersamVideoError
 from persam_video.util.logs import log_is_shown, show_log
 
@@ -28,6 +26,9 @@ _EventT = TypeVar("_EventT")
 
 Handler = Callable[[_TaskT, Callable[[_EventT], None]], None]
 """Does a task, and calls the function that it is given with everything that happens."""
+
+MakeHandler = Callable[["Share"], Handler[_TaskT, _EventT]]
+"""Prepares a process for its share of the machine, and returns what does the tasks there."""
 
 _PATIENCE = 30.0  # seconds that a worker has to finish its files; one that hangs is killed then
 
@@ -59,7 +60,7 @@ class _Done:
 
 def work_in_processes(
     tasks: Sequence[_TaskT],
-    make_handler: Callable[[], Handler[_TaskT, _EventT]],
+    make_handler: MakeHandler[_TaskT, _EventT],
     *,
     workers: int,
     threads: int,
@@ -71,12 +72,12 @@ def work_in_processes(
 
     Args:
         tasks: what to do, in the order in which the tasks begin; they must be picklable.
-        make_handler: called once in each process; must be picklable.
+        make_handler: called once in each process, with its share; must be picklable.
         workers: how many processes, at most.
         threads: that each of them computes with.
 
     Yields:
-        What the handlers tell, as it happens, and tasks that were lost.
+        What the handlers report, as it happens, and tasks that were lost.
 
     Raises:
         PersamVideoError: making a handler, or a handler, raised it.
@@ -123,7 +124,7 @@ class _Worker(Generic[_TaskT, _EventT]):
     """
 
     def __init__(
-        self, make_handler: Callable[[], Handler[_TaskT, _EventT]], share: Share, task: _TaskT
+        self, make_handler: MakeHandler[_TaskT, _EventT], share: Share, task: _TaskT
     ) -> None:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
@@ -151,8 +152,10 @@ class _Worker(Generic[_TaskT, _EventT]):
         return event
 
     def interrupt(self) -> None:
-        self.busy = False
-        self._process.terminate()
+        # one that waits for a task needs no signal: it sees that the pipe breaks
+        if self.busy:
+            self.busy = False
+            self._process.terminate()
         self.connection.close()
 
     def end(self) -> None:
@@ -181,19 +184,12 @@ def _without_interrupt() -> Iterator[None]:
 
 
 def _serve(
-    connection: Connection,
-    make_handler: Callable[[], Handler[Any, Any]],
-    share: Share,
-    with_log: bool,
+    connection: Connection, make_handler: MakeHandler[Any, Any], share: Share, with_log: bool
 ) -> None:
     """Do what comes through the pipe until it breaks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _interrupt_once)
+    interrupt = _InterruptOnce()
     show_log(with_log)
-    torch.set_num_threads(share.threads)
-    cv2.setNumThreads(share.threads)
-    if torch.cuda.device_count() > 1:
-        torch.cuda.set_device(share.number % torch.cuda.device_count())
 
     def tell(event: object) -> None:
         try:
@@ -203,15 +199,33 @@ def _serve(
 
     with suppress(EOFError, ConnectionError, KeyboardInterrupt):
         try:
-            handle = make_handler()
+            signal.signal(signal.SIGTERM, interrupt)
+            handle = make_handler(share)
             while True:
                 handle(connection.recv(), tell)
                 tell(_Done())
         except PersamVideoError as error:
             tell(error)
+        finally:
+            interrupt.armed = False  # Python itself is ending, which nothing may interrupt
 
 
-def _interrupt_once(number: int, frame: FrameType | None) -> None:
-    # the service manager may signal each process, and then the parent does; files are finished once
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+class _InterruptOnce:
+    """A signal handler that raises a keyboard interrupt the first time only.
+
+    The parent signals a worker, and so may the service manager and the terminal; files are finished
+    once. The handler stays in place and does nothing then. To put ``SIG_IGN`` in its place would be
+    a race: where a second signal has come in the meantime, Python finds no handler to call for it
+    and prints "Signal 15 ignored due to race condition".
+
+    Attributes:
+        armed: whether the next signal raises.
+    """
+
+    def __init__(self) -> None:
+        self.armed = True
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.armed:
+            self.armed = False
+            raise KeyboardInterrupt
