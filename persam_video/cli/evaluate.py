@@ -32,7 +32,10 @@ class EvaluateDocument:
 @with_option_groups
 def evaluate(
     *,
-    results: Annotated[Path, typer.Argument(help="Folder with SEQUENCE/FRAME.png.")],
+    results: Annotated[
+        Path,
+        typer.Argument(help="Folder with SEQUENCE/FRAME.png, as davis and batch leave it."),
+    ],
     root: Annotated[
         Path,
         typer.Argument(help="DAVIS folder with Annotations and ImageSets."),
@@ -101,10 +104,17 @@ def evaluate(
     from persam_video.cli.progress import counting_bar
     from persam_video.davis.evaluation import evaluate as score
     from persam_video.davis.official import difference, run_official
+    from persam_video.davis.results import recorded_sequences
     from persam_video.davis.tables import figures, tables, write_csv, write_json
     from persam_video.report.page import write_report
 
     dataset = DavisDataset(root, year, split, task=task, resolution=resolution, only=sequence or ())
+    if not sequence and (recorded := recorded_sequences(results, dataset)):
+        printer.say(
+            f"{len(recorded)} of {len(dataset)} sequences, as in {results / 'run.json'}: "
+            f"{', '.join(recorded)}\n"
+        )
+        dataset = dataset.subset(recorded)
     if (official or official_path is not None) and not compare:
         if scores is not None or csv is not None or report is not None:
             # they hold our own figures
@@ -115,6 +125,8 @@ def evaluate(
         return
     with counting_bar("scoring", quiet=printer.quiet) as progress, printer.timed("scoring"):
         evaluation = score(results, dataset, workers=workers, on_progress=progress)
+    for warning in evaluation.warnings:
+        printer.warn(warning)
     printer.tables(tables(evaluation))
     if scores is not None:
         write_json(evaluation, scores)
