@@ -11,8 +11,9 @@ ready. ``compile`` needs a C++ compiler.
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import median
+from typing import cast
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from persam_video.sam.registry import model_spec
 SHAPE = (1, 3, 448, 768)  # a frame of 854x480 as the encoder gets it
 
 Engine = Callable[[Tensor], Tensor]
+_Model = Callable[[Tensor], tuple[Tensor, ...]]
 """Maps an image to the embedding, and computes all other outputs, too."""
 
 
@@ -42,7 +44,7 @@ class _Outputs(nn.Module):
         return (features.embedding, features.keys, *features.skips)
 
 
-def plain(model: nn.Module, image: Tensor) -> Engine:
+def plain(model: _Model, image: Tensor) -> Engine:
     return lambda image: model(image)[0]
 
 
@@ -50,7 +52,7 @@ def compiled(model: nn.Module, image: Tensor) -> Engine:
     import torch._inductor.config as inductor  # noqa: PLC0415
 
     inductor.freezing = True  # weights as constants, laid out beforehand
-    return plain(torch.compile(model), image)
+    return plain(cast(_Model, torch.compile(model)), image)
 
 
 def openvino(model: nn.Module, image: Tensor) -> Engine:
@@ -83,7 +85,12 @@ def _openvino(model: nn.Module, image: Tensor, *, quantised: bool) -> Engine:
     return run
 
 
-ENGINES = {"eager": plain, "compile": compiled, "openvino": openvino, "int8": int8}
+ENGINES: Mapping[str, Callable[[nn.Module, Tensor], Engine]] = {
+    "eager": plain,
+    "compile": compiled,
+    "openvino": openvino,
+    "int8": int8,
+}
 
 
 @torch.no_grad()
