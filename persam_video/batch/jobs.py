@@ -12,7 +12,7 @@ from typing import Any
 from persam_video.config import parse_assignments
 from persam_video.errors import ConfigError, PersamVideoError
 from persam_video.prompting import ObjectPrompts, parse_prompts
-from persam_video.run.references import parse_masks
+from persam_video.run.annotations import parse_masks
 from persam_video.util.yaml import load_yaml
 
 _KEYS = ("source", "mask", "boxes", "points", "name", "settings")

@@ -71,7 +71,7 @@ def prompt(
     # imported late: torch takes seconds, and --help should not
     from persam_video.masks import write_label_png
     from persam_video.prompting import parse_prompts
-    from persam_video.run.references import annotate_frame, write_reference_picture
+    from persam_video.run.annotations import annotate_frame, write_reference_picture
 
     for path in (out, picture):
         if path is not None and path.exists() and not overwrite:

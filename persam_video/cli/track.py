@@ -163,31 +163,29 @@ def track(
     # imported late: torch takes seconds, and --help should not
     from persam_video.cli.progress import progress_bar
     from persam_video.prompting import parse_prompts
-    from persam_video.run import FrameRange, OutputPaths, track_to_folder
-    from persam_video.run.references import parse_masks
+    from persam_video.run import FolderOptions, FrameRange, OutputPaths, track_to_folder
+    from persam_video.run.annotations import parse_masks
     from persam_video.sinks import RunStatus
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, STORES, parse_outputs, place_of
 
     outputs = parse_outputs(save) if save else DEFAULT_OUTPUTS
     was_finished = resume and OutputPaths(out).finished
+    options = FolderOptions(
+        prompts=parse_prompts(boxes or [], points or []),
+        photos=[parse_reference(text) for text in photos or []],
+        settings=settings,
+        frames=FrameRange(start, stop, stride, max_frames, duration),
+        decoder=decoder.value,
+        backward=backward,
+        live=live,
+        overwrite=overwrite,
+        resume=resume,
+        outputs=outputs,
+        writing=overlay.sink_options(),
+    )
+    masks = parse_masks(mask or [], start)
     with progress_bar(quiet=printer.quiet) as show:
-        record = track_to_folder(
-            source,
-            parse_masks(mask or [], start),
-            out,
-            prompts=parse_prompts(boxes or [], points or []),
-            photos=[parse_reference(text) for text in photos or []],
-            settings=settings,
-            decoder=decoder.value,
-            frames=FrameRange(start, stop, stride, max_frames, duration),
-            backward=backward,
-            live=live,
-            overwrite=overwrite,
-            resume=resume,
-            outputs=outputs,
-            options=overlay.sink_options(),
-            on_progress=show,
-        )
+        record = track_to_folder(source, masks, out, options, on_progress=show)
     places = {kind.value: place_of(kind, out) for kind in dict.fromkeys((*STORES, *outputs))}
     printer.document(TrackDocument(out, places, record))
     if was_finished:

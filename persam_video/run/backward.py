@@ -15,8 +15,8 @@ from persam_video.config import Settings
 from persam_video.errors import ConfigError, SourceError
 from persam_video.masks.annotation import Annotation
 from persam_video.results import FrameResult
+from persam_video.run.annotations import AnnotatedFrames
 from persam_video.run.progress import OnProgress, Progress
-from persam_video.run.references import References
 from persam_video.run.tracker_factory import VideoTracker
 from persam_video.sam.model import SamModel
 from persam_video.sinks import TracksJsonlSink, read_tracks
@@ -67,7 +67,7 @@ class BackwardResults:
         self,
         tracker: VideoTracker,
         model: SamModel,
-        references: References,
+        annotations: AnnotatedFrames,
         selection: Selection,
         open_part: OpenPart,
         chunk_bytes: int = CHUNK_BYTES,
@@ -80,7 +80,7 @@ class BackwardResults:
         Args:
             tracker: a new one.
             model: the tracker's.
-            references: the annotated frames.
+            annotations: the annotated frames.
             selection: the frames that are tracked.
             open_part: opens the source; called for one part after the other.
             chunk_bytes: decoded frames that may be held at once.
@@ -94,14 +94,14 @@ class BackwardResults:
             self.folder.mkdir(parents=True)
         except OSError as error:
             raise output_error(self.folder, error) from error
-        first = references.first_frames
+        first = annotations.first_frames
         last = max(first.values())
         total = len(selection.within(last + 1))
         backwards = reversed_frames(open_part, selection, last, chunk_bytes)
         with encoding_ahead(model, backwards, begin=0) as frames:
             for done, frame in enumerate(frames, start=1):
                 begin = [i for i, index in first.items() if index == frame.index]
-                annotation = references.get(frame.index) if begin else None
+                annotation = annotations.get(frame.index) if begin else None
                 given = None if annotation is None else _only(annotation, begin)
                 result = tracker.step(frame, given)
                 ids = [i for i, at in first.items() if at > frame.index]

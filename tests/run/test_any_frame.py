@@ -8,9 +8,9 @@ from persam_video.config import load_settings
 from persam_video.errors import AnnotationError, ConfigError, SourceError
 from persam_video.masks.png import read_label_png
 from persam_video.run import FrameRange, track, track_to_folder
+from persam_video.run.annotations import load_annotations, parse_masks
 from persam_video.run.backward import BackwardResults, reversed_frames
 from persam_video.run.frames import open_stream
-from persam_video.run.references import load_references, parse_masks
 from persam_video.run.tracker_factory import make_tracker
 from persam_video.sinks import read_tracks
 from persam_video.tracking import FrameResult, ObjectState
@@ -173,7 +173,7 @@ def test_the_way_back_reports_how_far_it_is(squares, settings, loaded):
 def test_the_way_back_must_have_met_the_same_frames(squares, settings, loaded):
     seen = BackwardResults(squares.folder / "back")
     frames = FrameRange(stop=4)
-    given = load_references(
+    given = load_annotations(
         {2: squares.truth[2]}, open_stream(squares.frames, "pyav", frames).info, frames
     )
     seen.make(

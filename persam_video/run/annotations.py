@@ -32,7 +32,7 @@ _WITH_FRAME = re.compile(r"(\d+)=(.+)")
 
 
 @dataclass(frozen=True)
-class References:
+class AnnotatedFrames:
     """Annotations by the index of their frame in the source.
 
     Attributes:
@@ -48,13 +48,13 @@ class References:
     def __iter__(self) -> Iterator[int]:
         return iter(self.by_frame)
 
-    def add(self, index: int, annotation: Annotation) -> "References":
+    def add(self, index: int, annotation: Annotation) -> "AnnotatedFrames":
         """Return these with more objects in a frame, which lie over those that it has."""
         known = self.get(index)
         if known is not None:
             over = np.where(annotation.labels > 0, annotation.labels, known.labels)
             annotation = Annotation.from_labels(over)
-        return References(dict(sorted({**self.by_frame, index: annotation}.items())))
+        return AnnotatedFrames(dict(sorted({**self.by_frame, index: annotation}.items())))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -104,17 +104,17 @@ def parse_masks(texts: Sequence[str], start: int) -> dict[int, Path]:
     return masks
 
 
-def load_references(
-    masks: Masks,
+def load_annotations(
+    masks: Masks | None,
     info: SourceInfo,
     frames: FrameRange,
     prompts: Sequence[ObjectPrompts] = (),
     photos: Sequence[ReferenceFiles] = (),
-) -> References:
+) -> AnnotatedFrames:
     """Load the annotations of a run.
 
     Args:
-        masks: of the first frame, or by frame.
+        masks: of the first frame, or by frame; ``None`` for none.
         info: of the source that they belong to.
         frames: the frames that will be tracked.
         prompts: objects that will be added to the first frame; they are checked here.
@@ -124,10 +124,12 @@ def load_references(
         AnnotationError: a prompt does not fit the frames, or a mask cannot be used, has another
             size than the frames, or belongs to a frame that is not tracked.
     """
+    if masks is None:
+        masks = {}
     given = masks if isinstance(masks, Mapping) else {frames.start: masks}
     size = (info.height, info.width)
-    for each in prompts:
-        each.check(size)
+    for prompt in prompts:
+        prompt.check(size)
     if not given and not prompts and not photos:
         raise AnnotationError(
             "no annotation: give the mask of a frame (--mask), a box or points (--box, "
@@ -135,19 +137,19 @@ def load_references(
         )
     for index in given:
         _check_frame(index, info, frames)
-    references = {index: load_annotation(given[index], size) for index in sorted(given)}
-    painted = references[frames.start].object_ids if frames.start in references else ()
-    if twice := [each.object_id for each in prompts if each.object_id in painted]:
+    annotations = {index: load_annotation(given[index], size) for index in sorted(given)}
+    painted = annotations[frames.start].object_ids if frames.start in annotations else ()
+    if twice := [prompt.object_id for prompt in prompts if prompt.object_id in painted]:
         raise AnnotationError(
             f"object {twice[0]} has a mask and a prompt in frame {frames.start}: "
             "leave one out, or give another id"
         )
-    return References(references)
+    return AnnotatedFrames(annotations)
 
 
 def check_procedure(
     settings: Settings,
-    references: References,
+    annotations: AnnotatedFrames,
     prompts: Sequence[ObjectPrompts],
     photos: Sequence[ReferenceFiles],
     start: int,
@@ -157,7 +159,7 @@ def check_procedure(
     Raises:
         ConfigError: the procedure ``upstream`` is given more than the first frame's annotation.
     """
-    annotated = {*references, start} if prompts else {*references}
+    annotated = {*annotations, start} if prompts else {*annotations}
     if settings.procedure == "upstream" and (annotated != {start} or photos):
         raise ConfigError(
             f"the procedure 'upstream' takes one annotation, of the first frame (here {start}): "
@@ -192,7 +194,7 @@ def annotate_frame(
     """Make the annotation of one frame of a source from boxes and points.
 
     Args:
-        source: see ``persam_video.run.iterate.track``.
+        source: see ``persam_video.run.track``.
         index: of the frame, from 0.
         prompts: one for each object.
         settings: of which ``model`` counts.
@@ -201,21 +203,21 @@ def annotate_frame(
         PersamVideoError: the source, a prompt or the model cannot be used.
     """
     with open_stream(source, "pyav", FrameRange(index, index + 1)) as stream:
-        for each in prompts:
-            each.check((stream.info.height, stream.info.width))
+        for prompt in prompts:
+            prompt.check((stream.info.height, stream.info.width))
         frame = next(stream)
     return frame, annotate(load_model(settings or load_settings()), frame.rgb, prompts)
 
 
 def add_prompted(
-    references: References, model: SamModel, frame: Frame, prompts: Sequence[ObjectPrompts]
-) -> References:
+    annotations: AnnotatedFrames, model: SamModel, frame: Frame, prompts: Sequence[ObjectPrompts]
+) -> AnnotatedFrames:
     """Annotate the objects that boxes and points name in a frame, beside those that have masks.
 
     Raises:
         AnnotationError: a prompt does not fit the frame, or gives an empty mask.
     """
-    return references.add(frame.index, annotate(model, frame.rgb, prompts))
+    return annotations.add(frame.index, annotate(model, frame.rgb, prompts))
 
 
 def write_reference_picture(path: Path, frame: Frame, annotation: Annotation) -> None:

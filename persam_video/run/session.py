@@ -1,24 +1,21 @@
-"""What a run is made of, and the one place where it is opened and checked."""
+"""The one place where what a run needs is opened and checked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from persam_video.config import Settings
-from persam_video.images.reference_files import ReferenceFiles
-from persam_video.prompting import ObjectPrompts
-from persam_video.run.backward import BackwardResults, check_backward
-from persam_video.run.frames import FrameRange, open_stream
-from persam_video.run.progress import OnProgress
-from persam_video.run.references import (
-    Masks,
-    References,
+from persam_video.run.annotations import (
+    AnnotatedFrames,
     add_prompted,
     check_procedure,
-    load_references,
+    load_annotations,
 )
+from persam_video.run.backward import BackwardResults, check_backward
+from persam_video.run.frames import FrameRange, open_stream
+from persam_video.run.options import TrackOptions
+from persam_video.run.progress import OnProgress
 from persam_video.run.seeker import seek
 from persam_video.run.tracker_factory import VideoTracker, make_tracker
 from persam_video.sam.build import load_model
@@ -27,65 +24,35 @@ from persam_video.tracking.ahead import encoding_ahead
 from persam_video.util.timing import StageClock
 from persam_video.video import Frame, FrameStream
 from persam_video.video.selection import Selection
-from persam_video.video.stream import DecoderName
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What a run is made of, as its caller gives it.
-
-    Attributes:
-        source: see ``persam_video.run.iterate.track``, as of all the others.
-        masks: by frame, or that of the first frame.
-        settings: all of them.
-        decoder: pyav or decord.
-        frames: which frames.
-        backward: whether the first pass goes backwards.
-        live: whether frames that come while tracking is busy are left out.
-        prompts: boxes and points in the first frame.
-        photos: of objects to look for.
-    """
-
-    source: str | Path | int
-    masks: Masks
-    settings: Settings
-    decoder: DecoderName
-    frames: FrameRange
-    backward: bool
-    live: bool | None
-    prompts: Sequence[ObjectPrompts]
-    photos: Sequence[ReferenceFiles]
-
-    def open_part(self, part: Selection) -> FrameStream:
-        """Open the source once more, at some of its frames."""
-        return open_stream(self.source, self.decoder, FrameRange.of(part))
-
-
-@dataclass(frozen=True)
-class OpenedRun:
+class Session:
     """A run whose parts are open and known to fit together.
 
     Attributes:
-        inputs: what it was opened from.
+        source: what the frames are read from.
+        options: what was asked for.
         stream: the source, after its first frame.
         first: the first frame.
-        references: the annotated frames, with what prompts add to the first one.
+        annotations: the annotated frames, with what prompts add to the first one.
         model: the loaded model.
         tracker: one that has seen no frame.
         clock: is told of the tracker's stages.
     """
 
-    inputs: Inputs
+    source: str | Path | int
+    options: TrackOptions
     stream: FrameStream
     first: Frame
-    references: References
+    annotations: AnnotatedFrames
     model: SamModel
     tracker: VideoTracker
     clock: StageClock
 
     def images(self) -> Iterator[Frame]:
         """Give the frames that are tracked, the first one included; may be called once."""
-        return self.inputs.frames.limit(chain((self.first,), self.stream))
+        return self.options.frames.limit(chain((self.first,), self.stream))
 
     def ahead(self, frames: Iterator[Frame]) -> AbstractContextManager[Iterator[Frame]]:
         """Encode frames ahead of the tracker, from the first annotated one on.
@@ -96,9 +63,9 @@ class OpenedRun:
         Args:
             frames: those of ``images`` that are left to track.
         """
-        if self.stream.live or self.inputs.photos:
+        if self.stream.live or self.options.photos:
             return nullcontext(frames)
-        begin = min(self.references.first_frames.values())
+        begin = min(self.annotations.first_frames.values())
         return encoding_ahead(self.model, frames, begin)
 
     def go_back(
@@ -115,46 +82,53 @@ class OpenedRun:
         Raises:
             PersamVideoError: a frame cannot be read or a result not be written.
         """
-        begins = self.references.first_frames.values()
-        if not self.inputs.backward or max(begins, default=self.first.index) <= self.first.index:
+        begins = self.annotations.first_frames.values()
+        if not self.options.backward or max(begins, default=self.first.index) <= self.first.index:
             return None
         results = BackwardResults(folder)
         if not results.complete:
             with self.clock.stage("backward"):
                 results.make(
-                    make_tracker(self.model, self.inputs.settings),
+                    make_tracker(self.model, self.options.settings),
                     self.model,
-                    self.references,
-                    self.inputs.frames.selection,
-                    self.inputs.open_part,
+                    self.annotations,
+                    self.options.frames.selection,
+                    self._open_part,
                     on_progress=on_progress,
                 )
         return results
 
+    def _open_part(self, part: Selection) -> FrameStream:
+        """Open the source once more, at some of its frames."""
+        return open_stream(self.source, self.options.decoder, FrameRange.of(part))
+
 
 @contextmanager
-def open_run(inputs: Inputs, model: SamModel | None = None) -> Iterator[OpenedRun]:
+def open_session(
+    source: str | Path | int, options: TrackOptions, model: SamModel | None = None
+) -> Iterator[Session]:
     """Open source, annotations and model, check that they fit together, and read the first frame.
 
     Args:
-        inputs: what to open.
+        source: see ``persam_video.run.track``.
+        options: what to track, and how.
         model: a loaded model; loaded by the settings when not given.
 
     Raises:
         PersamVideoError: the source, an annotation, the model or a setting cannot be used, or the
             frames are beyond the end of the source.
     """
-    settings, frames = inputs.settings, inputs.frames
-    prompts, photos = inputs.prompts, inputs.photos
-    with open_stream(inputs.source, inputs.decoder, frames, inputs.live) as stream:
-        references = load_references(inputs.masks, stream.info, frames, prompts, photos)
-        check_procedure(settings, references, prompts, photos, frames.start)
-        if inputs.backward:
+    settings, frames = options.settings, options.frames
+    prompts, photos = options.prompts, options.photos
+    with open_stream(source, options.decoder, frames, options.live) as stream:
+        annotations = load_annotations(options.mask, stream.info, frames, prompts, photos)
+        check_procedure(settings, annotations, prompts, photos, frames.start)
+        if options.backward:
             check_backward(settings, stream.info)
         model = model or load_model(settings)
         clock = StageClock()
         tracker = seek(make_tracker(model, settings, clock), model, photos)
         first = next(stream)
         if prompts:
-            references = add_prompted(references, model, first, prompts)
-        yield OpenedRun(inputs, stream, first, references, model, tracker, clock)
+            annotations = add_prompted(annotations, model, first, prompts)
+        yield Session(source, options, stream, first, annotations, model, tracker, clock)
