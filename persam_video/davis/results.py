@@ -131,7 +131,8 @@ def _cause(
         if set(numbers) <= set(wanted):
             return f"{facts}the numbers are written differently; name them as the annotations are"
         shift = numbers[0] - wanted[0] if len(numbers) >= len(wanted) else numbers[-1] - wanted[-1]
-        if shift and {number - shift for number in numbers} <= set(wanted):
+        few_missing = len(numbers) >= len(wanted) - 2  # the first and the last may be left out
+        if few_missing and shift and {number - shift for number in numbers} <= set(wanted):
             return (
                 f"{facts}they are shifted by {abs(shift)}; number them from {annotated[0]}, as the "
                 "frames are"
@@ -175,15 +176,16 @@ def describe_checks(checks: Mapping[str, NameCheck]) -> tuple[str, ...]:
     lines = []
     for names, what in (
         ({name: check.extra for name, check in checks.items() if check.extra},
-         "masks of no frame were not scored"),
+         "of no frame, not scored"),
         ({name: check.unsaved for name, check in checks.items() if check.unsaved},
-         "masks of frames that do not count are missing"),
+         "missing, of frames that do not count"),
     ):  # fmt: skip
         if names:
             name, frames = next(iter(names.items()))
             count = sum(map(len, names.values()))
             more = f", {len(names) - 1} more sequences" if len(names) > 1 else ""
-            lines.append(f"{count} {what} ({name}: {_some(frames)}{more})")
+            masks = "1 mask" if count == 1 else f"{count} masks"
+            lines.append(f"{masks} {what} ({name}: {_some(frames)}{more})")
     return tuple(lines)
 
 

@@ -128,9 +128,7 @@ def test_odd_names_are_warned_of_on_standard_error(scored):
     assert isinstance(found.exception, DatasetError)
     scored.result("cat", 3).with_name("00003.copy.png").unlink()
     found = run(scored.results, scored.root, "--json")
-    assert (
-        "warning: 2 masks of frames that do not count are missing (cat: 00000.png" in found.stderr
-    )
+    assert "warning: 2 masks missing, of frames that do not count (cat: 00000.png" in found.stderr
     assert json.loads(found.stdout)["evaluation"]["global"]["J&F-Mean"] == 1.0
 
 

@@ -77,7 +77,7 @@ def rename(folder, change):
     [
         (lambda n: f"{n + 1:05d}.png", r"00001.png to 00006.png \(6\) .*shifted by 1; number them"),
         (lambda n: f"{n + 100:05d}.png", "shifted by 100; number them from 00000"),
-        (lambda n: f"{n + 1:05d}.png" if n else None, None),  # only 00001 to 00005: may be right
+        (lambda n: f"{n:05d}.png" if n else None, None),  # the first one does not count
         (lambda n: f"{n + 2:05d}.png" if n else None, "shifted by 2"),
         (lambda n: f"{n}.png", "the numbers are written differently; name them as"),
         (lambda n: f"frame_{n:06d}.png", "the numbers are written differently"),
@@ -91,9 +91,7 @@ def test_names_of_other_frames_are_told_and_nothing_is_scored(whole, change, say
     rename(whole.results / "dog", change)
     if says is None:
         found = evaluate(whole.results, DavisDataset(whole.root))
-        assert found.warnings == (
-            "1 masks of frames that do not count are missing (dog: 00000.png)",
-        )
+        assert found.warnings == ("1 mask missing, of frames that do not count (dog: 00000.png)",)
         return
     with pytest.raises(DatasetError, match=says) as caught:
         evaluate(whole.results, DavisDataset(whole.root))
@@ -114,7 +112,7 @@ def test_masks_too_many_are_told_and_do_not_count(whole):
     shutil.copy(whole.result("cat", 5), whole.result("cat", 6))
     found = evaluate(whole.results, DavisDataset(whole.root))
     assert found.mean == 1.0
-    assert found.warnings == ("1 masks of no frame were not scored (cat: 00006.png)",)
+    assert found.warnings == ("1 mask of no frame, not scored (cat: 00006.png)",)
 
 
 def test_masks_of_frames_without_annotation_are_nothing_odd(whole):
