@@ -66,20 +66,6 @@ def area(box: Box) -> int:
     return max(box[2] - box[0], 0) * max(box[3] - box[1], 0)
 
 
-def iou(first: Box, second: Box) -> float:
-    """Return intersection over union of two boxes, 0 to 1."""
-    shared = area(
-        (
-            max(first[0], second[0]),
-            max(first[1], second[1]),
-            min(first[2], second[2]),
-            min(first[3], second[3]),
-        )
-    )
-    union = area(first) + area(second) - shared
-    return shared / union if union else 0.0
-
-
 def centre(box: Box) -> tuple[float, float]:
     """Return the middle (x, y) of a box in pixel coordinates.
 

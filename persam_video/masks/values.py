@@ -25,12 +25,16 @@ _BLENDED_EDGES = (
 )
 
 
-def label_values(image: Image.Image, name: str) -> NDArray[np.uint8]:
+def label_values(
+    image: Image.Image, name: str, *, number_colours: bool = True
+) -> NDArray[np.uint8]:
     """Return the labels that the pixels of a mask stand for.
 
     Args:
         image: decoded image of any mode.
         name: what to call it in messages.
+        number_colours: whether colours that are not the palette's are objects, numbered in their
+            order; otherwise they are refused.
 
     Returns:
         uint8 array of shape (H, W).
@@ -46,7 +50,7 @@ def label_values(image: Image.Image, name: str) -> NDArray[np.uint8]:
         return _from_indexed(image, name)
     if image.mode in ("L", "F") or image.mode.startswith("I"):
         return _from_grey(np.array(image), name)
-    return _from_colours(image, name)
+    return _from_colours(image, name, number_colours)
 
 
 def _from_indexed(image: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -103,7 +107,7 @@ def _from_jpeg(image: Image.Image, name: str) -> NDArray[np.uint8]:
     return labels
 
 
-def _from_colours(image: Image.Image, name: str) -> NDArray[np.uint8]:
+def _from_colours(image: Image.Image, name: str, number_colours: bool) -> NDArray[np.uint8]:
     rgb = np.array(image.convert("RGB"), np.int32)
     packed = rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
     if "A" in image.getbands() or "transparency" in image.info:
@@ -128,6 +132,11 @@ def _from_colours(image: Image.Image, name: str) -> NDArray[np.uint8]:
     if codes[0] != 0:
         raise AnnotationError(
             f"{name}: has {len(codes)} colours and none is black; paint the background black"
+        )
+    if not number_colours:
+        raise AnnotationError(
+            f"{name}: has colours that are not of the DAVIS palette, whose ids could differ from "
+            "frame to frame; save indexed PNGs"
         )
     if len(codes) > MAX_OBJECT_ID + 1:
         raise AnnotationError(

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from persam_video.errors import DatasetError
-from persam_video.masks import read_label_png
-from persam_video.masks.labels import VOID
+from persam_video.masks.folder import MaskFiles
 from persam_video.results import FrameResult
 from persam_video.video import Frame, SourceKind
 from persam_video.video.image_decoder import find_images
@@ -59,13 +58,15 @@ def mask_results(
 ) -> Iterator[tuple[Frame, FrameResult]]:
     """Give each mask with its frame, as a result of tracking.
 
-    Void (255) is background. An object is known from the first mask that shows it, and lost where
-    a later one does not. Its score is 1, as nothing is known against it.
+    See ``persam_video.masks.folder.MaskFiles`` for what the values mean. An object is known from
+    the first mask that shows it, and lost where a later one does not. Its score is 1, as nothing is
+    known against it.
 
     Raises:
         DatasetError: there is no such frame, or it has another size than the mask.
-        AnnotationError: a mask is no indexed PNG.
+        AnnotationError: a file cannot be read as a mask, or none of them shows an object.
     """
+    files = MaskFiles(list(masks.values()))
     known: set[int] = set()
     for index, path in masks.items():
         frame = next((frame for frame in frames if frame.index >= index), None)
@@ -74,13 +75,12 @@ def mask_results(
                 f"{path}: the source has no frame {index}; give the source of the masks, whose "
                 "frames count from 0"
             )
-        labels = read_label_png(path)
+        labels = files.read(path)
         if labels.shape != frame.rgb.shape[:2]:
             (height, width), (tall, wide) = labels.shape, frame.rgb.shape[:2]
             raise DatasetError(
                 f"{path}: is {width}x{height}, the frames of the source are {wide}x{tall}; "
                 "give the source of the masks"
             )
-        labels[labels == VOID] = 0
         known |= set(np.unique(labels).tolist()) - {0}
         yield frame, FrameResult.from_labels(index, frame.time, labels, sorted(known))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from persam_video.errors import SourceError
+from persam_video.util.arrays import as_array, kind_of
 from persam_video.util.image_file import raw_mode
 
 _WANTED = "give uint8 RGB of shape (H, W, 3)"
@@ -34,17 +35,15 @@ def as_rgb(picture: Any, name: str = "the frame") -> NDArray[np.uint8]:
     """
     if isinstance(picture, Image.Image):
         return decode_image(picture, name).rgb
-    if is_tensor(picture):
-        picture = picture.detach().cpu().numpy()
-        if picture.ndim == 3 and picture.shape[0] == 3 and picture.shape[2] != 3:
-            picture = picture.transpose(1, 2, 0)
-    if not isinstance(picture, np.ndarray):
-        raise SourceError(f"{name} is of type {type(picture).__name__}; {_WANTED}, or a PIL image")
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
-        raise SourceError(
-            f"{name} is {picture.dtype} of shape {picture.shape}; {_WANTED}{_remedy(picture)}"
-        )
-    return np.array(picture, order="C")
+    array = as_array(picture)
+    if array is None:
+        raise SourceError(f"{name} is {kind_of(picture)}; {_WANTED}, or a PIL image")
+    is_planar = array.ndim == 3 and array.shape[0] == 3 and array.shape[2] != 3
+    if is_planar and not isinstance(picture, np.ndarray):
+        array = array.transpose(1, 2, 0)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise SourceError(f"{name} is {kind_of(picture)}; {_WANTED}{_remedy(array)}")
+    return np.array(array, order="C")
 
 
 def _remedy(array: NDArray[Any]) -> str:
@@ -60,11 +59,6 @@ def _remedy(array: NDArray[Any]) -> str:
         (array.ndim == 4, "one frame at a time"),
     )
     return next((f": {remedy}" for applies, remedy in remedies if applies), "")
-
-
-def is_tensor(value: Any) -> bool:
-    """Return whether a value is a torch tensor, without importing torch."""
-    return type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach")
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from persam_video.errors import DatasetError, PersamVideoError, SourceError
-from persam_video.masks import write_label_png
+from persam_video.errors import AnnotationError, DatasetError, PersamVideoError, SourceError
+from persam_video.masks import read_label_png, write_label_png
 from persam_video.run.export import export
 from persam_video.sinks.outputs import Output
+from persam_video.sinks.tracks_jsonl import read_tracks
 from persam_video.video import VideoWriter
 
 SIZE = (96, 64)
@@ -110,3 +111,25 @@ def test_a_folder_of_neither_is_told(place):
     (place / "empty").mkdir()
     with pytest.raises(PersamVideoError, match=r"run\.json"):
         export(place / "empty", Output.MOT, place / "m.txt", source=place / "clip.mp4")
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB"])
+def test_black_and_white_masks_are_one_object(place, mode):
+    for path in sorted((place / "by_number").iterdir()):
+        white = (read_label_png(path) == 2) * np.uint8(255)
+        Image.fromarray(white).convert(mode).save(path)
+    done = export(
+        place / "by_number", Output.TRACKS, place / "tracks.jsonl", source=place / "clip.mp4"
+    )
+    records = list(read_tracks(place / "tracks.jsonl"))
+    assert len(records) == done.frames
+    assert all([o.object_id for o in record.objects] == [1] for record in records)
+    assert all(record.objects[0].area for record in records)
+
+
+def test_masks_without_any_object_are_not_converted(place):
+    for path in (place / "by_number").iterdir():
+        write_label_png(path, read_label_png(path) * np.uint8(0))
+    with pytest.raises(AnnotationError, match="no object in any of"):
+        export(place / "by_number", Output.COCO, place / "c.json", source=place / "clip.mp4")
+    assert not (place / "c.json").exists()
