@@ -7,7 +7,7 @@ from persam_video.masks.components import (
     keep_large,
     keep_nearest,
 )
-from persam_video.masks.labels import areas_of_labels, merge_logits
+from persam_video.masks.labels import areas_of_labels, label_map, merge_logits, one_hot
 from persam_video.masks.palette import davis_palette
 from persam_video.masks.png import read_label_png, write_label_png
 from persam_video.masks.rle import Rle, decode, encode, encode_labels
@@ -26,9 +26,11 @@ __all__ = [
     "keep_large",
     "keep_nearest",
     "label_array",
+    "label_map",
     "load_annotation",
     "mask_array",
     "merge_logits",
+    "one_hot",
     "read_annotation",
     "read_label_png",
     "write_label_png",

@@ -12,6 +12,29 @@ MAX_OBJECT_ID = 254
 """The highest object id: a label is a byte, and the highest byte is void."""
 
 
+def one_hot(labels: NDArray[np.uint8], ids: Sequence[int]) -> NDArray[np.bool_]:
+    """Return one boolean mask per id: shape (N, H, W) in the order of ``ids``."""
+    masks: NDArray[np.bool_] = labels[None] == np.asarray(ids, np.uint8)[:, None, None]
+    return masks
+
+
+def label_map(masks: NDArray[np.bool_], ids: Sequence[int]) -> NDArray[np.uint8]:
+    """Return the label map of boolean masks; where masks overlap, the lowest id has the pixel.
+
+    Args:
+        masks: shape (N, H, W).
+        ids: the id of each mask, 1 to 254, all different.
+
+    Raises:
+        ValueError: ids and masks do not go together.
+    """
+    _check_ids(ids, len(masks))
+    labels = np.zeros(masks.shape[1:], np.uint8)
+    for place in np.argsort(ids)[::-1]:
+        labels[masks[place]] = ids[place]
+    return labels
+
+
 def merge_logits(
     logits: NDArray[np.floating], ids: Sequence[int], threshold: float = 0.0
 ) -> NDArray[np.uint8]:

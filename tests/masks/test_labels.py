@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from persam_video.masks import areas_of_labels, merge_logits
+from persam_video.masks import areas_of_labels, label_map, merge_logits, one_hot
 from persam_video.masks.labels import MAX_OBJECT_ID
 
 IDS = [7, 1, 254, 12]
@@ -21,8 +21,18 @@ logit_planes = hnp.arrays(
 
 
 @given(label_maps)
-def test_areas(labels: np.ndarray) -> None:
+def test_one_hot_and_back(labels: np.ndarray) -> None:
+    masks = one_hot(labels, IDS)
+    assert masks.shape == (len(IDS), *labels.shape)
+    assert masks.dtype == np.bool_
+    np.testing.assert_array_equal(label_map(masks, IDS), labels)
     assert areas_of_labels(labels, IDS) == {i: int((labels == i).sum()) for i in IDS}
+
+
+def test_where_masks_overlap_the_lowest_id_wins() -> None:
+    masks = np.ones((3, 1, 2), bool)
+    masks[1, 0, 1] = False
+    np.testing.assert_array_equal(label_map(masks, [9, 2, 5]), [[2, 5]])
 
 
 @given(logit_planes, st.sampled_from([0.0, 0.5, -1.5]))
@@ -48,3 +58,5 @@ def test_many_objects() -> None:
 def test_ids_that_do_not_fit(ids: list[int]) -> None:
     with pytest.raises(ValueError, match="ids"):
         merge_logits(np.zeros((2, 3, 3), np.float32), ids)
+    with pytest.raises(ValueError, match="ids"):
+        label_map(np.zeros((2, 3, 3), bool), ids)
