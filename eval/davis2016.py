@@ -1,6 +1,6 @@
 """Track DAVIS-2016 sequences with a preset and score them as the official code does.
 
-    python eval/davis2016.py --root ../shared/data/davis --method persam
+    python -m eval.davis2016 --root ../shared/data/davis --method persam
 
 does what ``persam-video davis`` and ``persam-video evaluate`` do. Prints J, F and J&F of each
 sequence and the mean, with the frames per second of one process, and writes them to

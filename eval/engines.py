@@ -1,7 +1,7 @@
 """Time the embedded model's image encoder in other engines than plain PyTorch.
 
     pip install openvino nncf
-    python eval/engines.py
+    python -m eval.engines
 
 Frames of 854x480, all engines in turns, in fp32 but for ``int8``, which OpenVINO runs after NNCF
 has quantised it on noise: good for its speed, not for its masks. Prints medians, their ratios to

@@ -1,6 +1,6 @@
 """Pictures of where the embedded model fails, for its model card.
 
-    python eval/failures.py
+    python -m eval.failures
 
 Draws three hard clips with exact truth, tracks them with the preset ``persam``, and writes
 ``docs/failures.png``: a row for each clip, with four moments of it. What is found rightly is light,
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from sequences import EncodedSequence, Sequence, synthetic_sequence
 
+from eval.sequences import EncodedSequence, Sequence, synthetic_sequence
 from persam_video import synthetic
 from persam_video.config import load_settings
 from persam_video.report.pictures import error_map

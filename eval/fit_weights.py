@@ -1,6 +1,6 @@
 """Times PerSAM-F's fit beside the reference implementation's way, and compares the weights.
 
-    python eval/fit_weights.py
+    python -m eval.fit_weights
 
 The reference's way runs the decoder, enlarges its masks to the frame and differentiates the loss at
 each step, one object after the other. Ours runs the decoder once and fits all objects together
@@ -25,13 +25,13 @@ from typing import Annotated, TypeVar
 import numpy as np
 import torch
 import typer
-from nano_sam import load_nano_sam
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from eval.nano_sam import load_nano_sam
 from persam_video.masks import box_of, read_annotation
 from persam_video.persam.mask_weights import EQUAL, fit_mask_weights, mix_masks, reference_loss
 from persam_video.persam.target import target_embedding

@@ -1,7 +1,7 @@
 """Give damaged files to everything that reads files of others, and look for crashes.
 
-    python eval/fuzz.py --minutes 10 --seed 1
-    python eval/fuzz.py --rounds 200                # for each reader
+    python -m eval.fuzz --minutes 10 --seed 1
+    python -m eval.fuzz --rounds 200                # for each reader
 
 Good files are changed by a seeded mutator: bytes flipped, cut out, repeated, replaced by numbers at
 the edge, two files spliced. A reader may take the result or raise the one error that it documents,

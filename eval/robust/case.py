@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[1] / "robustness.py"
+ROOT = Path(__file__).parents[2]
 
 
 class UnexpectedError(Exception):
@@ -114,7 +114,8 @@ class Apart:
 
     def _start(self) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, str(SCRIPT), "--apart"],
+            [sys.executable, "-m", "eval.robustness", "--apart"],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

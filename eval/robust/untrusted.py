@@ -20,6 +20,7 @@ from unittest import mock
 import numpy as np
 from PIL import EpsImagePlugin, Image
 
+from eval.robust.case import Case, expect
 from persam_video.batch.jobs import read_jobs
 from persam_video.config import load_settings
 from persam_video.davis.archive import extract
@@ -34,7 +35,6 @@ from persam_video.sam.download import cached_path
 from persam_video.sam.registry import MODELS
 from persam_video.util.download import RemoteFile, check_address, download
 from persam_video.video import FrameStream
-from robust.case import Case, expect
 
 
 class _Bomb:

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from eval.speed.timing import Spent, middle
 from persam_video.sam.build import build_network, choose_precision
 from persam_video.sam.model import ImageEmbedding, ModelInfo, SamModel
 from persam_video.sam.modules import ImageEncoderViT
 from persam_video.sam.prompts import MaskPrediction, Prompts
 from persam_video.sam.registry import VitDimensions, model_spec
-from speed.timing import Spent, middle
 
 CPU = torch.device("cpu")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
