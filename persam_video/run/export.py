@@ -13,7 +13,7 @@ from persam_video.errors import DatasetError, OutputError, SourceError
 from persam_video.results import FrameResult
 from persam_video.run.mask_folder import mask_results, match_masks
 from persam_video.run.outputs import OutputPaths
-from persam_video.sinks import RunRecord, read_run, read_tracks
+from persam_video.sinks import FrameRecord, RunRecord, read_run, read_tracks
 from persam_video.sinks.outputs import Output, SinkOptions, needs_pictures, open_sink
 from persam_video.video import Frame, FrameStream, SourceInfo, SourceKind
 
@@ -73,18 +73,19 @@ def export(
         return _export_masks(paths.folder, output, place, source, options)
     record = read_run(paths.record)
     info = _info(record, paths.record)
-    results = (each.result((info.height, info.width)) for each in read_tracks(paths.tracks))
+    size = (info.height, info.width)
+    records = read_tracks(paths.tracks)
     options = replace(options, stride=int(record.source.get("stride", 1)))
     with ExitStack() as stack:
         if needs_pictures(output):
             start = int(record.source.get("start", 0))
             stream = stack.enter_context(_open(source or info.path, start, options.stride, info))
             sink = stack.enter_context(open_sink(output, place, stream.info, options))
-            pairs = _shown(results, stream)
+            pairs = _shown((record.result(size) for record in records), stream)
         else:
             stream = None
             sink = stack.enter_context(open_sink(output, place, info, options))
-            pairs = _blank(results)
+            pairs = _blank(records, size)
         count = 0
         for frame, result in pairs:
             sink.write(frame, result)
@@ -164,8 +165,10 @@ def _shown(
         yield frame, result
 
 
-def _blank(results: Iterator[FrameResult]) -> Iterator[tuple[Frame, FrameResult]]:
-    """Give every result with a black frame."""
-    for result in results:
-        rgb = np.zeros((*result.labels.shape, 3), np.uint8)
-        yield Frame(result.index, rgb, result.time), result
+def _blank(
+    records: Iterator[FrameRecord], size: tuple[int, int]
+) -> Iterator[tuple[Frame, FrameResult]]:
+    """Give every result with a black frame of this height and width."""
+    rgb = np.zeros((*size, 3), np.uint8)
+    for record in records:
+        yield Frame(record.frame, rgb, record.time, name=record.name), record.result(size)

@@ -10,7 +10,8 @@ from persam_video.errors import DatasetError
 from persam_video.masks.folder import MaskFiles
 from persam_video.results import FrameResult
 from persam_video.video import Frame, SourceKind
-from persam_video.video.image_decoder import find_images
+from persam_video.video.frame import frame_stem
+from persam_video.video.image_decoder import find_images, frame_names
 from persam_video.video.source import locate
 
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
@@ -36,7 +37,12 @@ def match_masks(folder: Path, source: str | Path) -> dict[int, Path]:
     location = locate(source)
     masks = sorted(path for path in folder.glob("*.png") if not path.name.startswith("."))
     if location.kind in (SourceKind.FOLDER, SourceKind.GLOB):
-        stems = {path.stem: index for index, path in enumerate(find_images(location))}
+        images = find_images(location)
+        names = frame_names(images)
+        stems = {
+            frame_stem(index, None if names is None else names[index]): index
+            for index in range(len(images))
+        }
         frames = [stems.get(mask.stem) for mask in masks]
         wanted = f"there is no image of this name in {location.name}"
     else:

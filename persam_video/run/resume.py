@@ -34,6 +34,7 @@ from persam_video.tracking.objects import TrackerState
 from persam_video.tracking.snapshot import Snapshot, read_snapshot, write_snapshot
 from persam_video.tracking.tracker import Tracker
 from persam_video.video import Frame
+from persam_video.video.frame import frame_stem
 from persam_video.video.source import SourceInfo
 
 
@@ -151,8 +152,9 @@ def _check_objects(snapshot: Snapshot, annotations: AnnotatedFrames) -> None:
 def _check_results(point: ResumePoint, paths: OutputPaths) -> int:
     """Check that mask and line of each frame are there and agree; return the last index."""
     done, last = 0, -1
-    for result in point.results():
-        name = f"{result.index:05d}.png"
+    for record in islice(read_tracks(point.tracks), point.frames):
+        result = record.result(point.size)
+        name = f"{frame_stem(record.frame, record.name)}.png"
         if not np.array_equal(read_label_png(paths.masks / name), result.labels):
             raise ValueError(f"{name} is not the mask in {paths.tracks.name}")
         done, last = done + 1, result.index

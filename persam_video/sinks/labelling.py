@@ -22,11 +22,11 @@ _JPEG_QUALITY = 95
 
 
 class LabelmeSink(Sink):
-    """Writes ``folder/NNNNN.json`` for labelme, and the frame beside it as ``NNNNN.jpg``.
+    """Writes ``folder/NAME.json`` for labelme, and the frame beside it as ``NAME.jpg``.
 
     A shape is one connected part of an object; ``group_id`` is the object's id. Polygons have
-    fewer points than the mask's edge and stay within a pixel of it. The number is the index of the
-    frame in its source. Each file appears whole or not at all.
+    fewer points than the mask's edge and stay within a pixel of it. Names are those of
+    ``MaskPngSink``. Each file appears whole or not at all.
     """
 
     def __init__(self, folder: str | Path, tolerance: float = _TOLERANCE) -> None:
@@ -48,7 +48,7 @@ class LabelmeSink(Sink):
         Raises:
             OutputError: a file cannot be written.
         """
-        picture = self._folder / f"{result.index:05d}.jpg"
+        picture = self._folder / f"{frame.stem}.jpg"
         with atomic_path(picture) as sibling:
             Image.fromarray(frame.rgb).save(sibling, format="JPEG", quality=_JPEG_QUALITY)
         height, width = result.labels.shape

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -54,11 +54,19 @@ class ObjectRecord:
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """One line: the index of the frame in its source, its time in seconds, and its objects."""
+    """One line of tracks.
+
+    Attributes:
+        frame: index in the source.
+        time: in seconds.
+        objects: those known so far, in order of id.
+        name: file name of the frame's image; ``None`` where the source is a video.
+    """
 
     frame: int
     time: float
     objects: tuple[ObjectRecord, ...]
+    name: str | None = None
 
     def result(self, size: tuple[int, int]) -> FrameResult:
         """Return the result that the line was written from; scores have six decimals.
@@ -87,6 +95,7 @@ class TracksJsonlSink(Sink):
     A line has this form (here over several)::
 
         {"frame": 12,                       index in the source, from 0
+         "name": "00013.jpg",               file name of its image; not there for a video
          "time": 0.4004,                    seconds
          "objects": [                       every object known so far, in order of id
            {"id": 1,                        the annotation's label
@@ -126,7 +135,7 @@ class TracksJsonlSink(Sink):
         Raises:
             OutputError: the file cannot be written.
         """
-        line = json.dumps(_line(result), allow_nan=False, separators=(",", ":"))
+        line = json.dumps(_line(frame, result), allow_nan=False, separators=(",", ":"))
         try:
             self._file.write(f"{line}\n")
             self._file.flush()
@@ -181,10 +190,11 @@ def _cut(path: Path, lines: int) -> None:
         file.truncate(file.tell())
 
 
-def _line(result: FrameResult) -> dict[str, Any]:
+def _line(frame: Frame, result: FrameResult) -> dict[str, Any]:
     codes = encode_labels(result.labels, [each.object_id for each in result.objects])
     return {
         "frame": int(result.index),
+        **({} if frame.name is None else {"name": frame.name}),
         "time": float(result.time),
         "objects": [
             {
@@ -215,6 +225,7 @@ def _record(line: dict[str, Any]) -> FrameRecord:
             )
             for each in line["objects"]
         ),
+        name=_file_name(line.get("name")),
     )
 
 
@@ -223,6 +234,13 @@ def _from_coco(box: list[int] | None) -> Box | None:
         return None
     x, y, width, height = map(int, box)
     return x, y, x + width, y + height
+
+
+def _file_name(name: Any) -> str | None:
+    # files are named after it: it must not lead out of their folder
+    if name is not None and (not isinstance(name, str) or name != PurePath(name).name):
+        raise ValueError(f"{name!r:.40} is not the name of a file")
+    return name
 
 
 def _label(number: Any) -> int:

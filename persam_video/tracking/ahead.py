@@ -90,4 +90,4 @@ def _submitted(
 
 def _submit(pool: ThreadPoolExecutor, model: SamModel, frame: Frame) -> EncodedFrame:
     encoding = pool.submit(model.encode, frame.rgb)
-    return EncodedFrame(frame.index, frame.rgb, frame.time, encoding)
+    return EncodedFrame(frame.index, frame.rgb, frame.time, encoding, name=frame.name)

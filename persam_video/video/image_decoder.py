@@ -48,6 +48,7 @@ class ImageDecoder:
         """
         self.warnings: list[str] = []
         self._paths = find_images(location)
+        self._names = frame_names(self._paths)
         count = len(self._paths)
         self._name = location.name
         self._several = 0
@@ -75,6 +76,11 @@ class ImageDecoder:
             has_audio=False,
             path=location.path,
         )
+        if self._names is None:
+            self.warnings.append(
+                f"{location.name}: several images have the same name: outputs are named after the "
+                "index of the frame instead"
+            )
         suffixes = sorted({path.suffix.lower() for path in self._paths})
         if len(suffixes) > 1:
             self.warnings.append(f"{location.name}: images of several types: {', '.join(suffixes)}")
@@ -87,7 +93,8 @@ class ImageDecoder:
         """
         for index in selection.within(len(self._paths)):
             rgb = self._first if index == 0 else self._read(self._paths[index])
-            yield Frame(index, rgb, float(index / IMAGE_RATE))
+            name = None if self._names is None else self._names[index]
+            yield Frame(index, rgb, float(index / IMAGE_RATE), name=name)
 
     def close(self) -> None:
         """Release the source; a second call does nothing."""
@@ -150,6 +157,17 @@ def find_images(location: Location) -> Sequence[Path]:
             "give a video file, or frames as JPEG or PNG"
         )
     return sorted(images, key=natural_key)
+
+
+def frame_names(images: Sequence[Path]) -> list[str] | None:
+    """Return the names that the frames of a sequence of images have.
+
+    Returns:
+        The file names, or ``None`` if two differ at most in folder, suffix or case: outputs that
+        are named after them would then overwrite one another.
+    """
+    stems = {path.stem.casefold() for path in images}
+    return [path.name for path in images] if len(stems) == len(images) else None
 
 
 def is_image(path: Path) -> bool:

@@ -10,7 +10,7 @@ from persam_video.masks import read_label_png, write_label_png
 from persam_video.run.export import export
 from persam_video.sinks.outputs import Output
 from persam_video.sinks.tracks_jsonl import read_tracks
-from persam_video.video import VideoWriter
+from persam_video.video import FrameStream, VideoWriter
 
 SIZE = (96, 64)
 LENGTH = 6
@@ -65,6 +65,41 @@ def test_every_second_mask_makes_a_video_of_half_the_rate(place):
     assert done.frames == 3
     with av.open(done.place) as container:
         assert container.streams.video[0].average_rate == 12.5
+
+
+def test_a_run_over_images_keeps_their_names_through_every_output_and_back(place):
+    names = [f"shot{index + 8}" for index in range(LENGTH)]
+    (place / "images" / "shot10.png").unlink()  # a gap: names and indices part
+    (place / "by_name" / "shot10.png").unlink()
+    names.remove("shot10")
+    files = [f"{name}.png" for name in names]
+    made = {}
+    for output in (Output.MASKS, Output.CUTOUT_PNG, Output.LABELME, Output.TRACKS, Output.COCO):
+        made[output] = place / "made" / output.value
+        export(place / "by_name", output, made[output], source=place / "images")
+    for output in (Output.MASKS, Output.CUTOUT_PNG):
+        assert sorted(path.name for path in made[output].iterdir()) == sorted(files)
+    for name in names:
+        before = read_label_png(place / "by_name" / f"{name}.png")
+        after = read_label_png(made[Output.MASKS] / f"{name}.png")
+        assert np.array_equal(np.where(before == 255, 0, before), after)
+        assert json.loads((made[Output.LABELME] / f"{name}.json").read_text())["imagePath"] == (
+            f"{name}.jpg"
+        )
+    assert [record.name for record in read_tracks(made[Output.TRACKS])] == files
+    coco = json.loads(made[Output.COCO].read_text())
+    assert [image["file_name"] for image in coco["images"]] == files
+    # our own masks are taken back
+    again = export(made[Output.MASKS], Output.YTVOS, place / "y.json", source=place / "images")
+    videos = json.loads(again.place.read_text())["videos"]
+    assert videos[0]["file_names"] == [f"images/{file}" for file in files]
+
+
+def test_images_of_one_name_are_named_by_index(place):
+    Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(place / "images" / "SHOT9.jpg")
+    with FrameStream(place / "images") as stream:
+        assert [frame.stem for frame in stream] == [f"{index:05d}" for index in range(LENGTH + 1)]
+        assert "same name" in str(stream.warnings)
 
 
 def small(place):
