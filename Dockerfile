@@ -23,9 +23,10 @@ RUN case "$DEVICE" in \
     esac
 COPY --from=build /dist/*.whl /tmp/
 RUN pip install --no-cache-dir "$(ls /tmp/*.whl)[parquet]" && rm /tmp/*.whl
-RUN useradd --create-home tracker
+# downloaded weights, which any user may put there: keep them with -v persam-video-weights:/weights
+ENV TORCH_HOME=/weights
+RUN useradd --create-home tracker && mkdir -m 1777 /weights
 USER tracker
-# downloaded weights: keep them with -v persam-video-weights:/home/tracker/.cache
 WORKDIR /data
 ENTRYPOINT ["persam-video"]
 CMD ["--help"]
