@@ -24,6 +24,7 @@ from persam_video.persam.confidence import extreme_cells, standardise
 from persam_video.persam.matching import Memory, match_memories
 from persam_video.persam.reference import LearnedObject, learn_objects
 from persam_video.persam.target import location_confidence
+from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
 
@@ -137,7 +138,7 @@ class OneShotSegmenter:
         >>> [(s.label, s.box, s.score) for s in segmenter.segment(other)]  # doctest: +SKIP
     """
 
-    @torch.inference_mode()
+    @inference()
     def __init__(
         self,
         model: SamModel,
@@ -158,7 +159,7 @@ class OneShotSegmenter:
         """Ids of the references' objects, in order."""
         return tuple(target.label for target in self._targets)
 
-    @torch.inference_mode()
+    @inference()
     def segment(self, rgb: NDArray[np.uint8]) -> list[Segment]:
         """Find the objects in an image.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from persam_video.config import Settings, load_settings
 from persam_video.drawing.overlay import draw_overlay, write_picture
-from persam_video.errors import AnnotationError, ConfigError
+from persam_video.errors import AnnotationError
 from persam_video.images.reference_files import ReferenceFiles
 from persam_video.masks.annotation import Annotation, load_annotation
 from persam_video.prompting import ObjectPrompts, annotate
@@ -145,26 +145,6 @@ def load_annotations(
             "leave one out, or give another id"
         )
     return AnnotatedFrames(annotations)
-
-
-def check_procedure(
-    settings: Settings,
-    annotations: AnnotatedFrames,
-    prompts: Sequence[ObjectPrompts],
-    photos: Sequence[ReferenceFiles],
-    start: int,
-) -> None:
-    """Refuse annotations that the procedure has no place for.
-
-    Raises:
-        ConfigError: the procedure ``upstream`` is given more than the first frame's annotation.
-    """
-    annotated = {*annotations, start} if prompts else {*annotations}
-    if settings.procedure == "upstream" and (annotated != {start} or photos):
-        raise ConfigError(
-            f"the procedure 'upstream' takes one annotation, of the first frame (here {start}): "
-            "leave out the others, or set procedure to 'tracker'"
-        )
 
 
 def _check_frame(index: int, info: SourceInfo, frames: FrameRange) -> None:

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from persam_video.config import Settings
-from persam_video.errors import ConfigError, SourceError
+from persam_video.errors import SourceError
 from persam_video.masks.annotation import Annotation
 from persam_video.results import FrameResult
 from persam_video.run.annotations import AnnotatedFrames
 from persam_video.run.progress import OnProgress, Progress
-from persam_video.run.tracker_factory import VideoTracker
 from persam_video.sam.model import SamModel
 from persam_video.sinks import TracksJsonlSink, read_tracks
 from persam_video.tracking.ahead import encoding_ahead
+from persam_video.tracking.protocol import VideoTracker
 from persam_video.util.atomic import output_error, write_bytes
 from persam_video.video import Frame, FrameStream
 from persam_video.video.selection import Selection
@@ -33,15 +32,12 @@ OpenPart = Callable[[Selection], FrameStream]
 """Opens a part of the source."""
 
 
-def check_backward(settings: Settings, info: SourceInfo) -> None:
-    """Refuse what cannot be tracked backwards.
+def check_backward(info: SourceInfo) -> None:
+    """Refuse a source that cannot be tracked backwards.
 
     Raises:
-        ConfigError: the procedure knows no way back.
         SourceError: the source can be read only once.
     """
-    if settings.procedure == "upstream":
-        raise ConfigError("the procedure 'upstream' only goes forwards: leave out --backward")
     if info.live:
         raise SourceError(
             f"{info.name}: is live and cannot be read twice: leave out --backward, or record it"

@@ -41,7 +41,6 @@ from persam_video.sinks.outputs import (
     open_sink,
     place_of,
 )
-from persam_video.tracking.tracker import Tracker
 from persam_video.util.atomic import discard, unfinished
 from persam_video.util.lock import exclusive_folder
 from persam_video.util.machine import peak_resident_bytes
@@ -129,7 +128,7 @@ def _go_on(
     point, record.warnings = find_resume_point(paths, session)
     record.started = old.started
     record.resumed_at = [*old.resumed_at, point.frames]
-    if point.state is not None and isinstance(session.tracker, Tracker):
+    if point.state is not None:
         session.tracker.restore(point.state)
     return point
 

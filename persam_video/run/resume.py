@@ -23,16 +23,14 @@ from persam_video.errors import (
 )
 from persam_video.masks.png import read_label_png
 from persam_video.results import FrameResult
-from persam_video.run.annotations import AnnotatedFrames
 from persam_video.run.options import SNAPSHOT_SECONDS
 from persam_video.run.outputs import OutputPaths
 from persam_video.run.record import first_difference
 from persam_video.run.session import Session
-from persam_video.run.tracker_factory import VideoTracker
 from persam_video.sinks import RunRecord, ThreadedSink, read_run, read_tracks
 from persam_video.tracking.objects import TrackerState
+from persam_video.tracking.protocol import VideoTracker
 from persam_video.tracking.snapshot import Snapshot, read_snapshot, write_snapshot
-from persam_video.tracking.tracker import Tracker
 from persam_video.video import Frame
 from persam_video.video.frame import frame_stem
 from persam_video.video.source import SourceInfo
@@ -123,7 +121,7 @@ def find_resume_point(paths: OutputPaths, session: Session) -> tuple[ResumePoint
     """
     size = (session.stream.info.height, session.stream.info.width)
     nothing = ResumePoint(0, None, paths.tracks, size)
-    if not isinstance(session.tracker, Tracker):
+    if session.tracker.state() is None:
         return nothing, ["this way of tracking keeps no state: all frames are tracked again"]
     if not paths.state.exists():
         return nothing, []
@@ -131,7 +129,7 @@ def find_resume_point(paths: OutputPaths, session: Session) -> tuple[ResumePoint
     fitted = session.options.settings.method == "persam-f"
     try:
         snapshot = read_snapshot(paths.state, embedding, fitted=fitted)
-        _check_objects(snapshot, session.annotations)
+        _check_objects(snapshot, session)
         point = ResumePoint(snapshot.frames, snapshot.state, paths.tracks, size)
         last = _check_results(point, paths)
         if last != snapshot.last:
@@ -141,12 +139,16 @@ def find_resume_point(paths: OutputPaths, session: Session) -> tuple[ResumePoint
     return point, []
 
 
-def _check_objects(snapshot: Snapshot, annotations: AnnotatedFrames) -> None:
-    """Check that the objects are those that are annotated up to there."""
-    annotated = sorted(i for i, first in annotations.first_frames.items() if first <= snapshot.last)
-    found = [known.object_id for known in snapshot.state.objects]
-    if found != annotated:
-        raise ValueError(f"the state is of objects {found}, annotated are {annotated}")
+def _check_objects(snapshot: Snapshot, session: Session) -> None:
+    """Check that the objects are those that are annotated up to there, or shown by photos."""
+    first_frames = session.annotations.first_frames
+    annotated = {i for i, first in first_frames.items() if first <= snapshot.last}
+    may_be_known = annotated | set(session.tracker.object_ids)  # a new one knows those of photos
+    known = {tracked.object_id for tracked in snapshot.state.objects}
+    if not annotated <= known <= may_be_known:
+        raise ValueError(
+            f"the state is of objects {sorted(known)}, annotated are {sorted(annotated)}"
+        )
 
 
 def _check_results(point: ResumePoint, paths: OutputPaths) -> int:
@@ -196,9 +198,10 @@ class Snapshots:
         Raises:
             OutputError: the file cannot be written, or a result could not be.
         """
-        if not isinstance(self._tracker, Tracker):
+        state = self._tracker.state()
+        if state is None:
             return
-        self._unwritten = Snapshot(frames, index, self._tracker.state())
+        self._unwritten = Snapshot(frames, index, state)
         if time.monotonic() - self._last >= self._every:
             self._write(self._unwritten)
 

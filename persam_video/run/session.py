@@ -9,18 +9,17 @@ from pathlib import Path
 from persam_video.run.annotations import (
     AnnotatedFrames,
     add_prompted,
-    check_procedure,
     load_annotations,
 )
 from persam_video.run.backward import BackwardResults, check_backward
 from persam_video.run.frames import FrameRange, open_stream
 from persam_video.run.options import TrackOptions
 from persam_video.run.progress import OnProgress
-from persam_video.run.seeker import seek
-from persam_video.run.tracker_factory import VideoTracker, make_tracker
+from persam_video.run.tracker_factory import check_procedure, make_tracker
 from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel
 from persam_video.tracking.ahead import encoding_ahead
+from persam_video.tracking.protocol import VideoTracker
 from persam_video.util.timing import StageClock
 from persam_video.video import Frame, FrameStream
 from persam_video.video.selection import Selection
@@ -122,12 +121,15 @@ def open_session(
     prompts, photos = options.prompts, options.photos
     with open_stream(source, options.decoder, frames, options.live) as stream:
         annotations = load_annotations(options.mask, stream.info, frames, prompts, photos)
-        check_procedure(settings, annotations, prompts, photos, frames.start)
+        annotated = {*annotations, frames.start} if prompts else {*annotations}
+        check_procedure(
+            settings, annotated, frames.start, photos=bool(photos), backward=options.backward
+        )
         if options.backward:
-            check_backward(settings, stream.info)
+            check_backward(stream.info)
         model = model or load_model(settings)
         clock = StageClock()
-        tracker = seek(make_tracker(model, settings, clock), model, photos)
+        tracker = make_tracker(model, settings, clock, photos)
         first = next(stream)
         if prompts:
             annotations = add_prompted(annotations, model, first, prompts)

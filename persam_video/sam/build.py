@@ -59,7 +59,7 @@ def load_sam(
     # On the meta device nothing is drawn at random that the file overwrites a moment later. But its
     # first use imports half of torch's compiler, which takes longer than drawing a small model.
     with nullcontext() if spec.encoder is None else torch.device("meta"):
-        network = build_network(spec, side)
+        network = build_network(spec, side).float()  # whatever the default type is
     file = _weight_file(spec) if checkpoint is None else Path(checkpoint)
     # checked before anything is made of what the file holds
     sha256 = _checkpoint_sha256(file)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from persam_video.sam.decoder import GuidedMaskDecoder
+from persam_video.sam.inference import inference
 from persam_video.sam.lite import LiteImageEncoder, LitePromptEncoder
 from persam_video.sam.memory import decode_in_parts, explained
 from persam_video.sam.modules import PromptEncoder
@@ -120,11 +121,11 @@ class SamModel:
     @cached_property
     def _position(self) -> Tensor:
         """The positional encoding of the cells (1, C, h, w), which no prompt changes."""
-        with torch.inference_mode():
+        with inference():
             position: Tensor = self._prompt_encoder.get_dense_pe()
             return position.to(self.dtype)
 
-    @torch.inference_mode()
+    @inference()
     def encode(self, rgb: NDArray[np.uint8]) -> ImageEmbedding:
         """Encode one frame.
 
@@ -148,7 +149,7 @@ class SamModel:
         features = output.float()
         return ImageEmbedding(features, transform, nn.functional.normalize(features, dim=1))
 
-    @torch.inference_mode()
+    @inference()
     def embed_matching(self, prompts: Prompts) -> Prompts:
         """Return the same prompts with their matching maps embedded, for use in several passes.
 
@@ -161,7 +162,7 @@ class SamModel:
             dense = maps if dense is None else dense + maps
         return replace(prompts, matching=None, dense=dense)
 
-    @torch.inference_mode()
+    @inference()
     def decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
         """Predict all masks of every object: the single one first, then the three others.
 

@@ -17,7 +17,7 @@ def move_masks(masks: Tensor, shift: Tensor) -> Tensor:
     """
     count, height, width = masks.shape
     scale = shift.new_tensor([2 / width, 2 / height])
-    theta = torch.zeros(count, 2, 3, device=masks.device)
+    theta = torch.zeros(count, 2, 3, dtype=masks.dtype, device=masks.device)
     theta[:, 0, 0] = theta[:, 1, 1] = 1
     theta[:, :, 2] = -shift * scale  # grid_sample asks where each output pixel comes from
     grid = F.affine_grid(theta, [count, 1, height, width], align_corners=False)

@@ -14,11 +14,13 @@ from persam_video.errors import AnnotationError, SourceError
 from persam_video.masks.annotation import Annotation, load_annotation
 from persam_video.masks.boxes import boxes_of_labels, centre, grow
 from persam_video.masks.components import keep_large, keep_touching
-from persam_video.masks.labels import MAX_OBJECT_ID, merge_logits
+from persam_video.masks.labels import merge_logits
 from persam_video.persam.matching import Memory, cell_coverage
 from persam_video.results import FrameResult, ObjectState
+from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.tracking.ahead import embedding_of
+from persam_video.tracking.inputs import as_annotation, as_frame, as_mask, check_object_id
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.segmenter import Candidate, Segmenter
 from persam_video.util.timing import StageClock
@@ -86,7 +88,7 @@ class Tracker:
         """Ids of the objects known so far, in order."""
         return tuple(sorted(self._objects))
 
-    @torch.inference_mode()
+    @inference()
     def add_object(self, object_id: int, mask: NDArray[np.bool_]) -> FrameResult:
         """Add an object that is marked in the frame that was stepped to last.
 
@@ -94,7 +96,7 @@ class Tracker:
 
         Args:
             object_id: a new id, 1 to 254.
-            mask: bool (H, W).
+            mask: bool (H, W), or 0 and 1; see ``persam_video.tracking.inputs.as_mask``.
 
         Returns:
             The frame's result with the new object.
@@ -103,13 +105,14 @@ class Tracker:
             AnnotationError: the id is known or out of range, the mask is empty or does not fit, or
                 there was no frame yet.
         """
+        object_id = check_object_id(object_id)
         if object_id in self._objects:
             raise AnnotationError(
                 f"object {object_id} is known already: use correct(), or choose another id"
             )
         return self._learn_latest(object_id, mask)
 
-    @torch.inference_mode()
+    @inference()
     def correct(self, object_id: int, mask: NDArray[np.bool_]) -> FrameResult:
         """Give a known object a new reference: its mask in the frame that was stepped to last.
 
@@ -117,7 +120,7 @@ class Tracker:
 
         Args:
             object_id: a known id.
-            mask: bool (H, W).
+            mask: bool (H, W), or 0 and 1; see ``persam_video.tracking.inputs.as_mask``.
 
         Returns:
             The frame's result with the corrected object.
@@ -141,7 +144,8 @@ class Tracker:
 
     def state(self) -> TrackerState:
         """Return all that later frames depend on; it does not change with later steps."""
-        objects = tuple(replace(self._objects[i]) for i in self.object_ids)
+        known = (self._objects[i] for i in self.object_ids)
+        objects = tuple(replace(o, velocity=o.velocity.copy()) for o in known)
         return TrackerState(self._frame_size, self._steps, objects)
 
     def restore(self, state: TrackerState) -> None:
@@ -153,7 +157,7 @@ class Tracker:
         self._objects = {o.object_id: replace(o) for o in state.objects}
         self._latest = None
 
-    @torch.inference_mode()
+    @inference()
     def step(
         self,
         frame: Frame | NDArray[np.uint8],
@@ -162,23 +166,28 @@ class Tracker:
         """Take the next frame.
 
         Args:
-            frame: a ``Frame``, or uint8 RGB (H, W, 3), which is then numbered from 0 in the
-                order of the calls and has time 0.
+            frame: a ``Frame``, or a picture: uint8 RGB (H, W, 3) as a NumPy array or torch tensor,
+                or a PIL image. Pictures are numbered from 0 in the order of the calls and have
+                time 0. The buffer may be used again after the call.
             annotation: objects that are marked by hand in this frame, uint8 (H, W) label map.
+
+        Returns:
+            A result whose arrays are the caller's own.
 
         Raises:
             AnnotationError: the annotation does not fit the frame.
-            SourceError: the frame has another size than those before.
+            SourceError: the frame is no such picture, or has another size than those before.
         """
-        if not isinstance(frame, Frame):
-            frame = Frame(self._steps, frame, 0.0)
+        frame = as_frame(frame, self._steps)
         size = self._check_size(frame)
         if annotation is not None:
-            annotation = load_annotation(annotation, size)
+            annotation = load_annotation(as_annotation(annotation), size)
         if self._objects or annotation is not None:
             self._latest = self._follow(frame, annotation)
         else:
-            self._latest = _Latest(frame, None, np.zeros(size, np.uint8), {})
+            # encoded when an object is added; until then the caller may use the buffer again
+            own = replace(frame, rgb=frame.rgb.copy())
+            self._latest = _Latest(own, None, np.zeros(size, np.uint8), {})
         self._frame_size = size
         self._steps += 1
         return self._result(self._latest)
@@ -207,11 +216,8 @@ class Tracker:
         """Learn one object from its mask in the last frame, and give it the mask's pixels."""
         if self._latest is None:
             raise AnnotationError("no frame to mark the object in: call step() with it first")
-        if not 1 <= object_id <= MAX_OBJECT_ID:
-            raise AnnotationError(f"object id {object_id}: give 1 to {MAX_OBJECT_ID}")
         latest = self._latest
-        marked = np.where(mask, np.uint8(object_id), np.uint8(0))
-        annotation = load_annotation(marked, self._frame_size)
+        annotation = as_mask(mask, object_id, (latest.labels.shape[0], latest.labels.shape[1]))
         embedding = latest.embedding or embedding_of(latest.frame, self.model)
         (learned,) = self._segmenter.learn(embedding, annotation)
         self._objects[object_id] = learned
@@ -334,7 +340,7 @@ class Tracker:
         return FrameResult.from_labels(
             latest.frame.index,
             latest.frame.time,
-            latest.labels,
+            latest.labels.copy(),  # the caller may draw in it
             self.object_ids,
             scores=latest.scores,
             states={i: tracked.state for i, tracked in self._objects.items()},

@@ -28,9 +28,12 @@ from persam_video.persam.confidence import extreme_cells
 from persam_video.persam.mask_weights import fit_mask_weights, mix_masks
 from persam_video.persam.target import target_embedding
 from persam_video.results import FrameResult
+from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
 from persam_video.tracking.ahead import embedding_of
+from persam_video.tracking.inputs import as_annotation, as_frame
+from persam_video.tracking.objects import TrackerState
 from persam_video.upstream.steps import (
     FullSizeMasks,
     full_size_similarity,
@@ -90,7 +93,18 @@ class UpstreamTracker:
         """Ids of the objects, in order."""
         return tuple(reference.object_id for reference in self._references)
 
-    @torch.inference_mode()
+    def state(self) -> None:
+        """Return nothing: this tracker cannot resume."""
+
+    def restore(self, state: TrackerState) -> None:
+        """Refuse a state, which is never of this tracker.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError("the procedure 'upstream' cannot resume: track all frames again")
+
+    @inference()
     def step(
         self,
         frame: Frame | NDArray[np.uint8],
@@ -99,8 +113,7 @@ class UpstreamTracker:
         """Take the next frame.
 
         Args:
-            frame: a ``Frame``, or uint8 RGB (H, W, 3), which is then numbered from 0 in the
-                order of the calls and has time 0.
+            frame: see ``persam_video.tracking.tracker.Tracker.step``.
             annotation: of the first frame, and of no other.
 
         Raises:
@@ -108,8 +121,7 @@ class UpstreamTracker:
                 frame has one.
             SourceError: the frame has another size than those before.
         """
-        if not isinstance(frame, Frame):
-            frame = Frame(self._steps, frame, 0.0)
+        frame = as_frame(frame, self._steps)
         size = (frame.rgb.shape[0], frame.rgb.shape[1])
         if self._references:
             self._check_later(frame, size, annotation)
@@ -117,7 +129,7 @@ class UpstreamTracker:
         else:
             if annotation is None:
                 raise AnnotationError("nothing to track: give the first frame with its annotation")
-            labels = load_annotation(annotation, size).labels
+            labels = load_annotation(as_annotation(annotation), size).labels
             self._frame_size = size
             scores = self._start(embedding_of(frame, self.model), labels)
         self._boxes = _present_boxes(labels, self.object_ids)
