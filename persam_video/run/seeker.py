@@ -10,6 +10,7 @@ from persam_video.config import Settings, load_settings
 from persam_video.images.one_shot import OneShotSegmenter
 from persam_video.images.reference_files import ReferenceFiles
 from persam_video.masks.annotation import Annotation
+from persam_video.masks.arrays import MaskArray
 from persam_video.results import FrameResult, ObjectResult, ObjectState
 from persam_video.sam.model import SamModel
 from persam_video.tracking.inputs import as_frame
@@ -52,7 +53,7 @@ class SeekingTracker:
     def step(
         self,
         frame: Frame | NDArray[np.uint8],
-        annotation: Annotation | NDArray[np.uint8] | None = None,
+        annotation: Annotation | MaskArray | None = None,
     ) -> FrameResult:
         """Take the next frame; see ``persam_video.tracking.tracker.Tracker.step``.
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persam_video.masks.annotation import Annotation
+from persam_video.masks.arrays import MaskArray
 from persam_video.results import FrameResult
 from persam_video.tracking.objects import TrackerState
 from persam_video.video.frame import Frame
@@ -21,7 +22,7 @@ class VideoTracker(Protocol):
     def step(
         self,
         frame: Frame | NDArray[np.uint8],
-        annotation: Annotation | NDArray[np.uint8] | None = None,
+        annotation: Annotation | MaskArray | None = None,
     ) -> FrameResult:
         """Take the next frame; see ``persam_video.tracking.tracker.Tracker.step``."""
 

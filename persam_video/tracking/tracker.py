@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from persam_video.config import Settings
 from persam_video.errors import AnnotationError, SourceError
 from persam_video.masks.annotation import Annotation, load_annotation
+from persam_video.masks.arrays import MaskArray
 from persam_video.masks.boxes import boxes_of_labels, centre, grow
 from persam_video.masks.components import keep_large, keep_touching
 from persam_video.masks.labels import merge_logits
@@ -20,7 +21,7 @@ from persam_video.results import FrameResult, ObjectState
 from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.tracking.ahead import embedding_of
-from persam_video.tracking.inputs import as_annotation, as_frame, as_mask, check_object_id
+from persam_video.tracking.inputs import as_frame, as_mask, check_object_id
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.segmenter import Candidate, Segmenter
 from persam_video.util.timing import StageClock
@@ -89,14 +90,14 @@ class Tracker:
         return tuple(sorted(self._objects))
 
     @inference()
-    def add_object(self, object_id: int, mask: NDArray[np.bool_]) -> FrameResult:
+    def add_object(self, object_id: int, mask: MaskArray) -> FrameResult:
         """Add an object that is marked in the frame that was stepped to last.
 
         Its pixels become the new object's; what other objects remember of the frame stays.
 
         Args:
             object_id: a new id, 1 to 254.
-            mask: bool (H, W), or 0 and 1; see ``persam_video.tracking.inputs.as_mask``.
+            mask: bool (H, W), or 0 and 1; see ``persam_video.masks.mask_array``.
 
         Returns:
             The frame's result with the new object.
@@ -113,14 +114,14 @@ class Tracker:
         return self._learn_latest(object_id, mask)
 
     @inference()
-    def correct(self, object_id: int, mask: NDArray[np.bool_]) -> FrameResult:
+    def correct(self, object_id: int, mask: MaskArray) -> FrameResult:
         """Give a known object a new reference: its mask in the frame that was stepped to last.
 
         The object is tracked from there on as if it had first been marked in that frame.
 
         Args:
             object_id: a known id.
-            mask: bool (H, W), or 0 and 1; see ``persam_video.tracking.inputs.as_mask``.
+            mask: bool (H, W), or 0 and 1; see ``persam_video.masks.mask_array``.
 
         Returns:
             The frame's result with the corrected object.
@@ -161,7 +162,7 @@ class Tracker:
     def step(
         self,
         frame: Frame | NDArray[np.uint8],
-        annotation: Annotation | NDArray[np.uint8] | None = None,
+        annotation: Annotation | MaskArray | None = None,
     ) -> FrameResult:
         """Take the next frame.
 
@@ -181,7 +182,7 @@ class Tracker:
         frame = as_frame(frame, self._steps)
         size = self._check_size(frame)
         if annotation is not None:
-            annotation = load_annotation(as_annotation(annotation), size)
+            annotation = load_annotation(annotation, size)
         if self._objects or annotation is not None:
             self._latest = self._follow(frame, annotation)
         else:
@@ -212,7 +213,7 @@ class Tracker:
         scores = {o.object_id: c.score for o, c in zip(followed, candidates, strict=True)}
         return _Latest(frame, embedding, labels, scores)
 
-    def _learn_latest(self, object_id: int, mask: NDArray[np.bool_]) -> FrameResult:
+    def _learn_latest(self, object_id: int, mask: MaskArray) -> FrameResult:
         """Learn one object from its mask in the last frame, and give it the mask's pixels."""
         if self._latest is None:
             raise AnnotationError("no frame to mark the object in: call step() with it first")

@@ -22,6 +22,7 @@ from torch import Tensor
 from persam_video.config import Settings
 from persam_video.errors import AnnotationError, ConfigError, SourceError
 from persam_video.masks.annotation import Annotation, load_annotation
+from persam_video.masks.arrays import MaskArray
 from persam_video.masks.boxes import Box, boxes_of_labels
 from persam_video.masks.labels import merge_logits
 from persam_video.persam.confidence import extreme_cells
@@ -32,7 +33,7 @@ from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
 from persam_video.tracking.ahead import embedding_of
-from persam_video.tracking.inputs import as_annotation, as_frame
+from persam_video.tracking.inputs import as_frame
 from persam_video.tracking.objects import TrackerState
 from persam_video.upstream.steps import (
     FullSizeMasks,
@@ -108,7 +109,7 @@ class UpstreamTracker:
     def step(
         self,
         frame: Frame | NDArray[np.uint8],
-        annotation: Annotation | NDArray[np.uint8] | None = None,
+        annotation: Annotation | MaskArray | None = None,
     ) -> FrameResult:
         """Take the next frame.
 
@@ -129,7 +130,7 @@ class UpstreamTracker:
         else:
             if annotation is None:
                 raise AnnotationError("nothing to track: give the first frame with its annotation")
-            labels = load_annotation(as_annotation(annotation), size).labels
+            labels = load_annotation(annotation, size).labels
             self._frame_size = size
             scores = self._start(embedding_of(frame, self.model), labels)
         self._boxes = _present_boxes(labels, self.object_ids)
