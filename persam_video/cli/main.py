@@ -10,6 +10,7 @@ import typer
 from persam_video.cli.batch import batch
 from persam_video.cli.config import config
 from persam_video.cli.davis import davis
+from persam_video.cli.davis_download import davis_download
 from persam_video.cli.demo import demo
 from persam_video.cli.evaluate import evaluate
 from persam_video.cli.export import export, render
@@ -33,7 +34,7 @@ _GROUPS = {
     "Videos": (track, batch, prompt),
     "Results": (render, export),
     "Photos": (segment,),
-    "Benchmarks": (davis, evaluate, perseg),
+    "Benchmarks": (davis, evaluate, perseg, davis_download),
     "Start here": (demo,),
 }
 for _group, _commands in _GROUPS.items():

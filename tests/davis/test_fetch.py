@@ -1,39 +1,32 @@
 import hashlib
-import importlib.util
 import io
+import json
+import signal
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-
-@pytest.fixture(scope="module")
-def tool():
-    file = Path(__file__).parents[2] / "tools" / "get_davis.py"
-    spec = importlib.util.spec_from_file_location("get_davis", file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["get_davis"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["get_davis"]
+from persam_video.cli import main
+from persam_video.davis.fetch import ARCHIVES, PUBLISHERS, find_archive
+from persam_video.errors import DatasetError
 
 
 @pytest.fixture
-def run(tool, capsys, monkeypatch, tmp_path):
+def run(capsys, monkeypatch, tmp_path):
     def call(*arguments):
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["get_davis", *map(str, arguments)])
-        try:
-            tool.main()
-            status = 0
-        except SystemExit as error:
-            status = error.code
-        return status, *capsys.readouterr()
+        line = ["persam-video", "davis-download", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", line)
+        with pytest.raises(SystemExit) as end:
+            main.run()
+        return end.value.code or 0, *capsys.readouterr()
 
-    return call
+    before = signal.getsignal(signal.SIGTERM)
+    yield call
+    signal.signal(signal.SIGTERM, before)
 
 
 def davis_zip(*, split="test-dev", extra=()):
@@ -116,19 +109,29 @@ def test_an_archive_of_something_else_is_found_out(run, file_server):
     assert "test-dev.txt: no such file" in err
 
 
-def test_only_the_authors_hosts_serve_without_url(tool):
-    for archive in tool.ARCHIVES.values():
-        assert archive.url.startswith(tuple(f"https://{host}/" for host in tool.PUBLISHERS))
+def test_only_the_authors_hosts_serve_without_url():
+    for archive in ARCHIVES.values():
+        assert archive.url.startswith(tuple(f"https://{host}/" for host in PUBLISHERS))
         assert archive.url.endswith(".zip")
         assert archive.sha256 is None or len(archive.sha256) == 64
 
 
-def test_the_list_names_address_and_page(run, tool):
-    status, out, _ = run("--list")
+def test_the_list_names_address_and_page(run):
+    status, out, _ = run()
     assert status == 0
-    for name, archive in tool.ARCHIVES.items():
+    for name, archive in ARCHIVES.items():
         assert name in out
         assert archive.url in out
         assert archive.page in out
-    assert run()[0] == 2
-    assert run("2018")[0] == 2
+    listed = json.loads(run("--json")[1])["archives"]
+    assert {name: facts["url"] for name, facts in listed.items()} == {
+        name: archive.url for name, archive in ARCHIVES.items()
+    }
+
+
+def test_an_archive_that_is_none_is_told(run):
+    status, _, err = run("2017-trainvall")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "did you mean 2017-trainval?" in err
+    with pytest.raises(DatasetError, match="choose from 2016, 2017-trainval"):
+        find_archive("youtube")
