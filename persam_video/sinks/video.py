@@ -64,6 +64,7 @@ class VideoSink(Sink):
             codec=codec,
             crf=crf,
             audio_from=info.path if has_sound else None,
+            pixel_aspect=info.pixel_aspect,
         )
 
     @property
