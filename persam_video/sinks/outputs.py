@@ -1,6 +1,5 @@
 """The kinds of output by name, and the sinks that write them."""
 
-import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,6 +17,7 @@ from persam_video.sinks.mask_png import MaskPngSink
 from persam_video.sinks.overlay_video import OverlayVideoSink
 from persam_video.sinks.parquet import ParquetSink, require_pyarrow
 from persam_video.sinks.tracks_jsonl import TracksJsonlSink
+from persam_video.util.suggest import did_you_mean
 from persam_video.video.source import SourceInfo
 from persam_video.video.writer import video_form
 
@@ -133,12 +133,10 @@ def known_name(what: str, name: str, known: Sequence[str]) -> str:
     """Return a name that is one of those known.
 
     Raises:
-        ConfigError: it is not; the message tells the nearest one and all others.
+        ConfigError: it is not; the message tells the nearest one, or all.
     """
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"{what} {name!r} is unknown{hint} (known: {', '.join(known)})")
+        raise ConfigError(f"{what} {name!r} is unknown: {did_you_mean(name, known)}")
     return name
 
 

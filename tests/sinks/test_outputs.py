@@ -266,7 +266,7 @@ def test_a_place_that_is_taken(tmp_path, output):
 
 def test_names_of_outputs():
     assert parse_outputs(["masks,coco", "mot", "coco"]) == (Output.MASKS, Output.COCO, Output.MOT)
-    with pytest.raises(ConfigError, match=r"'ocerlay' is unknown; did you mean overlay\?"):
+    with pytest.raises(ConfigError, match=r"'ocerlay' is unknown: did you mean 'overlay'\?"):
         parse_outputs(["ocerlay"])
     with pytest.raises(ConfigError, match="no output"):
         parse_outputs([])
