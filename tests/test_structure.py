@@ -17,7 +17,7 @@ FLOORS = (
     ("errors",),
     ("util",),
     ("config", "masks", "video"),
-    ("config_text", "davis", "results", "sam", "synthetic"),
+    ("davis", "results", "sam", "synthetic"),
     ("drawing", "persam"),
     ("images", "prompting", "report", "sinks", "tracking"),
     ("perseg", "upstream"),
