@@ -52,12 +52,6 @@ def test_the_command_tries_a_case_and_ends_with_its_verdict() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "1 cases: 1 as expected" in done.stdout
-    assert (
-        subprocess.run(
-            [*command, "no case is called this"], cwd=ROOT, capture_output=True, check=False
-        ).returncode
-        == 1
-    )
 
 
 @pytest.mark.filterwarnings("ignore")
