@@ -16,6 +16,7 @@ from persam_video.cli.options import (
     ModelOptions,
     PresetOptions,
     SaveOption,
+    output_path,
 )
 from persam_video.cli.printing import Printer
 
@@ -52,7 +53,11 @@ def batch(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", help="Folder for the results, one folder per job.", rich_help_panel=OUTPUTS
+            "--out",
+            help="Folder for the results, one folder per job.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
         ),
     ],
     preset: PresetOptions,
@@ -109,6 +114,7 @@ def batch(
             overrides=overrides,
             overwrite=overwrite,
             resume=resume,
+            keep=[jobs, *preset.files],
             outputs=parse_outputs(save) if save else DEFAULT_OUTPUTS,
             workers=workers,
             on_progress=bars.progressed,

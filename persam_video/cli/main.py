@@ -3,6 +3,7 @@
 import signal
 import sys
 import warnings
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -83,4 +84,14 @@ def run() -> None:
         app(prog_name="persam-video")
     except PersamVideoError as error:
         typer.echo(f"persam-video: error: {error}", err=True)
+        sys.exit(USER_ERROR)
+    except OSError as error:  # above all of standard output, such as a full device
+        what = error.filename or "the output"
+        typer.echo(
+            f"persam-video: error: {what}: {error.strerror or error}; free some space, "
+            "or choose another place",
+            err=True,
+        )
+        with suppress(OSError):  # what is left in its buffer would be tried once more at the end
+            sys.stdout.close()
         sys.exit(USER_ERROR)

@@ -14,6 +14,7 @@ from persam_video.cli.options import (
     OUTPUTS,
     ModelOptions,
     PresetOptions,
+    output_path,
     parse_reference,
 )
 from persam_video.cli.printing import Printer
@@ -66,7 +67,14 @@ def segment(
         typer.Argument(help="Photos to segment; folders and globs too."),
     ],
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for the results.", rich_help_panel=OUTPUTS)
+        Path,
+        typer.Option(
+            "--out",
+            help="Folder for the results.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
+        ),
     ],
     references: Annotated[
         list[str] | None,
@@ -141,6 +149,7 @@ def segment(
                 settings=settings,
                 search=Search(max_objects, overlap, min_score),
                 overwrite=overwrite,
+                keep=preset.files,
                 on_image=report,
             )
     except KeyboardInterrupt:

@@ -22,6 +22,7 @@ from persam_video.cli.options import (
     PresetOptions,
     SaveOption,
     SourceArgument,
+    output_path,
     parse_reference,
 )
 from persam_video.cli.printing import Printer
@@ -119,7 +120,14 @@ def track(
         ),
     ] = False,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for the results.", rich_help_panel=OUTPUTS)
+        Path,
+        typer.Option(
+            "--out",
+            help="Folder for the results.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
+        ),
     ],
     save: SaveOption = None,
     overlay: OverlayOptions,
@@ -182,11 +190,14 @@ def track(
         resume=resume,
         outputs=outputs,
         writing=overlay.sink_options(),
+        keep=preset.files,
     )
     masks = parse_masks(mask or [], start)
     with progress_bar(quiet=printer.quiet) as show:
         record = track_to_folder(source, masks, out, options, on_progress=show)
     places = {kind.value: place_of(kind, out) for kind in dict.fromkeys((*STORES, *outputs))}
+    if options.prompts:
+        places["reference"] = OutputPaths(out).reference
     printer.document(TrackDocument(out, places, record))
     if was_finished:
         printer.say(f"{out} is already finished: {record.frames_done} frames, nothing to do")

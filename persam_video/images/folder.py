@@ -24,8 +24,10 @@ from persam_video.masks.png import write_label_png
 from persam_video.masks.rle import encode_labels
 from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel
-from persam_video.util.atomic import output_error, write_bytes
+from persam_video.util.atomic import make_folder, write_bytes
+from persam_video.util.inputs import ProtectedInputs
 from persam_video.video.image_decoder import find_images, read_image
+from persam_video.video.inputs import source_inputs
 from persam_video.video.source import locate
 
 
@@ -90,12 +92,12 @@ class ImageOutputs:
         """The image with the masks drawn over it."""
         return self.folder / f"{image.stem}.overlay.png"
 
-    def prepare(self, images: Sequence[Path], inputs: Sequence[Path], *, overwrite: bool) -> None:
+    def prepare(self, images: Sequence[Path], inputs: ProtectedInputs, *, overwrite: bool) -> None:
         """Make the folder.
 
         Args:
             images: those that will be segmented.
-            inputs: files that must stay as they are.
+            inputs: what must stay as it is.
             overwrite: whether results of an earlier run may be replaced.
 
         Raises:
@@ -104,22 +106,16 @@ class ImageOutputs:
         """
         outputs = [self.record]
         outputs += [make(image) for image in images for make in (self.mask, self.overlay)]
-        name, count = Counter(path.name for path in outputs).most_common(1)[0]
+        name, count = Counter(path.name.casefold() for path in outputs).most_common(1)[0]
         if count > 1:
             raise OutputError(f"{count} images would write {name}: give images of different names")
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"{self.folder} is a file: give a folder for the output")
-        try:
-            kept = {path.resolve() for path in inputs}
-            present = [path for path in outputs if path.exists()]
-            for path in present:
-                if path.resolve() in kept:
-                    raise OutputError(f"{path} is an input: give another folder for the output")
-            if present and not overwrite:
-                raise OutputError(f"{present[0]} exists: pass --overwrite, or another folder")
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise output_error(self.folder, error) from error
+        inputs.check(outputs)
+        present = [path for path in outputs if path.exists()]
+        if present and not overwrite:
+            raise OutputError(f"{present[0]} exists: pass --overwrite, or another folder")
+        make_folder(self.folder)
 
 
 def segment_to_folder(
@@ -131,6 +127,7 @@ def segment_to_folder(
     search: Search | None = None,
     model: SamModel | None = None,
     overwrite: bool = False,
+    keep: Sequence[Path] = (),
     on_image: Callable[[SegmentedImage], None] | None = None,
 ) -> None:
     """Find the objects of annotated photos in other photos, and write what was found.
@@ -145,6 +142,7 @@ def segment_to_folder(
         search: how many objects to look for; ``Search()`` when not given.
         model: a loaded model; loaded by the settings when not given.
         overwrite: replace results of an earlier run in the folder.
+        keep: other files that must not be written to, such as the configuration.
         on_image: called when an image is done.
 
     Raises:
@@ -160,7 +158,12 @@ def segment_to_folder(
     model = model or load_model(settings)
     segmenter = OneShotSegmenter(model, learned, settings, search or Search())
     outputs = ImageOutputs(Path(out))
-    inputs = [*images, *(file for each in references for file in (each.image, each.mask))]
+    files = [file for reference in references for file in (reference.image, reference.mask)]
+    if settings.model.checkpoint is not None:
+        files.append(settings.model.checkpoint)
+    inputs = ProtectedInputs((*files, *keep))
+    for test in tests:
+        inputs |= source_inputs(Path(test))
     outputs.prepare(images, inputs, overwrite=overwrite)
     record: dict[str, Any] = {
         "model": {"name": model.info.name, "sha256": model.info.sha256},
@@ -187,15 +190,15 @@ def _as_json(done: SegmentedImage) -> dict[str, Any]:
     height, width = done.size
     codes = encode_labels(done.labels, [segment.label for segment in done.segments])
     segments = []
-    for each in done.segments:
-        x0, y0, x1, y1 = each.box
+    for segment in done.segments:
+        x0, y0, x1, y1 = segment.box
         segments.append(
             {
-                "label": each.label,
-                "score": round(each.score, 6),
+                "label": segment.label,
+                "score": round(segment.score, 6),
                 "box": [x0, y0, x1 - x0, y1 - y0],
-                "area": int(np.count_nonzero(each.mask)),
-                "segmentation": codes[each.label],
+                "area": int(np.count_nonzero(segment.mask)),
+                "segmentation": codes[segment.label],
             }
         )
     return {"file": str(done.path), "width": width, "height": height, "segments": segments}

@@ -16,7 +16,7 @@ from persam_video.perseg.dataset import PerSegDataset, PerSegObject
 from persam_video.perseg.metrics import Overlap, boundary_overlap
 from persam_video.sam.build import load_model
 from persam_video.sam.model import ModelInfo, SamModel
-from persam_video.util.atomic import output_error, write_bytes
+from persam_video.util.atomic import write_output
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,7 @@ def write_json(score: PerSegScore, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(path, error) from error
-    write_bytes(path, f"{json.dumps(figures(score), indent=2)}\n".encode())
+    write_output(path, f"{json.dumps(figures(score), indent=2)}\n".encode())
 
 
 def figures(score: PerSegScore) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from persam_video.config import Settings, load_settings
 from persam_video.drawing.overlay import draw_overlay, write_picture
+from persam_video.drawing.prompts import draw_prompts
 from persam_video.errors import AnnotationError
 from persam_video.images.reference_files import ReferenceFiles
 from persam_video.masks.annotation import Annotation, load_annotation
@@ -200,10 +201,12 @@ def add_prompted(
     return annotations.add(frame.index, annotate(model, frame.rgb, prompts))
 
 
-def write_reference_picture(path: Path, frame: Frame, annotation: Annotation) -> None:
-    """Draw annotated objects over their frame, as a PNG.
+def write_reference_picture(
+    path: Path, frame: Frame, annotation: Annotation, prompts: Sequence[ObjectPrompts]
+) -> None:
+    """Draw annotated objects over their frame, with the boxes and points they came from, as a PNG.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    write_picture(path, draw_overlay(frame.rgb, annotation.labels))
+    write_picture(path, draw_prompts(draw_overlay(frame.rgb, annotation.labels), prompts))
