@@ -74,13 +74,13 @@ def main(
         for name, (root, results) in sets.items():
             timings = compare(DavisDataset(root), results, official_path, repeat)
             rows: tuple[Row, ...] = tuple(
-                (each.evaluator, each.seconds, each.ratio, f"{each.difference:.1e}")
-                for each in timings
+                (timing.evaluator, timing.seconds, timing.ratio, f"{timing.difference:.1e}")
+                for timing in timings
             )
             header = ("Evaluator", "Seconds", "Ratio", "Largest difference")
             show([Table(name, header, rows, digits=3)], console)
             console.print()
-            report[name] = [asdict(each) for each in timings]
+            report[name] = [asdict(timing) for timing in timings]
     if output is not None:
         facts = {"machine": platform.machine(), "cores": os.cpu_count(), "repeat": repeat}
         common.write_facts(output, {**facts, "sets": report})

@@ -45,7 +45,7 @@ def perseg(
     settings = preset.settings(model, for_images=True)
     # imported late: torch takes seconds, and --help should not
     from persam_video.cli.progress import counting_bar
-    from persam_video.perseg import PerSegDataset, evaluate
+    from persam_video.perseg import PerSegDataset, evaluate_perseg
     from persam_video.perseg.evaluation import figures, write_json
     from persam_video.util.inputs import ProtectedInputs
     from persam_video.util.table import Table
@@ -56,7 +56,7 @@ def perseg(
         ProtectedInputs(tuple(preset.files), trees=data).check([scores])
     with counting_bar("segmenting", quiet=printer.quiet) as show, printer.timed("segmenting"):
         done = itertools.count(1)
-        score = evaluate(
+        score = evaluate_perseg(
             dataset, settings=settings, on_object=lambda _: show(next(done), len(dataset))
         )
     rows = [(scored.name, scored.iou, scored.boundary_iou) for scored in score.objects]
