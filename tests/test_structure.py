@@ -22,7 +22,7 @@ FLOORS = (
     ("images", "prompting", "report", "sinks", "tracking"),
     ("perseg", "upstream"),
     ("run",),
-    ("batch", "benchmark", "demo"),
+    ("batch", "benchmark", "demo", "studio"),
     ("cli",),
     ("__init__", "__main__"),
 )

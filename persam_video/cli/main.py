@@ -19,6 +19,7 @@ from persam_video.cli.models import models
 from persam_video.cli.perseg import perseg
 from persam_video.cli.prompt import prompt
 from persam_video.cli.segment import segment
+from persam_video.cli.studio import studio
 from persam_video.cli.track import track
 from persam_video.errors import PersamVideoError
 
@@ -32,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _GROUPS = {
-    "Videos": (track, batch, prompt),
+    "Videos": (studio, track, batch, prompt),
     "Results": (render, export),
     "Photos": (segment,),
     "Benchmarks": (davis, evaluate, perseg, davis_download),

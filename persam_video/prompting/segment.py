@@ -21,6 +21,9 @@ from persam_video.sam.prompts import Prompts
 _OUTSIDE = -32.0
 """Logit of what a box leaves out."""
 
+_SURE = 8.0
+"""Logit of what is surely the object, in a mask that is shown to a SAM."""
+
 _ROUNDS = 4
 """How often the embedded model is shown what it answered; later answers hardly change."""
 
@@ -39,7 +42,12 @@ _SPECK = 0.02
 
 @torch.inference_mode()
 def annotate(
-    model: SamModel, rgb: NDArray[np.uint8], prompts: Sequence[ObjectPrompts]
+    model: SamModel,
+    rgb: NDArray[np.uint8],
+    prompts: Sequence[ObjectPrompts],
+    *,
+    embedding: ImageEmbedding | None = None,
+    previous: NDArray[np.bool_] | None = None,
 ) -> Annotation:
     """Segment the objects that boxes and points name, and merge them by their logits.
 
@@ -56,6 +64,9 @@ def annotate(
         model: the SAM.
         rgb: uint8 (H, W, 3).
         prompts: one for each object.
+        embedding: of the frame, where it was encoded already.
+        previous: bool (H, W), a mask of the object that the prompts correct; for one object only,
+            whose points may then all be beside it.
 
     Raises:
         AnnotationError: a prompt does not fit the frame, or gives an empty mask.
@@ -64,9 +75,9 @@ def annotate(
         raise AnnotationError("nothing to annotate: give a box or a point for each object")
     size = (rgb.shape[0], rgb.shape[1])
     for each in prompts:
-        each.check(size)
-    embedding = model.encode(rgb)
-    logits = np.stack([_segment(model, embedding, rgb, each) for each in prompts])
+        each.check(size, corrects=previous is not None)
+    embedding = embedding or model.encode(rgb)
+    logits = np.stack([_segment(model, embedding, rgb, each, previous) for each in prompts])
     ids = [each.object_id for each in prompts]
     labels = merge_logits(logits, ids)
     for object_id in ids:
@@ -81,14 +92,18 @@ def annotate(
 
 
 def _segment(
-    model: SamModel, embedding: ImageEmbedding, rgb: NDArray[np.uint8], prompts: ObjectPrompts
+    model: SamModel,
+    embedding: ImageEmbedding,
+    rgb: NDArray[np.uint8],
+    prompts: ObjectPrompts,
+    previous: NDArray[np.bool_] | None,
 ) -> NDArray[np.float32]:
     """Return logits (H, W) of one object; what its box leaves out is not of it."""
     size = embedding.transform.frame_size
     asked = _as_prompts(prompts, model.device)
     inside = np.ones(size, np.bool_) if prompts.box is None else _box_mask(prompts.box, size)
     if model.takes_matching:
-        shown = _first_guess(rgb, prompts, embedding)
+        shown = _first_guess(rgb, prompts, embedding, previous)
         for _ in range(_ROUNDS):
             maps = _match_itself(embedding, torch.from_numpy(shown).to(model.device))
             low = model.decode(embedding, replace(asked, matching=maps)).logits[:, :1]
@@ -97,6 +112,8 @@ def _segment(
                 break
             shown = keep_large(logits > 0, _SPECK)
         return logits
+    if previous is not None:
+        asked = replace(asked, masks=_as_logits(embedding, previous))
     first = model.decode(embedding, asked).best()
     low = model.decode(embedding, replace(asked, masks=first.logits)).best().logits
     return _inside(embedding, low, inside)
@@ -129,13 +146,24 @@ def _match_itself(embedding: ImageEmbedding, shown: Tensor) -> Tensor:
     return torch.cat([maps, maps], dim=1).float()
 
 
+def _as_logits(embedding: ImageEmbedding, mask: NDArray[np.bool_]) -> Tensor:
+    """Return a mask (H, W) as a mask prompt (1, 1, h, w) of the model's low resolution."""
+    rows, columns = embedding.grid
+    shown = torch.from_numpy(mask).to(embedding.features.device)
+    coverage = embedding.transform.coverage(shown[None], (4 * rows, 4 * columns))
+    return (coverage[None].float() * 2 - 1) * _SURE
+
+
 def _first_guess(
-    rgb: NDArray[np.uint8], prompts: ObjectPrompts, embedding: ImageEmbedding
+    rgb: NDArray[np.uint8],
+    prompts: ObjectPrompts,
+    embedding: ImageEmbedding,
+    previous: NDArray[np.bool_] | None,
 ) -> NDArray[np.bool_]:
     """Return the (H, W) pixels that are shown as the object at first."""
     size = embedding.transform.frame_size
     rows, columns = np.indices(size) + 0.5
-    if prompts.box is not None:
+    if prompts.box is not None and previous is None:
         x0, y0, x1, y1 = prompts.box
         across, down = (x1 - x0) / 2, (y1 - y0) / 2
         distance = np.hypot((columns - x0 - across) / across, (rows - y0 - down) / down)
@@ -144,7 +172,7 @@ def _first_guess(
         return cut if cut.sum() >= _LEAST * ellipse.sum() else ellipse
     cell = embedding.transform.padded_size[0] / embedding.grid[0]
     radius = _DISC * cell * max(size) / max(embedding.transform.input_size)
-    shown = np.zeros(size, np.bool_)
+    shown = np.zeros(size, np.bool_) if previous is None else previous.copy()
     for x, y in prompts.points:
         shown |= np.hypot(columns - x, rows - y) <= radius
     for x, y in prompts.background:
