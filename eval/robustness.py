@@ -17,16 +17,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 from eval import common
-from eval.robust import faults, numbers, untrusted, zoo
+from eval.robust import evaluation, faults, numbers, untrusted, zoo
 from eval.robust.case import Apart, Case, Outcome, Verdict, as_table, serve
 from persam_video.util.atomic import write_bytes
 
-GROUPS = ("zoo", "faults", "numbers", "untrusted")
+GROUPS = ("zoo", "faults", "numbers", "untrusted", "evaluation")
 
 
 def all_cases() -> list[Case]:
     """Return every case; their names are unique."""
-    return [*zoo.cases(), *faults.cases(), *numbers.cases(), *untrusted.cases()]
+    groups = (zoo, faults, numbers, untrusted, evaluation)
+    return [case for group in groups for case in group.cases()]
 
 
 def main() -> None:
