@@ -137,7 +137,7 @@ def segment(
         segments = [
             FoundSegment(segment.label, segment.score, segment.box) for segment in done.segments
         ]
-        images.append(SegmentedFile(done.path, outputs.mask(done.path), segments))
+        images.append(SegmentedFile(done.path, done.mask, segments))
 
     outputs, interrupted = ImageOutputs(out), False
     try:
