@@ -97,14 +97,17 @@ def batch(
     persam-video batch jobs.yaml --out results --config mine.yaml --resume
     """
     overrides = preset.overrides(model)
-    # imported late: torch takes seconds, and --help should not
-    from persam_video.batch import read_jobs, run_jobs
+    # imported late: --help should not wait for them, nor what is wrong on the line for torch
+    from persam_video.batch import read_jobs
     from persam_video.cli.progress import JobBars
     from persam_video.sinks import RunStatus
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, parse_outputs
     from persam_video.util.table import Table
 
+    outputs = parse_outputs(save) if save else DEFAULT_OUTPUTS
     listed = read_jobs(jobs)
+    from persam_video.batch import run_jobs
+
     results = {}
     with JobBars(quiet=printer.quiet) as bars:
         for result in run_jobs(
@@ -115,7 +118,7 @@ def batch(
             overwrite=overwrite,
             resume=resume,
             keep=[jobs, *preset.files],
-            outputs=parse_outputs(save) if save else DEFAULT_OUTPUTS,
+            outputs=outputs,
             workers=workers,
             on_progress=bars.progressed,
         ):

@@ -43,10 +43,9 @@ def perseg(
     Example: persam-video perseg PerSeg --scores scores.json
     """
     settings = preset.settings(model, for_images=True)
-    # imported late: torch takes seconds, and --help should not
+    # imported late: --help should not wait for them, nor what is wrong on the line for torch
     from persam_video.cli.progress import counting_bar
-    from persam_video.perseg import PerSegDataset, evaluate_perseg
-    from persam_video.perseg.evaluation import figures, write_json
+    from persam_video.perseg import PerSegDataset
     from persam_video.util.inputs import ProtectedInputs
     from persam_video.util.table import Table
 
@@ -54,6 +53,9 @@ def perseg(
     if scores is not None:
         data = (root / "Images", root / "Annotations")
         ProtectedInputs(tuple(preset.files), trees=data).check([scores])
+    from persam_video.perseg import evaluate_perseg
+    from persam_video.perseg.evaluation import figures, write_json
+
     with counting_bar("segmenting", quiet=printer.quiet) as show, printer.timed("segmenting"):
         done = itertools.count(1)
         score = evaluate_perseg(

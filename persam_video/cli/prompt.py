@@ -77,12 +77,11 @@ def prompt(
     persam-video prompt clip.mp4 --frame 40 --point 1:118,70 --point=-1:60,60 --out mask.png
     """
     settings = model.settings()
-    # imported late: torch takes seconds, and --help should not
-    from persam_video.masks import write_label_png
+    # imported late: --help should not wait for them, nor what is wrong on the line for torch
     from persam_video.prompting import parse_prompts
-    from persam_video.run.annotations import annotate_frame, write_reference_picture
     from persam_video.util.inputs import ProtectedInputs, same_place
     from persam_video.video.inputs import source_inputs
+    from persam_video.video.source import locate
 
     files = [path for path in (out, picture) if path is not None]
     for path in files:
@@ -95,6 +94,11 @@ def prompt(
     checkpoint = [] if model.checkpoint is None else [model.checkpoint]
     (source_inputs(source) | ProtectedInputs(tuple(checkpoint))).check(files)
     named = parse_prompts(boxes or [], points or [])
+    locate(source)
+    from persam_video.masks import write_label_png
+    from persam_video.run.annotations import write_reference_picture
+    from persam_video.run.prompted import annotate_frame
+
     with printer.timed("prompting"):
         shown, annotation = annotate_frame(source, frame, named, settings=settings)
     write_label_png(out, annotation.labels)

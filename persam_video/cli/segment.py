@@ -126,8 +126,15 @@ def segment(
     Example: persam-video segment cat.jpg cat.png other.jpg another.jpg --out result
     """
     settings = preset.settings(model, for_images=True)
-    # imported late: torch takes seconds, and --help should not
-    from persam_video.images import ImageOutputs, ReferenceFiles, Search, segment_to_folder
+    # imported late: --help should not wait for them, nor what is wrong on the line for torch
+    from persam_video.images import ReferenceFiles, Search
+    from persam_video.video.source import locate
+
+    photos = [ReferenceFiles(image, mask), *map(parse_reference, references or [])]
+    search = Search(max_objects, overlap, min_score)
+    for path in (image, mask, *tests):
+        locate(path)
+    from persam_video.images import ImageOutputs, segment_to_folder
 
     images = []
 
@@ -143,11 +150,11 @@ def segment(
     try:
         with printer.timed("segmenting"):
             segment_to_folder(
-                [ReferenceFiles(image, mask), *map(parse_reference, references or [])],
+                photos,
                 tests,
                 out,
                 settings=settings,
-                search=Search(max_objects, overlap, min_score),
+                search=search,
                 overwrite=overwrite,
                 keep=preset.files,
                 on_image=report,

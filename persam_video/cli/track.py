@@ -168,13 +168,14 @@ def track(
     persam-video track clip.mp4 --mask first.png --mask 40=more.png --out result --resume
     """
     settings = preset.settings(model)
-    # imported late: torch takes seconds, and --help should not
+    # imported late: --help should not wait for them, nor what is wrong on the line for torch
     from persam_video.cli.progress import progress_bar
     from persam_video.prompting import parse_prompts
-    from persam_video.run import FolderOptions, FrameRange, OutputPaths, track_to_folder
+    from persam_video.run import FolderOptions, FrameRange, OutputPaths
     from persam_video.run.annotations import parse_masks
     from persam_video.sinks import RunStatus
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, STORES, parse_outputs, place_of
+    from persam_video.video.source import locate
 
     outputs = parse_outputs(save) if save else DEFAULT_OUTPUTS
     was_finished = resume and OutputPaths(out).finished
@@ -193,6 +194,9 @@ def track(
         keep=preset.files,
     )
     masks = parse_masks(mask or [], start)
+    locate(source)
+    from persam_video.run import track_to_folder
+
     with progress_bar(quiet=printer.quiet) as show:
         record = track_to_folder(source, masks, out, options, on_progress=show)
     places = {kind.value: place_of(kind, out) for kind in dict.fromkeys((*STORES, *outputs))}

@@ -16,11 +16,11 @@ from persam_video.drawing.overlay import draw_overlay, write_picture
 from persam_video.errors import OutputError
 from persam_video.images.one_shot import (
     OneShotSegmenter,
-    Search,
     Segment,
     check_settings,
 )
 from persam_video.images.reference_files import ReferenceFiles
+from persam_video.images.search import Search
 from persam_video.masks.png import write_label_png
 from persam_video.masks.rle import encode_labels
 from persam_video.sam.build import load_model

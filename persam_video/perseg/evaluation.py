@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from persam_video.config import Settings, load_settings
 from persam_video.errors import DatasetError
-from persam_video.images.one_shot import OneShotSegmenter, Reference, Search, check_settings
+from persam_video.images.one_shot import OneShotSegmenter, check_settings
+from persam_video.images.reference_files import Reference
+from persam_video.images.search import Search
 from persam_video.perseg.dataset import PerSegDataset, PerSegObject
 from persam_video.perseg.metrics import Overlap, boundary_overlap
 from persam_video.sam.build import load_model

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from torch import hub
-
 from persam_video.errors import DownloadError, ModelError
 from persam_video.sam.registry import PublishedWeights
 from persam_video.util.download import RemoteFile, download_file
@@ -12,6 +10,9 @@ from persam_video.util.download import RemoteFile, download_file
 
 def cache_folder() -> Path:
     """Return the folder that downloaded weights go to; it need not exist yet."""
+    # imported late: torch takes seconds, and the names of the models do not need it
+    from torch import hub  # noqa: PLC0415
+
     return Path(hub.get_dir()) / "checkpoints"
 
 
