@@ -226,6 +226,11 @@ class InterruptOnce:
         self.armed = True
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal.
+
+        Raises:
+            KeyboardInterrupt: the first time.
+        """
         if self.armed:
             self.armed = False
             raise KeyboardInterrupt
