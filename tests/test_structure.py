@@ -39,6 +39,7 @@ WITHOUT_TORCH = (
     "drawing",
     "sinks",
     "report",
+    "run.export",
     "cli.main",
 )
 """What reads, draws, writes and scores masks starts in a moment, for torch takes seconds."""

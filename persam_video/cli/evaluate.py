@@ -120,6 +120,7 @@ def evaluate(
     from persam_video.davis.results import evaluation_inputs, recorded_sequences
     from persam_video.davis.tables import csv_paths, figures, tables, write_csv, write_json
     from persam_video.report.page import write_report
+    from persam_video.util.atomic import check_suffix
 
     dataset = DavisDataset(root, year, split, task=task, resolution=resolution, only=sequence or ())
     if not sequence and (recorded := recorded_sequences(results, dataset)):
@@ -136,6 +137,10 @@ def evaluate(
         printer.document(theirs)
         printer.tables(theirs.tables())
         return
+    if scores is not None:
+        check_suffix(scores, ".json")
+    if report is not None:
+        check_suffix(report, ".html", ".htm")
     evaluation_inputs(results, dataset).check(
         [path for path in (scores, report) if path is not None]
         + ([] if csv is None else list(csv_paths(csv, dataset.split)))

@@ -46,11 +46,13 @@ def perseg(
     # imported late: --help should not wait for them, nor what is wrong on the line for torch
     from persam_video.cli.progress import counting_bar
     from persam_video.perseg import PerSegDataset
+    from persam_video.util.atomic import check_suffix
     from persam_video.util.inputs import ProtectedInputs
     from persam_video.util.table import Table
 
     dataset = PerSegDataset(root, only=only or (), skip=skip or ())
     if scores is not None:
+        check_suffix(scores, ".json")
         data = (root / "Images", root / "Annotations")
         ProtectedInputs(tuple(preset.files), trees=data).check([scores])
     from persam_video.perseg import evaluate_perseg

@@ -79,14 +79,14 @@ def prompt(
     settings = model.settings()
     # imported late: --help should not wait for them, nor what is wrong on the line for torch
     from persam_video.prompting import parse_prompts
+    from persam_video.util.atomic import check_suffix
     from persam_video.util.inputs import ProtectedInputs, same_place
     from persam_video.video.inputs import source_inputs
     from persam_video.video.source import locate
 
     files = [path for path in (out, picture) if path is not None]
     for path in files:
-        if path.suffix.lower() != ".png":
-            raise OutputError(f"{path}: is a PNG; call it {path.with_suffix('.png').name}")
+        check_suffix(path, ".png")
         if path.exists() and not overwrite:
             raise OutputError(f"{path} already exists: pass --overwrite, or choose another name")
     if picture is not None and same_place(out, picture):

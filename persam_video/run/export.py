@@ -15,7 +15,7 @@ from persam_video.run.mask_folder import mask_results, match_masks
 from persam_video.run.outputs import OutputPaths
 from persam_video.sinks import FrameRecord, RunRecord, read_run, read_tracks
 from persam_video.sinks.outputs import Output, SinkOptions, open_sink
-from persam_video.util.atomic import staged
+from persam_video.util.atomic import check_suffix, staged
 from persam_video.util.inputs import OutputFolder, ProtectedInputs
 from persam_video.video import Frame, FrameStream, SourceInfo, SourceKind
 from persam_video.video.inputs import source_inputs
@@ -117,13 +117,8 @@ def _check_place(place: Path, output: Output, options: SinkOptions) -> None:
         return
     if place.is_dir():
         raise OutputError(f"{place} is a folder: give a file name that ends in {suffix}")
-    if not output.kind.shows_frames and place.suffix.lower() != suffix:  # videos were checked
-        raise OutputError(
-            f"{place}: {output.value} is written to {suffix} files; "
-            f"call it {place.with_suffix(suffix).name}"
-            if place.name
-            else f"the output is no file name: give one that ends in {suffix}"
-        )
+    if not output.kind.shows_frames:  # videos were checked
+        check_suffix(place, suffix)
 
 
 @dataclass(frozen=True)

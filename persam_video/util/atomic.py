@@ -174,6 +174,23 @@ def write_output(path: Path, data: bytes) -> None:
     write_bytes(path, data)
 
 
+def check_suffix(path: Path, *suffixes: str) -> None:
+    """Refuse a name that says that a file is something else than it will be.
+
+    Args:
+        path: of the file.
+        suffixes: those that fit, in lower case with the dot, the usual one first.
+
+    Raises:
+        OutputError: its suffix is none of them.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise OutputError(
+            f"{path}: such a file ends in {' or '.join(suffixes)}; "
+            f"call it {Path(path.name or 'output').with_suffix(suffixes[0])}"
+        )
+
+
 def make_folder(folder: Path) -> Path:
     """Make a folder, and those that hold it, and return it.
 

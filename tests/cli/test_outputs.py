@@ -1,5 +1,8 @@
 """``--save``, ``render`` and ``export``, through the program."""
 
+import subprocess
+import sys
+
 import av
 import pytest
 from pycocotools.coco import COCO
@@ -34,9 +37,39 @@ def test_only_what_was_asked_for_beside_masks_and_lines(saved):
 @pytest.mark.parametrize("output", ["coco", "ytvos", "mot", "table"])
 def test_an_export_is_what_the_run_would_have_written(run, saved, tmp_path, output):
     name = {"coco": "coco.json", "ytvos": "ytvos.json", "mot": "mot.txt", "table": "table.csv"}
-    ran = run("export", saved, "--to", output, "--out", tmp_path / "made")
+    made = tmp_path / "made" / name[output]
+    ran = run("export", saved, "--to", output, "--out", made)
     assert ran.status == 0, ran.err
-    assert (tmp_path / "made").read_bytes() == (saved / name[output]).read_bytes()
+    assert made.read_bytes() == (saved / name[output]).read_bytes()
+
+
+def test_a_file_has_the_suffix_of_its_kind(run, saved, tmp_path):
+    for output, name in (("cvat", "x"), ("coco", "a.csv"), ("mot", "b.v2"), ("overlay", "c.txt")):
+        ran = run("export", saved, "--to", output, "--out", tmp_path / name)
+        assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_render_and_export_load_no_torch(saved, clip, tmp_path):
+    program = (
+        "import sys\n"
+        "from persam_video.cli.main import app\n"
+        "app(sys.argv[1:], standalone_mode=False)\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    for command in (
+        ("render", saved, clip.video, "--out", tmp_path / "o.mp4"),
+        ("export", saved, "--to", "coco", "--out", tmp_path / "c.json"),
+        ("export", saved / "masks", "--to", "mot", "--source", clip.video, "--out", "m.txt"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *map(str, command)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_export_of_masks_is_the_run_s(run, saved, tmp_path):
