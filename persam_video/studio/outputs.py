@@ -21,7 +21,6 @@ from persam_video.sinks.outputs import (
     Output,
     SinkOptions,
     check_options,
-    needs_pictures,
     open_sink,
     parse_outputs,
     place_of,
@@ -53,7 +52,7 @@ def export_session(
             shutil.rmtree(place)
     except OSError as error:
         raise output_error(place, error) from error
-    pairs = _frames(session, indices, pictures=needs_pictures(chosen))
+    pairs = _frames(session, indices, pictures=chosen.kind.shows_frames)
     with open_sink(chosen, place, session.info, options) as sink:
         for done, (frame, result) in enumerate(pairs, start=1):
             sink.write(frame, result)

@@ -294,7 +294,7 @@ def test_any_command_line(run, folder, line):
             "photo.png: is an input",
             "prompt photo.png --box 1:8,10,26,28 --out photo.png --overwrite",
         ),
-        ("00002.png: is an input", "evaluate results davis --scores results/clip/00002.png"),
+        ("run.json: is an input", "evaluate results davis --scores results/run.json"),
         (
             "val.txt: such a file ends in",
             "evaluate results davis --report davis/ImageSets/2017/val.txt",
@@ -318,6 +318,7 @@ def test_what_is_refused(run, folder, says, words):
     empty = [{**record, "objects": []} for record in records]
     (here / "empty/tracks.jsonl").write_text("".join(f"{json.dumps(e)}\n" for e in empty))
     (here / "run/coco.json").write_text("old")
+    shutil.copy(here / "run/run.json", here / "results/run.json")
     before = contents(here)
     ran = run(*words.split())
     assert (ran.status, ran.err.count("\n")) == (2, 1), ran.err
