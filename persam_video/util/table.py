@@ -14,7 +14,7 @@ Row = tuple[str | float, ...]
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a name and numbers under a heading each.
+    """Rows of a name and numbers under headings.
 
     Attributes:
         title: what the table shows.
@@ -46,10 +46,12 @@ class Table:
         # imported late: where there is no terminal, plain text does not need rich
         from rich.box import SIMPLE_HEAD  # noqa: PLC0415
         from rich.table import Table as RichTable  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
 
+        # As text, for a name in brackets would be read as markup and vanish.
         # Without frames and wide gaps the official columns fit into 80 characters.
         table = RichTable(
-            title=self.title,
+            title=Text(self.title),
             title_justify="left",
             box=SIMPLE_HEAD,
             show_edge=False,
@@ -57,9 +59,9 @@ class Table:
             pad_edge=False,
         )
         for heading, kind in zip(self.header, self._kinds(), strict=True):
-            table.add_column(heading, justify="left" if isinstance(kind, str) else "right")
+            table.add_column(Text(heading), justify="left" if isinstance(kind, str) else "right")
         for row in self.rows:
-            table.add_row(*(self._cell(cell) for cell in row))
+            table.add_row(*(Text(self._cell(cell)) for cell in row))
         return table
 
     def _kinds(self) -> Row:
