@@ -79,7 +79,8 @@ class Propagation(Iterator[FrameResult]):
         self._steps.close()
 
     def _start(self, start: int, end: int, annotated: list[int]) -> int:
-        if self._shown(start).any() or self._is_empty_part(start):
+        goes_on = bool(annotated) and annotated[0] <= start <= self._session.valid
+        if goes_on or self._shown(start).any():
             return start
         known = [i for i in annotated if i <= start][-1:] or [i for i in annotated if i <= end][:1]
         if not known:
@@ -87,10 +88,6 @@ class Propagation(Iterator[FrameResult]):
                 f"nothing is marked at or before frame {start}: click an object first"
             )
         return known[0]
-
-    def _is_empty_part(self, start: int) -> bool:
-        """Whether all objects are lost in the frame, while everything up to it is tracked."""
-        return 0 < start < self._session.valid and start in self._session.journal
 
     def _shown(self, index: int) -> NDArray[np.uint8]:
         return self._session.result(index).labels

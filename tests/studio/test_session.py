@@ -1,0 +1,350 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from persam_video import FrameStream, track, track_to_folder
+from persam_video.errors import AnnotationError, DatasetError, OutputError, SourceError
+from persam_video.masks.png import read_label_png
+from persam_video.prompting import ObjectPrompts, annotate
+from persam_video.run.export import export
+from persam_video.sinks import RunStatus, read_run, read_tracks
+from persam_video.sinks.outputs import DEFAULT_OUTPUTS, Output
+from persam_video.studio import InteractiveSession
+from persam_video.studio.gestures import Stroke
+
+
+def labels(results):
+    return [result.labels for result in results]
+
+
+def same(found, wanted):
+    return len(found) == len(wanted) and all(map(np.array_equal, found, wanted))
+
+
+def mark_both(session, squares, frame=0):
+    session.box(frame, 1, squares.boxes[frame][1])
+    session.box(frame, 2, squares.boxes[frame][2])
+
+
+def library_results(session, loaded):
+    """Track with the library what the session has marked."""
+    annotations = {index: session.annotation(index) for index in session.annotated}
+    return labels(track(session.source, annotations, settings=session.settings, model=loaded))
+
+
+def test_a_first_mark_gives_what_prompting_gives(session, squares, loaded):
+    (frame,) = islice(FrameStream(squares.frames), 1)
+    x, y = squares.centre(0, 2)
+    for object_id, prompts in (
+        (1, ObjectPrompts(1, box=squares.boxes[0][1])),
+        (2, ObjectPrompts(2, points=((x, y),))),
+    ):
+        if prompts.box:
+            shown = session.box(0, object_id, prompts.box)
+        else:
+            shown = session.click(0, object_id, x, y)
+        wanted = annotate(loaded, frame.rgb, [prompts])
+        assert np.array_equal(shown.labels == object_id, wanted.mask(object_id))
+
+
+def test_clicks_do_what_they_say(session, squares):
+    x, y = squares.centre(0, 1)
+    assert session.click(0, 1, x, y).labels[int(y), int(x)] == 1
+    assert session.click(0, 1, 90, 5).labels[5, 90] == 1
+    shown = session.click(0, 1, 90, 5, positive=False)
+    assert shown.labels[5, 90] == 0
+    assert shown.labels[int(y), int(x)] == 1
+
+
+def test_background_alone_names_nothing(session):
+    with pytest.raises(AnnotationError, match="background points alone"):
+        session.click(0, 1, 5, 5, positive=False)
+    assert session.annotated == []
+    assert not session.can_undo
+
+
+def test_strokes_paint_and_erase_under_the_brush(session):
+    shown = session.stroke(3, 1, [(20.5, 20.5), (40.5, 20.5)], 4)
+    mask = shown.labels == 1
+    assert mask[20, 20:41].all() and mask[17:24, 30].all()
+    assert not mask[:15].any() and not mask[27:].any()
+    shown = session.stroke(3, 1, [(30.5, 20.5)], 2, erase=True)
+    assert shown.labels[20, 30] == 0
+    assert shown.labels[20, 22] == 1
+    with pytest.raises(AnnotationError, match="no mask to erase"):
+        session.stroke(3, 2, [(30.5, 20.5)], 2, erase=True)
+
+
+def test_a_later_mark_lies_over_an_earlier_one(session):
+    session.stroke(0, 1, [(20.5, 20.5)], 8)
+    shown = session.stroke(0, 2, [(24.5, 20.5)], 4)
+    assert shown.labels[20, 24] == 2
+    assert shown.labels[20, 15] == 1
+
+
+def test_undo_and_redo(session, squares):
+    mark_both(session, squares)
+    both = session.result(0).labels
+    assert session.undo() == 0
+    assert set(np.unique(session.result(0).labels)) == {0, 1}
+    assert session.undo() == 0
+    assert session.undo() is None
+    assert session.annotated == []
+    session.redo()
+    session.redo()
+    assert session.redo() is None
+    assert np.array_equal(session.result(0).labels, both)
+    session.clear(0, 1)
+    assert set(np.unique(session.result(0).labels)) == {0, 2}
+    session.undo()
+    assert np.array_equal(session.result(0).labels, both)
+    session.undo()
+    session.clear(0, 1)
+    assert not session.can_redo
+
+
+def test_masks_are_those_of_the_library(session, squares, loaded):
+    mark_both(session, squares)
+    found = list(session.propagate(0))
+    assert same(labels(found), library_results(session, loaded))
+    assert [r.index for r in found] == list(range(session.frame_count))
+    assert all(np.array_equal(r.labels, session.result(r.index).labels) for r in found)
+
+
+def test_a_correction_retracks_what_follows(session, squares, loaded):
+    mark_both(session, squares)
+    list(session.propagate(0))
+    old = [session.result(i) for i in range(session.frame_count)]
+    session.stroke(6, 2, [squares.centre(6, 1)], 5)
+    retracked = list(session.propagate(6))
+    assert [r.index for r in retracked] == list(range(6, session.frame_count))
+    now = labels(session.result(i) for i in range(session.frame_count))
+    assert same(now, library_results(session, loaded))
+    assert not same(now, labels(old))
+    before = labels(session.result(i, before=True) for i in range(session.frame_count))
+    assert same(before, labels(old))
+
+
+def test_a_pass_that_is_left_keeps_what_it_gave(session, squares, loaded):
+    mark_both(session, squares)
+    propagation = session.propagate(0)
+    assert propagation.total == session.frame_count
+    list(islice(propagation, 5))
+    propagation.close()
+    assert session.journal.frames == list(range(5))
+    assert [r.index for r in session.propagate(5)] == list(range(5, session.frame_count))
+    assert same(
+        labels(session.result(i) for i in range(session.frame_count)),
+        library_results(session, loaded),
+    )
+
+
+def test_up_to_the_next_annotation_and_between_marks(session, squares):
+    mark_both(session, squares)
+    session.stroke(7, 2, [squares.centre(7, 2)], 5)
+    assert [r.index for r in session.propagate(0, until_next=True)] == list(range(7))
+    assert [r.index for r in session.propagate(7, 9)] == [7, 8, 9]
+    assert [r.index for r in session.propagate(7, direction="backward", until_next=True)] == [
+        *range(7, 0, -1)
+    ]
+    with pytest.raises(AnnotationError, match="other way round"):
+        session.propagate(7, 5)
+
+
+def test_backward_tracks_what_is_marked_and_leaves_the_others(session, squares):
+    session.box(0, 1, squares.boxes[0][1])
+    list(session.propagate(0))
+    red = [session.result(i).labels == 1 for i in range(session.frame_count)]
+    session.box(8, 2, squares.boxes[8][2])
+    back = list(session.propagate(8, direction="backward"))
+    assert [r.index for r in back] == list(range(8, -1, -1))
+    for index in range(8):
+        shown = session.result(index).labels
+        assert np.array_equal(shown == 1, red[index])
+        x, y = squares.centre(index, 2)
+        assert shown[int(y), int(x)] == 2
+
+
+def test_there_must_be_something_to_track(session, squares):
+    with pytest.raises(AnnotationError, match="click an object first"):
+        session.propagate(4)
+    session.box(6, 1, squares.boxes[6][1])
+    assert session.propagate(2).first == 6
+    assert session.propagate(9).first == 6
+    with pytest.raises(AnnotationError, match="nothing is marked in frame 3"):
+        session.propagate(3, direction="backward")
+
+
+def test_an_object_goes_with_its_masks(session, squares):
+    mark_both(session, squares)
+    list(session.propagate(0, 4))
+    session.remove_object(1)
+    assert [o.id for o in session.objects] == [2]
+    assert {*np.unique(session.result(3).labels)} == {0, 2}
+    assert session.add_object().id == 1
+    with pytest.raises(AnnotationError, match="there is no object 7"):
+        session.click(0, 7, 5, 5)
+
+
+def test_review_names_lost_objects_first(session, squares):
+    mark_both(session, squares)
+    frame = session.frame(0)
+    sizes = [300, 310, 0, 0, 120]
+    for index, area in enumerate(sizes):
+        result = session.result(0)
+        shown = np.zeros_like(result.labels)
+        shown.ravel()[:area] = 1
+        made = type(result).from_labels(index, 0.0, shown, [1], scores={1: 0.9})
+        session.store(replace(frame, index=index), made, backward=False, extends=False)
+    found = session.review()
+    assert (found[0].frame, found[0].reason) == (2, "lost")
+    assert all(finding.frame != 3 for finding in found)
+    session.accept(2)
+    assert all(finding.frame != 2 for finding in session.review())
+
+
+def test_the_folder_is_that_of_a_run(session, squares, tmp_path, settings, loaded):
+    mark_both(session, squares)
+    list(session.propagate(0))
+    session.save_run()
+    folder = session.paths.folder
+    run = tmp_path / "run"
+    annotation = session.annotation(0)
+    outputs = [o for o in DEFAULT_OUTPUTS if o is not Output.OVERLAY]
+    track_to_folder(
+        session.source, annotation, run, settings=settings, model=loaded, outputs=outputs
+    )
+    assert (folder / "tracks.jsonl").read_bytes() == (run / "tracks.jsonl").read_bytes()
+    masks = sorted(path.name for path in (run / "masks").iterdir())
+    assert sorted(path.name for path in (folder / "masks").iterdir()) == masks
+    assert all(
+        (folder / "masks" / name).read_bytes() == (run / "masks" / name).read_bytes()
+        for name in masks
+    )
+    ours, theirs = read_run(folder / "run.json"), read_run(run / "run.json")
+    assert ours.status is RunStatus.FINISHED
+    assert (ours.references, ours.settings) == (theirs.references, theirs.settings)
+    assert export(folder, Output.COCO, tmp_path / "coco.json").frames == session.frame_count
+
+
+def test_track_resumes_what_a_session_left(session, squares, settings, loaded):
+    mark_both(session, squares)
+    wanted = library_results(session, loaded)
+    list(session.propagate(0, 6))
+    session.save_run()
+    folder, source = session.paths.folder, session.source
+    png = folder / "annotations" / "00000.png"
+    session.close()
+    record = track_to_folder(source, png, folder, settings=settings, model=loaded, resume=True)
+    assert record.status is RunStatus.FINISHED
+    assert record.resumed_at == [7]
+    assert same([read_label_png(p) for p in sorted((folder / "masks").iterdir())], wanted)
+
+
+def test_exports(session, squares):
+    with pytest.raises(AnnotationError, match="nothing is marked"):
+        session.export("coco")
+    mark_both(session, squares)
+    list(session.propagate(0))
+    seen = []
+    path = session.export("coco", on_frame=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (session.frame_count, session.frame_count)
+    assert len(json.loads(path.read_text())["images"]) == session.frame_count
+    assert session.export("overlay").name == "overlay.mp4"
+    assert session.export("cutout-png").suffix == ".zip"
+
+
+def test_a_session_goes_on_when_it_is_opened_again(
+    session, squares, tmp_path, settings, shared, loaded
+):
+    mark_both(session, squares)
+    list(session.propagate(0, 5))
+    shown = labels(session.result(i) for i in range(6))
+    with pytest.raises(OutputError, match="another run is writing here"):
+        InteractiveSession(None, session.paths.folder, model=shared)
+    session.close()
+    with InteractiveSession(None, session.paths.folder, model=shared) as again:
+        assert [o.name for o in again.objects] == ["red", "blue"]
+        assert same(labels(again.result(i) for i in range(6)), shown)
+        assert again.valid == 6
+        list(again.propagate(6))
+        found = labels(again.result(i) for i in range(again.frame_count))
+        assert same(found, library_results(again, loaded))
+        again.undo()
+        assert {*np.unique(again.result(0).labels)} >= {0, 1}
+    with pytest.raises(OutputError, match="session of"):
+        other = squares.frames / "00003.png"
+        InteractiveSession(other, session.paths.folder, model=shared)
+    with pytest.raises(DatasetError, match="holds no session"):
+        InteractiveSession(None, tmp_path / "none")
+
+
+CHILD = """
+import sys
+from persam_video.config import load_settings
+from persam_video.studio import InteractiveSession
+
+settings = load_settings("persam", {"model.image_size": 256, "model.device": "cpu"})
+session = InteractiveSession(sys.argv[1], sys.argv[2], settings=settings)
+session.add_object("red")
+session.stroke(0, 1, [(19.5, 19.5)], 8)
+for result in session.propagate(0):
+    if result.index == 6:
+        session.stroke(9, 1, [(46.5, 19.5)], 8)
+        print("ready", flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_a_killed_session_has_lost_nothing(squares, tmp_path, shared, loaded):
+    folder = tmp_path / "killed"
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, squares.frames, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout.readline() == "ready\n"
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    with (folder / "results.jsonl").open("ab") as file:
+        file.write(b'{"pass":1,"backward"')  # as a line that was being written
+    with InteractiveSession(None, folder, model=shared) as session:
+        assert session.annotated == [0, 9]
+        assert session.journal.frames == list(range(7))
+        list(session.propagate(7))
+        found = labels(session.result(i) for i in range(session.frame_count))
+        assert same(found, library_results(session, loaded))
+        session.save_run()
+        assert len(list(read_tracks(folder / "tracks.jsonl"))) == session.frame_count
+
+
+def test_changes_are_told(session, squares):
+    told = []
+    end = session.subscribe(lambda what, frame: told.append((what, frame)))
+    session.box(0, 1, squares.boxes[0][1])
+    list(session.propagate(0, 2))
+    assert ("state", None) in told
+    assert [frame for what, frame in told if what == "masks"] == [0, 1, 2]
+    end()
+    session.undo()
+    assert len([what for what, _ in told if what == "state"]) == 1
+
+
+def test_sources_that_cannot_be_sought_are_refused(tmp_path):
+    with pytest.raises(SourceError, match="cannot be sought"):
+        InteractiveSession("http://127.0.0.1:1/x.mp4", tmp_path / "session")
+    with pytest.raises(SourceError, match="no such file"):
+        InteractiveSession(tmp_path / "none.mp4", tmp_path / "session")
+    assert not (tmp_path / "session").exists()
+
+
+def test_strokes_that_reach_out_are_cut_off(session):
+    assert Stroke(((-10.0, 5.0), (200.0, 5.0)), 3).cover(session.size)[5].all()
