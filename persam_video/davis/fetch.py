@@ -173,7 +173,7 @@ def find_archive(name: str) -> Archive:
 def fetch_davis(name: str, out: str | Path, *, on_progress: OnBytes = _ignore) -> FetchedDavis:
     """Download an archive and unpack it: ``download_archive`` and ``unpack_archive`` in a row.
 
-    Example:
+    Examples:
         >>> fetch_davis("2017-trainval", "data").folder  # doctest: +SKIP
         PosixPath('data/DAVIS-2017')
     """

@@ -143,7 +143,7 @@ def score_frame(truth: Labels, predicted: Labels) -> FrameScore:
 class SequenceScorer:
     """Gathers the scores of one sequence, frame by frame.
 
-    Example:
+    Examples:
         >>> scorer = SequenceScorer("clip")
         >>> truth = np.zeros((48, 64), np.uint8)
         >>> truth[10:20, 10:20] = 1

@@ -93,7 +93,7 @@ class OneShotSegmenter:
         AnnotationError: there is no reference, or one of them does not fit its image.
         ConfigError: the settings ask for the procedure ``upstream``, which is for videos.
 
-    Example:
+    Examples:
         >>> segmenter = OneShotSegmenter(load_sam(), [Reference(rgb, mask)])  # doctest: +SKIP
         >>> [(s.label, s.box, s.score) for s in segmenter.segment(other)]  # doctest: +SKIP
     """

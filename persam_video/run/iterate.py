@@ -39,7 +39,7 @@ def track(
     Raises:
         PersamVideoError: the source, an annotation, the model or a setting cannot be used.
 
-    Example:
+    Examples:
         >>> for result in track("clip.mp4", {0: "first.png", 40: "more.png"}):  # doctest: +SKIP
         ...     print(result.index, [(o.object_id, o.box) for o in result.objects])
     """

@@ -33,7 +33,7 @@ class InteractiveSession(MarkedVideo):
             run, or is in use.
         DatasetError: the folder's session cannot be read.
 
-    Example:
+    Examples:
         >>> with InteractiveSession("clip.mp4", "session") as session:  # doctest: +SKIP
         ...     cat = session.add_object("cat")
         ...     session.click(0, cat.id, 320, 180)

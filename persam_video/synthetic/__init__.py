@@ -1,6 +1,6 @@
 """Short clips with exact ground truth, drawn from a seed: for the demo and for tests.
 
-Example:
+Examples:
     >>> from persam_video.synthetic import demo
     >>> rgb, labels = next(demo().frames())
     >>> rgb.shape, sorted(set(labels.ravel().tolist()))

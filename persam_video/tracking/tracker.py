@@ -63,7 +63,7 @@ class Tracker:
         clock: is told of the stages of every step: "encode", "prompt", "predict", "merge",
             "learn" and "remember".
 
-    Example:
+    Examples:
         >>> tracker = Tracker(load_sam())  # doctest: +SKIP
         >>> first = tracker.step(frames[0], annotation)  # doctest: +SKIP
         >>> results = [tracker.step(frame) for frame in frames[1:]]  # doctest: +SKIP

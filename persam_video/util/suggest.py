@@ -12,7 +12,7 @@ def did_you_mean(name: str, known: Collection[str], cutoff: float = 0.6) -> str:
         known: what could have been.
         cutoff: how alike names must be, 0 to 1; see ``difflib.get_close_matches``.
 
-    Example:
+    Examples:
         >>> did_you_mean("maks", ["mask", "boxes"])
         "did you mean 'mask'?"
         >>> did_you_mean("colour", ["mask", "boxes"])
