@@ -65,7 +65,7 @@ BoxOption = Annotated[
     typer.Option(
         "--box",
         metavar="ID:X0,Y0,X1,Y1",
-        help="Box around object ID, in pixels, instead of a painted mask. Repeatable.",
+        help="Box around object ID, in pixels or percent (14%,35%,37%,66%). Repeatable.",
         rich_help_panel=OBJECTS,
     ),
 ]

@@ -100,10 +100,12 @@ def prompt(
     from persam_video.run.prompted import annotate_frame
 
     with printer.timed("prompting"):
-        shown, annotation = annotate_frame(source, frame, named, settings=settings)
-    write_label_png(out, annotation.labels)
+        done = annotate_frame(source, frame, named, settings=settings)
+    for warning in done.warnings:
+        printer.warn(warning)
+    write_label_png(out, done.annotation.labels)
     printer.say(str(out))
     if picture is not None:
-        write_reference_picture(picture, shown, annotation, named)
+        write_reference_picture(picture, done.frame, done.annotation, named)
         printer.say(str(picture))
-    printer.document(PromptDocument(out, picture, frame, annotation.object_ids))
+    printer.document(PromptDocument(out, picture, frame, done.annotation.object_ids))

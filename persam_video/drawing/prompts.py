@@ -16,7 +16,7 @@ _RADIUS = 6  # of a point, in pixels
 
 
 class Prompts(Protocol):
-    """What ``persam_video.prompting.ObjectPrompts`` has."""
+    """What ``persam_video.prompting.prompts.PixelPrompts`` has."""
 
     @property
     def object_id(self) -> int:

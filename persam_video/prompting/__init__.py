@@ -6,16 +6,18 @@ from persam_video.util.lazy import lazy_names
 
 if TYPE_CHECKING:
     from persam_video.prompting.parse import parse_prompts
-    from persam_video.prompting.prompts import ObjectPrompts
+    from persam_video.prompting.prompts import ObjectPrompts, Percent, prompt_warnings
     from persam_video.prompting.segment import annotate
 
-__all__ = ["ObjectPrompts", "annotate", "parse_prompts"]
+__all__ = ["ObjectPrompts", "Percent", "annotate", "parse_prompts", "prompt_warnings"]
 
 __getattr__ = lazy_names(
     __name__,
     {
         "ObjectPrompts": "persam_video.prompting.prompts",
+        "Percent": "persam_video.prompting.prompts",
         "annotate": "persam_video.prompting.segment",
         "parse_prompts": "persam_video.prompting.parse",
+        "prompt_warnings": "persam_video.prompting.prompts",
     },
 )

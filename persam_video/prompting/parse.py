@@ -4,16 +4,17 @@ import math
 from collections.abc import Sequence
 
 from persam_video.errors import AnnotationError
-from persam_video.prompting.prompts import ObjectPrompts, Point
+from persam_video.prompting.prompts import Coordinate, ObjectPrompts, Percent, Point
 
 
 def parse_prompts(boxes: Sequence[str], points: Sequence[str]) -> tuple[ObjectPrompts, ...]:
     """Read boxes and points, and bring those of one object together.
 
     Args:
-        boxes: texts like ``1:10,20,110,220``: the id, then x0,y0,x1,y1.
+        boxes: texts like ``1:10,20,110,220``: the id, then x0,y0,x1,y1 in pixels, or in percent
+            of the frame as in ``1:14%,35%,37%,66%``.
         points: texts like ``1:50,60`` or ``1:50,60,70,80``; an id with a minus before it, as in
-            ``-1:5,6``, is for points that do not belong to object 1.
+            ``-1:5,6``, is for points that do not belong to object 1. Percent may be used, too.
 
     Returns:
         One for each id, in order of id.
@@ -47,14 +48,20 @@ def _with_points(
     return ObjectPrompts(known.object_id, known.box, known.points + on, known.background + beside)
 
 
-def _split(text: str, kind: str) -> tuple[int, list[float]]:
+def _split(text: str, kind: str) -> tuple[int, list[Coordinate]]:
     head, colon, tail = text.partition(":")
     form = "ID:x0,y0,x1,y1" if kind == "box" else "ID:x,y"
     try:
-        object_id, numbers = int(head), [float(number) for number in tail.split(",")]
+        object_id, numbers = int(head), [_coordinate(number) for number in tail.split(",")]
     except ValueError:
         what = "has no ID before a colon" if not colon else "is not of whole ID and numbers"
         raise AnnotationError(f"{kind} '{text}' {what}: write {form}") from None
-    if not all(math.isfinite(number) for number in numbers):
+    values = [n.value if isinstance(n, Percent) else n for n in numbers]
+    if not all(math.isfinite(value) for value in values):
         raise AnnotationError(f"{kind} '{text}' has a number that is not finite: write {form}")
     return object_id, numbers
+
+
+def _coordinate(text: str) -> Coordinate:
+    text = text.strip()
+    return Percent(float(text[:-1])) if text.endswith("%") else float(text)

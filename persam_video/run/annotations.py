@@ -127,7 +127,7 @@ def load_annotations(
     given = masks if isinstance(masks, Mapping) else {frames.start: masks}
     size = (info.height, info.width)
     for prompt in prompts:
-        prompt.check(size)
+        prompt.in_pixels(size)  # refuses what does not fit
     if not given and not prompts and not photos:
         raise AnnotationError(
             "no annotation: give the mask of a frame (--mask), a box or points (--box, "
@@ -170,4 +170,5 @@ def write_reference_picture(
     Raises:
         OutputError: the file cannot be written.
     """
-    write_picture(path, draw_prompts(draw_overlay(frame.rgb, annotation.labels), prompts))
+    placed = [prompt.in_pixels(annotation.size) for prompt in prompts]
+    write_picture(path, draw_prompts(draw_overlay(frame.rgb, annotation.labels), placed))

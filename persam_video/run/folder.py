@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from persam_video.errors import ConfigError
+from persam_video.prompting import prompt_warnings
 from persam_video.results import FrameResult
 from persam_video.run.annotations import Masks, write_reference_picture
 from persam_video.run.backward import BackwardResults
@@ -103,6 +104,7 @@ def track_to_folder(
             if old.status is RunStatus.FINISHED:
                 return old
         point = _go_on(old, session, paths, record)
+        record.warnings += prompt_warnings(session.model, options.prompts)
         run = _Run(session, paths, record, point, options.outputs, writing, on_progress)
         with _recorded(paths, record, session.stream):
             if old is None and options.prompts:

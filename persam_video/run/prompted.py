@@ -1,16 +1,32 @@
 """Annotations made from boxes and points, which takes a model."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from persam_video.config import Settings, load_settings
 from persam_video.masks.annotation import Annotation
-from persam_video.prompting import ObjectPrompts, annotate
+from persam_video.prompting import ObjectPrompts, annotate, prompt_warnings
 from persam_video.run.annotations import AnnotatedFrames
 from persam_video.run.frames import FrameRange, open_stream
 from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel
 from persam_video.video import Frame
+
+
+@dataclass(frozen=True)
+class PromptedFrame:
+    """A frame that was annotated by boxes and points.
+
+    Attributes:
+        frame: of the source.
+        annotation: its objects.
+        warnings: what the user should know of the prompts, one line each.
+    """
+
+    frame: Frame
+    annotation: Annotation
+    warnings: tuple[str, ...]
 
 
 def annotate_frame(
@@ -19,7 +35,7 @@ def annotate_frame(
     prompts: Sequence[ObjectPrompts],
     *,
     settings: Settings | None = None,
-) -> tuple[Frame, Annotation]:
+) -> PromptedFrame:
     """Make the annotation of one frame of a source from boxes and points.
 
     Args:
@@ -33,9 +49,11 @@ def annotate_frame(
     """
     with open_stream(source, "pyav", FrameRange(index, index + 1)) as stream:
         for prompt in prompts:
-            prompt.check((stream.info.height, stream.info.width))
+            prompt.in_pixels((stream.info.height, stream.info.width))
         frame = next(stream)
-    return frame, annotate(load_model(settings or load_settings()), frame.rgb, prompts)
+    model = load_model(settings or load_settings())
+    annotation = annotate(model, frame.rgb, prompts)
+    return PromptedFrame(frame, annotation, tuple(prompt_warnings(model, prompts)))
 
 
 def add_prompted(

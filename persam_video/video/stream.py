@@ -127,10 +127,7 @@ class FrameStream(Iterator[Frame]):
             ended_empty = not self._given and not self._closed
             self.close()
             if ended_empty:
-                raise SourceError(
-                    f"{self.info.name}: ends before frame {self._selection.start}; "
-                    "give a smaller start"
-                ) from None
+                raise SourceError(_ends_before(self.info, self._selection.start)) from None
             raise
         except BaseException:
             self.close()
@@ -163,6 +160,14 @@ def _release(frames: _Frames, decoder: Decoder) -> None:
         frames.close()
     finally:
         decoder.close()
+
+
+def _ends_before(info: SourceInfo, start: int) -> str:
+    count = info.frame_count
+    if count is None or count > start:  # unknown, or claimed and not kept
+        return f"{info.name}: ends before frame {start}; give an earlier frame"
+    last = f"frames, 0 to {count - 1}" if count > 1 else "frame, 0"
+    return f"{info.name}: has {count} {last}, so there is no frame {start}"
 
 
 def _open(location: Location, decoder: DecoderName) -> Decoder:

@@ -63,6 +63,9 @@ WRONG = {
     "two boxes of one object": (("--box", "1:1,2,3,4", "--box", "1:1,2,3,5"), "a box already"),
     "corners swapped": (("--box", "1:90,80,10,20"), "upper left corner first"),
     "box beyond the frame": (("--box", "1:0,0,700,20"), "which is 640x360"),
+    "shares of the frame": (("--box", "1:0.14,0.35,0.37,0.66"), "or percent of the frame"),
+    "a box between pixels": (("--box", "1:5.6,5,6.4,90"), "holds none"),
+    "endless duration": (("--mask", "MASK", "--duration", "inf"), "leave it out"),
     "point beyond the frame": (("--point", "1:700,20"), "x from 0 to 639"),
     "odd coordinates": (("--point", "1:7,20,5"), "write ID:x,y"),
     "background only": (("--point", "-1:7,20"), "add one on it"),
@@ -89,3 +92,32 @@ def test_what_is_typed_wrongly_is_one_line_that_tells_the_fix(run, clip, tmp_pat
     assert said in done.err
     assert "Traceback" not in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_box_in_percent(run, clip, tmp_path):
+    done = run("prompt", clip.video, "--box", "1:10%,20%,60%,90%", "--out", tmp_path / "mask.png")
+    assert done.status == 0, done.err
+    x0, y0, x1, y1 = boxes_of_labels(read_label_png(tmp_path / "mask.png"), [1])[1]
+    assert x0 >= 64
+    assert y0 >= 72
+    assert x1 <= 384
+    assert y1 <= 324
+
+
+def test_points_alone_are_warned_of_and_recorded(run, clip, tmp_path):
+    out = tmp_path / "out"
+    done = run("track", clip.video, "--point", "1:300,180", "--out", out, "--stop", 2, *FAST)
+    assert done.status == 0, done.err
+    assert "weak prompt" in done.err
+    assert any(
+        "weak prompt" in each for each in json.loads((out / "run.json").read_text())["warnings"]
+    )
+
+
+def test_a_frame_that_is_not_there(run, clip, tmp_path):
+    done = run(
+        "prompt", clip.video, "--box", "1:9,9,90,90", "--frame", 99, "--out", tmp_path / "m.png"
+    )
+    assert done.status == 2
+    assert "has 8 frames, 0 to 7, so there is no frame 99" in done.err
+    assert not (tmp_path / "m.png").exists()

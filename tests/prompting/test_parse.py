@@ -71,8 +71,64 @@ def test_other_forms_are_refused_with_the_right_one(boxes, points, said):
 )
 def test_prompts_that_do_not_fit_the_frame_are_refused(prompts, said):
     with pytest.raises(AnnotationError, match=said):
-        prompts.check((40, 60))
+        prompts.in_pixels((40, 60))
 
 
 def test_a_box_may_be_the_whole_frame():
-    ObjectPrompts(254, (0, 0, 60, 40), ((59, 39),)).check((40, 60))
+    placed = ObjectPrompts(254, (0, 0, 60, 40), ((59, 39),)).in_pixels((40, 60))
+    assert (placed.box, placed.points) == ((0, 0, 60, 40), ((59, 39),))
+
+
+@pytest.mark.parametrize(
+    ("box", "wanted"),
+    [
+        ("14%,35%,37%,66%", (8, 14, 22, 26)),
+        ("0%,0%,100%,100%", (0, 0, 60, 40)),
+        ("10%, 20, 50%, 90%", (6, 20, 30, 36)),
+        ("0.5%,0.5%,2%,3%", (0, 0, 1, 1)),
+    ],
+)
+def test_percent_of_the_frame(box, wanted):
+    (prompts,) = parse_prompts([f"1:{box}"], [])
+    assert prompts.in_pixels((40, 60)).box == wanted
+
+
+def test_points_in_percent():
+    (prompts,) = parse_prompts([], ["1:50%,25%,100%,0%", "-1:10%,12"])
+    placed = prompts.in_pixels((40, 60))
+    assert placed.points == ((30, 10), (59, 0))
+    assert placed.background == ((6, 12),)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "points", "said"),
+    [
+        (["1:0.14,0.35,0.37,0.66"], [], r"a pixel at most; give pixels, or percent .*14%"),
+        (["1:0.2,0.2,0.9,0.9"], [], "a pixel at most"),
+        (["1:0,0,1,1"], [], "a pixel at most"),
+        (["1:0.6,5,1.4,9"], [], "lies between the pixels"),
+        (["1:5.6,5.2,6.4,30"], [], "lies between the pixels"),
+        (["1:5,7.5,30,8.5"], [], "lies between the pixels"),
+        (["1:10%,10%,10.1%,90%"], [], "is empty"),
+        (["1:10%,10%,110%,90%"], [], "reaches out of the frame"),
+        (["1:-10%,10%,50%,90%"], [], "reaches out of the frame"),
+        ([], ["1:0.5,0.25"], "in the corner pixel; give pixels, or percent"),
+        ([], ["1:101%,5"], "outside of the frame"),
+    ],
+)
+def test_shares_and_boxes_without_a_pixel_are_refused(boxes, points, said):
+    (prompts,) = parse_prompts(boxes, points)
+    with pytest.raises(AnnotationError, match=said) as caught:
+        prompts.in_pixels((40, 60))
+    assert "\n" not in str(caught.value)
+
+
+@given(st.tuples(st.floats(0, 20), st.floats(0, 20), st.floats(0, 20), st.floats(0, 20)))
+def test_a_box_that_is_taken_holds_a_pixel(box):
+    try:
+        x0, y0, x1, y1 = ObjectPrompts(1, box).in_pixels((20, 20)).box
+    except AnnotationError:
+        return
+    centres = [k + 0.5 for k in range(20)]
+    assert any(x0 < centre < x1 for centre in centres)
+    assert any(y0 < centre < y1 for centre in centres)

@@ -1,9 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from persam_video.errors import AnnotationError
 from persam_video.masks import boxes_of_labels
-from persam_video.prompting import ObjectPrompts, annotate
+from persam_video.prompting import ObjectPrompts, Percent, annotate, prompt_warnings
+from persam_video.prompting.segment import _grab_cut
 from persam_video.sam import load_sam
 from persam_video.synthetic import demo
 
@@ -93,3 +96,48 @@ def test_plain_sams_refine_their_best_mask(picture):
     assert first.matching is None
     assert second.boxes.tolist() == [[200, 100, 400, 300]]
     assert second.point_labels.tolist() == [[1]]
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(100.0, 100.0, 101.0, 101.0), (100.2, 100.2, 101.0, 140.7), (0.0, 0.0, 640.0, 2.0)],
+    ids=["one pixel", "one column", "a line"],
+)
+def test_the_smallest_boxes_give_a_mask_or_one_line(model, picture, box):
+    rgb, _ = picture
+    try:
+        annotation = annotate(model, np.ascontiguousarray(rgb[:, :640]), [ObjectPrompts(1, box)])
+    except AnnotationError as error:
+        assert "\n" not in str(error)
+    else:
+        assert annotation.mask(1).any()
+
+
+def test_a_box_in_percent_is_that_in_pixels(model, picture):
+    rgb, _ = picture
+    height, width = rgb.shape[:2]
+    in_percent = ObjectPrompts(1, tuple(Percent(value) for value in (25, 25, 75, 75)))
+    in_pixels = ObjectPrompts(1, (width / 4, height / 4, 3 * width / 4, 3 * height / 4))
+    first, second = (annotate(model, rgb, [each]).labels for each in (in_percent, in_pixels))
+    assert np.array_equal(first, second)
+
+
+def test_large_frames_are_reduced_for_the_first_guess(picture):
+    rgb, truth = picture
+    box = boxes_of_labels(truth, [1])[1]
+    small = _grab_cut(rgb, tuple(map(float, box)))
+    scale = 3
+    large = np.kron(rgb, np.ones((scale, scale, 1), np.uint8))
+    tracemalloc.start()
+    found = _grab_cut(large, tuple(float(scale * value) for value in box))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * large.size
+    both = found[scale // 2 :: scale, scale // 2 :: scale], small
+    assert (both[0] & both[1]).sum() / (both[0] | both[1]).sum() > 0.8
+
+
+def test_points_alone_are_warned_of(model):
+    with_box, alone = ObjectPrompts(1, (5, 5, 9, 9), ((6, 6),)), ObjectPrompts(2, points=((6, 6),))
+    (warning,) = prompt_warnings(model, [with_box, alone])
+    assert "object 2 is named by points alone" in warning

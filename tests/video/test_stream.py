@@ -261,7 +261,10 @@ def test_a_start_past_the_end_is_an_error(clips, decoder: str) -> None:
     path = clips.make("a.mp4", 10)
     with (
         FrameStream(path, decoder=decoder, start=10) as stream,
-        pytest.raises(SourceError, match=r"a\.mp4: ends before frame 10; give a smaller start"),
+        pytest.raises(
+            SourceError,
+            match=r"a\.mp4: (has 10 frames, 0 to 9, so there is no frame 10|ends before frame 10)",
+        ),
     ):
         next(stream)
 
