@@ -77,7 +77,8 @@ class ImageOutputs:
 
         The file has this form::
 
-            {"model": {...}, "settings": {...}, "references": [{"image": "...", "mask": "..."}],
+            {"model": {...}, "settings": {...}, "box_format": "xywh",
+             "references": [{"image": "...", "mask": "..."}],
              "images": [
                {"file": "photo.jpg", "mask": "photo.png", "width": 854, "height": 480,
                 "segments": [
@@ -179,6 +180,7 @@ def segment_to_folder(
     record: dict[str, Any] = {
         "model": {"name": model.info.name, "sha256": model.info.sha256},
         "settings": settings.model_dump(mode="json"),
+        "box_format": "xywh",
         "references": [{"image": str(r.image), "mask": str(r.mask)} for r in references],
         "images": [],
     }

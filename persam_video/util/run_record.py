@@ -108,6 +108,8 @@ class RunRecord:
             ``None`` where the system does not tell.
         warnings: what the user was warned of.
         error: the message of what a failed run failed with.
+        box_format: how boxes are written in the files of the run: ``xywh``, as COCO has it, is
+            x, y, width, height in pixels.
     """
 
     model: ModelRecord
@@ -124,6 +126,7 @@ class RunRecord:
     peak_memory: int | None = None
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
+    box_format: str = "xywh"
 
 
 _RecordT = TypeVar("_RecordT", bound=RunRecord)

@@ -240,3 +240,16 @@ def test_a_signal_ends_a_run_in_order(long_clip, tmp_path, ended_by):
     assert len(list(read_tracks(tracks))) == record.frames_done
     with av.open(str(out / "overlay.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == record.frames_done
+
+
+def test_the_picture_of_the_prompts_is_listed(run, clip, tmp_path):
+    box = ("--box", "1:60,60,160,160", "--max-frames", "1")
+    words = ("track", clip.video, *box, *FAST, "--out", tmp_path / "a")
+    ran = run(*words, "--json")
+    assert ran.status == 0, ran.err
+    document = json.loads(ran.out)
+    assert document["outputs"]["reference"] == str(tmp_path / "a" / "reference.png")
+    assert document["run"]["box_format"] == "xywh"
+    assert (tmp_path / "a" / "reference.png").is_file()
+    ran = run(*words, "--overwrite")
+    assert f"  {tmp_path / 'a' / 'reference.png'}\n" in ran.out

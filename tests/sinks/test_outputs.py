@@ -82,6 +82,16 @@ def test_coco_is_loaded_by_pycocotools_with_the_exact_masks(folder):
             assert entry["area"] == mask.sum()
 
 
+def test_pycocotools_takes_results_on_top(folder):
+    loaded = COCO(place_of(Output.COCO, folder))
+    loaded.info()
+    boxes = [
+        {"image_id": entry["image_id"], "category_id": 1, "bbox": entry["bbox"], "score": 0.5}
+        for entry in loaded.dataset["annotations"]
+    ]
+    assert len(loaded.loadRes(boxes).anns) == len(boxes) > 0
+
+
 def test_youtube_vos_has_a_place_for_every_frame(folder):
     data = json.loads(place_of(Output.YTVOS, folder).read_text())
     assert data["videos"][0]["length"] == len(data["videos"][0]["file_names"]) == LENGTH
