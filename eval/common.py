@@ -12,7 +12,7 @@ from typing import Any
 
 from persam_video.errors import PersamVideoError
 from persam_video.util.atomic import atomic_path, write_bytes
-from persam_video.util.json import plain
+from persam_video.util.json import to_json
 
 RESULTS = Path(__file__).parent / "results"
 """What the documentation cites."""
@@ -47,7 +47,7 @@ def count(text: str) -> int:
 def write_facts(path: Path, facts: object) -> None:
     """Write data classes, mappings and the like as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, (json.dumps(plain(facts), indent=1, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, (json.dumps(to_json(facts), indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

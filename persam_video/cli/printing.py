@@ -79,9 +79,9 @@ class Printer:
         Numbers that JSON does not have become null, and paths become text.
         """
         if self.as_json:
-            from persam_video.util.json import plain
+            from persam_video.util.json import to_json
 
-            text = json.dumps(plain(value, lambda number: None), indent=1, allow_nan=False)
+            text = json.dumps(to_json(value, lambda number: None), indent=1, allow_nan=False)
             typer.echo(text)
 
     @contextmanager

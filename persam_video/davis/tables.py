@@ -12,7 +12,7 @@ from persam_video.davis.evaluation import Evaluation
 from persam_video.davis.metrics import Statistics
 from persam_video.davis.scores import ObjectScore, SequenceScore
 from persam_video.util.atomic import write_output
-from persam_video.util.json import plain
+from persam_video.util.json import to_json
 from persam_video.util.table import Row, Table
 
 
@@ -125,7 +125,7 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
         "objects": {name: object_figures(score) for name, score in evaluation.objects.items()},
         "sequences": [_sequence(sequence) for sequence in evaluation.sequences],
     }
-    shown: dict[str, Any] = plain(document, lambda number: None)
+    shown: dict[str, Any] = to_json(document, lambda number: None)
     return shown
 
 

@@ -9,7 +9,7 @@ import torch
 from persam_video.run.session import Session
 from persam_video.sinks import ModelRecord, RunRecord
 from persam_video.util.download import file_sha256
-from persam_video.util.json import plain
+from persam_video.util.json import to_json
 
 _SECTIONS = ("model", "settings", "source", "references", "versions")
 _FREE = ("source.name", "source.path")  # a source that was moved is the same source
@@ -53,7 +53,7 @@ def first_difference(old: RunRecord, new: RunRecord) -> str | None:
 
 
 def _facts(record: RunRecord) -> dict[str, Any]:
-    data = plain(record)
+    data = to_json(record)
     facts = _flat({section: data[section] for section in _SECTIONS})
     return {key: value for key, value in facts.items() if key not in _FREE}
 

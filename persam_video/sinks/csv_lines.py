@@ -37,11 +37,11 @@ def table_rows(result: FrameResult) -> Iterator[tuple[Cell, ...]]:
 
     Boxes and centres of lost objects are ``None``.
     """
-    for each in result.objects:
-        box = (None,) * 4 if each.box is None else each.box
-        middle = (None,) * 2 if each.box is None else centre(each.box)
-        about = (result.index, result.time, each.object_id, each.state.value, finite_score(each))
-        yield (*about, *box, each.area, *middle)
+    for known in result.objects:
+        box = (None,) * 4 if known.box is None else known.box
+        middle = (None,) * 2 if known.box is None else centre(known.box)
+        about = (result.index, result.time, known.object_id, known.state.value, finite_score(known))
+        yield (*about, *box, known.area, *middle)
 
 
 class CsvSink(Sink):
@@ -101,12 +101,12 @@ class MotSink(CsvSink):
 
     def rows(self, result: FrameResult) -> Iterable[Sequence[object]]:
         """Return the lines of one frame."""
-        for each in result.objects:
-            if (box := coco_box(each.box)) is not None:
+        for known in result.objects:
+            if (box := coco_box(known.box)) is not None:
                 x, y, width, height = box
                 place = (x + 1, y + 1, width, height)
-                score = finite_score(each)
-                yield (result.index + 1, each.object_id, *place, score, -1, -1, -1)
+                score = finite_score(known)
+                yield (result.index + 1, known.object_id, *place, score, -1, -1, -1)
 
 
 class TableSink(CsvSink):

@@ -78,11 +78,11 @@ class FrameRecord:
             ValueError: a run-length code is damaged, or of another size.
         """
         labels = np.zeros(size, np.uint8)
-        for each in self.objects:
+        for known in self.objects:
             # looked at before it is unpacked: a short code may stand for any number of pixels
-            if tuple(each.segmentation["size"]) != size:
-                raise ValueError(f"the mask of object {each.object_id} is of another size")
-            labels[each.mask()] = each.object_id
+            if tuple(known.segmentation["size"]) != size:
+                raise ValueError(f"the mask of object {known.object_id} is of another size")
+            labels[known.mask()] = known.object_id
         objects = tuple(
             ObjectResult(o.object_id, o.state, o.score, o.box, o.area) for o in self.objects
         )
@@ -191,21 +191,21 @@ def _cut(path: Path, lines: int) -> None:
 
 
 def _line(frame: Frame, result: FrameResult) -> dict[str, Any]:
-    codes = encode_labels(result.labels, [each.object_id for each in result.objects])
+    codes = encode_labels(result.labels, [known.object_id for known in result.objects])
     return {
         "frame": int(result.index),
         **({} if frame.name is None else {"name": frame.name}),
         "time": float(result.time),
         "objects": [
             {
-                "id": int(each.object_id),
-                "state": each.state.value,
-                "score": finite_score(each),
-                "box": coco_box(each.box),
-                "area": int(each.area),
-                "segmentation": codes[each.object_id],
+                "id": int(known.object_id),
+                "state": known.state.value,
+                "score": finite_score(known),
+                "box": coco_box(known.box),
+                "area": int(known.area),
+                "segmentation": codes[known.object_id],
             }
-            for each in result.objects
+            for known in result.objects
         ],
     }
 
@@ -216,14 +216,14 @@ def _record(line: dict[str, Any]) -> FrameRecord:
         time=_finite(line["time"]),
         objects=tuple(
             ObjectRecord(
-                object_id=_label(each["id"]),
-                state=ObjectState(each["state"]),
-                score=_finite(each["score"]),
-                box=_from_coco(each["box"]),
-                area=int(each["area"]),
-                segmentation=_rle(each["segmentation"]),
+                object_id=_label(known["id"]),
+                state=ObjectState(known["state"]),
+                score=_finite(known["score"]),
+                box=_from_coco(known["box"]),
+                area=int(known["area"]),
+                segmentation=_rle(known["segmentation"]),
             )
-            for each in line["objects"]
+            for known in line["objects"]
         ),
         name=_file_name(line.get("name")),
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 
-def plain(value: Any, no_number: Callable[[float], str | None] = str) -> Any:
+def to_json(value: Any, no_number: Callable[[float], str | None] = str) -> Any:
     """Return a value in the types of JSON; what they have no place for becomes text.
 
     Data classes become objects with a key for each field.
@@ -23,11 +23,11 @@ def plain(value: Any, no_number: Callable[[float], str | None] = str) -> Any:
     elif isinstance(value, np.generic):
         value = value.item()
     if is_dataclass(value) and not isinstance(value, type):
-        value = {each.name: getattr(value, each.name) for each in fields(value)}
+        value = {entry.name: getattr(value, entry.name) for entry in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(each, no_number) for key, each in value.items()}
+        return {str(key): to_json(item, no_number) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(each, no_number) for each in value]
+        return [to_json(item, no_number) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return no_number(value)
     return value if value is None or isinstance(value, (str, int, float)) else str(value)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from persam_video.errors import DatasetError, OutputError
 from persam_video.util.atomic import write_bytes
-from persam_video.util.json import plain
+from persam_video.util.json import to_json
 
 _PACKAGES = (
     "persam-video",
@@ -138,7 +138,7 @@ def write_run(path: str | Path, record: RunRecord) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    text = json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(to_json(record), indent=2, ensure_ascii=False, allow_nan=False)
     # a file name that is not UTF-8 has surrogates, which become JSON's own escapes
     write_bytes(Path(path), f"{text}\n".encode(errors="backslashreplace"))
 
@@ -188,7 +188,7 @@ def read_run_as(kind: type[_RecordT], path: str | Path) -> _RecordT:
     path = Path(path)
     try:
         data = json.loads(path.read_bytes())
-        known = {each.name: data[each.name] for each in fields(kind) if each.name in data}
+        known = {entry.name: data[entry.name] for entry in fields(kind) if entry.name in data}
         known["model"] = ModelRecord(**data["model"])
         known["status"] = RunStatus(data["status"])
         _check_types(known)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from persam_video.util.json import plain
+from persam_video.util.json import to_json
 
 
 class Colour(str, Enum):
@@ -20,11 +20,11 @@ class Pair:
 
 def test_data_classes_are_objects_however_deep():
     value = Pair(Path("a"), [Pair(Colour.RED, np.float32(0.5)), (1, None, True)])
-    found = json.loads(json.dumps(plain(value)))
+    found = json.loads(json.dumps(to_json(value)))
     assert found == {"first": "a", "second": [{"first": "red", "second": 0.5}, [1, None, True]]}
 
 
 def test_what_json_has_no_number_for_is_text_or_null():
     numbers = [float("nan"), np.float64("-inf"), 1.5]
-    assert plain(numbers) == ["nan", "-inf", 1.5]
-    assert plain(numbers, lambda number: None) == [None, None, 1.5]
+    assert to_json(numbers) == ["nan", "-inf", 1.5]
+    assert to_json(numbers, lambda number: None) == [None, None, 1.5]
