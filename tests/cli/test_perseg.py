@@ -77,7 +77,7 @@ def test_one_object(run, root):
         (("ROOT", "--object", "cup"), "cup"),
         (("ROOT", "--skip", "leaf", "--skip", "ball"), "no object is left"),
         (("ROOT", "--config", "upstream"), "upstream"),
-        (("ROOT", "--model", "vit_x"), "vit_b"),
+        (("ROOT", "--model", "vit_x"), "vit_t"),
     ],
 )
 def test_one_clear_line(run, root, arguments, says):

@@ -112,7 +112,7 @@ CASES = {
     "folder without photos": (("ref.jpg", "ref.png", "empty"), "no images"),
     "reference without mask": (("ref.jpg", "ref.png", "later.jpg", "--ref", "ref.jpg"), "--ref"),
     "no such reference": (("ref.jpg", "ref.png", "later.jpg", "--ref", "a:b"), "IMAGE:MASK"),
-    "no objects at most": (("ref.jpg", "ref.png", "later.jpg", "--max-objects", "0"), "1 to 255"),
+    "no objects at most": (("ref.jpg", "ref.png", "later.jpg", "--max-objects", "0"), "1 to 254"),
     "overlap out of range": (("ref.jpg", "ref.png", "later.jpg", "--overlap", "2"), "overlap"),
     "for videos": (("ref.jpg", "ref.png", "later.jpg", "--config", "upstream"), "upstream"),
     "output is a file": (("ref.jpg", "ref.png", "later.jpg", "--out", "text.jpg"), "text.jpg"),
