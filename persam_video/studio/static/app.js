@@ -71,9 +71,13 @@ function showHeader() {
     undo.disabled = !session?.can_undo;
     redo.disabled = !session?.can_redo;
     if (!session) return;
-    const rate = Number(session.fps.toFixed(2));
-    byId("clip").textContent =
-      `${session.name} · ${session.width} × ${session.height} · ${session.frame_count} frames · ${rate} fps`;
+    const facts = [
+      session.name,
+      `${session.width} × ${session.height}`,
+      `${session.frame_count} ${session.frame_count === 1 ? "frame" : "frames"}`,
+    ];
+    if (session.fps) facts.push(`${Number(session.fps.toFixed(2))} fps`);
+    byId("clip").textContent = facts.join(" · ");
     byId("clip").title = byId("clip").textContent;
     document.title = `${session.name} – persam-video studio`;
   });

@@ -6,7 +6,7 @@ import { clamp } from "./dom.js";
 import { FrameStore } from "./frames.js";
 import { MaskStore } from "./masks.js";
 import { jobActive, nameOf, objectOf } from "./store.js";
-import { Timeline, groupReview } from "./scores.js";
+import { Timeline } from "./scores.js";
 import { toast } from "./toast.js";
 
 const SETTLE = 150; // ms after a change before scores and the review list are read again
@@ -215,7 +215,7 @@ export class Controller {
     if (!session) return;
     const ahead = session.annotated.filter((index) => (index - frame) * direction > 0);
     if (ahead.length > 0) this.goTo(direction > 0 ? Math.min(...ahead) : Math.max(...ahead));
-    else toast(direction > 0 ? "No corrected frame follows." : "No corrected frame before this.");
+    else toast(direction > 0 ? "No annotated frame follows." : "No annotated frame before this.");
   }
 
   /** Read the masks of the shown frame, unless those at hand are of this revision. */
@@ -452,19 +452,18 @@ export class Controller {
 
   // ---- review
 
-  /** To the next run of frames on the review list after this one, or back with -1. */
+  /** To the next entry of the review list after this frame, or back with -1. */
   nextReview(direction = 1) {
     const { frame, objectId, review, session } = this.state;
     if (!session) return;
-    const groups = groupReview(review);
-    if (groups.length === 0) {
+    if (review.length === 0) {
       toast("Nothing needs a look.");
       return;
     }
-    const covering = groups.filter((group) => group.first <= frame && frame <= group.last);
-    const here = groups.indexOf(covering.find((group) => group.object === objectId) ?? covering[0]);
-    const place = here < 0 ? (direction > 0 ? 0 : groups.length - 1) : here + direction;
-    this.visitReview(groups[(place + groups.length) % groups.length]);
+    const exact = review.findIndex((entry) => entry.frame === frame && entry.object === objectId);
+    const here = exact >= 0 ? exact : review.findIndex((entry) => entry.frame === frame);
+    const place = here < 0 ? (direction > 0 ? 0 : review.length - 1) : here + direction;
+    this.visitReview(review[(place + review.length) % review.length]);
   }
 
   visitReview(entry) {
@@ -473,24 +472,19 @@ export class Controller {
     if (objectOf(this.state, entry.object)) this.select(entry.object);
   }
 
-  /** Take the shown frame and the run around it off the review list and go on to the next. */
+  /** Take the shown frame off the review list and go on to the next. */
   accept() {
     const { frame, review } = this.state;
-    const groups = groupReview(review);
-    const place = groups.findIndex((group) => group.first <= frame && frame <= group.last);
+    const place = review.findIndex((entry) => entry.frame === frame);
     if (place < 0) {
       toast("This frame is not on the review list.");
       return null;
     }
-    const { first, last } = groups[place];
-    const inRun = (entry) => first <= entry.frame && entry.frame <= last;
-    const frames = new Set(review.filter(inRun).map((entry) => entry.frame));
     return this.attempt(async () => {
-      for (const accepted of frames) this.#takeState(await this.api.accept(accepted));
-      const left = review.filter((entry) => !inRun(entry));
+      this.#takeState(await this.api.accept(frame));
+      const left = review.filter((entry) => entry.frame !== frame);
       this.store.set({ review: left });
-      const rest = groupReview(left);
-      if (rest.length > 0) this.visitReview(rest[Math.min(place, rest.length - 1)]);
+      if (left.length > 0) this.visitReview(left[Math.min(place, left.length - 1)]);
       else toast("All reviewed.");
     });
   }

@@ -71,7 +71,7 @@ export function showJobs(controller) {
     forward,
     make("div", { className: "pair" }, backward, both),
     between,
-    make("label", { className: "check" }, untilNext, "Stop at the next corrected frame"),
+    make("label", { className: "check" }, untilNext, "Stop at the next annotated frame"),
     make("label", { className: "check" }, follow, "Show frames as they are tracked"),
   );
 

@@ -20,7 +20,7 @@ export function makeBindings({ controller, stage, openDialog, exportDialog, them
     bind("Frames", ["Shift ←", "Shift →"], "Ten frames back, on", ["shift+arrowleft"], () => controller.step(-FAR)),
     bind("Frames", ["Home", "End"], "First, last frame", ["home"], () => controller.goTo(0)),
     bind("Frames", ["Space"], "Play, stop", [" "], () => controller.togglePlay(), { onRelease: true }),
-    bind("Frames", ["Page Up", "Page Down"], "Previous, next corrected frame", ["pageup"], () =>
+    bind("Frames", ["Page Up", "Page Down"], "Previous, next annotated frame", ["pageup"], () =>
       controller.goToAnnotated(-1)),
     bind("Frames", ["I", "O"], "Mark in, mark out", ["i"], () => controller.setMark("in")),
     bind("Frames", ["Shift I"], "Clear the marks", ["shift+i"], () => controller.clearMarks()),

@@ -71,7 +71,7 @@ function makeRow(controller, objectId) {
       name.hidden = true;
       select.hidden = false;
       const text = event.target.value.trim();
-      if (text !== (current.name ?? "")) controller.changeObject(objectId, { name: text });
+      if (text && text !== current.name) controller.changeObject(objectId, { name: text });
     },
   });
   const rename = () => {

@@ -3,6 +3,7 @@
 import { byId, make, makeButton, redress } from "./dom.js";
 import { timeOf } from "./store.js";
 
+const RATE = 25; // of images, which have none of their own
 const AHEAD = 16; // frames that are read before they are due
 
 class Player {
@@ -41,7 +42,7 @@ class Player {
   #tick(now) {
     const { playing, session, frame } = this.#controller.state;
     if (!playing || !session) return;
-    const rate = session.fps > 0 ? session.fps : 25;
+    const rate = session.fps > 0 ? session.fps : RATE;
     const due = Math.min(
       this.#from + Math.floor(((now - this.#origin) / 1000) * rate),
       session.frame_count - 1,

@@ -3,17 +3,16 @@
 import { byId, dress, make, makeButton } from "./dom.js";
 import { objectOf } from "./store.js";
 import { tagOf } from "./objects.js";
-import { groupReview } from "./scores.js";
 
 const SHOWN = 60;
 
 function reasonOf({ reason, value }) {
   if (reason === "low score" && typeof value === "number") return `low score ${value.toFixed(2)}`;
+  if (reason === "sudden change" && typeof value === "number") {
+    return `area changed by ${Math.round(100 * value)} %`;
+  }
   return reason;
 }
-
-const placeOf = ({ first, last }) => (first === last ? String(first) : `${first}–${last}`);
-const covers = ({ first, last }, frame) => Number(first) <= frame && frame <= Number(last);
 
 export function showReview(controller) {
   const { store } = controller;
@@ -29,30 +28,44 @@ export function showReview(controller) {
   const accept = makeButton("button wide", {
     symbol: "check",
     text: "Accept",
-    label: "Accept this frame and its run",
+    label: "Accept this frame",
     keys: "M",
     press: () => controller.accept(),
   });
   byId("review").append(accept, list, note);
 
-  store.watch(["review", "session"], ({ review, session }) => {
+  let drawn = "";
+  store.watch(["review", "session", "frame"], ({ review, session, frame }) => {
+    const looks = (session?.objects ?? []).map((object) => [object.id, object.name, object.colour]);
+    const key = JSON.stringify([review, looks]);
+    if (key !== drawn) {
+      drawn = key;
+      draw(review, session);
+    }
+    for (const button of list.querySelectorAll("button")) {
+      button.setAttribute("aria-current", String(Number(button.dataset.frame) === frame));
+    }
     byId("review-next").disabled = review.length === 0;
+    accept.disabled = !review.some((entry) => entry.frame === frame);
+    note.textContent = noteOf(review, session);
+    note.hidden = note.textContent === "";
+  });
+
+  function draw(review, session) {
     const held = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    const groups = groupReview(review);
     list.replaceChildren(
-      ...groups.slice(0, SHOWN).map((entry) => {
+      ...review.slice(0, SHOWN).map((entry) => {
         const object = objectOf({ session }, entry.object);
         const button = make(
           "button",
           {
             type: "button",
             className: "review-item",
-            "data-first": entry.first,
-            "data-last": entry.last,
+            "data-frame": entry.frame,
             "data-key": `${entry.frame} ${entry.object}`,
             onclick: () => controller.visitReview(entry),
           },
-          make("span", { className: "review-frame" }, placeOf(entry)),
+          make("span", { className: "review-frame" }, String(entry.frame)),
           object ? tagOf(object) : null,
           make("span", { className: "review-reason" }, reasonOf(entry)),
         );
@@ -60,18 +73,12 @@ export function showReview(controller) {
       }),
     );
     if (held) list.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
-    const more = groups.length - SHOWN;
-    if (review.length === 0) {
-      note.textContent = session?.tracked.length
-        ? "Nothing needs a look."
-        : "After tracking, the frames with low scores, sudden changes and lost objects appear here.";
-    } else note.textContent = more > 0 ? `and ${more} more` : "";
-    note.hidden = note.textContent === "";
-  });
-  store.watch(["frame", "review"], ({ frame, review }) => {
-    for (const button of list.querySelectorAll("button")) {
-      button.setAttribute("aria-current", String(covers(button.dataset, frame)));
-    }
-    accept.disabled = !review.some((entry) => entry.frame === frame);
-  });
+  }
+}
+
+function noteOf(review, session) {
+  if (review.length > SHOWN) return `and ${review.length - SHOWN} more`;
+  if (review.length > 0) return "";
+  if (session?.tracked.length) return "Nothing needs a look.";
+  return "After tracking, the frames with low scores, sudden changes and lost objects appear here.";
 }

@@ -51,31 +51,3 @@ export class Timeline {
     return runs;
   }
 }
-
-/**
- * Entries of the review list, with neighbouring frames of one object and one reason put together.
- * A group shows its most pressing frame (`frame`); the order is that of the most pressing ones.
- */
-export function groupReview(entries) {
-  const kinds = new Map();
-  entries.forEach((entry, place) => {
-    const kind = `${entry.object} ${entry.reason}`;
-    if (!kinds.has(kind)) kinds.set(kind, []);
-    kinds.get(kind).push({ entry, place });
-  });
-  const groups = [];
-  for (const members of kinds.values()) {
-    members.sort((one, other) => one.entry.frame - other.entry.frame);
-    let group = null;
-    for (const { entry, place } of members) {
-      if (group !== null && entry.frame <= group.last + 1) {
-        group.last = entry.frame;
-        if (place < group.place) Object.assign(group, { ...entry, place });
-      } else {
-        group = { ...entry, place, first: entry.frame, last: entry.frame };
-        groups.push(group);
-      }
-    }
-  }
-  return groups.sort((one, other) => one.place - other.place);
-}

@@ -57,9 +57,10 @@ export function objectOf(state, objectId) {
 /** The name to show for an object. */
 export const nameOf = (object) => object.name || `Object ${object.id}`;
 
-/** The frame as m:ss.ff at the video's rate. */
+/** The frame as m:ss.ff at the video's rate; empty where it has none, as images do not. */
 export function timeOf(frame, fps) {
-  const seconds = fps > 0 ? frame / fps : 0;
+  if (!(fps > 0)) return "";
+  const seconds = frame / fps;
   const minutes = Math.floor(seconds / 60);
   return `${minutes}:${(seconds - 60 * minutes).toFixed(2).padStart(5, "0")}`;
 }

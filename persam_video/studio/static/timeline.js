@@ -1,4 +1,4 @@
-// The timeline: thumbnails, scores of every object, corrected and tracked frames, marks, playhead.
+// The timeline: thumbnails, scores of every object, annotated and tracked frames, marks, playhead.
 
 import { byId, clamp, make, oncePerFrame } from "./dom.js";
 import { nameOf, timeOf } from "./store.js";
@@ -168,9 +168,9 @@ export class TimelineView {
     track.setAttribute("aria-valuemax", String(last));
     track.setAttribute("aria-valuenow", String(frame));
     if (session) {
-      const marks = session.annotated.includes(frame) ? ", corrected by hand" : "";
-      const text = `frame ${frame} of ${last}, ${timeOf(frame, session.fps)}${marks}`;
-      track.setAttribute("aria-valuetext", text);
+      const parts = [`frame ${frame} of ${last}`, timeOf(frame, session.fps)];
+      if (session.annotated.includes(frame)) parts.push("annotated");
+      track.setAttribute("aria-valuetext", parts.filter(Boolean).join(", "));
       if (frame < this.#first || frame >= this.#last) {
         const span = this.#last - this.#first;
         this.#shift(frame - span / 2);
