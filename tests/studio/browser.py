@@ -1,5 +1,6 @@
 """A studio that runs as its own process, and a browser that looks at it."""
 
+import json
 import os
 import re
 import shutil
@@ -78,10 +79,12 @@ class RunningStudio:
                 return
         pytest.fail("the studio does not answer")
 
-    def get(self, path: str) -> bytes:
-        """Return the answer to a request of a script."""
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        with urlopen(Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)) as answer:
+    def get(self, path: str, body: dict | None = None) -> bytes:
+        """Return the answer to a request of a script, a POST where it has a body."""
+        headers = {"Authorization": f"Bearer {TOKEN}", "X-Persam": "1"}
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(f"http://127.0.0.1:{self.port}{path}", data, headers)
+        with urlopen(request) as answer:
             return answer.read()
 
     def kill(self) -> None:

@@ -59,6 +59,18 @@ def studio(clip, tmp_path: Path) -> Iterator[RunningStudio]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def marked_studio(clip, centres, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    """Give a studio in which the koi is marked, for tests that only look."""
+    with running_studio(clip.video, "--out", tmp_path_factory.mktemp("marked")) as running:
+        base = f"/api/sessions/{session_id(running)}"
+        running.get(f"{base}/objects", {"name": "koi"})
+        x, y = centres[KOI]
+        click = {"kind": "click", "x": x, "y": y, "positive": True}
+        running.get(f"{base}/gestures", {"frame": 0, "object": 1, **click})
+        yield running
+
+
 @pytest.fixture
 def page(browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
@@ -367,8 +379,8 @@ def studio_clip(studio: RunningStudio) -> Path:
     return Path(studio.arguments[0]).parent
 
 
-def test_focus_is_visible_and_in_order(page: Page, studio: RunningStudio) -> None:
-    page.open(studio.address)
+def test_focus_is_visible_and_in_order(page: Page, marked_studio: RunningStudio) -> None:
+    page.open(marked_studio.address)
     order = []
     for _ in range(40):
         page.press("Tab")
@@ -389,14 +401,13 @@ def test_focus_is_visible_and_in_order(page: Page, studio: RunningStudio) -> Non
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768), (768, 1024)])
 def test_fits_the_window(
-    browser, studio: RunningStudio, centres, width: int, height: int, scheme: str
+    browser, marked_studio: RunningStudio, width: int, height: int, scheme: str
 ) -> None:
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=width < 1400
     )
     page = Page(context.new_page())
-    page.open(studio.address)
-    page.click(*centres[KOI])
+    page.open(marked_studio.address)
     page.wait_for_masks(1)
     page.screenshot(f"page-{width}-{scheme}")
     outside = page.page.evaluate(
@@ -413,15 +424,14 @@ def test_fits_the_window(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(browser, studio: RunningStudio, centres, scheme: str) -> None:
+def test_axe_finds_nothing(browser, marked_studio: RunningStudio, scheme: str) -> None:
     named = os.environ.get("PERSAM_VIDEO_AXE")
     if not named:
         pytest.skip("PERSAM_VIDEO_AXE does not name axe.min.js (npm install axe-core)")
     # only axe itself needs the policy off: it is put into the page as a script
     context = browser.new_context(color_scheme=scheme, bypass_csp=True)
     page = Page(context.new_page())
-    page.open(studio.address)
-    page.click(*centres[KOI])
+    page.open(marked_studio.address)
     page.wait_for_masks(1)
     source = Path(named).read_text("utf-8")
     for dialog in (None, "help", "export", "open"):

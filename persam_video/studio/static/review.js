@@ -9,7 +9,7 @@ const SHOWN = 60;
 function reasonOf({ reason, value }) {
   if (reason === "low score" && typeof value === "number") return `low score ${value.toFixed(2)}`;
   if (reason === "sudden change" && typeof value === "number") {
-    return `area changed by ${Math.round(100 * value)} %`;
+    return `changed ${Math.round(100 * value)} %`;
   }
   return reason;
 }

@@ -1,0 +1,147 @@
+"""Make the pictures of the studio for the documentation: an animation and a still.
+
+python -m tests.studio.make_pictures docs
+"""
+
+import argparse
+import io
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+from playwright.sync_api import sync_playwright
+
+from persam_video.synthetic import SyntheticClip, demo
+from persam_video.util.atomic import write_bytes
+from tests.studio.browser import ARGUMENTS, Page, chromium, running_studio
+
+SIZE = (1200, 760)
+SHOWN = (840, 532)  # of the animation
+COLOURS = 96
+LENGTH = 40
+_ARROW = ((0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12))
+
+
+class Film:
+    """Pictures of a page with the time that each is shown, and the pointer drawn in."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._pointer = (SIZE[0] / 2, SIZE[1] * 0.8)
+        self.pictures: list[Image.Image] = []
+        self.times: list[int] = []
+
+    def take(self, milliseconds: int) -> None:
+        """Take a picture that is shown for so long."""
+        picture = Image.open(io.BytesIO(self._page.page.screenshot())).convert("RGB")
+        left, top = self._pointer
+        arrow = [(left + x, top + y) for x, y in _ARROW]
+        ImageDraw.Draw(picture).polygon(arrow, fill="white", outline="black")
+        self.pictures.append(picture.resize(SHOWN, Image.Resampling.LANCZOS))
+        self.times.append(milliseconds)
+
+    def move(self, x: float, y: float, steps: int = 3) -> None:
+        """Move the pointer to a point of the window."""
+        from_x, from_y = self._pointer
+        for step in range(1, steps + 1):
+            part = step / steps
+            self._pointer = (from_x + (x - from_x) * part, from_y + (y - from_y) * part)
+            self._page.page.mouse.move(*self._pointer)
+            self.take(110)
+
+    def click(self, selector: str) -> None:
+        """Move to an element and click it."""
+        box = self._page.page.locator(selector).bounding_box()
+        assert box is not None
+        self.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        self._page.page.mouse.click(*self._pointer)
+
+    def save(self, path: Path) -> None:
+        """Write the animation."""
+        sample = Image.new("RGB", (SHOWN[0], SHOWN[1] * 4))
+        stride = max(1, len(self.pictures) // 4)
+        for place, picture in enumerate(self.pictures[::stride][:4]):
+            sample.paste(picture, (0, place * SHOWN[1]))
+        palette = sample.quantize(COLOURS, Image.Quantize.MEDIANCUT)
+        first, *others = [
+            picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in self.pictures
+        ]
+        data = io.BytesIO()
+        first.save(
+            data,
+            "GIF",
+            save_all=True,
+            append_images=others,
+            duration=self.times,
+            loop=0,
+            optimize=True,
+        )
+        write_bytes(path, data.getvalue())
+
+
+def play(page: Page, folder: Path) -> None:
+    """Mark three objects, track them, correct one, and look at the exports."""
+    film = Film(page)
+    film.take(900)
+    # a box around the koi
+    film.move(*page.place(95, 40))
+    page.page.mouse.down()
+    film.move(*page.place(255, 165), steps=4)
+    page.page.mouse.up()
+    page.wait_for_masks(1)
+    film.take(700)
+    for place, (x, y) in enumerate(((537, 208), (230, 262)), start=2):
+        page.press("a")
+        film.move(*page.place(x, y))
+        page.page.mouse.click(*page.place(x, y))
+        page.wait_for_masks(*range(1, place + 1))
+        film.take(600)
+    film.click("#track .primary")
+    page.page.wait_for_selector("#job:not([hidden])")
+    seen = ""
+    while page.page.locator("#job:not([hidden])").count():
+        shown = page.page.locator("#stage").get_attribute("data-frame") or ""
+        if shown != seen:
+            film.take(120)
+        seen = shown
+        page.page.wait_for_timeout(60)
+    page.page.wait_for_timeout(700)
+    page.page.locator(".toast button").first.click()
+    film.take(700)
+    still = Image.open(io.BytesIO(page.page.screenshot())).convert("RGB")
+    page.press("n")
+    page.page.wait_for_timeout(800)
+    film.take(900)
+    film.click("#export-button")
+    page.page.wait_for_function(
+        "() => { const p = document.querySelector('.preview'); return !p.hidden && p.complete; }"
+    )
+    film.take(1800)
+    film.save(folder / "studio.gif")
+    data = io.BytesIO()
+    still.quantize(256).save(data, "PNG", optimize=True)
+    write_bytes(folder / "studio.png", data.getvalue())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("folder", type=Path, help="where studio.gif and studio.png go")
+    args = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        clip = SyntheticClip(demo().objects, length=LENGTH).write(Path(folder) / "clip")
+        video = clip.video.rename(clip.video.with_name("pond.mp4"))
+        with running_studio(video, "--out", Path(folder) / "session") as studio:
+            browser = driver.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+            context = browser.new_context(
+                viewport={"width": SIZE[0], "height": SIZE[1]}, color_scheme="dark"
+            )
+            page = Page(context.new_page())
+            page.open(studio.address)
+            play(page, args.folder)
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()
