@@ -30,7 +30,7 @@ export class OpenDialog {
   #progress = make("progress", { max: "1", hidden: true, "aria-label": "Upload" });
   #input = make("input", {
     type: "file",
-    accept: "video/*,.mkv,.avi,.y4m,.webm,.mov,.mp4,.m4v,.zip",
+    accept: "video/*,.mkv,.avi,.mts,.mxf,.ogv,.gif,.apng",
     className: "visually-hidden",
     id: "upload-input",
     onchange: (event) => {
@@ -77,7 +77,6 @@ export class OpenDialog {
 
   async show() {
     if (!this.#dialog.open) this.#dialog.showModal();
-    await this.#browse(this.#path);
     const known = await this.#controller.attempt(() => studio());
     if (!known) return;
     this.#limit = known.upload_limit ?? null;
@@ -88,6 +87,11 @@ export class OpenDialog {
         this.#row("session", entry.name, entry.folder, () => this.#openSession(entry.id)),
       ),
     );
+    const browses = known.roots.length > 0;
+    this.#trail.hidden = !browses;
+    this.#list.hidden = !browses;
+    if (browses) await this.#browse(this.#path);
+    else this.#note.textContent = "To open files of the server's machine here, start it with --root DIR.";
   }
 
   /** Open a session that the server knows by its id. */
