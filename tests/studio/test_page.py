@@ -262,35 +262,36 @@ def export(page: Page, output: str, folder: Path) -> Path:
 def test_coordinates_are_exact_at_any_zoom(page: Page, studio: RunningStudio) -> None:
     sent = record_gestures(page)
     page.open(studio.address)
-    middle = page.place(320, 180)
+    fitted = float(page.page.locator("#stage").get_attribute("data-scale"))
+    exact = page.place(320, 180)
+    # the wheel tells whole pixels of the screen, so that the zoom is about those
+    middle = round(exact[0]), round(exact[1])
+    x, y = (at + (m - e) / fitted for at, m, e in zip((320, 180), middle, exact, strict=True))
     page.page.mouse.move(*middle)
     for _ in range(6):
         page.page.mouse.wheel(0, -200)
     page.page.wait_for_function("() => Number(document.getElementById('stage').dataset.scale) > 5")
     scale = float(page.page.locator("#stage").get_attribute("data-scale"))
     # the point under the pointer stays there, and others lie as far off as the scale says
-    page.page.mouse.click(middle[0] + 10 * scale, middle[1] - 5 * scale, button="right")
+    page.page.mouse.click(middle[0] + 10 * scale, middle[1] - 5 * scale)
     page.page.keyboard.down("Space")
     page.page.mouse.move(*middle)
     page.page.mouse.down()
     page.page.mouse.move(middle[0] - 20 * scale, middle[1], steps=4)
     page.page.mouse.up()
     page.page.keyboard.up("Space")
-    page.page.mouse.click(*middle)
+    page.page.mouse.click(*middle, button="right")
     page.page.wait_for_function("() => document.querySelector('.latency').textContent !== ''")
     for _ in range(100):
         if len(sent) == 2:
             break
         page.page.wait_for_timeout(100)
-    assert [gesture["positive"] for gesture in sent] == [False, True]
-    assert sent[0]["x"] == pytest.approx(330, abs=0.2)
-    assert sent[0]["y"] == pytest.approx(175, abs=0.2)
-    assert sent[1]["x"] == pytest.approx(340, abs=0.2)
-    assert sent[1]["y"] == pytest.approx(180, abs=0.2)
+    assert [gesture["positive"] for gesture in sent] == [True, False]
+    found = [value for gesture in sent for value in (gesture["x"], gesture["y"])]
+    assert found == pytest.approx([x + 10, y - 5, x + 20, y], abs=0.1)
     assert page.page.get_by_role("button", name="Play").is_visible()  # space panned, not played
-    # the first gesture, which takes away from nothing, was refused in words
-    assert page.page.locator(".toast.error").count() <= 1
-    page.problems.clear()
+    # taking away what makes the mask empty is refused, in words
+    page.problems = [problem for problem in page.problems if "422" not in problem]
 
 
 def test_undo_redo_and_hiding(page: Page, studio: RunningStudio, centres) -> None:
