@@ -1,10 +1,14 @@
 // Every request of the page to its server. Failures become an ApiError with one line for the user.
 
 export class ApiError extends Error {
-  /** @param {number} status HTTP status, 0 where the server did not answer. */
-  constructor(message, status) {
+  /**
+   * @param {number} status HTTP status, 0 where the server did not answer.
+   * @param {boolean} reading whether nothing was to be changed.
+   */
+  constructor(message, status, reading = false) {
     super(message);
     this.status = status;
+    this.reading = reading;
   }
 }
 
@@ -33,7 +37,7 @@ async function send(method, path, body, signal) {
     response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(GONE, 0);
+    throw new ApiError(GONE, 0, method === "GET");
   }
   if (!response.ok) throw await failure(response);
   return response.json();

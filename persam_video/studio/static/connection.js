@@ -11,13 +11,14 @@ export class Connection {
   #source = null;
   #handlers;
   #failures = 0;
+  #told = false; // whether the user was told that the server is gone
   #timers = new Map();
   #run = 0; // answers that belong to an earlier start are dropped
 
   /**
    * @param handlers `state`, `masks`, `problem` get the data of those events; `status` gets live,
-   *   polling, lost or refused; `back` is called when the server is there again; `gone` when it no
-   *   longer knows the session.
+   *   polling, lost or refused; `back` is called when the server is there again, with whether
+   *   it was told to be lost; `gone` when it no longer knows the session.
    */
   constructor(handlers) {
     this.#handlers = handlers;
@@ -68,9 +69,11 @@ export class Connection {
     source.addEventListener("open", () => {
       if (source !== this.#source) return;
       const returned = this.#failures > 0;
+      const told = this.#told;
       this.#failures = 0;
+      this.#told = false;
       this.#handlers.status("live");
-      if (returned) this.#handlers.back();
+      if (returned) this.#handlers.back(told);
     });
     source.addEventListener("error", (event) => {
       if (source !== this.#source) return;
@@ -98,7 +101,10 @@ export class Connection {
     if (found === "gone") this.#handlers.gone();
     else if (found === "answers" && this.#failures >= 3) this.#poll(performance.now());
     else {
-      if (found !== "answers") this.#handlers.status(found);
+      if (found !== "answers") {
+        this.#told = true;
+        this.#handlers.status(found);
+      }
       const wait = Math.min(400 * 2 ** (this.#failures - 1), LONGEST_WAIT);
       this.#later("retry", wait, () => this.#listen());
     }

@@ -16,7 +16,8 @@ export class Controller {
   #gestures = Promise.resolve(); // sent one after another, in the order in which they were made
   #coming = null; // promise of the id of an object that is being made, and is selected then
   #masksRequest = null;
-  #settle = 0;
+  #settle = 0; // timer that reads scores and the review list
+  #settleAt = 0; // when it goes off
   #following = false;
   #jobSeen = null;
   #connection;
@@ -33,7 +34,7 @@ export class Controller {
       masks: (masks) => this.#takeTracked(masks),
       problem: (problem) => toast(problem.error, "error"),
       status: (connection) => store.set({ connection }),
-      back: () => this.#returned(),
+      back: (told) => this.#returned(told),
       gone: () => this.#reopen(),
     });
   }
@@ -50,7 +51,8 @@ export class Controller {
       if (error.name === "AbortError") return undefined;
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 401) this.store.set({ connection: "refused" });
-      toast(error.message, "error");
+      // that nothing can be read is what the banner says already
+      if (!(error.status === 0 && error.reading)) toast(error.message, "error");
       return undefined;
     }
   }
@@ -114,12 +116,12 @@ export class Controller {
     });
   }
 
-  async #returned() {
+  async #returned(told) {
     await this.attempt(async () => {
       this.masks.clear();
       this.#takeState(await this.api.state(), true);
       this.loadMasks();
-      toast("Connected again.");
+      if (told) toast("Connected again.");
     });
   }
 
@@ -148,7 +150,7 @@ export class Controller {
     if (job.state === "failed") toast(job.message || "The job failed.", "error");
     else if (job.kind === "track") {
       const done = `${job.done} ${job.done === 1 ? "frame" : "frames"}`;
-      toast(job.state === "cancelled" ? `Stopped. ${done} are kept.` : `Tracked ${done}.`);
+      toast(job.state === "cancelled" ? `Stopped after ${done}; what is done is kept.` : `Tracked ${done}.`);
     }
   }
 
@@ -162,8 +164,12 @@ export class Controller {
     }
   }
 
+  /** Read scores and review list after `wait` ms, or when that was planned already, if sooner. */
   #settleSoon(wait) {
+    const now = performance.now();
+    if (this.#settleAt > now && this.#settleAt <= now + wait) return;
     clearTimeout(this.#settle);
+    this.#settleAt = now + wait;
     this.#settle = setTimeout(() => {
       const api = this.api;
       this.attempt(async () => {
