@@ -5,10 +5,13 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from numbers import Integral
+from os import PathLike, fspath
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from persam_video.errors import SourceError
+from persam_video.util.arrays import kind_of
 
 _URL = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _URL_SCHEMES = ("http", "https", "rtsp", "rtsps")
@@ -90,10 +93,16 @@ def locate(source: str | Path | int) -> Location:
     or holds the special characters of a glob.
 
     Raises:
-        SourceError: there is no such file or folder, or the URL's scheme is not supported.
+        SourceError: there is no such file or folder, the URL's scheme is not supported, or the
+            source is neither text, a path nor a whole number.
     """
-    if isinstance(source, int):
-        return _camera(source)
+    if isinstance(source, Integral) and not isinstance(source, bool):
+        return _camera(int(source))
+    if not isinstance(source, str | PathLike) or isinstance(fspath(source), bytes):
+        raise SourceError(
+            f"the source is {kind_of(source)}; give the path of a video or folder, a glob, a URL "
+            "or a camera index, and frames that are in memory to Tracker.step, one by one"
+        )
     text = str(source)
     if not text.strip():
         raise SourceError("the source is empty; give a video, folder, glob, camera index or URL")

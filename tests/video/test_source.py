@@ -1,6 +1,10 @@
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from persam_video.errors import SourceError
 from persam_video.video.source import SourceKind, locate
@@ -49,4 +53,31 @@ def test_existing_paths_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_refuses_other_sources(source: str | int | Path, message: str) -> None:
     with pytest.raises(SourceError, match=message) as caught:
         locate(source)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_whole_number_of_numpy_is_a_camera() -> None:
+    assert locate(np.int64(2)).name == "camera 2"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ([np.zeros((40, 60, 3), np.uint8)] * 30, "of type list"),
+        (("a.jpg", "b.jpg"), "of type tuple"),
+        ({0: "a.jpg"}, "of type dict"),
+        (np.zeros((30, 40, 60, 3), np.uint8), r"uint8 of shape \(30, 40, 60, 3\)"),
+        (torch.zeros(3, 40, 60), r"float32 of shape \(3, 40, 60\)"),
+        (Image.new("RGB", (60, 40)), "of type Image"),
+        (iter("ab"), "of type str_ascii_iterator|of type str_iterator"),
+        (b"clip.mp4", "of type bytes"),
+        (1.0, "of type float"),
+        (True, "of type bool"),
+        (None, "of type NoneType"),
+    ],
+)
+def test_other_types_are_named_and_not_printed(source: Any, what: str) -> None:
+    with pytest.raises(SourceError, match=f"^the source is ({what}); give the path") as caught:
+        locate(source)
+    assert len(str(caught.value)) < 250
     assert "\n" not in str(caught.value)
