@@ -1,5 +1,8 @@
-# docker build -t persam-video .                            processors
-# docker build -t persam-video:cuda --build-arg DEVICE=cuda .   NVIDIA GPUs
+# docker build -t persam-video --build-arg TORCH_INDEX=URL .    processors
+# docker build -t persam-video:cuda .                           NVIDIA GPUs
+#
+# URL is the package index of PyTorch's builds for processors, as its install page gives it. Without it the
+# image takes torch from the default index, which on Linux brings the CUDA libraries.
 #
 # docker run --rm -v "$PWD:/data" persam-video track clip.mp4 --mask first.png --out result
 #
@@ -13,14 +16,9 @@ COPY persam_video persam_video
 RUN python -m build --wheel --outdir /dist
 
 FROM python:3.12-slim
-ARG DEVICE=cpu
 ARG TORCH=2.13.0
-# On Linux, torch from PyPI brings the CUDA libraries; the build for processors is in PyTorch's index.
-RUN case "$DEVICE" in \
-      cpu) pip install --no-cache-dir "torch==$TORCH" --index-url https://download.pytorch.org/whl/cpu ;; \
-      cuda) pip install --no-cache-dir "torch==$TORCH" ;; \
-      *) echo "DEVICE is '$DEVICE': give cpu or cuda" >&2; exit 1 ;; \
-    esac
+ARG TORCH_INDEX=
+RUN pip install --no-cache-dir "torch==$TORCH" ${TORCH_INDEX:+--index-url "$TORCH_INDEX"}
 COPY --from=build /dist/*.whl /tmp/
 RUN pip install --no-cache-dir "$(ls /tmp/*.whl)[parquet]" && rm /tmp/*.whl
 # downloaded weights, which any user may put there: keep them with -v persam-video-weights:/weights
