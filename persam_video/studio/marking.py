@@ -389,6 +389,10 @@ class MarkedVideo:
         with self._lock:
             self._document.write(self.paths.session)
 
+    def forget_embeddings(self) -> None:
+        """Let go of encoded frames; the next click in one has to wait for it to be encoded."""
+        self._embeddings.clear()
+
     def close(self) -> None:
         """Write what is left and let go of the folder; a second call does nothing."""
         self._open.close()

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 
 from persam_video.studio.results import Line
 
-LOW_SCORE = 0.75
-"""Below this a mask is worth a look."""
+LOW_SCORE = 0.8
+"""A mask whose score is below this share of the object's median is worth a look."""
 
 SUDDEN_CHANGE = 0.35
 """An area that changes by more than this share from one frame to the next is worth one, too."""
@@ -45,6 +46,7 @@ def findings(lines: Mapping[int, Line], leave_out: Collection[int] = ()) -> list
         lines: summaries of the results, in order of frame.
         leave_out: frames that were accepted or marked by hand.
     """
+    usual = _usual_scores(lines)
     found: list[Finding] = []
     for (before, old), (frame, line) in pairwise([(-1, None), *lines.items()]):
         if line is None:
@@ -55,8 +57,9 @@ def findings(lines: Mapping[int, Line], leave_out: Collection[int] = ()) -> list
                 if past is None or not past.lost:
                     found.append(Finding(frame, object_id, "lost", facts.score, 1.0))
                 continue
-            if facts.score < LOW_SCORE:
-                urgency = 0.9 * (1 - facts.score / LOW_SCORE)
+            enough = LOW_SCORE * usual[object_id]
+            if facts.score < enough:
+                urgency = 0.9 * (1 - facts.score / enough)
                 found.append(Finding(frame, object_id, "low score", facts.score, urgency))
             if past is not None and not past.lost and (largest := max(past.area, facts.area)):
                 change = abs(facts.area - past.area) / largest
@@ -68,6 +71,17 @@ def findings(lines: Mapping[int, Line], leave_out: Collection[int] = ()) -> list
         if finding.frame not in leave_out and not any(_same(finding, other) for other in kept):
             kept.append(finding)
     return kept[:_MOST]
+
+
+def _usual_scores(lines: Mapping[int, Line]) -> dict[int, float]:
+    """Return the median score of each object in the frames where it is not lost."""
+    scores: dict[int, list[float]] = {}
+    for line in lines.values():
+        for object_id, facts in line.objects.items():
+            known = scores.setdefault(object_id, [])
+            if not facts.lost:
+                known.append(facts.score)
+    return {object_id: median(known) if known else 0.0 for object_id, known in scores.items()}
 
 
 def _same(one: Finding, other: Finding) -> bool:

@@ -1,13 +1,18 @@
 """Interactive tracking: mark objects in any frame, track them, correct them, and go on."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from persam_video.studio.marking import MarkedVideo
 
 if TYPE_CHECKING:
+    from persam_video.config import Settings
+    from persam_video.sam.model import SamModel
     from persam_video.sinks.outputs import Output, SinkOptions
+    from persam_video.studio.model import SharedModel
     from persam_video.studio.propagation import Direction, Propagation
 
 
@@ -44,6 +49,24 @@ class InteractiveSession(MarkedVideo):
         ...     session.export("overlay")
     """
 
+    def __init__(
+        self,
+        source: str | Path | None,
+        folder: str | Path,
+        *,
+        settings: "Settings | None" = None,
+        model: "SamModel | SharedModel | None" = None,
+    ) -> None:
+        self._passes: WeakSet[Propagation] = WeakSet()
+        super().__init__(source, folder, settings=settings, model=model)
+
+    def close(self) -> None:
+        """End passes, write what is left and let go of the folder; a second call does nothing."""
+        for begun in list(self._passes):
+            with suppress(ValueError):  # another thread is in it, and finds the session closed
+                begun.close()
+        super().close()
+
     def propagate(
         self,
         start: int,
@@ -73,7 +96,9 @@ class InteractiveSession(MarkedVideo):
         """
         from persam_video.studio.propagation import Propagation
 
-        return Propagation(self, start, stop, direction, until_next=until_next)
+        begun = Propagation(self, start, stop, direction, until_next=until_next)
+        self._passes.add(begun)
+        return begun
 
     def export(
         self,

@@ -1,0 +1,168 @@
+"""Measure how long the studio's session lets a person wait: from a click to its mask, and tracking.
+
+The clicks are those of a person who marks an object and corrects the mask: one on the object, one
+beside it, one more on it, then a box; every time in a frame that was encoded before, and once in a
+frame that was not. Wall time depends on what else the machine does; the processor time of the
+thread that answers, with torch on one thread, does not.
+
+    python -m eval.studio_latency clip.mp4 --at 150,120 --threads 2   # writes eval/results/
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from eval import common
+from persam_video.config import load_settings
+from persam_video.studio import InteractiveSession
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Medians in milliseconds.
+
+    Attributes:
+        wall: as a person waits.
+        processor: of the thread that answers.
+    """
+
+    wall: float
+    processor: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was measured.
+
+    Attributes:
+        machine: on what.
+        size: height and width of the frames.
+        repeats: so many of each gesture, of which the medians are given.
+        model_seconds: to load the model, with torch.
+        gestures: by what was done.
+        frames_per_second: of tracking one object, by wall time.
+        frames_per_processor_second: the same by the time of the thread.
+    """
+
+    machine: str
+    size: tuple[int, int]
+    repeats: int
+    model_seconds: float
+    gestures: dict[str, Latency]
+    frames_per_second: float
+    frames_per_processor_second: float
+
+
+@dataclass
+class Stopwatch:
+    """Seconds of several runs of one thing."""
+
+    wall: list[float]
+    processor: list[float]
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Time a block."""
+        begun = time.perf_counter(), time.thread_time()
+        yield
+        self.wall.append(time.perf_counter() - begun[0])
+        self.processor.append(time.thread_time() - begun[1])
+
+    @property
+    def latency(self) -> Latency:
+        """The medians."""
+        return Latency(round(1000 * median(self.wall), 1), round(1000 * median(self.processor), 1))
+
+
+def measure(source: Path, at: tuple[float, float], repeats: int, frames: int) -> Facts:
+    """Mark, correct and track an object that is at a point of the first frame."""
+    names = ("first click, frame not encoded", "first click", "click beside", "click on it", "box")
+    watches = {name: Stopwatch([], []) for name in names}
+    x, y = at
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        InteractiveSession(source, folder, settings=load_settings("persam")) as session,
+    ):
+        begun = time.perf_counter()
+        with session.model.turn():
+            model_seconds = time.perf_counter() - begun
+        marked = session.add_object().id
+        height, width = session.size
+        box = (max(0, x - 40), max(0, y - 40), min(width, x + 40), min(height, y + 40))
+        for _ in range(repeats):
+            session.forget_embeddings()
+            with watches[names[0]].running():
+                session.click(0, marked, x, y)
+            session.clear(0, marked)
+            with watches[names[1]].running():
+                session.click(0, marked, x, y)
+            with watches[names[2]].running():
+                session.click(0, marked, box[0] + 1, box[1] + 1, positive=False)
+            with watches[names[3]].running():
+                session.click(0, marked, x + 2, y + 2)
+            with watches[names[4]].running():
+                session.box(0, marked, box)
+            session.clear(0, marked)
+        session.click(0, marked, x, y)
+        rates = Stopwatch([], [])
+        propagation = session.propagate(0)
+        next(propagation)  # the annotated frame is learned, not tracked
+        while True:
+            with rates.running():
+                if not list(islice(propagation, 1)):
+                    break
+            if len(rates.wall) == frames:
+                break
+    return Facts(
+        common.machine(),
+        (height, width),
+        repeats,
+        round(model_seconds, 2),
+        {name: watch.latency for name, watch in watches.items()},
+        round(1 / median(rates.wall), 2),
+        round(1 / median(rates.processor), 2),
+    )
+
+
+def _point(text: str) -> tuple[float, float]:
+    x, _, y = text.partition(",")
+    try:
+        return float(x), float(y)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not X,Y") from None
+
+
+def main() -> None:
+    """Run the script."""
+    parser = common.parser(__doc__)
+    parser.add_argument("source", type=Path, help="video or folder of images, 480p")
+    parser.add_argument("--at", type=_point, required=True, help="X,Y on an object in frame 0")
+    parser.add_argument("--repeats", type=common.count, default=7)
+    parser.add_argument("--frames", type=common.count, default=40, help="frames to track")
+    parser.add_argument("--threads", type=common.count, default=2, help="threads of torch")
+    parser.add_argument("--out", type=Path, default=common.RESULTS / "studio_latency.json")
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    facts = measure(chosen.source, chosen.at, chosen.repeats, chosen.frames)
+    common.write_facts(chosen.out, facts)
+    rows = [
+        (name, f"{latency.wall:.0f}", f"{latency.processor:.0f}")
+        for name, latency in facts.gestures.items()
+    ]
+    print(common.table(("gesture", "ms", "ms of one processor"), rows))
+    print(
+        f"\n{facts.frames_per_second} frames per second ({facts.frames_per_processor_second} "
+        f"per second of one processor), {facts.machine}"
+    )
+
+
+if __name__ == "__main__":
+    common.run(main)
