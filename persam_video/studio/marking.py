@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -16,7 +16,7 @@ from persam_video.drawing.colours import overlay_colour
 from persam_video.errors import AnnotationError, ConfigError, DatasetError, OutputError, SourceError
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.labels import MAX_OBJECT_ID
-from persam_video.masks.rle import decode, encode
+from persam_video.masks.rle import Rle, decode, encode
 from persam_video.results import FrameResult, ObjectState
 from persam_video.studio.frames import FrameReader
 from persam_video.studio.gestures import Box, Clear, Click, Gesture, Mark, Stroke, compose
@@ -206,9 +206,7 @@ class MarkedVideo:
 
     def annotation(self, index: int) -> Annotation | None:
         """Return what is marked in a frame, ``None`` where nothing is."""
-        with self._lock:
-            masks = self._document.history.masks(index)
-        labels = compose(masks, self.size)
+        labels = compose(self.masks(index), self.size)
         return Annotation.from_labels(labels) if labels.any() else None
 
     def lines(self) -> dict[int, Line]:
@@ -364,20 +362,34 @@ class MarkedVideo:
         for listener in list(self._listeners):
             listener(what, frame)
 
-    def store(self, frame: Frame, result: FrameResult, *, backward: bool, extends: bool) -> None:
+    def masks(self, index: int) -> dict[int, Rle]:
+        """Return the masks that are marked in a frame by object, the latest last."""
+        with self._lock:
+            return self._document.history.masks(index)
+
+    def store(
+        self,
+        frame: Frame,
+        result: FrameResult,
+        *,
+        backward: bool = False,
+        follows: Mapping[int, Rle] | None = None,
+    ) -> None:
         """Write down what a pass found in a frame.
 
         Args:
             frame: the frame.
             result: of tracking.
             backward: whether the pass goes backwards.
-            extends: whether it goes on from frames that are all valid.
+            follows: what was marked in the frame when it was tracked, by a pass that goes on from
+                frames that are all valid; so is this one if that is what still is marked.
         """
         with self._lock:
             self.journal.put(result, frame.name, backward=backward)
             if self.dirty is not None:
                 self.dirty.add(frame.index)
-            if extends and self.valid == frame.index:
+            still = follows == self._document.history.masks(frame.index)
+            if follows is not None and still and self.valid == frame.index:
                 self._document.valid = frame.index + 1
             if frame.index in self._document.accepted:
                 self._document.accepted.remove(frame.index)

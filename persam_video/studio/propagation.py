@@ -1,6 +1,6 @@
 """Tracking within a session, as an iterator that can be left at any frame."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from persam_video.errors import AnnotationError, OutputError
 from persam_video.masks.annotation import Annotation
+from persam_video.masks.rle import Rle
 from persam_video.results import FrameResult
 from persam_video.run.backward import CHUNK_BYTES, reversed_frames
+from persam_video.studio.gestures import compose
 from persam_video.studio.marking import MarkedVideo
 from persam_video.tracking.objects import TrackerState
 from persam_video.tracking.snapshot import Snapshot, read_snapshot, write_snapshot
@@ -105,13 +107,15 @@ class Propagation(Iterator[FrameResult]):
             with FrameStream(session.source, start=begin, stop=self.last + 1) as stream:
                 for frame in stream:
                     session.reader.saw(frame.index)
-                    known = session.annotation(frame.index)
-                    given = seed if frame.index == self.first and seed is not None else known
+                    marked = session.masks(frame.index)
+                    given = seed
+                    if frame.index != self.first or seed is None:
+                        given = _annotation(marked, session.size)
                     with session.model.turn():
                         result = tracker.step(frame, given)
                     if frame.index < self.first:
                         continue  # on the way from the last state that was kept
-                    session.store(frame, result, backward=False, extends=goes_on)
+                    session.store(frame, result, follows=marked if goes_on else None)
                     done = frame.index
                     if goes_on and session.valid == done + 1 and self._is_due(done):
                         self._keep_state(tracker, done)
@@ -144,7 +148,7 @@ class Propagation(Iterator[FrameResult]):
                 with session.model.turn():
                     result = tracker.step(frame, given)
                 merged = self._beside(frame, result, ids)
-                session.store(frame, merged, backward=True, extends=False)
+                session.store(frame, merged, backward=True)
                 yield merged
         finally:
             session.write()
@@ -198,6 +202,12 @@ class Propagation(Iterator[FrameResult]):
 
     def _state(self, number: int) -> Path:
         return self._session.paths.states / f"{number:06d}.safetensors"
+
+
+def _annotation(masks: Mapping[int, Rle], size: tuple[int, int]) -> Annotation | None:
+    """Return what is marked as an annotation; ``None`` where nothing is."""
+    labels = compose(masks, size)
+    return Annotation.from_labels(labels) if labels.any() else None
 
 
 def _only(annotation: Annotation | None, ids: set[int]) -> Annotation | None:

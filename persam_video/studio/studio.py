@@ -30,9 +30,11 @@ VIDEO_SUFFIXES = frozenset(
     }
 )
 
+_HEAD = 4096
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"<SmoothStreamingMedia", b"IN IP4", b"<playlist")
+
 _THUMB_CACHE = 16 * 2**20
 _MOST_THUMBS = 2000
-_FRAME_CACHE = 192 * 2**20
 
 
 class BusyError(PersamVideoError):
@@ -197,8 +199,10 @@ class Studio:
         """
         path = self._below_root(relative)
         if SessionPaths(path).is_session:
-            self._check_source(path)
+            source = Path(SessionDocument.read(SessionPaths(path).session).source)
+            self._check_source(source)
             return self.open(None, path)
+        self._check_source(path)
         return self.open(path, self._folder_for(path))
 
     def files(self, relative: str) -> list[Entry]:
@@ -245,6 +249,7 @@ class Studio:
         except OSError as error:
             raise output_error(folder, error) from error
         try:
+            check_no_playlist(path)
             return self.open(path, self._folder_for(path))
         except PersamVideoError:
             path.unlink(missing_ok=True)
@@ -334,12 +339,22 @@ class Studio:
             raise NotFoundError(f"{relative}: there is no such file below the root")
         return path
 
-    def _check_source(self, folder: Path) -> None:
-        """Refuse a session whose video is neither below the root nor an upload."""
-        source = Path(SessionDocument.read(SessionPaths(folder).session).source).resolve()
+    def _check_source(self, source: Path) -> None:
+        """Refuse a source that reads what is neither below the root nor an upload.
+
+        Raises:
+            NotFoundError: it, or an image of it, lies elsewhere.
+            SourceError: it is a playlist, which may name any file.
+        """
         allowed = [self.folder.resolve(), *([self.root.resolve()] if self.root else [])]
-        if not any(source.is_relative_to(top) for top in allowed):
-            raise NotFoundError(f"the video of this session, {source.name}, is not below the root")
+        read = [source]
+        if source.is_dir():
+            read += [path for path in source.iterdir() if is_image(path)]
+        for path in read:
+            if not any(path.resolve().is_relative_to(top) for top in allowed):
+                raise NotFoundError(f"{path.name}: leads out of the root, and is not opened")
+        if source.is_file():
+            check_no_playlist(source)
 
     def _folder_for(self, source: Path) -> Path:
         """Return the folder of a source's session: the one that it has, or a new one."""
@@ -352,6 +367,21 @@ class Studio:
             if paths.is_session and SessionDocument.read(paths.session).source == str(source):
                 return folder
         raise SourceError(f"{source.name}: has too many sessions in {self.folder}")
+
+
+def check_no_playlist(path: Path) -> None:
+    """Refuse a file that names other files, which FFmpeg would read wherever they lie.
+
+    Raises:
+        SourceError: it is one, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        raise SourceError(f"{path.name}: cannot be read ({error.strerror})") from error
+    if any(mark in head for mark in _PLAYLISTS):
+        raise SourceError(f"{path.name}: is a playlist; give the video itself")
 
 
 def _kind(path: Path) -> str | None:

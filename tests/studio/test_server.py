@@ -275,7 +275,24 @@ def test_a_session_below_the_root_opens_no_video_outside(client, tmp_path, squar
     (trap / "session.json").write_text(json.dumps({**data, "valid": 0, "revision": 0}))
     answer = client.post("/api/sessions", json={"path": "trap"}, headers=CHANGE)
     assert answer.status_code == 404
-    assert "not below the root" in answer.json()["error"]
+    assert "leads out of the root" in answer.json()["error"]
+
+
+def test_images_and_playlists_lead_nowhere_else(client, tmp_path, squares):
+    secret = tmp_path.parent / f"{tmp_path.name}-secret.png"
+    secret.write_bytes((squares.frames / "00000.png").read_bytes())
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    (mixed / "00000.png").symlink_to(secret)
+    answer = client.post("/api/sessions", json={"path": "mixed"}, headers=CHANGE)
+    assert (answer.status_code, "leads out" in answer.json()["error"]) == (404, True)
+    playlist = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/hostname\n"
+    (tmp_path / "list.mp4").write_bytes(playlist)
+    answer = client.post("/api/sessions", json={"path": "list.mp4"}, headers=CHANGE)
+    assert "is a playlist" in answer.json()["error"]
+    upload = {"file": ("list.mp4", playlist)}
+    answer = client.post("/api/upload", files=upload, headers=CHANGE)
+    assert "is a playlist" in answer.json()["error"]
 
 
 def test_downloads_come_from_the_exports_only(client, opened, studio):

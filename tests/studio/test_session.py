@@ -172,6 +172,19 @@ def test_backward_tracks_what_is_marked_and_leaves_the_others(session, squares):
         assert shown[int(y), int(x)] == 2
 
 
+def test_a_mark_amid_a_pass_makes_invalid_what_follows(session, squares, loaded):
+    mark_both(session, squares)
+    propagation = session.propagate(0)
+    list(islice(propagation, 8))
+    session.stroke(3, 2, [squares.centre(3, 2)], 5)
+    list(propagation)
+    assert session.valid == 3
+    list(session.propagate(3))
+    assert session.valid == session.frame_count
+    found = labels(session.result(i) for i in range(session.frame_count))
+    assert same(found, library_results(session, loaded))
+
+
 def test_there_must_be_something_to_track(session, squares):
     with pytest.raises(AnnotationError, match="click an object first"):
         session.propagate(4)
@@ -202,7 +215,7 @@ def test_review_names_lost_objects_first(session, squares):
         shown = np.zeros_like(result.labels)
         shown.ravel()[:area] = 1
         made = type(result).from_labels(index, 0.0, shown, [1], scores={1: 0.9})
-        session.store(replace(frame, index=index), made, backward=False, extends=False)
+        session.store(replace(frame, index=index), made)
     found = session.review()
     assert (found[0].frame, found[0].reason) == (2, "lost")
     assert all(finding.frame != 3 for finding in found)
