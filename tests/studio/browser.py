@@ -2,17 +2,18 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
@@ -45,28 +46,22 @@ class RunningStudio:
     arguments: list[str]
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
+    printed: Any = None  # file for what the process prints
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}/?token={TOKEN}"
 
     def start(self) -> None:
+        # not a pipe, which would fill as nobody reads it
+        self.printed = tempfile.NamedTemporaryFile("w")  # noqa: SIM115
         command = [sys.executable, "-m", "persam_video", "studio", *self.arguments]
         self.process = subprocess.Popen(
             [*command, "--port", str(self.port), "--no-browser"],
             env={**os.environ, "PERSAM_STUDIO_TOKEN": TOKEN},
-            stdout=subprocess.PIPE,
+            stdout=self.printed,
             stderr=subprocess.STDOUT,
-            text=True,
         )
-        assert self.process.stdout is not None
-        lines = []
-        for line in self.process.stdout:
-            lines.append(line)
-            if re.search(r"http://\S+token=", line):
-                break
-        else:
-            pytest.fail(f"the studio ended: {''.join(lines)}")
         self._wait()
 
     def _wait(self) -> None:
@@ -74,10 +69,16 @@ class RunningStudio:
             try:
                 self.get("/api/studio")
             except OSError:
+                if self.process is None or self.process.poll() is not None:
+                    break
                 time.sleep(0.1)
             else:
                 return
-        pytest.fail("the studio does not answer")
+        pytest.fail(f"the studio does not answer: {self.said()}")
+
+    def said(self) -> str:
+        """Return what the process has printed."""
+        return "" if self.printed is None else Path(self.printed.name).read_text("utf-8")
 
     def get(self, path: str, body: dict | None = None) -> bytes:
         """Return the answer to a request of a script, a POST where it has a body."""
@@ -92,8 +93,6 @@ class RunningStudio:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
         self.process = None
 
 
@@ -107,6 +106,7 @@ def running_studio(*arguments: object) -> Iterator[RunningStudio]:
     finally:
         if studio.process is not None:
             studio.kill()
+        assert "Traceback" not in studio.said()
 
 
 def chromium() -> str:
@@ -181,7 +181,8 @@ class Page:
     def wait_for_job(self) -> None:
         """Wait until a job that was just begun is done."""
         self.page.wait_for_selector("#job:not([hidden])")
-        self.page.wait_for_selector("#job[hidden]", state="attached")
+        self.page.wait_for_selector("#job[hidden]", state="attached", timeout=4 * PATIENCE)
+        assert self.page.locator(".toast.error").all_inner_texts() == []
 
     def annotated(self) -> bool:
         """Whether the shown frame is an annotation."""
