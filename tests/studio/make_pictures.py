@@ -17,9 +17,11 @@ from persam_video.util.atomic import write_bytes
 from tests.studio.browser import ARGUMENTS, Page, chromium, running_studio
 
 SIZE = (1200, 760)
-SHOWN = (840, 532)  # of the animation
-COLOURS = 96
-LENGTH = 40
+SHOWN = (660, 418)  # of the animation
+COLOURS = 128
+LENGTH = 24
+STRIDE = 2  # of the tracked frames that are shown
+VIVID = ("#ff4040", "#38e038", "#e0e038", "#2dd4bf", "#fbb24c", "#ffffff", "#1a2220")
 _ARROW = ((0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12))
 
 
@@ -59,10 +61,16 @@ class Film:
 
     def save(self, path: Path) -> None:
         """Write the animation."""
-        sample = Image.new("RGB", (SHOWN[0], SHOWN[1] * 4))
-        stride = max(1, len(self.pictures) // 4)
-        for place, picture in enumerate(self.pictures[::stride][:4]):
-            sample.paste(picture, (0, place * SHOWN[1]))
+        # a palette for all pictures, or colours would flicker; the vivid ones get a strip of their
+        # own, as small areas would lose them
+        begin, end = self.pictures[0], self.pictures[-2]
+        sample = Image.new("RGB", (SHOWN[0], SHOWN[1] * 2 + len(VIVID) * 40))
+        sample.paste(begin, (0, 0))
+        sample.paste(end, (0, SHOWN[1]))
+        for place, colour in enumerate(VIVID):
+            sample.paste(
+                colour, (0, SHOWN[1] * 2 + 40 * place, SHOWN[0], SHOWN[1] * 2 + 40 * place + 40)
+            )
         palette = sample.quantize(COLOURS, Image.Quantize.MEDIANCUT)
         first, *others = [
             picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in self.pictures
@@ -81,8 +89,9 @@ class Film:
 
 
 def play(page: Page, folder: Path) -> None:
-    """Mark three objects, track them, correct one, and look at the exports."""
+    """Mark three objects, track them, look at what came out, and at the exports."""
     film = Film(page)
+    page.page.wait_for_timeout(3000)  # for the thumbnails
     film.take(900)
     # a box around the koi
     film.move(*page.place(95, 40))
@@ -99,20 +108,25 @@ def play(page: Page, folder: Path) -> None:
         film.take(600)
     film.click("#track .primary")
     page.page.wait_for_selector("#job:not([hidden])")
-    seen = ""
+    seen = 0
     while page.page.locator("#job:not([hidden])").count():
-        shown = page.page.locator("#stage").get_attribute("data-frame") or ""
-        if shown != seen:
-            film.take(120)
-        seen = shown
-        page.page.wait_for_timeout(60)
-    page.page.wait_for_timeout(700)
-    page.page.locator(".toast button").first.click()
-    film.take(700)
+        shown = int(page.page.locator("#stage").get_attribute("data-frame") or 0)
+        if shown >= seen + STRIDE:
+            film.take(160)
+            seen = shown
+        page.page.wait_for_timeout(150)
+    page.page.wait_for_timeout(1500)
+    for close in page.page.locator(".toast button").all():
+        close.click()
+    film.take(800)
     still = Image.open(io.BytesIO(page.page.screenshot())).convert("RGB")
-    page.press("n")
-    page.page.wait_for_timeout(800)
-    film.take(900)
+    track = page.page.locator(".lane-track").bounding_box()
+    assert track is not None
+    for part in (0.85, 0.6, 0.35):
+        film.move(track["x"] + part * track["width"], track["y"] + 45, steps=1)
+        page.page.mouse.click(track["x"] + part * track["width"], track["y"] + 45)
+        page.page.wait_for_timeout(1000)
+        film.take(350)
     film.click("#export-button")
     page.page.wait_for_function(
         "() => { const p = document.querySelector('.preview'); return !p.hidden && p.complete; }"
