@@ -73,7 +73,7 @@ def frame_means(sequence: SequenceScore) -> NDArray[np.float64]:
     """
     if not sequence.objects:
         return np.full(len(sequence.frames), np.nan)
-    values = np.array([(each.region + each.contour) / 2 for each in sequence.objects])
+    values = np.array([(score.region + score.contour) / 2 for score in sequence.objects])
     counts = (~np.isnan(values)).sum(axis=0)
     sums = np.nansum(values, axis=0)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -88,7 +88,7 @@ class ShownSequence:
     @property
     def missed(self) -> int:
         """Frames without a mask of an object although the annotation shows it, in all."""
-        return sum(each.missed for each in self.objects)
+        return sum(shown.missed for shown in self.objects)
 
 
 def write_report(
@@ -110,13 +110,13 @@ def write_report(
         DatasetError: a mask that was scored cannot be read any more.
         OutputError: the file cannot be written.
     """
-    scored = [each for each in evaluation.sequences if each.objects]
-    worst = sorted(scored, key=lambda each: each.mean)[:MOST_WITH_PICTURES]
-    pictured = {each.name for each in worst}
+    scored = [sequence for sequence in evaluation.sequences if sequence.objects]
+    worst = sorted(scored, key=lambda sequence: sequence.mean)[:MOST_WITH_PICTURES]
+    pictured = {sequence.name for sequence in worst}
     sequences = []
     for done, sequence in enumerate(scored, start=1):
         frames = _chosen(sequence) if sequence.name in pictured else []
-        shown = tuple(_shown_frame(evaluation, dataset, sequence, *each) for each in frames)
+        shown = tuple(_shown_frame(evaluation, dataset, sequence, *frame) for frame in frames)
         sequences.append(_shown_sequence(sequence, shown))
         on_progress(done, len(scored))
     page = _environment().get_template("evaluation.html")
@@ -124,9 +124,9 @@ def write_report(
         evaluation=evaluation,
         dataset=dataset,
         sequences=sequences,
-        unscored=[each.name for each in evaluation.sequences if not each.objects],
-        means=[each.mean for each in evaluation.objects.values() if not np.isnan(each.mean)],
-        frame_count=sum(len(each.frames) for each in scored),
+        unscored=[sequence.name for sequence in evaluation.sequences if not sequence.objects],
+        means=[score.mean for score in evaluation.objects.values() if not np.isnan(score.mean)],
+        frame_count=sum(len(sequence.frames) for sequence in scored),
         pictured=len(pictured),
         run=_run(evaluation.results),
         colours={

@@ -105,8 +105,8 @@ def frame_pictures(
         np.full((*truth.shape, 3), _PLAIN, np.uint8) if image is None else image[y0:y1, x0:x1], size
     )
     truth, predicted = (
-        cv2.resize(each, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8)
-        for each in (truth, predicted)
+        cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8)
+        for labels in (truth, predicted)
     )
     style = OverlayStyle(tags=False) if image is not None else _WITHOUT_IMAGE
     drawn = {

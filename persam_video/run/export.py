@@ -216,7 +216,7 @@ def _shown(
     """Give every result with its frame of the source."""
     for result in results:
         # live sources drop frames, so that there can be frames without a result
-        frame = next((each for each in stream if each.index >= result.index), None)
+        frame = next((later for later in stream if later.index >= result.index), None)
         if frame is None or frame.index != result.index:
             raise SourceError(
                 f"{stream.info.name}: has no frame {result.index}; give the source that was tracked"

@@ -29,7 +29,7 @@ class Progress:
         cls, result: FrameResult, done: int, total: int | None, *, backwards: bool = False
     ) -> "Progress":
         """Return the progress after a frame with this result."""
-        lost = sum(each.state is ObjectState.LOST for each in result.objects)
+        lost = sum(known.state is ObjectState.LOST for known in result.objects)
         return cls(done, total, len(result.objects) - lost, lost, backwards)
 
 
