@@ -26,7 +26,7 @@ from persam_video.sinks.outputs import (
     place_of,
 )
 from persam_video.studio.marking import MarkedVideo
-from persam_video.util.atomic import atomic_path, output_error
+from persam_video.util.atomic import atomic_path, output_error, staged
 from persam_video.util.run_record import write_run
 from persam_video.video import Frame, FrameStream
 
@@ -43,22 +43,22 @@ def export_session(
     (chosen,) = parse_outputs([output])
     options = options or SinkOptions()
     write_run_folder(session)
-    place = place_of(chosen, session.paths.exports)
+    place = target = place_of(chosen, session.paths.exports)
+    if chosen.kind.folder_suffixes:
+        target = place.with_name(f"{place.name}.zip")
     check_options([chosen], session.paths.exports, options)
     indices = _shown(session)
-    try:
-        session.paths.exports.mkdir(parents=True, exist_ok=True)
-        if place.is_dir():
-            shutil.rmtree(place)
-    except OSError as error:
-        raise output_error(place, error) from error
     pairs = _frames(session, indices, pictures=chosen.kind.shows_frames)
-    with open_sink(chosen, place, session.info, options) as sink:
-        for done, (frame, result) in enumerate(pairs, start=1):
-            sink.write(frame, result)
-            if on_frame is not None:
-                on_frame(done, len(indices))
-    return _zipped(place) if place.is_dir() else place
+    with staged(target) as written:  # an earlier export stays until this one is whole
+        unpacked = written.with_name(place.name)
+        with open_sink(chosen, unpacked, session.info, options) as sink:
+            for done, (frame, result) in enumerate(pairs, start=1):
+                sink.write(frame, result)
+                if on_frame is not None:
+                    on_frame(done, len(indices))
+        if unpacked != written:
+            _zip(unpacked, written)
+    return target
 
 
 def write_run_folder(session: MarkedVideo) -> None:
@@ -188,14 +188,10 @@ def _has(folder: Path, stem: str) -> bool:
     return (folder / f"{stem}.png").is_file()
 
 
-def _zipped(folder: Path) -> Path:
-    """Put a folder into a ZIP file beside it, and remove it."""
-    archive = folder.with_name(f"{folder.name}.zip")
-    with atomic_path(archive) as sibling:
-        # what is inside is compressed already
-        with zipfile.ZipFile(sibling, "w", zipfile.ZIP_STORED) as file:
-            for path in sorted(folder.rglob("*")):
-                if path.is_file():
-                    file.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")
-        shutil.rmtree(folder)
-    return archive
+def _zip(folder: Path, archive: Path) -> None:
+    """Put a folder into a ZIP file."""
+    # what is inside is compressed already
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                file.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")

@@ -274,6 +274,29 @@ def test_exports(session, squares):
     assert session.export("cutout-png").suffix == ".zip"
 
 
+@pytest.mark.parametrize("output", ["coco", "cutout-png"])
+def test_an_export_that_fails_leaves_the_earlier_one(session, squares, output):
+    mark_both(session, squares)
+    list(session.propagate(0))
+    path = session.export(output)
+    mine = path.parent / "cutout-png" / "mine.txt"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("unpacked here")
+    before = path.read_bytes()
+
+    def fail(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        session.export(output, on_frame=fail)
+    assert path.read_bytes() == before
+    assert mine.read_text() == "unpacked here"
+    assert {file.name for file in path.parent.iterdir()} == {path.name, "cutout-png"}
+    assert session.export(output) == path
+    assert mine.exists()
+
+
 def test_a_session_goes_on_when_it_is_opened_again(
     session, squares, tmp_path, settings, shared, loaded
 ):
