@@ -1,6 +1,7 @@
 """What the program says about itself: groups of commands, panels of options, completion."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 import typer
 
 from persam_video.cli.main import app
+from persam_video.sinks.outputs import Output
 
 PANELS = {None, "Input", "Objects", "Outputs", "Model", "Tracking", "Run"}
 
@@ -56,6 +58,15 @@ def completed(words):
     )
     assert "| torch" not in told.stderr.replace("|   ", "| ")
     return told.stdout.split()
+
+
+def test_the_help_of_save_names_every_output():
+    always = {Output.MASKS, Output.TRACKS}
+    for words in (("track",), ("batch",)):
+        (save,) = (p for p in commands()[words].params if p.name == "save")
+        names = re.fullmatch(r"[^:]+ besides masks and tracks: (.*)\. Repeatable\.", save.help)[1]
+        listed = [name.removesuffix(" (the default)") for name in names.split(", ")]
+        assert listed == [output.value for output in Output if output not in always]
 
 
 @pytest.mark.parametrize(
