@@ -42,6 +42,7 @@ from persam_video.davis.dataset import DavisDataset, Task
 from persam_video.errors import ConfigError, DatasetError, OutputError, PersamVideoError
 from persam_video.sam.build import choose_device, load_model
 from persam_video.sam.model import SamModel
+from persam_video.util.inputs import ProtectedInputs
 from persam_video.util.lock import exclusive_folder
 from persam_video.util.machine import available_cores
 from persam_video.util.run_record import recording, write_run
@@ -87,6 +88,7 @@ def run_davis(
     workers: int = 1,
     threads: int = 1,
     overwrite: bool = False,
+    keep: Sequence[Path] = (),
     on_progress: Callable[[BenchmarkProgress], None] = lambda progress: None,
 ) -> BenchmarkRecord:
     """Track every sequence of a set, or go on with a run that was interrupted.
@@ -104,6 +106,7 @@ def run_davis(
             needs a main module that can be imported, as always with processes.
         threads: that a process computes with. Other numbers may give slightly other masks.
         overwrite: start anew in a folder that holds another run.
+        keep: files that must stay as they are, such as the one that the settings come from.
         on_progress: called for every frame and every end of a sequence.
 
     Returns:
@@ -113,12 +116,15 @@ def run_davis(
         DatasetError: a sequence cannot be tracked. The message has a line for each; what shows
             before the first frame is found in all of them before anything is written, and a
             sequence that fails later does not keep the others from being tracked.
-        OutputError: the folder holds another run, or cannot be written.
+        OutputError: the folder holds another run, is one that is read from, or cannot be written.
         PersamVideoError: the model or a setting cannot be used.
     """
-    _check_arguments(dataset, out, workers, threads)
+    _check_arguments(dataset, workers, threads)
     settings = settings or load_settings()
     folder = BenchmarkFolder(Path(out))
+    checkpoint = settings.model.checkpoint
+    files = [*keep] if checkpoint is None else [*keep, Path(checkpoint)]
+    folder.check(dataset.inputs | ProtectedInputs(tuple(files)), dataset.names)
     plans = _plans(dataset)
     model = load_model(settings)
     record = new_record(dataset, settings, model.info, threads)
@@ -182,16 +188,12 @@ class _Monitor:
         )
 
 
-def _check_arguments(dataset: DavisDataset, out: str | Path, workers: int, threads: int) -> None:
+def _check_arguments(dataset: DavisDataset, workers: int, threads: int) -> None:
     for name, value in (("workers", workers), ("threads", threads)):
         if value < 1:
             raise ConfigError(f"{name} must be 1 or more, found {value}")
     if dataset.task is not Task.SEMI_SUPERVISED:
         raise ConfigError("objects are given by the first annotation: only semi-supervised tasks")
-    place = Path(out).resolve()
-    for data in (dataset.annotation_root.resolve(), dataset.image_root.resolve()):
-        if place == data or data in place.parents:
-            raise OutputError(f"{out}: is inside of the dataset; choose another folder")
 
 
 def _plans(dataset: DavisDataset) -> list[SequencePlan]:
@@ -216,17 +218,17 @@ def _resume(
     overwrite: bool,
 ) -> list[str]:
     """Take over what an earlier run has finished, and return the names of those sequences."""
-    if overwrite:
-        return []
     if not folder.record.exists():
         foreign = [plan.name for plan in plans if any(folder.masks(plan.name).glob("*.png"))]
         if foreign:
             raise OutputError(
-                f"{folder.folder}: holds masks of an unknown run ({', '.join(foreign[:3])}): "
-                "choose another folder, or pass --overwrite to replace them"
+                f"{folder.folder}: holds masks of no run ({', '.join(foreign[:3])}), which would "
+                "be replaced: choose another folder, or move them away"
             )
         return []
     earlier = read_record(folder.record)
+    if overwrite:
+        return []
     check_same_run(earlier, record, folder.folder)
     finished = []
     for plan in plans:

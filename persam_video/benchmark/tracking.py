@@ -7,7 +7,7 @@ of what it shows of objects that are known already nothing is used.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from persam_video.sam.model import SamModel
 from persam_video.sinks.tracks_jsonl import TracksJsonlSink
 from persam_video.tracking.ahead import encoding_ahead
 from persam_video.util.atomic import output_error
+from persam_video.util.inputs import OutputFolder, ProtectedInputs
 from persam_video.video.frame import Frame
 from persam_video.video.image_decoder import IMAGE_RATE, read_image
 
@@ -82,6 +83,18 @@ class BenchmarkFolder:
     def record(self) -> Path:
         """What the run was, and which sequences are finished."""
         return self.folder / "run.json"
+
+    def check(self, inputs: ProtectedInputs, names: Iterable[str]) -> None:
+        """Refuse a folder where the results of these sequences would touch what is read.
+
+        Raises:
+            OutputError: it is one.
+        """
+        masks = frozenset({".png"})
+        folders = [OutputFolder(self.folder, frozenset())]
+        folders += [OutputFolder(self.masks(name), masks) for name in names]
+        folders.append(OutputFolder(self.folder / "tracks", frozenset({".jsonl"})))
+        inputs.check([self.record], folders)
 
 
 @dataclass(frozen=True)

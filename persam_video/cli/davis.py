@@ -110,6 +110,7 @@ def davis(
             settings=settings,
             workers=workers or default_workers(settings),
             overwrite=overwrite,
+            keep=preset.files,
             on_progress=show,
         )
     for warning in record.warnings:

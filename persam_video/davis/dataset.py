@@ -24,6 +24,7 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 
 from persam_video.errors import DatasetError
+from persam_video.util.inputs import ProtectedInputs
 
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -128,6 +129,15 @@ class DavisDataset:
     def single_object(self) -> bool:
         """Whether all labels of an annotation are one object (DAVIS 2016)."""
         return self.year == 2016
+
+    @property
+    def inputs(self) -> ProtectedInputs:
+        """The files of the dataset, which nothing may write to."""
+        folders: dict[Path, Sequence[str]] = {}
+        folders |= {self.image_root / name: _IMAGE_SUFFIXES for name in self.names}
+        folders |= {self.annotation_root / name: (".png",) for name in self.names}
+        trees = (self.annotation_root, self.image_root, self.root / "ImageSets")
+        return ProtectedInputs(folders=folders, trees=trees)
 
     def __len__(self) -> int:
         return len(self.names)

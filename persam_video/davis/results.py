@@ -255,5 +255,4 @@ def _listing(folder: Path) -> list[Path]:
 def evaluation_inputs(results: Path, dataset: DavisDataset) -> ProtectedInputs:
     """Return what an evaluation reads, and must not write to."""
     masks = tuple(results.rglob("*.png"))
-    data = (dataset.annotation_root, dataset.image_root, dataset.root / "ImageSets")
-    return ProtectedInputs((*masks, results / "run.json"), trees=data)
+    return dataset.inputs | ProtectedInputs((*masks, results / "run.json"))

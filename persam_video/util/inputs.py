@@ -37,7 +37,8 @@ class ProtectedInputs:
         folders: folders from which files are read, with the suffixes of these files. A file that is
             added to such a folder would be read the next time.
         patterns: glob patterns, likewise.
-        trees: folders in which every file that exists is protected, however deep.
+        trees: folders in which every file that exists is protected, however deep, and in which no
+            folder of outputs may be.
     """
 
     files: tuple[Path, ...] = ()
@@ -78,7 +79,12 @@ class ProtectedInputs:
             if _identity(output) and roots & _ancestors(output):
                 raise _refused(output)
         for place in folders:
-            self._check_folder(place, homes, roots)
+            if roots & {_identity(place.folder), *_ancestors(place.folder)}:
+                raise OutputError(
+                    f"{place.folder}: is inside of a folder that is read; "
+                    "choose another place for the output"
+                )
+            self._check_folder(place, homes)
 
     def _homes(self) -> dict["_Identity", frozenset[str]]:
         """The suffixes of the files that are read from each folder."""
@@ -107,7 +113,6 @@ class ProtectedInputs:
         self,
         place: OutputFolder,
         homes: Mapping["_Identity", frozenset[str]],
-        roots: set["_Identity"],
     ) -> None:
         """Refuse a folder that holds inputs which may be written to or removed."""
         suffixes = place.suffixes
@@ -116,7 +121,7 @@ class ProtectedInputs:
         here = _identity(place.folder)
         if here is None:
             return
-        if (suffixes is None and here in homes) or roots & {here, *_ancestors(place.folder)}:
+        if suffixes is None and here in homes:
             raise _refused(place.folder)
         for file in self.files:
             if suffixes is not None and file.suffix.lower() not in suffixes:

@@ -290,13 +290,12 @@ def test_the_dataset_may_move_and_sequences_may_be_added(template, root, whole, 
     assert masks(out) == whole
 
 
-def test_masks_of_an_unknown_run_are_not_touched(template, whole, out):
+def test_masks_of_an_unknown_run_are_not_touched(template, out):
     write_label_png_in(out / "pond" / "00000.png")
-    with pytest.raises(OutputError, match=r"masks of an unknown run \(pond\)"):
-        run(template, out)
-    assert len(masks(out)) == 1
-    run(template, out, overwrite=True)
-    assert masks(out) == whole
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=r"masks of no run \(pond\)"):
+            run(template, out, overwrite=overwrite)
+        assert len(masks(out)) == 1
 
 
 def write_label_png_in(path):
@@ -308,9 +307,10 @@ def write_label_png_in(path):
 def test_a_record_of_something_else_is_refused(template, out, content):
     out.mkdir()
     (out / "run.json").write_text(content)
-    with pytest.raises(DatasetError, match=r"run\.json"):
-        run(template, out)
-    assert (out / "run.json").read_text() == content
+    for overwrite in (False, True):
+        with pytest.raises(DatasetError, match=r"run\.json"):
+            run(template, out, overwrite=overwrite)
+        assert (out / "run.json").read_text() == content
 
 
 def test_two_runs_do_not_share_a_folder(template, out):
@@ -324,9 +324,36 @@ def test_two_runs_do_not_share_a_folder(template, out):
 )
 def test_the_dataset_is_never_written_into(root, place):
     before = masks(root)
-    with pytest.raises(OutputError, match="inside of the dataset"):
+    with pytest.raises(OutputError, match="inside of a folder that is read"):
         run(root, root / place, overwrite=True)
     assert masks(root) == before
+
+
+def test_linked_sequences_are_never_written_into(root, out):
+    before = masks(root)
+    out.mkdir()
+    (out / "pond").symlink_to(root / "Annotations/480p/pond", target_is_directory=True)
+    with pytest.raises(OutputError, match="pond: is inside of a folder that is read"):
+        run(root, out, overwrite=True)
+    # the other way round: the dataset is made of links
+    elsewhere = root.parent / "elsewhere"
+    elsewhere.mkdir()
+    frames = root / "JPEGImages/480p/pond"
+    frames.rename(elsewhere / "pond")
+    frames.symlink_to(elsewhere / "pond", target_is_directory=True)
+    with pytest.raises(OutputError, match="would be taken for an image"):
+        run(root, elsewhere, overwrite=True)
+    frames.unlink()
+    (elsewhere / "pond").rename(frames)
+    assert masks(root) == before
+
+
+def test_the_file_of_the_settings_is_kept(root, out):
+    out.mkdir()
+    (out / "run.json").write_text('{"model": {"image_size": 256}}')
+    with pytest.raises(OutputError, match=r"run\.json: is an input"):
+        run(root, out, overwrite=True, keep=[out / "run.json"])
+    assert (out / "run.json").read_text() == '{"model": {"image_size": 256}}'
 
 
 def test_the_labels_of_2016_are_one_object(root, drawn, out):

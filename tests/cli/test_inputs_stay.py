@@ -113,15 +113,18 @@ FILES = (
     *("davis/Annotations/480p/clip/00002.png", "frames/00001.jpg", "x", "new.jsonl"),
 )
 RUNS = ("run", "bare", "broken", "damaged", "run/masks")
+COMMANDS = (
+    *("track", "render", "export", "export", "segment", "batch", "evaluate", "prompt", "davis"),
+)
 KINDS = ("masks", "overlay", "tracks", "cutout-png", "coco", "mot", "table", "labelme", "cvat")
 
 
 @st.composite
-def lines(draw):
+def lines(draw):  # noqa: PLR0911
     """Give command lines that a person could type, mostly wrong ones."""
     pick = lambda names: draw(st.sampled_from(names))  # noqa: E731
     over = ("--overwrite",) if draw(st.booleans()) else ()
-    command = pick(("track", "render", "export", "export", "segment", "batch", "evaluate"))
+    command = pick(COMMANDS)
     if command == "track":
         source, out = pick(SOURCES), pick(FOLDERS)
         masks = pick(("first.png", "run/masks/00000.png", "bare/00001.png"))
@@ -148,7 +151,20 @@ def lines(draw):
         out = pick((".", "new", "run", "frames"))
         words = ("batch", "jobs.yaml", "--out", out, *over, *FAST)
         return Line(words, ("jobs.yaml", "clip.mp4", "first.png", "frames"), (out,))
+    if command == "prompt":
+        source = pick((*SOURCES, "photo.png"))
+        outs = {"--out": pick((*FILES, "new.png", "photo.png"))}
+        if draw(st.booleans()):
+            outs["--picture"] = pick((*FILES, "look.png", "photo.png", "frames/00009.png"))
+        words = ("prompt", source, "--box", "1:8,10,26,28", *(w for o in outs.items() for w in o))
+        return Line((*words, *over, *FAST[2:]), (source,), tuple(outs.values()))
+    if command == "davis":
+        out = pick((*FOLDERS, "davis/JPEGImages/480p", "davis/Annotations/new", "to_davis"))
+        words = ("davis", "davis", "--out", out, "--workers", "1", *over, *FAST)
+        return Line(words, ("davis/*/*/*", "davis/*/*/*/*"), (out,))
     outs = {option: pick(FILES) for option in ("--scores", "--report") if draw(st.booleans())}
+    if draw(st.booleans()):
+        outs["--csv"] = pick(FOLDERS)
     words = ("evaluate", "results", "davis", *(w for pair in outs.items() for w in pair), "-q")
     reads = ("results/clip/*.png", "davis/*/*/*", "davis/*/*/*/*")
     return Line(words, reads, tuple(outs.values()))
@@ -233,6 +249,7 @@ def folder(template, tmp_path, monkeypatch):
         os.link(here / "clip.mp4", here / "hard.mp4")
         (here / "soft.mp4").symlink_to("clip.mp4")
         (here / "linked").symlink_to("frames", target_is_directory=True)
+        (here / "to_davis").symlink_to("davis/Annotations/480p", target_is_directory=True)
         monkeypatch.chdir(here)
         return here
 
@@ -257,6 +274,27 @@ def folder(template, tmp_path, monkeypatch):
         ("clip.mp4",),
         ("soft.mp4",),
         True,
+    )
+)
+@example(
+    Line(
+        ("davis", "davis", "--out", "to_davis", "--workers", "1", "--overwrite", *FAST),
+        ("davis/*/*/*", "davis/*/*/*/*"),
+        ("to_davis",),
+    )
+)
+@example(
+    Line(
+        ("prompt", "frames", "--box", "1:8,10,26,28", "--out", "frames/00009.png", *FAST[2:]),
+        ("frames",),
+        ("frames/00009.png",),
+    )
+)
+@example(
+    Line(
+        ("evaluate", "results", "davis", "--csv", "results", "-q"),
+        ("results/clip/*.png",),
+        ("results",),
     )
 )
 @example(
@@ -299,6 +337,8 @@ def test_any_command_line(run, folder, line):
             "val.txt: such a file ends in",
             "evaluate results davis --report davis/ImageSets/2017/val.txt",
         ),
+        ("inside of a folder that is read", "davis davis --out davis/JPEGImages/480p --overwrite"),
+        ("holds masks of no run", "davis davis --out results2 --overwrite"),
         ("holds an earlier run", "track clip.mp4 --mask first.png --out run"),
         ("is of no run", "track clip.mp4 --mask first.png --out nobody --overwrite"),
         ("shows an object", "export empty --to coco --out new.json"),
@@ -317,6 +357,7 @@ def test_what_is_refused(run, folder, says, words):
     records = [json.loads(line) for line in (here / "run/tracks.jsonl").open()]
     empty = [{**record, "objects": []} for record in records]
     (here / "empty/tracks.jsonl").write_text("".join(f"{json.dumps(e)}\n" for e in empty))
+    shutil.copytree(here / "results", here / "results2")
     (here / "run/coco.json").write_text("old")
     shutil.copy(here / "run/run.json", here / "results/run.json")
     before = contents(here)
