@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ from persam_video.cli.demo import demo
 from persam_video.cli.evaluate import evaluate
 from persam_video.cli.export import export, render
 from persam_video.cli.models import models
+from persam_video.cli.options import INTERRUPTED
 from persam_video.cli.perseg import perseg
 from persam_video.cli.prompt import prompt
 from persam_video.cli.segment import segment
@@ -28,6 +30,8 @@ from persam_video.cli.track import track
 from persam_video.errors import ConfigError, PersamVideoError
 
 USER_ERROR = 2
+TERMINATED = 128 + signal.SIGTERM
+"""Exit status of a run that SIGTERM ended, as shells have it."""
 
 _EMPTY_OPTION = re.compile(r"--[a-z][a-z-]*=")
 
@@ -83,8 +87,14 @@ def main() -> None:
 
 def run() -> None:
     """Run the command line as ``main`` does, within a process that goes on."""
-    # a polite kill ends a run as Ctrl-C does: what is done is kept
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    terminated: list[int] = []
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        """End a run as Ctrl-C does: what is done is kept."""
+        terminated.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGTERM, terminate)
     # images that are too large are refused by limits of our own, in one line
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
@@ -103,6 +113,10 @@ def run() -> None:
         with suppress(OSError):  # what is left in its buffer would be tried once more at the end
             sys.stdout.close()
         sys.exit(USER_ERROR)
+    except SystemExit as ending:
+        if terminated and ending.code == INTERRUPTED:
+            sys.exit(TERMINATED)
+        raise
 
 
 def _refuse_empty(arguments: Sequence[str]) -> None:

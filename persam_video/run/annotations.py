@@ -153,7 +153,7 @@ def _check_frame(index: int, info: SourceInfo, frames: FrameRange) -> None:
             f"the mask of frame {index} is beyond the end: {info.name} has {info.frame_count} "
             f"frames, 0 to {info.frame_count - 1}"
         )
-    if index not in frames.selection:
+    if index not in frames:
         stop = "the end" if frames.stop is None else f"{frames.stop - 1}"
         step = f" in steps of {frames.stride}" if frames.stride > 1 else ""
         raise AnnotationError(

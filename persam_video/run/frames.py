@@ -16,47 +16,31 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class FrameRange:
+class FrameRange(Selection):
     """Which frames of a source are tracked.
 
     Attributes:
         start: index of the first one, which an annotation without an index belongs to.
         stop: index before which to end, or ``None`` for the end of the source.
-        stride: take every ``stride``-th frame.
-        max_frames: end after so many frames, or ``None``.
-        duration: end so many seconds of the source after the first frame, or ``None``.
+        stride: process every ``stride``-th frame.
+        max_frames: stop after this many frames, or ``None``.
+        duration: stop this many seconds of the source after the first frame, or ``None``.
 
     Raises:
         ConfigError: a value is out of range.
     """
 
-    start: int = 0
-    stop: int | None = None
-    stride: int = 1
     max_frames: int | None = None
     duration: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.max_frames is not None and self.max_frames < 1:
             raise ConfigError(f"max frames is {self.max_frames}; give 1 or more")
         if self.duration is not None and not 0 < self.duration < math.inf:
             raise ConfigError(
                 f"duration is {self.duration}; give seconds, more than 0, or leave it out for all"
             )
-
-    @property
-    def selection(self) -> Selection:
-        """The frames by index.
-
-        Raises:
-            ConfigError: a value is out of range.
-        """
-        return Selection(self.start, self.stop, self.stride)
-
-    @classmethod
-    def of(cls, selection: Selection) -> "FrameRange":
-        """Return the range of a selection."""
-        return cls(selection.start, selection.stop, selection.stride)
 
     def limit(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Give frames until ``max_frames`` or ``duration`` is reached."""
@@ -75,7 +59,7 @@ ALL_FRAMES = FrameRange()
 
 
 def open_stream(
-    source: str | Path | int, decoder: DecoderName, frames: FrameRange, live: bool | None = None
+    source: str | Path | int, decoder: DecoderName, frames: Selection, live: bool | None = None
 ) -> FrameStream:
     """Open a source at the frames that are tracked.
 

@@ -19,6 +19,8 @@ def begin_record(run: Session) -> RunRecord:
     """Return the record of a run that is about to begin, with all that its masks depend on."""
     options, stream, model = run.options, run.stream, run.model.info
     path = stream.info.path
+    frames = asdict(options.frames)
+    frames["max_duration"] = frames.pop("duration")  # "duration" is that of the source
     return RunRecord(
         ModelRecord(model.name, model.sha256),
         settings=options.settings.model_dump(mode="json"),
@@ -27,7 +29,7 @@ def begin_record(run: Session) -> RunRecord:
             "bytes": path.stat().st_size if path is not None and path.is_file() else None,
             "first_frame": hashlib.sha256(run.first.rgb.tobytes()).hexdigest(),
             "decoder": options.decoder,
-            **asdict(options.frames),
+            **frames,
             "backward": options.backward,
             "photos": [
                 file_sha256(file) for photo in options.photos for file in (photo.image, photo.mask)

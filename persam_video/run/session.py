@@ -11,7 +11,7 @@ from persam_video.run.annotations import (
     load_annotations,
 )
 from persam_video.run.backward import BackwardResults, check_backward
-from persam_video.run.frames import FrameRange, open_stream
+from persam_video.run.frames import open_stream
 from persam_video.run.options import TrackOptions
 from persam_video.run.progress import OnProgress
 from persam_video.run.prompted import add_prompted
@@ -91,7 +91,7 @@ class Session:
                     make_tracker(self.model, self.options.settings),
                     self.model,
                     self.annotations,
-                    self.options.frames.selection,
+                    self.options.frames,
                     self._open_part,
                     on_progress=on_progress,
                 )
@@ -99,7 +99,7 @@ class Session:
 
     def _open_part(self, part: Selection) -> FrameStream:
         """Open the source once more, at some of its frames."""
-        return open_stream(self.source, self.options.decoder, FrameRange.of(part))
+        return open_stream(self.source, self.options.decoder, part)
 
 
 @contextmanager

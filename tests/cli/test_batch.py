@@ -53,7 +53,7 @@ def test_sigterm_keeps_what_workers_have_done(clip, tmp_path):
         time.sleep(0.002)
     os.killpg(process.pid, signal.SIGTERM)  # a service manager ends all processes at once
     said, errors = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == 143
     assert errors == "persam-video: interrupted; finished frames are kept, --resume continues\n"
     for name, frames, status in map(str.split, said.splitlines()[2:]):
         assert status in ("interrupted", "finished")

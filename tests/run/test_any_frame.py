@@ -181,7 +181,7 @@ def test_the_way_back_must_have_met_the_same_frames(squares, settings, loaded):
         loaded,
         given,
         frames.selection,
-        lambda part: open_stream(squares.frames, "pyav", FrameRange.of(part)),
+        lambda part: open_stream(squares.frames, "pyav", part),
     )
     labels = np.zeros_like(squares.truth[0])
     assert seen.merge_backward(FrameResult(1, 1 / 24, labels, ())).objects
@@ -197,7 +197,7 @@ def test_no_more_than_a_part_is_held_on_the_way_back(squares):
     held, order = [], []
 
     def open_part(part):
-        return open_stream(squares.frames, "pyav", FrameRange.of(part))
+        return open_stream(squares.frames, "pyav", part)
 
     size = 3 * 96 * 64
     frames = reversed_frames(open_part, Selection(1, None, 2), 11, 2 * size)
