@@ -103,11 +103,11 @@ def segment(
         ),
     ] = 0.5,
     min_score: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--min-score", help="Drop masks that score below this.", rich_help_panel=OBJECTS
         ),
-    ] = 0.6,
+    ] = None,
     preset: PresetOptions,
     model: ModelOptions,
     overwrite: Annotated[

@@ -137,6 +137,14 @@ def track(
             "--overwrite", help="Replace an earlier run in --out.", rich_help_panel=OUTPUTS
         ),
     ] = False,
+    min_score: Annotated[
+        float,
+        typer.Option(
+            "--min-score",
+            help="With --ref: match score, 0 to 1, from which an object counts as seen.",
+            rich_help_panel=OBJECTS,
+        ),
+    ] = 0.72,
     preset: PresetOptions,
     model: ModelOptions,
     resume: Annotated[
@@ -182,6 +190,7 @@ def track(
     options = FolderOptions(
         prompts=parse_prompts(boxes or [], points or []),
         photos=[parse_reference(text) for text in photos or []],
+        min_score=min_score,
         settings=settings,
         frames=FrameRange(start, stop, stride, max_frames, duration),
         decoder=decoder.value,

@@ -83,7 +83,7 @@ class ImageOutputs:
                {"file": "photo.jpg", "mask": "photo.png", "width": 854, "height": 480,
                 "segments": [
                   {"label": 1,                     pixel value in the mask PNG
-                   "score": 0.93,                  predicted IoU, 0 to 1, six decimals
+                   "score": 0.93,                  0 to 1, six decimals; see Segment
                    "box": [10, 20, 30, 40],        x, y, width, height in pixels
                    "area": 812,                    pixels of the mask
                    "segmentation": {"size": [480, 854], "counts": "..."}}]}]}

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from persam_video.config import Settings, load_settings
 from persam_video.errors import AnnotationError, ConfigError
+from persam_video.images.match import match_score
 from persam_video.images.reference_files import Reference
 from persam_video.images.search import Search
 from persam_video.masks.annotation import load_annotation
@@ -37,7 +38,8 @@ class Segment:
     Attributes:
         label: the reference's id, or the number in the order of finding; see ``Search``.
         mask: bool (H, W), with at least one pixel; the masks of an image do not overlap.
-        score: the IoU that the model predicts for the mask, 0 to 1.
+        score: how alike mask and object are, part by part (``persam_video.images.match``); where
+            a category is looked for, the IoU that the model predicts for the mask. 0 to 1.
         box: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive.
     """
 
@@ -107,10 +109,10 @@ class OneShotSegmenter:
         search: Search | None = None,
     ) -> None:
         self._model = model
-        self._settings = settings or load_settings("images")
+        self.settings = settings or load_settings("images")
         self._search = search or Search()
-        check_settings(self._settings)
-        cascade = self._settings.cascade
+        check_settings(self.settings)
+        cascade = self.settings.cascade
         self._cascade = Cascade(cascade.passes, cascade.matching)
         self._targets = self._learn(references)
 
@@ -129,7 +131,11 @@ class OneShotSegmenter:
         Returns:
             What was found, in order of label.
         """
-        embedding = self._model.encode(rgb)
+        return self.segment_encoded(self._model.encode(rgb))
+
+    @inference()
+    def segment_encoded(self, embedding: ImageEmbedding) -> list[Segment]:
+        """Find the objects in an image that the same model has encoded already."""
         if self._search.max_objects == 1:
             return self._find_each(embedding)
         return self._find_all(embedding)
@@ -148,21 +154,26 @@ class OneShotSegmenter:
         height, width = reference.rgb.shape[:2]
         annotation = load_annotation(reference.annotation, (height, width))
         embedding = self._model.encode(reference.rgb)
-        return learn_objects(self._model, embedding, annotation, self._settings)
+        return learn_objects(self._model, embedding, annotation, self.settings)
 
     def _find_each(self, embedding: ImageEmbedding) -> list[Segment]:
         """Look for every target once; where masks overlap, the higher logit has the pixel."""
         guess = self._predict(embedding, np.zeros(embedding.transform.frame_size, np.bool_))
-        kept = [n for n, score in enumerate(guess.scores) if score >= self._search.score]
+        on_grid = embedding.transform.coverage(torch.from_numpy(guess.logits > 0), embedding.grid)
+        scores = [
+            match_score(embedding.keys, coverage.to(embedding.keys.device), target.memories)
+            for coverage, target in zip(on_grid, self._targets, strict=True)
+        ]
+        kept = [n for n, score in enumerate(scores) if score >= self._search.least_score]
         ids = [self._targets[n].label for n in kept]
         labels = merge_logits(guess.logits[kept], ids)
-        share = self._settings.masks.min_component
+        share = self.settings.masks.min_component
         found = []
         for n, object_id in zip(kept, ids, strict=True):
             mask = keep_large(labels == object_id, share)
             box = box_of(mask)
             if box is not None:
-                found.append(Segment(object_id, mask, guess.scores[n], box))
+                found.append(Segment(object_id, mask, scores[n], box))
         return found
 
     def _find_all(self, embedding: ImageEmbedding) -> list[Segment]:
@@ -177,7 +188,7 @@ class OneShotSegmenter:
             new = mask & ~taken
             box = box_of(new)
             again = any(_iou(mask, earlier) > self._search.overlap for earlier in masks)
-            if box is None or again or guess.scores[0] < self._search.score:
+            if box is None or again or guess.scores[0] < self._search.least_score:
                 break
             found.append(Segment(len(found) + 1, new, guess.scores[0], box))
             masks.append(mask)
@@ -213,7 +224,7 @@ class OneShotSegmenter:
         self, embedding: ImageEmbedding, targets: Tensor, confidence: Tensor, taken: Tensor
     ) -> Prompts:
         """Make the first pass's prompts; ``taken`` is (h, w), 0 to 1."""
-        chosen, guidance = self._settings.prompts, self._settings.guidance
+        chosen, guidance = self.settings.prompts, self.settings.guidance
         cells, labels = extreme_cells(
             confidence, embedding.inside, chosen.positive_points, chosen.negative_points
         )

@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from persam_video.errors import ConfigError
 from persam_video.masks.labels import MAX_OBJECT_ID
 
+SAME_OBJECT = 0.65
+"""Match score from which a mask shows the object that was looked for; chosen on the training videos
+by ``python -m eval.photo_search``, so that few are missed."""
+
+GOOD_MASK = 0.6
+"""Predicted IoU from which a mask counts where any object of a category will do."""
+
 
 @dataclass(frozen=True)
 class Search:
@@ -16,12 +23,13 @@ class Search:
             are found, each in one piece, labelled 1, 2, … in the order in which they are found.
         overlap: a mask whose IoU with an earlier one is above this is that object again, and ends
             the search.
-        score: a mask whose score is below this is no object, and ends the search.
+        score: a mask whose score (see ``Segment``) is below this is no object, and ends the search.
+            ``None`` is ``SAME_OBJECT``, or ``GOOD_MASK`` where a category is looked for.
     """
 
     max_objects: int = 1
     overlap: float = 0.5
-    score: float = 0.6
+    score: float | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_objects <= MAX_OBJECT_ID:
@@ -29,6 +37,13 @@ class Search:
                 f"the number of objects to look for is {self.max_objects}: "
                 f"give 1 to {MAX_OBJECT_ID}"
             )
-        for name, value in (("overlap", self.overlap), ("score", self.score)):
+        for name, value in (("overlap", self.overlap), ("score", self.least_score)):
             if not 0 <= value <= 1:
                 raise ConfigError(f"the {name} of the search is {value}: give 0 to 1")
+
+    @property
+    def least_score(self) -> float:
+        """The score from which a mask counts as an object."""
+        if self.score is not None:
+            return self.score
+        return SAME_OBJECT if self.max_objects == 1 else GOOD_MASK

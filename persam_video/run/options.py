@@ -10,6 +10,7 @@ from persam_video.images.reference_files import ReferenceFiles
 from persam_video.prompting import ObjectPrompts
 from persam_video.run.annotations import Masks
 from persam_video.run.frames import ALL_FRAMES, FrameRange
+from persam_video.run.seeker import SEEN
 from persam_video.sinks.outputs import DEFAULT_OUTPUTS, Output, SinkOptions
 from persam_video.util.inputs import ProtectedInputs
 from persam_video.video.inputs import source_inputs
@@ -30,6 +31,7 @@ class TrackOptions:
         prompts: objects of the first frame that boxes and points name instead of a mask.
         photos: annotated photos of objects to look for, from the first frame on; an id stands for
             the same object in all of them.
+        min_score: match score, 0 to 1, from which an object of the photos counts as seen.
         settings: of the method; the defaults are the preset ``persam``.
         frames: which frames of the source.
         decoder: pyav or decord, for video files.
@@ -42,6 +44,7 @@ class TrackOptions:
     mask: Masks | None = None
     prompts: Sequence[ObjectPrompts] = ()
     photos: Sequence[ReferenceFiles] = ()
+    min_score: float = SEEN
     settings: Settings = field(default_factory=Settings)
     frames: FrameRange = ALL_FRAMES
     decoder: DecoderName = "pyav"
@@ -80,6 +83,7 @@ class TrackKeywords(TypedDict, total=False):
 
     prompts: Sequence[ObjectPrompts]
     photos: Sequence[ReferenceFiles]
+    min_score: float
     settings: Settings | None
     frames: FrameRange
     decoder: DecoderName

@@ -10,6 +10,7 @@ from persam_video.run.session import Session
 from persam_video.sinks import ModelRecord, RunRecord
 from persam_video.util.download import file_sha256
 from persam_video.util.json import to_json
+from persam_video.util.nested import flatten
 
 _SECTIONS = ("model", "settings", "source", "references", "versions")
 _FREE = ("source.name", "source.path")  # a source that was moved is the same source
@@ -34,6 +35,7 @@ def begin_record(run: Session) -> RunRecord:
             "photos": [
                 file_sha256(file) for photo in options.photos for file in (photo.image, photo.mask)
             ],
+            "min_score": options.min_score,
             "device": model.device,
             "precision": model.precision,
             "image_size": model.image_size,
@@ -56,16 +58,5 @@ def first_difference(old: RunRecord, new: RunRecord) -> str | None:
 
 def _facts(record: RunRecord) -> dict[str, Any]:
     data = to_json(record)
-    facts = _flat({section: data[section] for section in _SECTIONS})
+    facts = flatten({section: data[section] for section in _SECTIONS})
     return {key: value for key, value in facts.items() if key not in _FREE}
-
-
-def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested values by dotted key."""
-    found: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = value
-    return found

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persam_video.config import Settings, load_settings
-from persam_video.images.one_shot import OneShotSegmenter
+from persam_video.images.one_shot import OneShotSegmenter, Search
 from persam_video.images.reference_files import ReferenceFiles
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.arrays import MaskArray
@@ -16,7 +16,16 @@ from persam_video.sam.model import SamModel
 from persam_video.tracking.inputs import as_frame
 from persam_video.tracking.objects import TrackerState
 from persam_video.tracking.tracker import Tracker
+from persam_video.util.nested import flatten
 from persam_video.video.frame import Frame
+
+SEEN = 0.72
+"""Match score from which an object counts as seen in a frame: the best F1 on the training videos of
+``python -m eval.photo_search``. More is asked than of a photo, because every frame is another
+chance to be wrong, and what is wrong once is tracked on."""
+
+_PRESETS = {"persam": ("persam", "images"), "persam-f": ("persam_f", "images_f")}
+"""By method, the presets for videos and for single images."""
 
 
 class SeekingTracker:
@@ -63,6 +72,7 @@ class SeekingTracker:
         self._steps += 1
         result = self._tracker.step(frame, annotation)
         missing = set(self._segmenter.object_ids) - set(self._tracker.object_ids)
+        scores: dict[int, float] = {}
         if missing:
             for segment in self._segmenter.segment(frame.rgb):
                 # what is tracked already keeps its pixels
@@ -70,24 +80,37 @@ class SeekingTracker:
                 if segment.label in missing and mask.any():
                     result = self._tracker.add_object(segment.label, mask)
                     missing.remove(segment.label)
+                    scores[segment.label] = segment.score
         lost = [ObjectResult(i, ObjectState.LOST, 0.0, None, 0) for i in missing]
-        objects = sorted((*result.objects, *lost), key=lambda shown: shown.object_id)
+        # what was found in this frame has the score of its match, and no annotation's
+        seen = [replace(o, score=scores.get(o.object_id, o.score)) for o in result.objects]
+        objects = sorted((*seen, *lost), key=lambda shown: shown.object_id)
         return replace(result, objects=tuple(objects))
 
 
 def photo_segmenter(
-    model: SamModel, settings: Settings, photos: Sequence[ReferenceFiles]
+    model: SamModel,
+    settings: Settings,
+    photos: Sequence[ReferenceFiles],
+    min_score: float = SEEN,
 ) -> OneShotSegmenter:
     """Learn the objects of photos, to look for them in the frames of a video.
 
     Args:
         model: the SAM.
-        settings: of the tracker; its method decides how photos are learned.
+        settings: of the tracker. Photos are learned by the preset for single images of the same
+            method, with what these settings change of their own preset.
         photos: at least one.
+        min_score: match score from which an object counts as seen; see ``Search``.
 
     Raises:
         PersamVideoError: a photo or its mask cannot be read, or they do not fit.
     """
-    preset = "images" if settings.method == "persam" else "images_f"
+    video, image = _PRESETS[settings.method]
+    usual = flatten(load_settings(video).model_dump())
+    wanted = flatten(settings.model_dump())
+    changed = {key: value for key, value in wanted.items() if value != usual[key]}
     references = [photo.read() for photo in photos]
-    return OneShotSegmenter(model, references, load_settings(preset))
+    return OneShotSegmenter(
+        model, references, load_settings(image, changed), Search(score=min_score)
+    )

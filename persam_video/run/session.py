@@ -129,7 +129,7 @@ def open_session(
             check_backward(stream.info)
         model = model or load_model(settings)
         clock = StageClock()
-        tracker = make_tracker(model, settings, clock, photos)
+        tracker = make_tracker(model, settings, clock, photos, options.min_score)
         first = next(stream)
         if prompts:
             annotations = add_prompted(annotations, model, first, prompts)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from persam_video.config import Settings
 from persam_video.errors import ConfigError
 from persam_video.images.reference_files import ReferenceFiles
-from persam_video.run.seeker import SeekingTracker, photo_segmenter
+from persam_video.run.seeker import SEEN, SeekingTracker, photo_segmenter
 from persam_video.sam.model import SamModel
 from persam_video.tracking.protocol import VideoTracker
 from persam_video.tracking.tracker import Tracker
@@ -18,6 +18,7 @@ def make_tracker(
     settings: Settings,
     clock: StageClock | None = None,
     photos: Sequence[ReferenceFiles] = (),
+    min_score: float = SEEN,
 ) -> VideoTracker:
     """Make the tracker of ``settings.procedure``.
 
@@ -26,6 +27,7 @@ def make_tracker(
         settings: all of them.
         clock: is told of the tracker's stages; the procedure ``upstream`` has none.
         photos: of objects that the tracker looks for.
+        min_score: see ``persam_video.run.TrackOptions``.
 
     Raises:
         ConfigError: the procedure does not take a setting that was made.
@@ -36,7 +38,7 @@ def make_tracker(
     tracker = Tracker(model, settings, clock)
     if not photos:
         return tracker
-    return SeekingTracker(tracker, photo_segmenter(model, settings, photos))
+    return SeekingTracker(tracker, photo_segmenter(model, settings, photos, min_score))
 
 
 def check_procedure(

@@ -4,13 +4,14 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from persam_video.config import load_settings
 from persam_video.errors import ConfigError
-from persam_video.images import OneShotSegmenter, Reference
+from persam_video.images import OneShotSegmenter, Reference, ReferenceFiles
 from persam_video.masks import write_label_png
 from persam_video.run import track, track_to_folder
-from persam_video.run.seeker import SeekingTracker
+from persam_video.run.seeker import SeekingTracker, photo_segmenter
 from persam_video.sam import load_sam
 from persam_video.synthetic import demo
 from persam_video.tracking import ObjectState, Tracker
@@ -71,10 +72,6 @@ def test_photos_take_the_place_of_a_mask_in_a_run(run_files, model):
 @pytest.fixture
 def run_files(pond, tmp_path):
     """A folder of three frames, and one photo with its mask."""
-    from PIL import Image
-
-    from persam_video.images import ReferenceFiles
-
     (tmp_path / "frames").mkdir()
     for number, (rgb, _) in enumerate(pond[:3]):
         Image.fromarray(rgb).save(tmp_path / f"frames/{number}.png")
@@ -103,3 +100,34 @@ def test_a_run_that_was_cut_off_goes_on_with_what_was_found(run_files, model, tm
     assert (tmp_path / "out/tracks.jsonl").read_bytes() == (
         tmp_path / "whole/tracks.jsonl"
     ).read_bytes()
+
+
+def test_an_object_that_is_not_there_stays_lost(run_files, model, tmp_path):
+    video, _ = run_files
+    rgb = np.full((240, 320, 3), 90, np.uint8)
+    rgb[60:180, 100:220] = (230, 40, 30)
+    rgb[90:150, 130:190] = (250, 240, 60)
+    Image.fromarray(rgb).save(tmp_path / "sign.png")
+    labels = np.zeros(rgb.shape[:2], np.uint8)
+    labels[60:180, 100:220] = 1
+    write_label_png(tmp_path / "sign-mask.png", labels)
+    photos = [ReferenceFiles(tmp_path / "sign.png", tmp_path / "sign-mask.png")]
+    for result in track(video, model=model, photos=photos):
+        assert not result.labels.any()
+        assert [o.state for o in result.objects] == [ObjectState.LOST]
+
+
+def test_the_score_of_what_is_found_is_that_of_its_match(run_files, model):
+    video, photos = run_files
+    first = next(track(video, model=model, photos=photos))
+    score = first.objects[0].score
+    assert 0.72 <= score < 1
+    assert next(track(video, model=model, photos=photos, min_score=score - 0.001)).labels.any()
+    assert not next(track(video, model=model, photos=photos, min_score=score + 0.001)).labels.any()
+
+
+def test_settings_of_the_run_hold_for_its_photos(model, run_files):
+    _, photos = run_files
+    settings = load_settings("persam", {"prompts.positive_points": 3})
+    segmenter = photo_segmenter(model, settings, photos)
+    assert segmenter.settings == load_settings("images", {"prompts.positive_points": 3})
