@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persam_video.config import Settings, load_settings
-from persam_video.images.one_shot import OneShotSegmenter, Search
+from persam_video.images.one_shot import OneShotSegmenter
 from persam_video.images.reference_files import ReferenceFiles
+from persam_video.images.search import Search
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.arrays import MaskArray
 from persam_video.results import FrameResult, ObjectResult, ObjectState
