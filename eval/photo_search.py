@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from persam_video.images import OneShotSegmenter, Reference, Search
+from persam_video.run.seeker import SEEN
 from persam_video.sam import load_sam
 from persam_video.util.atomic import write_bytes
 from persam_video.util.table import Table
@@ -142,7 +143,7 @@ def main() -> None:
         record[name] = {
             "videos": len(videos),
             "rates": [asdict(line) for line in lines],
-            "pairs": [asdict(pair) for pair in pairs if pair.same or pair.score >= THRESHOLDS[0]],
+            "mistakes": [asdict(pair) for pair in pairs if not pair.same and pair.score >= SEEN],
         }
         heads = ("score", "precision", "recall", "found", "of", "wrong", "of")
         rows = tuple(tuple(asdict(line).values()) for line in lines)
