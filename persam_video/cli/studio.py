@@ -149,7 +149,10 @@ def studio(
 
 
 def _has(name: str) -> bool:
-    return find_spec(name) is not None
+    try:
+        return find_spec(name) is not None
+    except ImportError:
+        return False
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
@@ -166,6 +169,8 @@ def _listen(host: str, port: int | None) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, number))
+            # a browser that is opened at once waits, instead of being refused
+            listening.listen(128)
         except OSError as error:
             listening.close()
             reason = error.strerror or str(error)

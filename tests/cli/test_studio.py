@@ -1,0 +1,112 @@
+"""``persam-video studio``: what it says, and how it ends."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("uvicorn", reason="no uvicorn (the extra 'studio')")
+
+PROGRAM = [sys.executable, "-m", "persam_video", "studio"]
+
+
+@pytest.fixture
+def frames(tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index in range(3):
+        pixels = np.full((32, 48, 3), 60 * index, np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index:05}.png")
+    return folder
+
+
+def fails(*arguments, program=None):
+    done = subprocess.run(
+        [*(program or PROGRAM), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def start(*arguments):
+    environment = {k: v for k, v in os.environ.items() if k != "PERSAM_STUDIO_TOKEN"}
+    process = subprocess.Popen(
+        [*PROGRAM, *map(str, arguments), "--port", "0", "--no-browser"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    line = process.stdout.readline()
+    port, token = re.fullmatch(r"studio: http://[^/]+:(\d+)/\?token=(\S+)\n", line).groups()
+    return process, int(port), token
+
+
+def end(process):
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert "Traceback" not in told
+    return told
+
+
+def test_a_session_is_served_and_goes_on(frames, tmp_path):
+    out = tmp_path / "session"
+    process, port, token = start(frames, "--out", out)
+    try:
+        request = Request(f"http://127.0.0.1:{port}/api/studio")
+        with pytest.raises(HTTPError, match="403"):
+            urlopen(request, timeout=60)
+        request.add_header("Authorization", f"Bearer {token}")
+        assert b'"name":"frames"' in urlopen(request, timeout=60).read()
+        assert "another run" in fails(out, "--port", "0", "--no-browser")
+    finally:
+        end(process)
+    process, _, again = start(out)
+    end(process)
+    assert again == token
+
+
+def test_other_addresses_need_a_flag_and_are_warned_of(frames, tmp_path):
+    process, _, token = start(frames, "--out", tmp_path / "s", "--host", "0.0.0.0")
+    assert "nothing is encrypted" in end(process)
+    process, _, again = start(tmp_path / "s", "--host", "0.0.0.0")
+    end(process)
+    assert again != token
+
+
+def test_what_is_wrong_is_one_line(frames, tmp_path):
+    assert "no such file" in fails(tmp_path / "none.mp4", "--out", tmp_path / "a")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        told = fails(frames, "--out", tmp_path / "b", "--port", port, "--no-browser")
+    assert f"cannot listen on 127.0.0.1:{port}" in told
+
+
+def test_a_missing_extra_is_named(frames):
+    without = (
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'uvicorn': raise ModuleNotFoundError(name=name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        "from persam_video.cli.main import main\n"
+        "main()\n"
+    )
+    told = fails("studio", frames, program=[sys.executable, "-c", without])
+    assert "pip install 'persam-video[studio]'" in told
+    assert "uvicorn" in told
