@@ -308,6 +308,41 @@ def test_undo_redo_and_hiding(page: Page, studio: RunningStudio, centres) -> Non
     page.wait_for_masks(1)
 
 
+def test_plays_and_compares(page: Page, studio: RunningStudio, centres) -> None:
+    page.open(studio.address)
+    page.click(*centres[BALL])
+    page.wait_for_masks(1)
+    page.press("t")
+    page.wait_for_job()
+    page.press("Home")
+    page.wait_for_frame(0)
+    page.press("Space")
+    page.wait_for_frame(LENGTH - 1)
+    page.wait_for_masks(1)
+    with page.page.expect_response(lambda response: "masks?before=1" in response.url):
+        page.page.keyboard.down("b")
+    assert page.page.locator("#stage-badge").is_visible()
+    page.page.keyboard.up("b")
+    page.page.wait_for_selector("#stage-badge[hidden]", state="attached")
+    page.wait_for_masks(1)
+
+
+def test_opens_files_below_the_root_and_uploads(page: Page, clip, tmp_path: Path) -> None:
+    with running_studio("--root", clip.video.parent, "--out", tmp_path / "sessions") as studio:
+        page.page.goto(studio.address)
+        page.page.wait_for_selector("#open-dialog[open]")
+        page.page.get_by_role("button", name=clip.video.name).click()
+        page.wait_for_frame(0)
+        first = page.page.evaluate("() => location.hash")
+        page.press("Control+o")
+        page.page.wait_for_selector("#open-dialog[open]")
+        page.page.set_input_files("#upload-input", clip.video)
+        page.page.wait_for_selector("#open-dialog:not([open])", state="attached")
+        page.wait_for_frame(0)
+        assert page.page.evaluate("() => location.hash") != first
+        assert len(json.loads(studio.get("/api/studio"))["sessions"]) == 2
+
+
 def test_two_tabs_show_the_same(page: Page, studio: RunningStudio, centres) -> None:
     page.open(studio.address)
     other = Page(page.page.context.new_page())
