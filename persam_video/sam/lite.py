@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from persam_video.sam.decoder import FastLayerNorm2d, GuidedMaskDecoder, GuidedTwoWayTransformer
 from persam_video.sam.modules import PromptEncoder
+from persam_video.sam.readout import MemoryReadout
 
 CELL = 16
 """Side of one cell of the image embedding, in pixels of the encoder's input."""
@@ -234,6 +235,7 @@ class LitePromptEncoder(PromptEncoder):  # type: ignore[misc]
             nn.GELU(),
             nn.Conv2d(64, embed_dim, 3, padding=1),
         )
+        self.memory = MemoryReadout(embed_dim)
 
     def embed_matching(self, maps: Tensor) -> Tensor:
         """Embed similarity maps (B, channels, h, w) as a dense prompt (B, C, h, w)."""
