@@ -59,6 +59,7 @@ class PromptSettings(_Section):
         box_margin: how far that box grows on each side, as a share of its size.
         mask: give the last mask.
         matching: give the matching maps to a model that takes them.
+        readout: give what is read from memory to a model that reads it.
         window: look for a tracked object only around its last box, grown by this share of its
             longer side, and by 64 input pixels at least. ``None`` looks everywhere.
     """
@@ -69,6 +70,7 @@ class PromptSettings(_Section):
     box_margin: float = Field(default=0.1, ge=0, le=2)
     mask: bool = False
     matching: bool = True
+    readout: bool = True
     window: float | None = Field(default=1.0, ge=0, le=100)
 
 
@@ -91,10 +93,12 @@ class CascadeSettings(_Section):
         passes: how often the mask is given back to the decoder: 0, 1 (with the mask) or 2 (then
             with the mask and its box), as in PerSAM.
         matching: give the matching maps in these passes too.
+        readout: and what was read from memory.
     """
 
     passes: int = Field(default=1, ge=0, le=2)
     matching: bool = False
+    readout: bool = True
 
 
 class PriorSettings(_Section):
@@ -110,6 +114,35 @@ class PriorSettings(_Section):
     alpha: float = Field(default=0.5, ge=0, le=1)
     grow: int = Field(default=1, ge=0, le=8)
     motion: float = Field(default=0.0, ge=0, le=1)
+
+
+class MemorySettings(_Section):
+    """The good past frames that are read besides the annotated one and the last one.
+
+    Attributes:
+        frames: how many at most; the oldest gives way.
+        every: one in so many good frames.
+        score: of that score at least.
+    """
+
+    frames: int = Field(default=2, ge=0, le=16)
+    every: int = Field(default=5, ge=1, le=1000)
+    score: float = Field(default=0.8, ge=0, le=1)
+
+
+class ZoomSettings(_Section):
+    """What the model is shown of a frame while no object is lost.
+
+    Attributes:
+        limit: how much more of the input the objects may get than in the whole frame, along a
+            side; 1 always shows the whole frame.
+        room: side of what is shown, in sides of the box around all objects, at least.
+        least: the whole frame is shown where more than this share of its sides would be.
+    """
+
+    limit: float = Field(default=1.0, ge=1, le=8)
+    room: float = Field(default=2.0, ge=1, le=10)
+    least: float = Field(default=0.85, ge=0, le=1)
 
 
 class LostSettings(_Section):
@@ -171,6 +204,8 @@ class Settings(_Section):
     guidance: GuidanceSettings = GuidanceSettings()
     cascade: CascadeSettings = CascadeSettings()
     prior: PriorSettings = PriorSettings()
+    memory: MemorySettings = MemorySettings()
+    zoom: ZoomSettings = ZoomSettings()
     lost: LostSettings = LostSettings()
     masks: MaskSettings = MaskSettings()
     weights: WeightSettings = WeightSettings()

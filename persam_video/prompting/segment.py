@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,25 +12,13 @@ from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.components import keep_large
 from persam_video.masks.labels import merge_logits
-from persam_video.persam.matching import matching_maps
 from persam_video.prompting.prompts import ObjectPrompts
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
+from persam_video.sam.transform import OUTSIDE
 
-_OUTSIDE = -32.0
-"""Logit of what a box leaves out."""
-
-_ROUNDS = 4
-"""How often the embedded model is shown what it answered; later answers hardly change."""
-
-_GRAB_CUTS = 4
-"""Iterations of GrabCut."""
-
-_LEAST = 0.25
-"""GrabCut's guess is not used when it is smaller than this share of the box's ellipse."""
-
-_DISC = 2.0
-"""Radius of the first guess around a point, in cells of the embedding."""
+_REFINEMENTS = 1
+"""How often the model is shown what it answered; later answers hardly change."""
 
 _SPECK = 0.02
 """Components below this share of the largest are removed, as the tracker does."""
@@ -43,14 +30,9 @@ def annotate(
 ) -> Annotation:
     """Segment the objects that boxes and points name, and merge them by their logits.
 
-    Of the masks that a SAM answers, the one of the highest predicted IoU is taken, and refined once
-    with its own logits. The embedded model was trained to follow what it is shown, not to guess
-    what a box means. So OpenCV's GrabCut makes a first guess inside the box, which is shown to the
-    model by matching maps against the frame itself, and so is every answer in its turn. Points
-    alone show it no more than a disc around each.
-
-    Source of GrabCut: Rother et al., "GrabCut: interactive foreground extraction using iterated
-    graph cuts", SIGGRAPH 2004.
+    The model is asked twice, the second time with its own logits as mask prompt. Of the masks that
+    a SAM answers, the one of the highest predicted IoU is taken; the embedded model has learned to
+    answer clicks and boxes with the single one.
 
     Args:
         model: the SAM.
@@ -66,7 +48,7 @@ def annotate(
     for each in prompts:
         each.check(size)
     embedding = model.encode(rgb)
-    logits = np.stack([_segment(model, embedding, rgb, each) for each in prompts])
+    logits = np.stack([_segment(model, embedding, each) for each in prompts])
     ids = [each.object_id for each in prompts]
     labels = merge_logits(logits, ids)
     for object_id in ids:
@@ -81,33 +63,24 @@ def annotate(
 
 
 def _segment(
-    model: SamModel, embedding: ImageEmbedding, rgb: NDArray[np.uint8], prompts: ObjectPrompts
+    model: SamModel, embedding: ImageEmbedding, prompts: ObjectPrompts
 ) -> NDArray[np.float32]:
     """Return logits (H, W) of one object; what its box leaves out is not of it."""
-    size = embedding.transform.frame_size
     asked = _as_prompts(prompts, model.device)
-    inside = np.ones(size, np.bool_) if prompts.box is None else _box_mask(prompts.box, size)
-    if model.takes_matching:
-        shown = _first_guess(rgb, prompts, embedding)
-        for _ in range(_ROUNDS):
-            maps = _match_itself(embedding, torch.from_numpy(shown).to(model.device))
-            low = model.decode(embedding, replace(asked, matching=maps)).logits[:, :1]
-            logits = _inside(embedding, low, inside)
-            if not (logits > 0).any():
-                break
-            shown = keep_large(logits > 0, _SPECK)
-        return logits
-    first = model.decode(embedding, asked).best()
-    low = model.decode(embedding, replace(asked, masks=first.logits)).best().logits
-    return _inside(embedding, low, inside)
-
-
-def _inside(
-    embedding: ImageEmbedding, low: Tensor, inside: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Bring one low-resolution mask to the frame's size, without what the box leaves out."""
+    low = _answer(model, embedding, asked)
+    for _ in range(_REFINEMENTS):
+        low = _answer(model, embedding, replace(asked, masks=low))
     logits = embedding.transform.restore(low)[0, 0].cpu().numpy()
-    return np.where(inside, logits, np.float32(_OUTSIDE))
+    if prompts.box is None:
+        return logits
+    inside = _box_mask(prompts.box, embedding.transform.frame_size)
+    return np.where(inside, logits, np.float32(OUTSIDE))
+
+
+def _answer(model: SamModel, embedding: ImageEmbedding, asked: Prompts) -> Tensor:
+    """Return the low-resolution logits (1, 1, h, w) of one object."""
+    answer = model.decode(embedding, asked)
+    return answer.logits[:, :1] if model.readout is not None else answer.best().logits
 
 
 def _as_prompts(prompts: ObjectPrompts, device: torch.device) -> Prompts:
@@ -118,49 +91,6 @@ def _as_prompts(prompts: ObjectPrompts, device: torch.device) -> Prompts:
         point_labels=torch.tensor([known], device=device) if pairs else None,
         boxes=None if prompts.box is None else torch.tensor([prompts.box], device=device),
     )
-
-
-def _match_itself(embedding: ImageEmbedding, shown: Tensor) -> Tensor:
-    """Match a frame with a part of itself, as if it had been annotated and seen before."""
-    coverage = embedding.transform.coverage(shown[None], embedding.grid)
-    maps = matching_maps(embedding.keys, embedding.keys, coverage)
-    return torch.cat([maps, maps], dim=1).float()
-
-
-def _first_guess(
-    rgb: NDArray[np.uint8], prompts: ObjectPrompts, embedding: ImageEmbedding
-) -> NDArray[np.bool_]:
-    """Return the (H, W) pixels that are shown as the object at first."""
-    size = embedding.transform.frame_size
-    rows, columns = np.indices(size) + 0.5
-    if prompts.box is not None:
-        x0, y0, x1, y1 = prompts.box
-        across, down = (x1 - x0) / 2, (y1 - y0) / 2
-        distance = np.hypot((columns - x0 - across) / across, (rows - y0 - down) / down)
-        ellipse: NDArray[np.bool_] = distance <= 1
-        cut = _grab_cut(rgb, _box_mask(prompts.box, size))
-        return cut if cut.sum() >= _LEAST * ellipse.sum() else ellipse
-    cell = embedding.transform.padded_size[0] / embedding.grid[0]
-    radius = _DISC * cell * max(size) / max(embedding.transform.input_size)
-    shown = np.zeros(size, np.bool_)
-    for x, y in prompts.points:
-        shown |= np.hypot(columns - x, rows - y) <= radius
-    for x, y in prompts.background:
-        shown &= np.hypot(columns - x, rows - y) > radius
-    return shown
-
-
-def _grab_cut(rgb: NDArray[np.uint8], box: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell object from background inside a box mask (H, W) by their colours."""
-    kinds = np.where(box, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
-    if box.all():
-        return box  # there is no background to learn from
-    cv2.setRNGSeed(0)  # its clustering begins at random
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    # the rectangle is not used when a mask says where to begin
-    cv2.grabCut(bgr, kinds, (0, 0, 1, 1), *models, _GRAB_CUTS, cv2.GC_INIT_WITH_MASK)
-    return np.isin(kinds, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 
 def _box_mask(box: tuple[float, float, float, float], size: tuple[int, int]) -> NDArray[np.bool_]:

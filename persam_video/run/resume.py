@@ -131,7 +131,8 @@ def find_earlier(paths: OutputPaths, opened: OpenedRun) -> tuple[Earlier, list[s
     embedding = opened.model.encode(opened.first.rgb)
     fitted = opened.inputs.settings.method == "persam-f"
     try:
-        snapshot = read_snapshot(paths.state, embedding, fitted=fitted)
+        values = None if opened.model.readout is None else opened.model.dtype
+        snapshot = read_snapshot(paths.state, embedding, fitted=fitted, values=values)
         _check_objects(snapshot, opened.references)
         earlier = Earlier(snapshot.frames, snapshot.state, paths.tracks, size)
         last = _check_results(earlier, paths)

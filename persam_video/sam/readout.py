@@ -64,10 +64,11 @@ class MemoryReadout(nn.Module):
             others: (N, 4h, 4w) what all other objects cover together, 0 to 1.
 
         Returns:
-            (N, V, h, w).
+            (N, V, h, w), in the precision of the weights.
         """
+        dtype = self.image.weight.dtype
         both = F.pixel_unshuffle(torch.stack([masks, others], dim=1), _SUBCELLS)
-        mixed = self.image(features) + self.masks(both)
+        mixed = self.image(features.to(dtype)) + self.masks(both.to(dtype))
         return cast(Tensor, mixed + self.mix(mixed))
 
     def read(
@@ -87,17 +88,20 @@ class MemoryReadout(nn.Module):
         """
         local = distance is not None
         sharpness = self.log_sharpness[1 if local else 0].exp()
-        logits = (keys.flatten(2).transpose(1, 2) * sharpness) @ memory_keys
+        queries = (keys.flatten(2).transpose(1, 2) * sharpness).to(values.dtype)
+        logits = queries @ memory_keys.to(values.dtype)
         if distance is not None:
-            logits = logits - self.log_locality.exp() * distance
-        weights = torch.softmax(logits.float(), dim=-1).to(values.dtype)
-        return (values @ weights.transpose(1, 2)).unflatten(2, keys.shape[-2:])
+            logits = logits - (self.log_locality.exp() * distance).to(logits.dtype)
+        weights = torch.softmax(logits, dim=-1).to(values.dtype)
+        # this way round: the product of the transposed ones takes three times as long
+        read = (weights @ values.transpose(1, 2)).transpose(1, 2)
+        return read.reshape(*read.shape[:2], *keys.shape[-2:])
 
     def embed(self, long_term: Tensor, recent: Tensor, prior: Tensor) -> Tensor:
         """Embed what was read as a dense prompt.
 
         Args:
-            long_term: (N, V, h, w) read from the annotated frame and good past ones.
+            long_term: (N, V, h, w) read from the annotated frame and from good past ones.
             recent: (N, V, h, w) read from the last frame.
             prior: (N, 3, h, w) the blended location confidence, then the last mask and the other
                 objects' last masks on the grid, both times the prior's share.
@@ -105,16 +109,25 @@ class MemoryReadout(nn.Module):
         Returns:
             (N, C, h, w).
         """
-        return cast(Tensor, self.fuse(torch.cat([long_term, recent, prior], dim=1)))
+        everything = torch.cat([long_term, recent, prior.to(recent.dtype)], dim=1)
+        return cast(Tensor, self.fuse(everything))
 
 
-def cell_distances(
-    queries: tuple[int, int], cells: tuple[int, int], device: torch.device | None = None
-) -> Tensor:
-    """Return squared distances (h*w, g*v), in cells, between the cells of two grids of a frame."""
-    apart = [
-        (torch.arange(n, device=device)[:, None] - torch.arange(m, device=device)[None]).square()
-        for n, m in zip(queries, cells, strict=True)
-    ]
-    down, across = apart
-    return (down[:, None, :, None] + across[None, :, None, :]).flatten(2).flatten(0, 1).float()
+def cell_distances(grid: tuple[int, int]) -> Tensor:
+    """Return squared distances (h*w, h*w), in cells, between the cells of a grid (h, w)."""
+    rows, columns = (torch.arange(count, dtype=torch.float32) for count in grid)
+    return distances(rows, rows, columns, columns)
+
+
+def distances(rows: Tensor, other_rows: Tensor, columns: Tensor, other_columns: Tensor) -> Tensor:
+    """Return squared distances (h*w, g*v) between the cells of two grids by their coordinates.
+
+    Args:
+        rows: (h,) of the first grid.
+        other_rows: (g,) of the second grid.
+        columns: (w,) of the first grid.
+        other_columns: (v,) of the second grid.
+    """
+    down = (rows[:, None] - other_rows[None]).square()
+    across = (columns[:, None] - other_columns[None]).square()
+    return (down[:, None, :, None] + across[None, :, None, :]).flatten(2).flatten(0, 1)

@@ -1,39 +1,9 @@
-"""Simulated clicks: the next one goes into the middle of the largest region that is wrong.
+"""Simulated clicks on the objects of a batch."""
 
-Source: Sofiiuk et al., "Reviving Iterative Training with Mask Guidance for Interactive
-Segmentation" (RITM), ICIP 2022.
-"""
-
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-
-def next_click(
-    mask: NDArray[np.bool_], truth: NDArray[np.bool_], known: NDArray[np.bool_]
-) -> tuple[int, int, bool] | None:
-    """Return where the next click goes.
-
-    Args:
-        mask: bool (H, W), the answer so far.
-        truth: bool (H, W).
-        known: bool (H, W), where the truth is known.
-
-    Returns:
-        (x, y, whether the object is there): the pixel that is farthest from the border of what is
-        missing or of what is too much; ``None`` where nothing is wrong.
-    """
-    found = []
-    for wrong, positive in ((truth & ~mask & known, True), (mask & ~truth & known, False)):
-        # the picture's border counts as a border
-        padded = np.pad(wrong, 1).astype(np.uint8)
-        depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
-        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-        found.append((float(depth[y, x]), int(x), int(y), positive))
-    depth_found, x, y, positive = max(found, key=lambda click: click[0])
-    return (x, y, positive) if depth_found > 0 else None
+from persam_video.prompting.clicks import next_click
 
 
 class Clicks:
@@ -65,9 +35,7 @@ class Clicks:
         anywhere = torch.rand(len(masks), generator=rng) < 0.4
         shown, actual, seen = (part > 0.5 for part in (masks, truth, known))
         for number in torch.nonzero(wanted).flatten().tolist():
-            click = next_click(
-                shown[number].numpy(), actual[number].numpy(), seen[number].numpy()
-            )
+            click = next_click(shown[number].numpy(), actual[number].numpy(), seen[number].numpy())
             if click is None:
                 continue
             x, y, positive = click

@@ -91,7 +91,9 @@ def _clip(
         poses = _camera(sources, target, size, video, rng)
         if rng.random() < settings.leave:
             poses = _turned_away(poses, size, rng)
-        mats = [pose.matrix(size, np.zeros(2) if video else rng.normal(0, 0.04, 2)) for pose in poses]
+        mats = [
+            pose.matrix(size, np.zeros(2) if video else rng.normal(0, 0.04, 2)) for pose in poses
+        ]
         bend = not video and rng.random() < settings.bend
         rgbs, labels = [], []
         for source, mat in zip(sources, mats, strict=True):
@@ -177,9 +179,7 @@ class _Pose:
         offset = np.array([size[1], size[0]]) / 2 - linear @ self.focus
         return np.hstack([linear, offset[:, None]])
 
-    def moved(
-        self, shift: NDArray[np.float64], growth: float, turn: float, side: int
-    ) -> "_Pose":
+    def moved(self, shift: NDArray[np.float64], growth: float, turn: float, side: int) -> "_Pose":
         """Return a pose that looks elsewhere: ``shift`` is in shares of the window's side."""
         focus = self.focus + shift * side / self.zoom
         return _Pose(focus, self.zoom * float(np.exp(growth)), self.angle + turn)
@@ -205,7 +205,9 @@ def _camera(
     side = min(size)
     begin = _Pose(focus, zoom, rng.normal(0, 6))
     shift, growth, turn = (0.06, 0.08, 3.0) if video else (0.2, 0.3, 12.0)
-    reference = begin.moved(rng.normal(0, shift, 2), rng.normal(0, growth), rng.normal(0, turn), side)
+    reference = begin.moved(
+        rng.normal(0, shift, 2), rng.normal(0, growth), rng.normal(0, turn), side
+    )
     if rng.random() < (0.15 if video else 0.35):
         # the object comes near, or goes far away, between the reference and the rest
         wanted = np.log(zoom) + rng.uniform(-np.log(4), np.log(4))
@@ -219,7 +221,9 @@ def _camera(
     course, grows, turns = rng.normal(0, shift, 2), rng.normal(0, growth), rng.normal(0, turn)
     for _ in range(len(sources) - 2):
         shake = rng.normal(0, shift / 2, 2)
-        poses.append(poses[-1].moved(course + shake, grows + rng.normal(0, growth / 2), turns, side))
+        poses.append(
+            poses[-1].moved(course + shake, grows + rng.normal(0, growth / 2), turns, side)
+        )
     return poses[: len(sources)]
 
 

@@ -51,7 +51,7 @@ def load_training_data(root: Path, limit: int | None = None) -> TrainingData:
     """
     with (root / "index.csv").open(newline="") as index:
         names = [row["name"] for row in csv.DictReader(index)]
-    held_out = set(HELD_OUT.read_text(encoding="utf-8").split())
+    held_out = set(HELD_OUT.read_text(encoding="utf-8").splitlines())
     names = [name for name in names if name not in held_out]
     sequences = sorted(folder for folder in (root / "video").iterdir() if folder.is_dir())
     if limit is not None:

@@ -28,14 +28,14 @@ from persam_video.persam.confidence import blend, standardise
 from persam_video.persam.matching import cell_coverage, matching_maps
 from persam_video.persam.target import location_confidence, target_embedding
 from persam_video.sam.lite import CELL, LiteFeatures, LiteSam
-from persam_video.sam.readout import cell_distances
+from persam_video.sam.readout import MemoryReadout, cell_distances
 from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD
-from persam_video.tracking.prior import mask_prompt, move_masks, prior_on_grid
+from persam_video.tracking.prior import mask_prompt, prior_on_grid, seen_from
 
 ROUNDS = 3
 """Answers to clicks or a box: the first one, and the corrected ones."""
 
-_CLICKS_WEIGHT = 0.6
+_CLICKS_WEIGHT = 1.0
 
 
 class Objective(torch.nn.Module):
@@ -143,6 +143,13 @@ class Scene:
     def scale(self) -> float:
         """Input pixels for one pixel of a low-resolution mask."""
         return CELL / 4
+
+    @property
+    def memory(self) -> MemoryReadout:
+        """The model's memory readout."""
+        memory = self.model.prompt_encoder.memory
+        assert memory is not None, "it is trained with a readout"
+        return memory
 
     def embedding(self, frame: int) -> Tensor:
         """Return each object's image embedding (N, C, h, w) of a frame."""
@@ -271,9 +278,7 @@ class Rollout:
 
     def _remember(self, frame: int, masks: Tensor) -> _Remembered:
         scene = self._scene
-        values = scene.model.prompt_encoder.memory.values(
-            scene.embedding(frame), masks, scene.others(masks)
-        )
+        values = scene.memory.values(scene.embedding(frame), masks, scene.others(masks))
         return _Remembered(scene.keys(frame), cell_coverage(masks, scene.grid), values)
 
     def _see(self, frame: int, masks: Tensor) -> None:
@@ -296,7 +301,9 @@ class Rollout:
             return self._masks, chance(len(truth), 0.85, rng)
         # the frame before the first is not there; its mask would be near the truth
         shift = torch.randn(len(truth), 2, generator=rng) * 3
-        near = move_masks(damage_masks(truth[:, None], rng)[:, 0], shift)
+        whole = torch.tensor([0.0, 0.0, truth.shape[2], truth.shape[1]])
+        damaged = damage_masks(truth[:, None], rng)[:, 0]
+        near = seen_from(damaged, whole.expand(len(truth), 4), whole, shift)
         return near, chance(len(truth), 0.35, rng)
 
     def _prompted(self, frame: int) -> PromptSet:
@@ -341,15 +348,15 @@ class Rollout:
         return torch.cat([maps[0], maps[1].masked_fill(dropped, 0.0)], dim=1)
 
     def _read(self, frame: int, prior: Tensor, share: Tensor) -> Tensor:
-        memory = self._scene.model.prompt_encoder.memory
+        memory = self._scene.memory
         keys = self._scene.keys(frame)
         kept = [self._reference] if self._past is None else [self._reference, self._past]
         long_term = memory.read(
             keys,
-            torch.cat([each.keys.flatten(2) for each in kept], dim=2),
-            torch.cat([each.values.flatten(2) for each in kept], dim=2),
+            torch.cat([remembered.keys.flatten(2) for remembered in kept], dim=2),
+            torch.cat([remembered.values.flatten(2) for remembered in kept], dim=2),
         )
-        distance = share * cell_distances(self._scene.grid, self._scene.grid)
+        distance = share * cell_distances(self._scene.grid)
         recent = memory.read(
             keys, self._recent.keys.flatten(2), self._recent.values.flatten(2), distance
         )

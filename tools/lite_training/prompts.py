@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from persam_video.sam.lite import CELL
 
+
 @dataclass(frozen=True)
 class PromptSet:
     """Prompts of a batch, padded to one shape.
