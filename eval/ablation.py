@@ -1,6 +1,6 @@
 """What each part of the tracker is worth: one preset, one part changed at a time.
 
-    python eval/ablation.py --data ../shared/data
+    python -m eval.ablation --data ../shared/data
 
 Scores the six DAVIS-2016 development sequences and the seven objects of the schoolgirls clip (J&F)
 with the preset ``persam`` and its variants, and writes ``eval/results/ablation.json`` and ``.md``
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sequences import EncodedSequence, clip_sequence, davis_sequences
 
-from persam_video.atomic import write_bytes
+from eval.sequences import EncodedSequence, clip_sequence, davis_sequences
 from persam_video.config import load_settings
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.sam.model import ModelInfo
+from persam_video.util.atomic import write_bytes
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -1,8 +1,8 @@
 """Time our tracker beside other ways to do the same work, on the same weights and frames.
 
-    python eval/benchmark.py --quick        # about two minutes: each side twice
-    python eval/benchmark.py                # a quarter of an hour without bf16: five times
-    python eval/benchmark.py --vit vit_h    # needs 10 GB of memory
+    python -m eval.benchmark --quick        # about two minutes: each side twice
+    python -m eval.benchmark                # a quarter of an hour without bf16: five times
+    python -m eval.benchmark --vit vit_h    # needs 10 GB of memory
 
 Each comparison runs both sides in turns in one process and takes medians, so that a busy machine
 slows both; what counts are the ratios. The ViT has random weights, which cost what trained ones do;
@@ -18,12 +18,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from speed.cases import Extent, comparisons
-from speed.memory import peak_memory
-from speed.timing import Result, middle
 
-from persam_video.atomic import write_bytes
+from eval.speed.cases import Extent, comparisons
+from eval.speed.memory import peak_memory
+from eval.speed.timing import Result, middle
 from persam_video.sam.build import choose_precision
+from persam_video.util.atomic import write_bytes
 
 RESULTS = Path(__file__).parent / "results"
 HEADER = ("comparison", "one repetition", "ours", "theirs", "ratio", "by processor time", "aim")
@@ -49,7 +49,7 @@ def main() -> None:
     out = options.out or (None if options.quick else RESULTS / "speed.json")
     if out is not None:
         facts = {
-            "command": "python eval/benchmark.py" + (" --quick" if options.quick else ""),
+            "command": "python -m eval.benchmark" + (" --quick" if options.quick else ""),
             "machine": machine(),
             "repeats": repeats,
             "results": [asdict(result) for result in results],
@@ -90,7 +90,7 @@ def _page(results: list[Result], peak: float, repeats: int) -> str:
     notes = "\n".join(f"- {r.name}: {'; '.join(r.notes)}." for r in results if r.notes)
     memory = f"{peak:.0f} MiB resident at most (aim: 1,000)"
     return (
-        f"# Speed\n\n`python eval/benchmark.py`: medians of {repeats}, both sides in turns. "
+        f"# Speed\n\n`python -m eval.benchmark`: medians of {repeats}, both sides in turns. "
         f"{machine()}.\n\n{table}\n\n{notes}\n"
         f"- Embedded model on 1080p video, 1 object: {memory}.\n"
     )

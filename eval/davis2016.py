@@ -1,6 +1,6 @@
 """Track DAVIS-2016 sequences with a preset and score them as the official code does.
 
-    python eval/davis2016.py --root ../shared/data/davis --method persam
+    python -m eval.davis2016 --root ../shared/data/davis --method persam
 
 does what ``persam-video davis`` and ``persam-video evaluate`` do. Prints J, F and J&F of each
 sequence and the mean, with the frames per second of one process, and writes them to
@@ -14,13 +14,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from persam_video.atomic import write_bytes
+from persam_video.benchmark.record import BenchmarkRecord
+from persam_video.benchmark.runner import run_davis
 from persam_video.config import load_settings, parse_assignments
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import Evaluation, evaluate
-from persam_video.davis.record import BenchmarkRecord
-from persam_video.davis.runner import run_davis
 from persam_video.errors import PersamVideoError
+from persam_video.util.atomic import write_bytes
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -1,7 +1,7 @@
 """Time the embedded model's image encoder in other engines than plain PyTorch.
 
     pip install openvino nncf
-    python eval/engines.py
+    python -m eval.engines
 
 Frames of 854x480, all engines in turns, in fp32 but for ``int8``, which OpenVINO runs after NNCF
 has quantised it on noise: good for its speed, not for its masks. Prints medians, their ratios to
@@ -11,22 +11,24 @@ ready. ``compile`` needs a C++ compiler.
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import median
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from persam_video.sam.build import build_network
-from persam_video.sam.cache import embedded_path
 from persam_video.sam.checkpoints import load_weights, read_state_dict
+from persam_video.sam.download import embedded_path
 from persam_video.sam.lite import LiteImageEncoder
 from persam_video.sam.registry import model_spec
 
 SHAPE = (1, 3, 448, 768)  # a frame of 854x480 as the encoder gets it
 
 Engine = Callable[[Tensor], Tensor]
+_Model = Callable[[Tensor], tuple[Tensor, ...]]
 """Maps an image to the embedding, and computes all other outputs, too."""
 
 
@@ -42,7 +44,7 @@ class _Outputs(nn.Module):
         return (features.embedding, features.keys, *features.skips)
 
 
-def plain(model: nn.Module, image: Tensor) -> Engine:
+def plain(model: _Model, image: Tensor) -> Engine:
     return lambda image: model(image)[0]
 
 
@@ -50,7 +52,7 @@ def compiled(model: nn.Module, image: Tensor) -> Engine:
     import torch._inductor.config as inductor  # noqa: PLC0415
 
     inductor.freezing = True  # weights as constants, laid out beforehand
-    return plain(torch.compile(model), image)
+    return plain(cast(_Model, torch.compile(model)), image)
 
 
 def openvino(model: nn.Module, image: Tensor) -> Engine:
@@ -83,7 +85,12 @@ def _openvino(model: nn.Module, image: Tensor, *, quantised: bool) -> Engine:
     return run
 
 
-ENGINES = {"eager": plain, "compile": compiled, "openvino": openvino, "int8": int8}
+ENGINES: Mapping[str, Callable[[nn.Module, Tensor], Engine]] = {
+    "eager": plain,
+    "compile": compiled,
+    "openvino": openvino,
+    "int8": int8,
+}
 
 
 @torch.no_grad()

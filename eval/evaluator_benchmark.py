@@ -1,6 +1,6 @@
 """Times our DAVIS evaluator beside vos-benchmark and the official code, and compares the figures.
 
-    python eval/evaluator_benchmark.py --official-path davis2017-evaluation
+    python -m eval.evaluator_benchmark --official-path davis2017-evaluation
 
 Two sets are scored: a drawn sequence of 80 frames of 854x480 with one object, and, where they are,
 the development results in ``../shared/data/evaluator``. vos-benchmark and the official code take
@@ -34,7 +34,7 @@ from rich.console import Console
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import Evaluation, evaluate
 from persam_video.davis.official import difference, run_official
-from persam_video.table import Row, Table, show
+from persam_video.util.table import Row, Table, show
 
 SHARED = Path(os.environ.get("PERSAM_VIDEO_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

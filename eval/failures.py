@@ -1,6 +1,6 @@
 """Pictures of where the embedded model fails, for its model card.
 
-    python eval/failures.py
+    python -m eval.failures
 
 Draws three hard clips with exact truth, tracks them with the preset ``persam``, and writes
 ``docs/failures.png``: a row for each clip, with four moments of it. What is found rightly is light,
@@ -11,15 +11,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from sequences import EncodedSequence, Sequence, synthetic_sequence
 
+from eval.sequences import EncodedSequence, Sequence, synthetic_sequence
 from persam_video import synthetic
-from persam_video.atomic import write_bytes
 from persam_video.config import load_settings
 from persam_video.report.pictures import error_map
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.synthetic.bodies import Kind
 from persam_video.tracking import FrameResult
+from persam_video.util.atomic import write_bytes
 
 PICTURE = Path(__file__).parents[1] / "docs" / "failures.png"
 GOLD, BLUE = (0.93, 0.55, 0.12), (0.12, 0.30, 0.72)

@@ -20,13 +20,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.atomic import write_bytes
 from persam_video.config import load_settings
 from persam_video.errors import AnnotationError
 from persam_video.prompting import ObjectPrompts, annotate
 from persam_video.prompting.clicks import next_click
 from persam_video.sam import SamModel
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
+from persam_video.util.atomic import write_bytes
 
 RESULTS = Path(__file__).parent / "results"
 HELD_OUT = Path(__file__).parents[1] / "tools" / "lite_training" / "held_out.txt"

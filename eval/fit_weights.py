@@ -1,10 +1,10 @@
 """Times PerSAM-F's fit beside the reference implementation's way, and compares the weights.
 
-    python eval/fit_weights.py
+    python -m eval.fit_weights
 
 The reference's way runs the decoder, enlarges its masks to the frame and differentiates the loss at
 each step, one object after the other. Ours runs the decoder once and fits all objects together
-(:mod:`persam_video.persam.mask_weights`); its time includes that one decoding. Both get the prompts
+(``persam_video.persam.mask_weights``); its time includes that one decoding. Both get the prompts
 of ``persam_video_f.py``: the most similar pixel, the box and its centre.
 
 With the development data in ``../shared/data``, it is the nano SAM on the three objects of the
@@ -25,23 +25,23 @@ from typing import Annotated, TypeVar
 import numpy as np
 import torch
 import typer
-from nano_sam import load_nano_sam
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from eval.nano_sam import load_nano_sam
 from persam_video.masks import box_of, read_annotation
 from persam_video.persam.mask_weights import EQUAL, fit_mask_weights, mix_masks, reference_loss
 from persam_video.persam.target import target_embedding
-from persam_video.persam.upstream import painted_cells, predict
 from persam_video.sam.build import build_network
 from persam_video.sam.model import ImageEmbedding, ModelInfo, SamModel
 from persam_video.sam.prompts import Prompts
 from persam_video.sam.registry import model_spec
 from persam_video.sam.transform import InputTransform
-from persam_video.tracking.upstream import SIMILARITY_POINTS, first_prompts
+from persam_video.upstream.steps import painted_cells, predict
+from persam_video.upstream.tracker import SIMILARITY_POINTS, first_prompts
 
 SHARED = Path(os.environ.get("PERSAM_VIDEO_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

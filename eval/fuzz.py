@@ -1,7 +1,7 @@
 """Give damaged files to everything that reads files of others, and look for crashes.
 
-    python eval/fuzz.py --minutes 10 --seed 1
-    python eval/fuzz.py --rounds 200                # for each reader
+    python -m eval.fuzz --minutes 10 --seed 1
+    python -m eval.fuzz --rounds 200                # for each reader
 
 Good files are changed by a seeded mutator: bytes flipped, cut out, repeated, replaced by numbers at
 the edge, two files spliced. A reader may take the result or raise the one error that it documents,
@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from persam_video.benchmark.record import read_record
 from persam_video.config import load_settings, presets
-from persam_video.davis.record import read_record
 from persam_video.errors import PersamVideoError
 from persam_video.masks.annotation import read_annotation
 from persam_video.masks.png import write_label_png

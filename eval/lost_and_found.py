@@ -1,6 +1,6 @@
 """How often the tracker is right about objects being there, gone, and back.
 
-    python eval/lost_and_found.py --data ../shared/data
+    python -m eval.lost_and_found --data ../shared/data
 
 On the sequences with occlusion (libby, bmx-trees) and on synthetic clips with exits, re-entries and
 look-alikes, each frame and object is one of: seen and followed (IoU of at least 0.5), seen but
@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sequences import EncodedSequence, Sequence, davis_sequences, synthetic_sequence
 
+from eval.sequences import EncodedSequence, Sequence, davis_sequences, synthetic_sequence
 from persam_video import synthetic
-from persam_video.atomic import write_bytes
 from persam_video.config import load_settings, parse_assignments
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.tracking import FrameResult
+from persam_video.util.atomic import write_bytes
 
 RESULTS = Path(__file__).parent / "results"
 OCCLUDED = ("libby", "bmx-trees")

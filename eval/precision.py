@@ -1,6 +1,6 @@
 """How far the masks in bf16 or fp16 are from those in fp32, on real frames.
 
-    python eval/precision.py --data ../shared/data
+    python -m eval.precision --data ../shared/data
 
 Tracks the first frames of the DAVIS-2016 development sequences in both precisions with the same
 weights, and prints the IoU of the final masks. Where bf16 is not native it is emulated, which takes
@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from sequences import davis_sequences
 
+from eval.sequences import davis_sequences
 from persam_video.config import load_settings
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.tracking import Tracker
 
 

@@ -1,8 +1,8 @@
 """Try everything that could go wrong: odd videos, faults, odd numbers, untrusted files.
 
-    python eval/robustness.py                       # all; results in eval/results/robustness.md
-    python eval/robustness.py --only zoo faults     # some groups
-    python eval/robustness.py --case "one frame"    # some cases, by a part of their names
+    python -m eval.robustness                       # all; results in eval/results/robustness.md
+    python -m eval.robustness --only zoo faults     # some groups
+    python -m eval.robustness --case "one frame"    # some cases, by a part of their names
 
 Prints a table of the case, what should happen, and what did. The cases run in a process apart, each
 under a time limit; after a crash or a hang, the next one gets a new process. Ends with status 1
@@ -17,10 +17,9 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
-from robust import faults, numbers, untrusted, zoo
-from robust.case import Apart, Case, Outcome, Verdict, as_table, serve
-
-from persam_video.atomic import write_bytes
+from eval.robust import faults, numbers, untrusted, zoo
+from eval.robust.case import Apart, Case, Outcome, Verdict, as_table, serve
+from persam_video.util.atomic import write_bytes
 
 RESULT = Path(__file__).parent / "results" / "robustness.md"
 GROUPS = ("zoo", "faults", "numbers", "untrusted")
@@ -57,7 +56,7 @@ def main() -> None:
         packages = ", ".join(f"{name} {version(name)}" for name in ("av", "decord2", "torch"))
         page = (
             "# Robustness\n\n"
-            f"`python eval/robustness.py`, {platform.system()}, Python "
+            f"`python -m eval.robustness`, {platform.system()}, Python "
             f"{platform.python_version()}, {packages}.\n\n{len(rows)} cases: {summary}.\n\n"
             f"{as_table(rows)}\n"
         )

@@ -1,6 +1,6 @@
 """How the time of a frame grows with objects, the video's size, the model's input and the length.
 
-    python eval/scaling.py          # a quarter of an hour; eval/results/scaling.json and .svg
+    python -m eval.scaling          # a quarter of an hour; eval/results/scaling.json and .svg
 
 Tracks drawn clips of rolling balls with the embedded model, frame by frame on the CPU. The points
 of a curve are measured in turns, so that a busy machine bends none of them. A model of what a frame
@@ -17,17 +17,17 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from benchmark import machine
-from speed.chart import plot
-from speed.cost import Cost, Load, Point, fit
-from speed.scenes import Scene, balls
-from stream_memory import resident_mib
 
-from persam_video.atomic import write_bytes
+from eval.benchmark import machine
+from eval.speed.chart import plot
+from eval.speed.cost import Cost, Load, Point, fit
+from eval.speed.scenes import Scene, balls
+from eval.stream_memory import resident_mib
 from persam_video.config import Settings, load_settings
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel
 from persam_video.tracking import Tracker
+from persam_video.util.atomic import write_bytes
 
 RESULTS = Path(__file__).parent / "results"
 OBJECTS = (1, 2, 4, 8, 16, 32)
@@ -145,7 +145,7 @@ def main() -> None:
     print(cost)
     long = lengths()
     facts = {
-        "command": f"python eval/scaling.py --frames {options.frames} --repeats {options.repeats}",
+        "command": f"python -m eval.scaling --frames {options.frames} --repeats {options.repeats}",
         "machine": machine(),
         "cost": asdict(cost),
         "curves": [asdict(curve) for curve in found],

@@ -1,7 +1,7 @@
 """Track objects that come and go through ten thousand frames, and watch what the process holds.
 
-    python eval/soak.py                     # results in eval/results/soak.json and soak.svg
-    python eval/soak.py --frames 2000
+    python -m eval.soak                     # results in eval/results/soak.json and soak.svg
+    python -m eval.soak --frames 2000
 
 The frames are made while they are tracked: squares that move, leave the picture and come back, one
 of which is taken away and given again every 1,000 frames. Resident memory, open files and threads
@@ -25,14 +25,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from stream_memory import resident_mib
 
-from persam_video.atomic import write_bytes
+from eval.stream_memory import resident_mib
 from persam_video.config import load_settings
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.sinks import MaskPngSink, Sink, ThreadedSink, TracksJsonlSink
 from persam_video.sinks.overlay_video import OverlayVideoSink
 from persam_video.tracking import ObjectState, Tracker
+from persam_video.util.atomic import write_bytes
 from persam_video.video import Frame, SourceInfo, SourceKind
 
 RESULTS = Path(__file__).parent / "results"
@@ -168,7 +168,7 @@ def main() -> None:
         samples = soak(options.frames, Path(folder))
     found = faults(samples)
     result = {
-        "command": f"python eval/soak.py --frames {options.frames}",
+        "command": f"python -m eval.soak --frames {options.frames}",
         "frames": samples[-1].frame + 1,
         "machine": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

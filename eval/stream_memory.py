@@ -5,7 +5,7 @@ slow at first, so that a reader without bounds would run ahead, and fast after t
 down resident memory along the way. decord, which by itself reads ahead without bound, reads a
 part of the same video.
 
-    python eval/stream_memory.py        # several minutes on one core; results in eval/results/
+    python -m eval.stream_memory        # several minutes on one core; results in eval/results/
 
 Reads /proc, so it runs on Linux.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import av
 
-from persam_video.atomic import write_bytes
+from persam_video.util.atomic import write_bytes
 from persam_video.video import FrameStream
 from persam_video.video.stream import DecoderName
 

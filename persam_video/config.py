@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from persam_video.errors import ConfigError
-from persam_video.plain_yaml import load_yaml
+from persam_video.util.yaml import load_yaml
 
 _MOST_SHOWN = 80  # characters of a wrong value
 
@@ -151,7 +151,7 @@ class LostSettings(_Section):
     Attributes:
         score: an object whose score falls below this is lost.
         likeness_drop: so is one whose mask is by this much less like the object than its masks
-            usually are (:attr:`persam_video.tracking.segmenter.Candidate.likeness`).
+            usually are (``persam_video.tracking.segmenter.Candidate.likeness``).
         found: a lost object is tracked again when its score reaches this and its likeness is back.
         confirm: for so many frames in a row.
     """

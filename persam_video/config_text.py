@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel
 
 from persam_video.config import Settings, presets
-from persam_video.plain_yaml import load_yaml
+from persam_video.util.yaml import load_yaml
 
 _LINE = re.compile(r"(?P<indent> *)(?P<name>\w+):[^#]*(?:# (?P<comment>.*))?")
 _PLAIN = re.compile(r"[A-Za-z][\w./-]*", re.ASCII)
@@ -17,7 +17,7 @@ _ONE_LINE = 1 << 30  # characters before the YAML writer breaks a line
 
 
 def settings_text(settings: Settings, preset: str | Path = "persam") -> str:
-    """Write settings as YAML that :func:`persam_video.config.load_settings` loads again, equal.
+    """Write settings as YAML that ``persam_video.config.load_settings`` loads again, equal.
 
     Args:
         settings: all of them are written, in their order.

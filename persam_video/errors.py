@@ -1,7 +1,7 @@
 """Errors that a user can act on.
 
 Every error that comes from what a user gave (a path, an annotation, a setting, a model file) is a
-:class:`PersamVideoError`. Its message is one line that says what was found and what to do about it;
+``PersamVideoError``. Its message is one line that says what was found and what to do about it;
 the command line prints that line and exits with status 2, without a traceback.
 """
 

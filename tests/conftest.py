@@ -1,6 +1,5 @@
 """The development data, and a server of files on the loopback interface."""
 
-import importlib.util
 import os
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -42,12 +41,8 @@ def shared_data() -> Path:
 @pytest.fixture
 def nano_sam(shared_data: Path):
     """Give the nano SAM of the parity data; its ``calls`` are (embedding, prompts, answer)."""
+    from eval.nano_sam import load_nano_sam
     from persam_video.sam.model import SamModel
-
-    file = Path(__file__).parents[1] / "eval" / "nano_sam.py"
-    spec = importlib.util.spec_from_file_location("nano_sam", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
 
     class RecordingSam(SamModel):
         def decode(self, embedding, prompts):
@@ -55,7 +50,7 @@ def nano_sam(shared_data: Path):
             self.calls.append((embedding, prompts, answer))
             return answer
 
-    model = module.load_nano_sam(shared_data / "parity", RecordingSam)
+    model = load_nano_sam(shared_data / "parity", RecordingSam)
     model.calls = []
     return model
 

@@ -27,8 +27,8 @@ from lite_training.objective import Objective
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from persam_video.atomic import atomic_path
 from persam_video.sam.lite import LiteSam
+from persam_video.util.atomic import atomic_path
 
 LOG_EVERY = 20
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[1] / "robustness.py"
+ROOT = Path(__file__).parents[2]
 
 
 class UnexpectedError(Exception):
@@ -37,8 +37,8 @@ class Case:
         group: zoo, faults, numbers or untrusted.
         name: unique among all cases.
         expected: what should happen, in words.
-        check: is given an empty folder and says what happened; raises :class:`UnexpectedError` when
-            that is not what should, and :class:`NotHereError` when it cannot be tried.
+        check: is given an empty folder and says what happened; raises ``UnexpectedError`` when
+            that is not what should, and ``NotHereError`` when it cannot be tried.
         seconds: after which the case counts as hanging.
         heavy: too slow for the test suite.
     """
@@ -114,7 +114,8 @@ class Apart:
 
     def _start(self) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, str(SCRIPT), "--apart"],
+            [sys.executable, "-m", "eval.robustness", "--apart"],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -20,13 +20,13 @@ import av
 import cv2
 import numpy as np
 
+from eval.robust.case import Case, NotHereError, UnexpectedError, expect
 from persam_video.masks.png import read_label_png, write_label_png
 from persam_video.sinks import RunStatus, read_run, read_tracks
 from persam_video.video.camera_decoder import CameraDecoder
 from persam_video.video.selection import Selection
 from persam_video.video.source import Location, SourceKind
 from persam_video.video.writer import VideoWriter
-from robust.case import Case, NotHereError, UnexpectedError, expect
 
 FRAMES = 150
 SIZE = (96, 64)
@@ -379,7 +379,7 @@ def small_disk(folder: Path, options: str) -> Iterator[Path]:
 
 
 def remount(disk: Path, options: str) -> None:
-    """Change a disk that :func:`small_disk` has made."""
+    """Change a disk that ``small_disk`` has made."""
     subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
 
 

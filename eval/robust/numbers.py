@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eval.robust.case import Case, expect
 from persam_video.config import load_settings
 from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.boxes import Box
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import MaskPrediction, Prompts
 from persam_video.sinks import TracksJsonlSink
 from persam_video.tracking import ObjectState, Tracker
 from persam_video.video import Frame
-from robust.case import Case, expect
 
 HEIGHT, WIDTH = 64, 96
 STEPS = 4

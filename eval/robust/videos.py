@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from robust.case import NotHereError
+from eval.robust.case import NotHereError
 
 FIRST, STEP = 16, 10  # grey levels: more between frames than the error of a codec
 MOST = 20

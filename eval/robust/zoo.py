@@ -11,11 +11,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.errors import SourceError
-from persam_video.video import FrameStream
-from persam_video.video.stream import DecoderName
-from robust.case import Case, UnexpectedError, expect
-from robust.videos import (
+from eval.robust.case import Case, UnexpectedError, expect
+from eval.robust.videos import (
     Recipe,
     begins_later,
     cut,
@@ -24,6 +21,9 @@ from robust.videos import (
     turned,
     white_corner,
 )
+from persam_video.errors import SourceError
+from persam_video.video import FrameStream
+from persam_video.video.stream import DecoderName
 
 SLACK = 0.003  # seconds; Matroska rounds times to milliseconds
 LONGEST_LINE = 400
@@ -60,7 +60,7 @@ class Given:
         numbers: what they show.
         times: when they are shown, in seconds.
         size: (width, height).
-        corner: where the white quarter is; see :func:`white_corner`.
+        corner: where the white quarter is; see ``white_corner``.
     """
 
     numbers: Sequence[int]

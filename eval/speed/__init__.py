@@ -1,1 +1,1 @@
-"""The comparisons of ``eval/benchmark.py``: two ways to do the same work, timed in turns."""
+"""The comparisons of ``eval.benchmark``: two ways to do the same work, timed in turns."""

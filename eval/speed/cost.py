@@ -79,7 +79,8 @@ def fit(points: Sequence[Point]) -> Cost:
     terms = np.array([_terms(point.load) for point in points])
     factors, _ = nnls(terms / seconds[:, None], np.ones(len(points)))
     error = float(np.median(np.abs(terms @ factors / seconds - 1)))
-    return Cost(*(float(factor) for factor in factors), error=error)
+    frame, kilocell, object_kilocell, megapixel, object_megapixel = map(float, factors)
+    return Cost(frame, kilocell, object_kilocell, megapixel, object_megapixel, error)
 
 
 def _terms(load: Load) -> tuple[float, ...]:

@@ -6,9 +6,9 @@ import tempfile
 from fractions import Fraction
 from pathlib import Path
 
+from eval.speed.scenes import balls
 from persam_video.masks.png import write_label_png
 from persam_video.video.writer import VideoWriter
-from speed.scenes import balls
 
 _RUN = """
 import sys

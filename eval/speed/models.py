@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from eval.speed.timing import Spent, middle
 from persam_video.masks.boxes import Box
 from persam_video.sam.build import build_network, choose_precision
 from persam_video.sam.model import ImageEmbedding, ModelInfo, SamModel
 from persam_video.sam.modules import ImageEncoderViT
 from persam_video.sam.prompts import MaskPrediction, Prompts
 from persam_video.sam.registry import VitDimensions, model_spec
-from speed.timing import Spent, middle
 
 CPU = torch.device("cpu")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -27,7 +27,7 @@ class TimedSam(SamModel):
     Attributes:
         encodings: what each frame took.
         kept: the last embedding.
-        reckons: whether :meth:`encode` gives that, and adds the median of the encodings to what is
+        reckons: whether ``encode`` gives that, and adds the median of the encodings to what is
             ``reckoned``; all frames must be of one size then.
         reckoned: all in all.
         decoded: objects, which tells whether both sides did their work.
@@ -42,7 +42,7 @@ class TimedSam(SamModel):
         self.decoded = 0
 
     def encode(self, rgb: NDArray[np.uint8], view: Box | None = None) -> ImageEmbedding:
-        """See :meth:`SamModel.encode`."""
+        """See ``SamModel.encode``."""
         if self.reckons and self.kept is not None:
             self.reckoned += middle(self.encodings)
             return self.kept
@@ -52,7 +52,7 @@ class TimedSam(SamModel):
         return self.kept
 
     def decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
-        """See :meth:`SamModel.decode`."""
+        """See ``SamModel.decode``."""
         self.decoded += len(prompts)
         return super().decode(embedding, prompts)
 

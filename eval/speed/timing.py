@@ -70,7 +70,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two ways to do the same work, not run yet; the attributes are those of :class:`Result`.
+    """Two ways to do the same work, not run yet; the attributes are those of ``Result``.
 
     Attributes:
         notes: is told the median of ours when all is done.

@@ -1,19 +1,20 @@
 """Lists of videos to track, from YAML or CSV."""
 
+import codecs
 import csv
 import difflib
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from persam_video.config import parse_assignments
 from persam_video.errors import ConfigError, PersamVideoError
-from persam_video.plain_yaml import load_yaml
 from persam_video.prompting import ObjectPrompts, parse_prompts
-from persam_video.run.references import parse_masks
+from persam_video.run.annotations import parse_masks
+from persam_video.util.yaml import load_yaml
 
 _KEYS = ("source", "mask", "boxes", "points", "name", "settings")
 _LISTS = ("mask", "boxes", "points")
@@ -66,10 +67,7 @@ def read_jobs(path: str | Path) -> tuple[Job, ...]:
         PersamVideoError: the file cannot be read, or a job is not in this form.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as text: give a YAML or CSV file") from error
+    text = _read_text(path)
     rows = _csv_rows if path.suffix.lower() == ".csv" else _yaml_rows
     jobs = []
     for number, row in enumerate(rows(text, path), start=1):
@@ -82,6 +80,35 @@ def read_jobs(path: str | Path) -> tuple[Job, ...]:
     return tuple(jobs)
 
 
+def _read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8.
+
+    Raises:
+        ConfigError: there is no such file, or it is in another encoding or format.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; give a YAML or CSV file of jobs") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder; give a YAML or CSV file of jobs") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if data.startswith(b"PK"):
+        raise ConfigError(f"{path}: is a spreadsheet or an archive; export the list as CSV")
+    # as spreadsheets save "Unicode text"; ASCII in UTF-16 has a NUL in every other byte
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:4]:
+        raise ConfigError(f"{path}: is in UTF-16; save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path}: is not in UTF-8 (byte {data[error.start]:#04x} in line {line}); save it as "
+            "UTF-8"
+        ) from error
+
+
 _Row = Callable[[], Mapping[str, Any]]
 """Gives the values of a job by key, or raises what is wrong with their form."""
 
@@ -92,21 +119,47 @@ def _yaml_rows(text: str, path: Path) -> Iterator[_Row]:
     except ValueError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(listed, list):
-        raise ConfigError(f"{path} is no list of jobs: begin each with '- source: FILE'")
+        first = text.split("\n", maxsplit=1)[0]
+        hint = "; is it CSV? Then name it .csv" if "source" in re.split("[,;\t]", first) else ""
+        raise ConfigError(f"{path} is no list of jobs: begin each with '- source: FILE'{hint}")
     for values in listed:
         yield lambda values=values: _mapping(values, "the job")  # type: ignore[misc]
 
 
 def _csv_rows(text: str, path: Path) -> Iterator[_Row]:
+    _check_separator(text, path)
     try:
         lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
     except csv.Error as error:
         raise ConfigError(f"{path} is not valid CSV: {error}") from error
     header = [name.strip() for name in lines[0]] if lines else []
+    _check_header(header, path)
     if len(set(header)) < len(header):
         raise ConfigError(f"{path}: two columns have the same name: give each its own")
     for cells in lines[1:]:
         yield lambda cells=cells: _csv_values(header, cells)  # type: ignore[misc]
+
+
+def _check_separator(text: str, path: Path) -> None:
+    """Refuse columns that are not separated by commas."""
+    first = text.lstrip().split("\n", maxsplit=1)[0]
+    for separator, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        names = [name.strip(" '\"\r") for name in first.split(separator)]
+        if len(names) > 1 and "source" in names:
+            raise ConfigError(f"{path}: its columns are separated by {called}; use commas")
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    """Refuse a list that does not name its columns."""
+    if header and not set(header) & set(_KEYS) and not _close_keys(header):
+        raise ConfigError(
+            f"{path}: the first line must name the columns ({', '.join(_KEYS)}), found "
+            f"{', '.join(header)!r:.80}"
+        )
+
+
+def _close_keys(names: Iterable[str]) -> list[str]:
+    return [key for name in names for key in difflib.get_close_matches(name, _KEYS, n=1)]
 
 
 def _csv_values(header: list[str], cells: list[str]) -> dict[str, Any]:
@@ -128,7 +181,7 @@ def _csv_values(header: list[str], cells: list[str]) -> dict[str, Any]:
 def _job(values: Mapping[str, Any]) -> Job:
     for key in values:
         if key not in _KEYS:
-            close = difflib.get_close_matches(str(key), _KEYS, n=1)
+            close = _close_keys([str(key)])
             meant = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(_KEYS)}"
             raise ConfigError(f"unknown key {key!r}: {meant}")
     if "source" not in values:
@@ -147,7 +200,7 @@ def _job(values: Mapping[str, Any]) -> Job:
 
 
 def _texts(value: Any, key: str) -> list[str]:
-    return [_text(each, key) for each in (value if isinstance(value, list) else [value])]
+    return [_text(item, key) for item in (value if isinstance(value, list) else [value])]
 
 
 def _text(value: Any, key: str) -> str:

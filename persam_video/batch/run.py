@@ -2,20 +2,29 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from persam_video.batch.jobs import Job
 from persam_video.config import ModelSettings, Settings, load_settings
-from persam_video.cores import available_cores
 from persam_video.errors import ConfigError, DatasetError, PersamVideoError
-from persam_video.run import OutputPaths, Progress, load_model, track_to_folder
+from persam_video.run import (
+    FolderOptions,
+    OutputPaths,
+    Progress,
+    load_model,
+    track_to_folder,
+)
+from persam_video.run.options import FolderKeywords, with_keywords
 from persam_video.sam.model import SamModel
+from persam_video.sam.share import use_share
 from persam_video.sinks import RunRecord, RunStatus, read_run
-from persam_video.sinks.outputs import DEFAULT_OUTPUTS, Output
-from persam_video.workers import Handler, TaskLost, work_in_processes
+from persam_video.util.machine import available_cores
+from persam_video.util.workers import Handler, Share, TaskLost, work_in_processes
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,12 @@ def run_jobs(
     *,
     preset: str | Path = "persam",
     overrides: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    outputs: Sequence[Output] = DEFAULT_OUTPUTS,
+    options: FolderOptions | None = None,
     workers: int = 1,
     on_progress: OnJobProgress = lambda progress: None,
+    **keywords: "Unpack[FolderKeywords]",
 ) -> Iterator[JobResult]:
-    """Track each video into a folder of its own; see :func:`persam_video.run.track_to_folder`.
+    """Track each video into a folder of its own; see ``persam_video.run.track_to_folder``.
 
     Names and settings of all jobs are checked by the call itself, before the first one begins.
     Jobs in a row that want the same model share it. After a keyboard interrupt no job begins, and
@@ -76,14 +84,13 @@ def run_jobs(
         out: where the folders are, each with the name of its job.
         preset: a preset's name or a YAML file.
         overrides: settings of all jobs by dotted key; those of a job lie over them.
-        overwrite: replace earlier runs in the folders.
-        resume: go on with earlier runs; finished ones are left as they are.
-        outputs: what to write for each.
+        options: of every job, but for mask, prompts and settings, which each job has of its own.
         workers: processes that track videos side by side and share the cores; 1 tracks them in
             this one. More than 1 needs a main module that can be imported, as always with
             processes. A batch is resumed with the number it was begun with: masks may depend, in
             the last bits of a sum, on how many threads add it up.
         on_progress: called after every frame, in this process.
+        **keywords: fields of ``FolderOptions``, which go before those of ``options``.
 
     Yields:
         One result for each job that was begun, as they end.
@@ -91,7 +98,8 @@ def run_jobs(
     Raises:
         ConfigError: two jobs have one name, or a setting of one is unknown or out of range.
     """
-    if overwrite and resume:
+    common = with_keywords(options or FolderOptions(), None, {**keywords})
+    if common.overwrite and common.resume:
         raise ConfigError("--overwrite starts anew and --resume goes on: give one of them")
     if workers < 1:
         raise ConfigError(f"workers must be 1 or more, found {workers}")
@@ -104,53 +112,39 @@ def run_jobs(
             settings = load_settings(preset, {**(overrides or {}), **job.overrides})
         except ConfigError as error:
             raise ConfigError(f"job {job.name}: {error}") from error
-        tasks[job.name.casefold()] = _Task(job, settings)
-    work = _Work(Path(out), overwrite, resume, tuple(outputs))
+        wanted = replace(common, mask=job.masks, prompts=job.prompts, settings=settings)
+        tasks[job.name.casefold()] = _Task(job, OutputPaths(Path(out) / job.name), wanted)
     if workers > 1:
-        return _run_in_processes(tuple(tasks.values()), work, workers, on_progress)
-    return _run_here(tuple(tasks.values()), work, on_progress)
+        return _run_in_processes(tuple(tasks.values()), workers, on_progress)
+    return _run_here(tuple(tasks.values()), on_progress)
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A job and the settings that it has in the end."""
+    """A job, where its results go, and the options that it has in the end."""
 
     job: Job
-    settings: Settings
+    paths: OutputPaths
+    options: FolderOptions
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What is common to all jobs; see :func:`run_jobs`."""
-
-    out: Path
-    overwrite: bool
-    resume: bool
-    outputs: tuple[Output, ...]
-
-    def paths(self, name: str) -> OutputPaths:
-        return OutputPaths(self.out / name)
-
-
-def _run_here(
-    tasks: Sequence[_Task], work: _Work, on_progress: OnJobProgress
-) -> Iterator[JobResult]:
+def _run_here(tasks: Sequence[_Task], on_progress: OnJobProgress) -> Iterator[JobResult]:
     """Track one video after the other."""
     model = _LastModel()
     for task in tasks:
-        result = _track(task, work, model, on_progress)
+        result = _track(task, model, on_progress)
         yield result
         if result.status is RunStatus.INTERRUPTED:
             return
 
 
 def _run_in_processes(
-    tasks: Sequence[_Task], work: _Work, workers: int, on_progress: OnJobProgress
+    tasks: Sequence[_Task], workers: int, on_progress: OnJobProgress
 ) -> Iterator[JobResult]:
     """Track videos side by side."""
     workers = min(workers, len(tasks))
     threads = max(1, available_cores() // max(1, workers))
-    events = work_in_processes(tasks, partial(_handler, work), workers=workers, threads=threads)
+    events = work_in_processes(tasks, _handler, workers=workers, threads=threads)
     running: dict[str, int] = {}
     try:
         with closing(events):
@@ -173,8 +167,9 @@ def _run_in_processes(
     except KeyboardInterrupt:
         pass
     # their processes have ended by now, and left in the folders how far they came
+    paths = {task.job.name: task.paths for task in tasks}
     for name, done in running.items():
-        yield _cut_off(work.paths(name), name, done)
+        yield _cut_off(paths[name], name, done)
 
 
 @dataclass(frozen=True)
@@ -184,13 +179,14 @@ class _Begun:
     name: str
 
 
-def _handler(work: _Work) -> Handler[_Task, _Begun | JobProgress | JobResult]:
+def _handler(share: Share) -> Handler[_Task, _Begun | JobProgress | JobResult]:
     """Return what tracks the video of a job in a process."""
+    use_share(share)
     model = _LastModel()
 
     def track(task: _Task, tell: Callable[[_Begun | JobProgress | JobResult], None]) -> None:
         tell(_Begun(task.job.name))
-        tell(_track(task, work, model, tell))
+        tell(_track(task, model, tell))
 
     return track
 
@@ -213,7 +209,7 @@ def _cut_off(paths: OutputPaths, name: str, done: int) -> JobResult:
     return JobResult(name, status, max(record.frames_done, done), tuple(record.warnings))
 
 
-def _track(task: _Task, work: _Work, model: "_LastModel", on_progress: OnJobProgress) -> JobResult:
+def _track(task: _Task, model: "_LastModel", on_progress: OnJobProgress) -> JobResult:
     """Track the video of a job, whatever happens."""
     job, done = task.job, 0
 
@@ -227,13 +223,9 @@ def _track(task: _Task, work: _Work, model: "_LastModel", on_progress: OnJobProg
         record = track_to_folder(
             job.source,
             job.masks,
-            work.paths(job.name).folder,
-            settings=task.settings,
-            model=model.get(task.settings),
-            prompts=job.prompts,
-            overwrite=work.overwrite,
-            resume=work.resume,
-            outputs=work.outputs,
+            task.paths.folder,
+            task.options,
+            model=model.get(task.options.settings),
             on_progress=count,
         )
     except KeyboardInterrupt:

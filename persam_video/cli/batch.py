@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INTERRUPTED, ModelOptions, PresetOptions, SaveOption
+from persam_video.cli.options import (
+    INTERRUPTED,
+    OUTPUTS,
+    RUN,
+    ModelOptions,
+    PresetOptions,
+    SaveOption,
+)
 from persam_video.cli.printing import Printer
-from persam_video.cli.progress import JobBars
 
 if TYPE_CHECKING:
     from persam_video.batch import JobResult
@@ -43,28 +49,41 @@ def batch(
             help="YAML list or CSV table of jobs: source, mask, boxes, points, name, settings."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the folders of results.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="Folder for the results, one folder per job.", rich_help_panel=OUTPUTS
+        ),
+    ],
     preset: PresetOptions,
     model: ModelOptions,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace earlier runs in the folders.")
+        bool,
+        typer.Option("--overwrite", help="Replace earlier runs in --out.", rich_help_panel=OUTPUTS),
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a batch that was cut off or failed.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue an interrupted batch, and retry failed jobs.",
+            rich_help_panel=RUN,
+        ),
     ] = False,
     save: SaveOption = None,
     workers: Annotated[
         int,
         typer.Option(
             min=1,
-            help="Videos at once, a process each, sharing the cores; resume with the same number.",
+            help="Videos tracked in parallel, each in a process of its own that gets its share of "
+            "the cores. Resume with the same number.",
+            rich_help_panel=RUN,
         ),
     ] = 1,
     printer: Printer,
 ) -> None:
-    """Track many videos, each into a folder of its own below the output folder.
+    """Track many videos, each into its own folder.
 
-    A video that fails does not stop the others; the exit status is then 1.
+    A failed video does not stop the others; the exit status is then 1.
 
     Examples:
 
@@ -75,9 +94,10 @@ def batch(
     overrides = preset.overrides(model)
     # imported late: torch takes seconds, and --help should not
     from persam_video.batch import read_jobs, run_jobs
+    from persam_video.cli.progress import JobBars
     from persam_video.sinks import RunStatus
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, parse_outputs
-    from persam_video.table import Table
+    from persam_video.util.table import Table
 
     listed = read_jobs(jobs)
     results = {}
@@ -100,14 +120,14 @@ def batch(
             if result.error is not None:
                 typer.echo(f"persam-video: error: {result.name}: {result.error}", err=True)
     ended = [results[job.name] for job in listed if job.name in results]
-    counts = Counter(each.status for each in ended)
+    counts = Counter(result.status for result in ended)
     printer.document(BatchDocument(out, len(listed), ended))
     title = f"{counts[RunStatus.FINISHED]} of {len(listed)} finished in {out}"
-    rows = tuple((each.name, each.frames, each.status.value) for each in ended)
+    rows = tuple((result.name, result.frames, result.status.value) for result in ended)
     printer.say(Table(title, ("name", "frames", "status"), rows, digits=0).text())
     if counts[RunStatus.INTERRUPTED]:
         typer.echo(
-            "persam-video: interrupted; what is done is kept, and --resume goes on", err=True
+            "persam-video: interrupted; finished frames are kept, --resume continues", err=True
         )
         raise typer.Exit(INTERRUPTED)
     if counts[RunStatus.FAILED]:

@@ -1,18 +1,18 @@
-"""``persam-video config``: which settings a run would have, and what they mean."""
+"""``persam-video config``: the presets, and every setting with its meaning."""
 
 import typer
 
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import PresetOptions
-from persam_video.config_text import preset_titles, settings_text
+from persam_video.util.table import Table
 
-config = typer.Typer(help="List presets, and show settings with their meaning.")
+config = typer.Typer(help="List presets, and print settings with their meaning.")
 
 
 @config.command()
 @with_option_groups
 def show(preset: PresetOptions) -> None:
-    """Print every setting of a run as YAML, which --config takes.
+    """Print all settings of a run as YAML for --config.
 
     Examples:
 
@@ -20,13 +20,14 @@ def show(preset: PresetOptions) -> None:
 
     persam-video track clip.mp4 --mask first.png --out result --config mine.yaml
     """
+    from persam_video.config_text import settings_text
+
     typer.echo(settings_text(preset.settings(), preset.preset), nl=False)
 
 
 @config.command(name="list")
 def list_presets() -> None:
     """List the presets."""
-    titles = preset_titles()
-    width = max(map(len, titles))
-    for name, title in titles.items():
-        typer.echo(f"{name:<{width}}  {title}")
+    from persam_video.config_text import preset_titles
+
+    typer.echo(Table("presets", ("name", "description"), tuple(preset_titles().items())).text())

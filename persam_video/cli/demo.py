@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import PresetOptions
+from persam_video.cli.options import OUTPUTS, PresetOptions
 from persam_video.cli.printing import Printer
-from persam_video.cli.progress import progress_bar
+from persam_video.util.table import Table
 
 if TYPE_CHECKING:
     from persam_video.davis.scores import ObjectScore, SequenceScore
@@ -50,32 +50,33 @@ class DemoDocument:
 @with_option_groups
 def demo(
     *,
-    out: Annotated[Path, typer.Option("--out", help="Folder for clip and results.")] = Path(
-        "persam-video-demo"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder for the clip and the results.", rich_help_panel=OUTPUTS),
+    ] = Path("persam-video-demo"),
     preset: PresetOptions,
     printer: Printer,
 ) -> None:
-    """Make a short clip with exact ground truth, track it, score it, and say where to look.
+    """Draw a short clip with exact ground truth, track it and score the result.
 
     Example: persam-video demo --out /tmp/demo
     """
     settings = preset.settings()
     # imported late: torch takes seconds, and --help should not
+    from persam_video.cli.progress import progress_bar
     from persam_video.demo import run_demo
 
-    printer.say("making a clip of moving, turning and occluding objects, then tracking it")
+    printer.say("drawing a clip of moving, rotating and occluding objects, then tracking it")
     with progress_bar(quiet=printer.quiet) as show:
         result = run_demo(out, settings=settings, on_progress=show)
     score = result.score
-    objects = [ObjectFigures.of(str(each.object_id), each) for each in score.objects]
+    objects = [ObjectFigures.of(str(scored.object_id), scored) for scored in score.objects]
     figures = [*objects, ObjectFigures.of("mean", score)]
     printer.document(DemoDocument(result.clip, result.outputs.folder, figures))
     if not printer.as_json:  # with --quiet, too: the scores are what is asked for
-        typer.echo("object      J      F    J&F")
-        for each in figures:
-            typer.echo(f"{each.name:>6}  {each.j:.3f}  {each.f:.3f}  {each.mean:.3f}")
+        rows = tuple((row.name, row.j, row.f, row.mean) for row in figures)
+        typer.echo(Table("scores", ("object", "J", "F", "J&F"), rows, digits=3).text())
     printer.say("look at")
     printer.say(f"  {result.outputs.overlay}   the annotated video")
     printer.say(f"  {result.clip.video}   the clip")
-    printer.say(f"  {result.outputs.masks}   a mask for each frame")
+    printer.say(f"  {result.outputs.masks}   a mask per frame")

@@ -1,18 +1,15 @@
 """``persam-video evaluate``: score results against DAVIS."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from persam_video.cli.groups import with_option_groups
+from persam_video.cli.options import INPUT, OUTPUTS, RUN
 from persam_video.cli.printing import Printer
-from persam_video.cli.progress import shown
 from persam_video.davis.dataset import DavisDataset, Task
 
 if TYPE_CHECKING:
@@ -35,51 +32,89 @@ class EvaluateDocument:
 @with_option_groups
 def evaluate(
     *,
-    results: Annotated[Path, typer.Argument(help="Folder with SEQUENCE/FRAME.png.")],
-    root: Annotated[Path, typer.Argument(help="DAVIS folder with Annotations and ImageSets.")],
-    year: Annotated[int, typer.Option(help="2016 (one object a sequence), 2017 or 2019.")] = 2017,
-    split: Annotated[str, typer.Option(help="List in ImageSets: train, val, test-dev …")] = "val",
-    task: Annotated[Task, typer.Option(help="Whether the objects were given.")] = (
-        Task.SEMI_SUPERVISED
-    ),
-    resolution: Annotated[str, typer.Option(help="Folder of the annotations.")] = "480p",
+    results: Annotated[
+        Path,
+        typer.Argument(help="Folder with SEQUENCE/FRAME.png, as davis and batch leave it."),
+    ],
+    root: Annotated[
+        Path,
+        typer.Argument(help="DAVIS folder with Annotations and ImageSets."),
+    ],
+    year: Annotated[
+        int,
+        typer.Option(help="2016 (one object per sequence), 2017 or 2019.", rich_help_panel=INPUT),
+    ] = 2017,
+    split: Annotated[
+        str,
+        typer.Option(help="List in ImageSets: train, val, test-dev, …", rich_help_panel=INPUT),
+    ] = "val",
+    task: Annotated[
+        Task, typer.Option(help="Whether the objects were given.", rich_help_panel=INPUT)
+    ] = Task.SEMI_SUPERVISED,
+    resolution: Annotated[
+        str, typer.Option(help="Subfolder of Annotations.", rich_help_panel=INPUT)
+    ] = "480p",
     sequence: Annotated[
-        list[str] | None, typer.Option(help="Score this sequence only; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Score only this sequence. Repeatable.", rich_help_panel=INPUT),
     ] = None,
     scores: Annotated[
-        Path | None, typer.Option(help="Write every figure in full here, as JSON.")
+        Path | None,
+        typer.Option(help="File for all scores in full, as JSON.", rich_help_panel=OUTPUTS),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="Write the official CSVs in this folder.")
+        Path | None,
+        typer.Option(
+            help="Folder for the CSV files of the official code.", rich_help_panel=OUTPUTS
+        ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Write a page of HTML with curves and pictures here.")
+        Path | None,
+        typer.Option(help="File for an HTML page of curves and pictures.", rich_help_panel=OUTPUTS),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads; by default one for each core.")
+        int | None,
+        typer.Option(min=1, help="Threads.", show_default="one per core", rich_help_panel=RUN),
     ] = None,
     official: Annotated[
-        bool, typer.Option("--official", help="Run the official code (davis2017) instead.")
+        bool,
+        typer.Option(
+            "--official", help="Run the official code (davis2017) instead.", rich_help_panel=RUN
+        ),
     ] = False,
     official_path: Annotated[
-        Path | None, typer.Option(help="Checkout of davis2017-evaluation; implies --official.")
+        Path | None,
+        typer.Option(
+            help="Checkout of davis2017-evaluation; implies --official.", rich_help_panel=RUN
+        ),
     ] = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Run both and show the largest difference.")
+        bool,
+        typer.Option(
+            "--compare", help="Run both and print the largest difference.", rich_help_panel=RUN
+        ),
     ] = False,
     printer: Printer,
 ) -> None:
-    """Score masks against DAVIS: J and F as the official code computes them.
+    """Score masks against DAVIS, with J and F as in the official code.
 
     Example: persam-video evaluate results DAVIS --year 2017 --split val --report report.html
     """
     # imported late: the numerical libraries take a moment, and --help should not
+    from persam_video.cli.progress import counting_bar
     from persam_video.davis.evaluation import evaluate as score
     from persam_video.davis.official import difference, run_official
+    from persam_video.davis.results import recorded_sequences
     from persam_video.davis.tables import figures, tables, write_csv, write_json
     from persam_video.report.page import write_report
 
     dataset = DavisDataset(root, year, split, task=task, resolution=resolution, only=sequence or ())
+    if not sequence and (recorded := recorded_sequences(results, dataset)):
+        printer.say(
+            f"{len(recorded)} of {len(dataset)} sequences, as in {results / 'run.json'}: "
+            f"{', '.join(recorded)}\n"
+        )
+        dataset = dataset.subset(recorded)
     if (official or official_path is not None) and not compare:
         if scores is not None or csv is not None or report is not None:
             # they hold our own figures
@@ -88,29 +123,20 @@ def evaluate(
         printer.document(theirs)
         printer.tables(theirs.tables())
         return
-    with _bar("Scoring", quiet=printer.quiet) as progress, printer.timed("scoring"):
+    with counting_bar("scoring", quiet=printer.quiet) as progress, printer.timed("scoring"):
         evaluation = score(results, dataset, workers=workers, on_progress=progress)
+    for warning in evaluation.warnings:
+        printer.warn(warning)
     printer.tables(tables(evaluation))
     if scores is not None:
         write_json(evaluation, scores)
     if csv is not None:
         write_csv(evaluation, csv)
     if report is not None:
-        with _bar("Drawing", quiet=printer.quiet) as progress, printer.timed("drawing"):
+        with counting_bar("drawing", quiet=printer.quiet) as progress, printer.timed("drawing"):
             write_report(evaluation, dataset, report, on_progress=progress)
     comparison = None
     if compare:
         comparison = difference(evaluation, run_official(results, dataset, official_path))
         printer.say(f"\n{comparison}")
     printer.document(EvaluateDocument(figures(evaluation), comparison))
-
-
-@contextmanager
-def _bar(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on standard error; nothing when that is not a terminal."""
-    errors = Console(stderr=True)
-    hidden = quiet or not errors.is_terminal
-    progress = Progress(console=errors, transient=True, disable=hidden)
-    with shown(progress):
-        bar = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(bar, completed=done, total=total)

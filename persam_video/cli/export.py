@@ -5,19 +5,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from persam_video.cli import completion
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import OverlayOptions
+from persam_video.cli.options import INPUT, OUTPUTS, OverlayOptions
 from persam_video.cli.printing import Printer
 
 if TYPE_CHECKING:
     from persam_video.sinks.outputs import Output, SinkOptions
 
 RunArgument = Annotated[
-    Path, typer.Argument(help="Folder of a run from persam-video track, or of indexed PNG masks.")
+    Path,
+    typer.Argument(help="Folder of a run, or of indexed PNG masks from any program."),
 ]
-OutOption = Annotated[Path, typer.Option("--out", help="Where to write.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", help="File or folder to write.", rich_help_panel=OUTPUTS)
+]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace what is there already.")
+    bool,
+    typer.Option("--overwrite", help="Replace an existing output.", rich_help_panel=OUTPUTS),
 ]
 
 
@@ -33,8 +38,8 @@ def render(
 ) -> None:
     """Draw the results of a run over its video.
 
-    Masks of another program do, too: each is named as its image, or ends in the number of its
-    frame in a video, from 0.
+    Masks from other programs work too: a mask has the name of its image, or ends in the number of
+    its frame in the video, from 0.
 
     Examples:
 
@@ -52,17 +57,25 @@ def export(
     *,
     run: RunArgument,
     to: Annotated[
-        str, typer.Option("--to", help="One of the names that track --save takes, as coco or mot.")
+        str,
+        typer.Option(
+            "--to",
+            metavar="NAME",
+            help="Output to write: any that track --save takes, such as coco or mot.",
+            autocompletion=completion.outputs,
+            rich_help_panel=OUTPUTS,
+        ),
     ],
     out: OutOption,
     source: Annotated[
-        str | None, typer.Option("--source", help="The video, if it is no longer where it was.")
+        str | None,
+        typer.Option("--source", help="The video, if it has moved.", rich_help_panel=INPUT),
     ] = None,
     overlay: OverlayOptions,
     overwrite: OverwriteOption = False,
     printer: Printer,
 ) -> None:
-    """Write another output of a run: COCO, MOT, a table, a cut-out with transparency.
+    """Convert a run to COCO, MOT, a table, a cut-out with transparency, …
 
     Example: persam-video export result --to coco --out coco.json
     """
@@ -71,7 +84,7 @@ def export(
 
     outputs = parse_outputs([to])
     if len(outputs) > 1:
-        raise ConfigError(f"--to {to} names {len(outputs)} outputs; give one at a time")
+        raise ConfigError(f"--to {to} names {len(outputs)} outputs: convert to one at a time")
     _export(run, outputs[0], out, source, overlay.sink_options(), overwrite, printer)
 
 
@@ -84,7 +97,7 @@ def _export(
     overwrite: bool,
     printer: Printer,
 ) -> None:
-    from persam_video.export import export as write
+    from persam_video.run.export import export as write
 
     with printer.timed("exporting"):
         done = write(run, output, out, source=source, options=options, overwrite=overwrite)

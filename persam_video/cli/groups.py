@@ -25,22 +25,22 @@ def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
         options = get_type_hints(kind, include_extras=True)
         parameters += [
             inspect.Parameter(
-                each.name,
+                field.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=each.default,
-                annotation=options[each.name],
+                default=field.default,
+                annotation=options[field.name],
             )
-            for each in fields(kind)
+            for field in fields(kind)
         ]
 
     @wraps(command)
     def call(**given: Any) -> None:
         built = {
-            name: kind(**{each.name: given.pop(each.name) for each in fields(kind)})
+            name: kind(**{field.name: given.pop(field.name) for field in fields(kind)})
             for name, kind in groups.items()
         }
         command(**given, **built)
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    call.__annotations__ = {each.name: each.annotation for each in parameters}
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return call

@@ -3,7 +3,6 @@
 import signal
 import sys
 import warnings
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from persam_video.cli.batch import batch
 from persam_video.cli.config import config
 from persam_video.cli.davis import davis
+from persam_video.cli.davis_download import davis_download
 from persam_video.cli.demo import demo
 from persam_video.cli.evaluate import evaluate
 from persam_video.cli.export import export, render
@@ -30,22 +30,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(track)
-app.command()(batch)
-app.command()(prompt)
-app.command()(render)
-app.command()(export)
-app.command()(segment)
-app.command()(demo)
-app.command()(davis)
-app.command()(evaluate)
-app.command()(perseg)
-app.add_typer(models, name="models")
-app.add_typer(config, name="config")
+_GROUPS = {
+    "Videos": (track, batch, prompt),
+    "Results": (render, export),
+    "Photos": (segment,),
+    "Benchmarks": (davis, evaluate, perseg, davis_download),
+    "Start here": (demo,),
+}
+for _group, _commands in _GROUPS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_group)(_command)
+app.add_typer(models, name="models", rich_help_panel="Models and settings")
+app.add_typer(config, name="config", rich_help_panel="Models and settings")
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"persam-video {version('persam-video')}")
         raise typer.Exit
 
@@ -55,7 +57,7 @@ def _root(
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version and leave.", callback=_print_version, is_eager=True
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
         ),
     ] = False,
 ) -> None:
@@ -72,7 +74,7 @@ def main() -> None:
 
 
 def run() -> None:
-    """Run the command line as :func:`main` does, within a process that goes on."""
+    """Run the command line as ``main`` does, within a process that goes on."""
     # a polite kill ends a run as Ctrl-C does: what is done is kept
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # images that are too large are refused by limits of our own, in one line

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the panels that ``--help`` shows them in."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from persam_video.config import Settings, load_settings, parse_assignments
+from persam_video.cli import completion
 from persam_video.errors import SourceError
 
 if TYPE_CHECKING:
+    from persam_video.config import Settings
     from persam_video.images import ReferenceFiles
     from persam_video.sinks.outputs import SinkOptions
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
+
+INPUT = "Input"
+OBJECTS = "Objects"
+OUTPUTS = "Outputs"
+MODEL = "Model"
+TRACKING = "Tracking"
+RUN = "Run"
 
 
 class Method(str, Enum):
@@ -32,12 +40,17 @@ class DecoderChoice(str, Enum):
     DECORD = "decord"
 
 
+SourceArgument = Annotated[
+    str,
+    typer.Argument(help="Video file, folder of images, glob, camera index or URL."),
+]
 BoxOption = Annotated[
     list[str] | None,
     typer.Option(
         "--box",
         metavar="ID:X0,Y0,X1,Y1",
-        help="A box around object ID, in pixels, instead of a painted mask; repeatable.",
+        help="Box around object ID, in pixels, instead of a painted mask. Repeatable.",
+        rich_help_panel=OBJECTS,
     ),
 ]
 PointOption = Annotated[
@@ -45,7 +58,19 @@ PointOption = Annotated[
     typer.Option(
         "--point",
         metavar="ID:X,Y[,X,Y…]",
-        help="Points on object ID; with a minus before the ID, beside it. Repeatable.",
+        help="Points on object ID; --point=-ID:X,Y gives points beside it. Repeatable.",
+        rich_help_panel=OBJECTS,
+    ),
+]
+SaveOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--save",
+        metavar="NAME[,NAME…]",
+        help="Outputs to write besides masks and tracks: overlay (the default), cutout-png, "
+        "cutout-webm, prores, coco, ytvos, mot, table, parquet, labelme, cvat. Repeatable.",
+        autocompletion=completion.output_lists,
+        rich_help_panel=OUTPUTS,
     ),
 ]
 
@@ -55,20 +80,44 @@ class ModelOptions:
     """Which model runs, and where."""
 
     model: Annotated[
-        str | None, typer.Option("--model", help="lite (embedded), vit_t, vit_b, vit_l or vit_h.")
+        str | None,
+        typer.Option(
+            "--model",
+            help="lite (embedded), vit_t, vit_b, vit_l or vit_h.",
+            autocompletion=completion.models,
+            rich_help_panel=MODEL,
+        ),
     ] = None
     checkpoint: Annotated[
         Path | None,
-        typer.Option("--checkpoint", help="Weight file (.pth or .safetensors) of --model."),
+        typer.Option(
+            "--checkpoint",
+            help="Weight file (.pth or .safetensors) for --model.",
+            rich_help_panel=MODEL,
+        ),
     ] = None
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")] = None
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            help="auto, cpu, cuda or mps.",
+            autocompletion=completion.devices,
+            rich_help_panel=MODEL,
+        ),
+    ] = None
     precision: Annotated[
-        str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")
+        str | None,
+        typer.Option(
+            "--precision",
+            help="auto, fp32, bf16 or fp16.",
+            autocompletion=completion.precisions,
+            rich_help_panel=MODEL,
+        ),
     ] = None
 
     @property
     def overrides(self) -> dict[str, Any]:
-        """The settings that these options lay over a preset, by dotted key."""
+        """The settings that these options override, by dotted key."""
         given = {
             "model.name": self.model,
             "model.checkpoint": self.checkpoint,
@@ -77,42 +126,52 @@ class ModelOptions:
         }
         return {key: value for key, value in given.items() if value is not None}
 
-    def settings(self) -> Settings:
-        """Return the settings of a run with this model and nothing else of its own.
+    def settings(self) -> "Settings":
+        """Return the default settings with this model.
 
         Raises:
             ConfigError: a value is out of range.
         """
+        from persam_video.config import load_settings
+
         return load_settings(overrides=self.overrides)
 
 
 @dataclass(frozen=True)
 class PresetOptions:
-    """Which settings a run starts from, and what is laid over them."""
+    """The preset that a run starts from, and the settings that override it."""
 
     method: Annotated[
         Method,
         typer.Option(
             "--method",
-            help="persam learns nothing; persam-f learns two mask weights from the mask.",
+            help="persam needs no training; persam-f fits two mask weights to the annotation.",
+            rich_help_panel=TRACKING,
         ),
     ] = Method.PERSAM
     config: Annotated[
         str | None,
         typer.Option(
-            "--config", help="A preset's name or a YAML file, instead of --method's preset."
+            "--config",
+            help="Name of a preset, or a YAML file, instead of --method's preset.",
+            autocompletion=completion.presets,
+            rich_help_panel=TRACKING,
         ),
     ] = None
     assignments: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="One setting, e.g. prior.alpha=0.3; repeatable."
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override one setting, e.g. prior.alpha=0.3. Repeatable.",
+            autocompletion=completion.assignments,
+            rich_help_panel=TRACKING,
         ),
     ] = None
 
     @property
     def preset(self) -> str:
-        """The preset or file: the one that is given, else that of the method."""
+        """The preset or file: --config if given, otherwise the preset of the method."""
         return self.config or self.method.value.replace("-", "_")
 
     @property
@@ -121,33 +180,28 @@ class PresetOptions:
         return self.config or ("images" if self.method is Method.PERSAM else "images_f")
 
     def overrides(self, model: ModelOptions | None = None) -> dict[str, Any]:
-        """Return what --set, and then the options of the model, lay over the preset, by dotted key.
+        """Return what --set, and then the model options, override, by dotted key.
 
         Raises:
-            ConfigError: an assignment is none.
+            ConfigError: an assignment is not KEY=VALUE.
         """
+        from persam_video.config import parse_assignments
+
         given = parse_assignments(self.assignments or [])
         return given | (model.overrides if model is not None else {})
 
-    def settings(self, model: ModelOptions | None = None, *, for_images: bool = False) -> Settings:
-        """Return the settings: the preset, then --set, then the options of the model.
+    def settings(
+        self, model: ModelOptions | None = None, *, for_images: bool = False
+    ) -> "Settings":
+        """Return the settings: the preset, then --set, then the model options.
 
         Raises:
             ConfigError: an unknown key, or a value out of range.
         """
+        from persam_video.config import load_settings
+
         preset = self.image_preset if for_images else self.preset
         return load_settings(preset, self.overrides(model))
-
-
-SaveOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--save",
-        metavar="NAME[,NAME]",
-        help="Beside masks and tracks: overlay (the default), cutout-png, cutout-webm, prores, "
-        "coco, ytvos, mot, table, parquet, labelme, cvat; repeatable.",
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -157,14 +211,28 @@ class OverlayOptions:
     style: Annotated[
         str,
         typer.Option(
-            "--style", help="Overlay: fill, contour, box, spotlight, blur or side-by-side."
+            "--style",
+            help="Look of the overlay: fill, contour, box, spotlight, blur or side-by-side.",
+            autocompletion=completion.styles,
+            rich_help_panel=OUTPUTS,
         ),
     ] = "fill"
-    codec: Annotated[str, typer.Option("--codec", help="Overlay: h264, hevc, av1 or vp9.")] = "h264"
+    codec: Annotated[
+        str,
+        typer.Option(
+            "--codec",
+            help="Codec of the overlay: h264, hevc, av1 or vp9.",
+            autocompletion=completion.codecs,
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = "h264"
     crf: Annotated[
         int | None,
         typer.Option(
-            "--crf", help="Quality of overlay and cutout-webm, 0 best; by codec if not given."
+            "--crf",
+            help="Constant quality of overlay and cutout-webm; 0 is best.",
+            show_default="by codec",
+            rich_help_panel=OUTPUTS,
         ),
     ] = None
 
@@ -178,8 +246,8 @@ class OverlayOptions:
         from persam_video.sinks.outputs import SinkOptions, known_name
         from persam_video.video.formats import CODECS
 
-        look = Look(known_name("style", self.style, [each.value for each in Look]))
-        opaque = [name for name, each in CODECS.items() if not each.alpha]
+        look = Look(known_name("style", self.style, [style.value for style in Look]))
+        opaque = [name for name, codec in CODECS.items() if not codec.alpha]
         codec = known_name("codec", self.codec, opaque)
         return SinkOptions(style=OverlayStyle(look), codec=codec, crf=self.crf)
 
@@ -188,7 +256,7 @@ def parse_reference(text: str) -> "ReferenceFiles":
     """Split IMAGE:MASK where both sides are files, as names may hold a colon too.
 
     Raises:
-        SourceError: no such split names two files.
+        SourceError: no colon in the text separates two existing files.
     """
     from persam_video.images import ReferenceFiles
 
@@ -197,4 +265,4 @@ def parse_reference(text: str) -> "ReferenceFiles":
         pair = ReferenceFiles(Path(":".join(parts[:cut])), Path(":".join(parts[cut:])))
         if pair.image.is_file() and pair.mask.is_file():
             return pair
-    raise SourceError(f"--ref {text}: names no two files; give IMAGE:MASK")
+    raise SourceError(f"--ref {text}: expected IMAGE:MASK, both existing files")

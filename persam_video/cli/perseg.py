@@ -1,36 +1,33 @@
 """``persam-video perseg``: score on PerSeg."""
 
+import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import ModelOptions, PresetOptions
+from persam_video.cli.options import INPUT, OUTPUTS, ModelOptions, PresetOptions
 from persam_video.cli.printing import Printer
-from persam_video.cli.progress import shown
-
-if TYPE_CHECKING:
-    from persam_video.config import Settings
-    from persam_video.perseg import PerSegDataset, PerSegScore
 
 
 @with_option_groups
 def perseg(
     *,
-    root: Annotated[Path, typer.Argument(help="Folder that holds Images and Annotations.")],
+    root: Annotated[Path, typer.Argument(help="Folder with Images and Annotations.")],
     only: Annotated[
-        list[str] | None, typer.Option("--object", help="Score this object only; repeatable.")
+        list[str] | None,
+        typer.Option("--object", help="Score only this object. Repeatable.", rich_help_panel=INPUT),
     ] = None,
     skip: Annotated[
-        list[str] | None, typer.Option("--skip", help="Leave this object out; repeatable.")
+        list[str] | None,
+        typer.Option("--skip", help="Skip this object. Repeatable.", rich_help_panel=INPUT),
     ] = None,
     preset: PresetOptions,
     model: ModelOptions,
     scores: Annotated[
-        Path | None, typer.Option(help="Write every figure in full here, as JSON.")
+        Path | None,
+        typer.Option(help="File for all scores in full, as JSON.", rich_help_panel=OUTPUTS),
     ] = None,
     printer: Printer,
 ) -> None:
@@ -42,31 +39,21 @@ def perseg(
     """
     settings = preset.settings(model, for_images=True)
     # imported late: torch takes seconds, and --help should not
-    from persam_video.perseg import PerSegDataset
+    from persam_video.cli.progress import counting_bar
+    from persam_video.perseg import PerSegDataset, evaluate
     from persam_video.perseg.evaluation import figures, write_json
-    from persam_video.table import Table
+    from persam_video.util.table import Table
 
     dataset = PerSegDataset(root, only=only or (), skip=skip or ())
-    with printer.timed("segmenting"):
-        score = _score_with_progress(dataset, settings, quiet=printer.quiet)
-    rows = [(each.name, each.iou, each.boundary_iou) for each in score.objects]
+    with counting_bar("segmenting", quiet=printer.quiet) as show, printer.timed("segmenting"):
+        done = itertools.count(1)
+        score = evaluate(
+            dataset, settings=settings, on_object=lambda _: show(next(done), len(dataset))
+        )
+    rows = [(scored.name, scored.iou, scored.boundary_iou) for scored in score.objects]
     rows.append(("mean", score.iou, score.boundary_iou))
     table = Table(f"PerSeg, {settings.method}", ("Object", "IoU", "Boundary IoU"), tuple(rows), 4)
     printer.tables([table])
     if scores is not None:
         write_json(score, scores)
     printer.document(figures(score))
-
-
-def _score_with_progress(
-    dataset: "PerSegDataset", settings: "Settings", *, quiet: bool
-) -> "PerSegScore":
-    """Score with a bar on standard error; nothing when that is not a terminal."""
-    from persam_video.perseg import evaluate
-
-    errors = Console(stderr=True)
-    hidden = quiet or not errors.is_terminal
-    progress = Progress(console=errors, transient=True, disable=hidden)
-    with shown(progress):
-        bar = progress.add_task("Segmenting", total=len(dataset))
-        return evaluate(dataset, settings=settings, on_object=lambda _: progress.advance(bar))

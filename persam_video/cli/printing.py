@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from persam_video.logs import show_log
-from persam_video.plain_json import plain
-from persam_video.table import Table, show
+from persam_video.util.logs import show_log
+from persam_video.util.table import Table, show
 
 _log = logging.getLogger(__name__)
 
@@ -31,19 +29,27 @@ class Printer:
     """
 
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document instead of text.")
+        bool,
+        typer.Option(
+            "--json", help="Print one JSON document instead of text.", rich_help_panel="Run"
+        ),
     ] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only errors.", rich_help_panel="Run")
+    ] = False
     verbose: Annotated[
         bool,
         typer.Option(
-            "--verbose", "-v", help="Tell model, device, source and timings on standard error."
+            "--verbose",
+            "-v",
+            help="Log model, device, source and timings to standard error.",
+            rich_help_panel="Run",
         ),
     ] = False
 
     def __post_init__(self) -> None:
         if self.quiet and self.verbose:
-            raise typer.BadParameter("--quiet and --verbose exclude each other")
+            raise typer.BadParameter("--quiet and --verbose are mutually exclusive")
         show_log(self.verbose)
 
     @property
@@ -59,6 +65,8 @@ class Printer:
     def tables(self, tables: Iterable[Table]) -> None:
         """Print tables for people."""
         if not self.says_nothing:
+            from rich.console import Console
+
             show(tables, Console())
 
     def warn(self, text: str) -> None:
@@ -71,6 +79,8 @@ class Printer:
         Numbers that JSON does not have become null, and paths become text.
         """
         if self.as_json:
+            from persam_video.util.json import plain
+
             text = json.dumps(plain(value, lambda number: None), indent=1, allow_nan=False)
             typer.echo(text)
 

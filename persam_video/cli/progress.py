@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.progress import Progress as Bar
 from rich.progress import Task as BarTask
@@ -19,7 +21,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from persam_video.batch import JobProgress
-    from persam_video.davis.runner import BenchmarkProgress
+    from persam_video.benchmark.runner import BenchmarkProgress
     from persam_video.run import Progress
 
 
@@ -37,13 +39,17 @@ def _bars(*columns: ProgressColumn, quiet: bool) -> Bar:
     return Bar(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
         *columns,
+        TimeRemainingColumn(),
         console=console,
         disable=quiet or not console.is_terminal,
     )
+
+
+def _frame_bars(*, quiet: bool) -> Bar:
+    """Return bars that count frames."""
+    note = TextColumn("{task.fields[objects]}")
+    return _bars(MofNCompleteColumn(), _Rate(), note, quiet=quiet)
 
 
 def _objects(progress: "Progress") -> str:
@@ -60,6 +66,43 @@ def shown(bar: Bar) -> AbstractContextManager[object]:
 
 
 @contextmanager
+def counting_bar(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on standard error while the block runs; nothing when that is not a terminal.
+
+    Args:
+        what: is being done.
+        quiet: show nothing anywhere.
+
+    Yields:
+        What to call with how many are done, and of how many.
+    """
+    with _one_bar(what, _bars(MofNCompleteColumn(), quiet=quiet)) as show:
+        yield show
+
+
+@contextmanager
+def download_bar(name: str, *, quiet: bool = False) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a bar on standard error while the block runs; nothing when that is not a terminal.
+
+    Args:
+        name: of the file.
+        quiet: show nothing anywhere.
+
+    Yields:
+        What to call with how many bytes are there, and of how many.
+    """
+    with _one_bar(name, _bars(DownloadColumn(), TransferSpeedColumn(), quiet=quiet)) as show:
+        yield show
+
+
+@contextmanager
+def _one_bar(what: str, bar: Bar) -> Iterator[Callable[[int, int | None], None]]:
+    with shown(bar):
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
 def progress_bar(*, quiet: bool = False) -> Iterator[Callable[["Progress"], None]]:
     """Show a bar on standard error while the block runs; nothing when that is not a terminal.
 
@@ -69,7 +112,7 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Callable[["Progress"], None
     Yields:
         What to call after every frame.
     """
-    bar = _bars(TextColumn("{task.fields[objects]}"), quiet=quiet)
+    bar = _frame_bars(quiet=quiet)
     with shown(bar):
         task = bar.add_task("tracking", total=None, objects="")
         backwards = False
@@ -98,7 +141,7 @@ class JobBars:
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._bars = _bars(TextColumn("{task.fields[objects]}"), quiet=quiet)
+        self._bars = _frame_bars(quiet=quiet)
         self._running: dict[str, TaskID] = {}
 
     def progressed(self, job: "JobProgress") -> None:
@@ -131,7 +174,7 @@ def benchmark_bars(
 ) -> Iterator[Callable[["BenchmarkProgress"], None]]:
     """Show a bar for all sequences and one for each that is being tracked, on standard error.
 
-    A finished sequence becomes a line; where standard error is no terminal there are only these
+    A finished sequence becomes a line; where standard error is not a terminal there are only these
     lines, on standard output.
 
     Args:
@@ -142,15 +185,17 @@ def benchmark_bars(
         What to call with every progress.
     """
     running: dict[str, TaskID] = {}
-    bars = _bars(quiet=quiet)
+    bars = _frame_bars(quiet=quiet)
     with shown(bars):
-        overall = bars.add_task("all sequences", total=None)
+        overall = bars.add_task("all sequences", total=None, objects="")
 
         def show(progress: "BenchmarkProgress") -> None:
             bars.update(overall, completed=progress.all_done, total=progress.all_total)
             if progress.state == "running":
                 if progress.name not in running:
-                    running[progress.name] = bars.add_task(progress.name, total=progress.total)
+                    running[progress.name] = bars.add_task(
+                        progress.name, total=progress.total, objects=""
+                    )
                 bars.update(running[progress.name], completed=progress.done)
                 return
             if progress.name in running:

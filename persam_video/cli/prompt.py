@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import BoxOption, ModelOptions, PointOption
+from persam_video.cli.options import (
+    INPUT,
+    OUTPUTS,
+    BoxOption,
+    ModelOptions,
+    PointOption,
+    SourceArgument,
+)
 from persam_video.cli.printing import Printer
 from persam_video.errors import OutputError
 
@@ -26,23 +33,33 @@ class PromptDocument:
 @with_option_groups
 def prompt(
     *,
-    source: Annotated[
-        str, typer.Argument(help="Video file, folder of images, glob, camera index or URL.")
+    source: SourceArgument,
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="File for the mask, an indexed PNG.", rich_help_panel=OUTPUTS),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The mask: an indexed PNG.")],
-    frame: Annotated[int, typer.Option("--frame", help="Index of the frame, from 0.")] = 0,
+    frame: Annotated[
+        int,
+        typer.Option("--frame", help="Index of the frame, from 0.", rich_help_panel=INPUT),
+    ] = 0,
     boxes: BoxOption = None,
     points: PointOption = None,
     picture: Annotated[
-        Path | None, typer.Option("--picture", help="Also draw the objects over the frame: a PNG.")
+        Path | None,
+        typer.Option(
+            "--picture",
+            help="File for a picture of the objects over the frame, a PNG.",
+            rich_help_panel=OUTPUTS,
+        ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that are there.")
+        bool,
+        typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=OUTPUTS),
     ] = False,
     model: ModelOptions,
     printer: Printer,
 ) -> None:
-    """Make a mask of one frame from boxes and points.
+    """Turn boxes and points in a frame into a mask.
 
     Examples:
 
@@ -54,11 +71,11 @@ def prompt(
     # imported late: torch takes seconds, and --help should not
     from persam_video.masks import write_label_png
     from persam_video.prompting import parse_prompts
-    from persam_video.run.prompted import annotate_frame, write_reference_picture
+    from persam_video.run.annotations import annotate_frame, write_reference_picture
 
     for path in (out, picture):
         if path is not None and path.exists() and not overwrite:
-            raise OutputError(f"{path} is there already: pass --overwrite, or another name")
+            raise OutputError(f"{path} already exists: pass --overwrite, or choose another name")
     named = parse_prompts(boxes or [], points or [])
     with printer.timed("prompting"):
         shown, annotation = annotate_frame(source, frame, named, settings=settings)

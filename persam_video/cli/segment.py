@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INTERRUPTED, ModelOptions, PresetOptions, parse_reference
+from persam_video.cli.options import (
+    INTERRUPTED,
+    OBJECTS,
+    OUTPUTS,
+    ModelOptions,
+    PresetOptions,
+    parse_reference,
+)
 from persam_video.cli.printing import Printer
 
 if TYPE_CHECKING:
@@ -49,45 +56,63 @@ class SegmentDocument:
 @with_option_groups
 def segment(
     *,
-    image: Annotated[Path, typer.Argument(help="Photo whose objects are marked.")],
-    mask: Annotated[Path, typer.Argument(help="Its annotation; pixel values are ids.")],
-    tests: Annotated[
-        list[Path], typer.Argument(help="Photos to segment, folders or globs of them.")
+    image: Annotated[Path, typer.Argument(help="Annotated photo.")],
+    mask: Annotated[
+        Path,
+        typer.Argument(help="Its annotation; pixel values are object ids."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    tests: Annotated[
+        list[Path],
+        typer.Argument(help="Photos to segment; folders and globs too."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for the results.", rich_help_panel=OUTPUTS)
+    ],
     references: Annotated[
         list[str] | None,
-        typer.Option("--ref", metavar="IMAGE:MASK", help="One more annotated photo; repeatable."),
+        typer.Option(
+            "--ref",
+            metavar="IMAGE:MASK",
+            help="Another annotated photo. Repeatable.",
+            rich_help_panel=OBJECTS,
+        ),
     ] = None,
     max_objects: Annotated[
         int,
         typer.Option(
             "--max-objects",
-            help="More than 1: look for up to so many objects of the marked category, labelled "
-            "1, 2, …; otherwise each marked object is looked for once.",
+            help="Above 1: find up to N objects of the annotated category and label them "
+            "1, 2, …; otherwise find each annotated object once.",
+            rich_help_panel=OBJECTS,
         ),
     ] = 1,
     overlap: Annotated[
         float,
         typer.Option(
             "--overlap",
-            help="With --max-objects: a mask whose IoU with an earlier one is above this ends the "
-            "search.",
+            help="With --max-objects: stop at a mask whose IoU with an earlier one exceeds this.",
+            rich_help_panel=OBJECTS,
         ),
     ] = 0.5,
     min_score: Annotated[
-        float, typer.Option("--min-score", help="Leave out masks whose score is below this.")
+        float,
+        typer.Option(
+            "--min-score", help="Drop masks that score below this.", rich_help_panel=OBJECTS
+        ),
     ] = 0.6,
     preset: PresetOptions,
     model: ModelOptions,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace earlier results in the folder.")
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace earlier results in --out.", rich_help_panel=OUTPUTS
+        ),
     ] = False,
     printer: Printer,
 ) -> None:
-    """Find the objects of an annotated photo in other photos, one by one.
+    """Find the objects of an annotated photo in other photos.
 
-    Leaves NAME.png (indexed, DAVIS palette) and NAME.overlay.png for every photo, and segments.json
+    Writes NAME.png (indexed, DAVIS palette) and NAME.overlay.png for every photo, and segments.json
     with boxes, scores and COCO run-length codes.
 
     Example: persam-video segment cat.jpg cat.png other.jpg another.jpg --out result
@@ -99,9 +124,11 @@ def segment(
     images = []
 
     def report(done: "SegmentedImage") -> None:
-        found = ", ".join(f"{each.label} ({each.score:.2f})" for each in done.segments)
+        found = ", ".join(f"{segment.label} ({segment.score:.2f})" for segment in done.segments)
         printer.say(f"{done.path}: {found or 'nothing found'}")
-        segments = [FoundSegment(each.label, each.score, each.box) for each in done.segments]
+        segments = [
+            FoundSegment(segment.label, segment.score, segment.box) for segment in done.segments
+        ]
         images.append(SegmentedFile(done.path, outputs.mask(done.path), segments))
 
     outputs, interrupted = ImageOutputs(out), False
@@ -117,7 +144,7 @@ def segment(
                 on_image=report,
             )
     except KeyboardInterrupt:
-        typer.echo("persam-video: interrupted; the photos done so far are kept", err=True)
+        typer.echo("persam-video: interrupted; finished photos are kept", err=True)
         interrupted = True
     printer.document(SegmentDocument(outputs.record, images))
     if interrupted:

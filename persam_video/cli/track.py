@@ -9,7 +9,11 @@ import typer
 
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
+    INPUT,
     INTERRUPTED,
+    OBJECTS,
+    OUTPUTS,
+    RUN,
     BoxOption,
     DecoderChoice,
     ModelOptions,
@@ -17,11 +21,11 @@ from persam_video.cli.options import (
     PointOption,
     PresetOptions,
     SaveOption,
+    SourceArgument,
     parse_reference,
 )
 from persam_video.cli.printing import Printer
-from persam_video.cli.progress import progress_bar
-from persam_video.table import Table
+from persam_video.util.table import Table
 
 if TYPE_CHECKING:
     from persam_video.sinks import RunRecord
@@ -45,17 +49,54 @@ class TrackDocument:
 @with_option_groups
 def track(
     *,
-    source: Annotated[
-        str, typer.Argument(help="Video file, folder of images, glob, camera index or URL.")
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    source: SourceArgument,
+    decoder: Annotated[
+        DecoderChoice,
+        typer.Option("--decoder", help="Library that decodes video files.", rich_help_panel=INPUT),
+    ] = DecoderChoice.PYAV,
+    start: Annotated[
+        int,
+        typer.Option(
+            "--start",
+            help="First frame to track, from 0; --mask FILE annotates it.",
+            rich_help_panel=INPUT,
+        ),
+    ] = 0,
+    stop: Annotated[
+        int | None,
+        typer.Option("--stop", help="Stop before this frame.", rich_help_panel=INPUT),
+    ] = None,
+    stride: Annotated[
+        int,
+        typer.Option("--stride", help="Process every Nth frame.", rich_help_panel=INPUT),
+    ] = 1,
+    max_frames: Annotated[
+        int | None,
+        typer.Option("--max-frames", help="Stop after N frames.", rich_help_panel=INPUT),
+    ] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            "--duration", help="Stop after this many seconds of video.", rich_help_panel=INPUT
+        ),
+    ] = None,
+    live: Annotated[
+        bool | None,
+        typer.Option(
+            "--live/--no-live",
+            help="Drop frames that arrive while the tracker is busy, or wait for every frame.",
+            show_default="--live for cameras and live streams",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     mask: Annotated[
         list[str] | None,
         typer.Option(
             "--mask",
             metavar="[FRAME=]FILE",
-            help="Annotation of the first frame, or of any: 40=more.png; pixel values are ids. "
-            "Repeatable: new ids begin there, known ids are corrected there.",
+            help="Annotation of the first frame, or of frame N with N=FILE; pixel values are "
+            "object ids. A later annotation adds new objects and corrects known ones. Repeatable.",
+            rich_help_panel=OBJECTS,
         ),
     ] = None,
     boxes: BoxOption = None,
@@ -65,58 +106,48 @@ def track(
         typer.Option(
             "--ref",
             metavar="IMAGE:MASK",
-            help="A photo with its mask: its objects are looked for in the video. Repeatable.",
+            help="Photo and its mask; the video is searched for the objects in it. Repeatable.",
+            rich_help_panel=OBJECTS,
         ),
-    ] = None,
-    preset: PresetOptions,
-    model: ModelOptions,
-    decoder: Annotated[
-        DecoderChoice, typer.Option("--decoder", help="What decodes video files.")
-    ] = DecoderChoice.PYAV,
-    start: Annotated[
-        int, typer.Option("--start", help="First frame, which a plain --mask annotates.")
-    ] = 0,
-    stop: Annotated[int | None, typer.Option("--stop", help="Frame before which to end.")] = None,
-    stride: Annotated[int, typer.Option("--stride", help="Take every so many frames.")] = 1,
-    max_frames: Annotated[
-        int | None, typer.Option("--max-frames", help="End after so many frames.")
-    ] = None,
-    duration: Annotated[
-        float | None, typer.Option("--duration", help="End after so many seconds of the source.")
     ] = None,
     backward: Annotated[
         bool,
         typer.Option(
-            "--backward", help="Track objects first annotated in the middle back to --start, too."
+            "--backward",
+            help="Also track objects that are annotated in a later frame back to --start.",
+            rich_help_panel=OBJECTS,
         ),
     ] = False,
-    live: Annotated[
-        bool | None,
-        typer.Option(
-            "--live/--no-live",
-            help="Leave out frames that come while tracking is busy, or wait for each; "
-            "by default they are left out for cameras and live streams.",
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run in the folder that was cut off.")
-    ] = False,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for the results.", rich_help_panel=OUTPUTS)
+    ],
     save: SaveOption = None,
+    overlay: OverlayOptions,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace an earlier run in --out.", rich_help_panel=OUTPUTS
+        ),
+    ] = False,
+    preset: PresetOptions,
+    model: ModelOptions,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Continue an interrupted run in --out.", rich_help_panel=RUN),
+    ] = False,
     profile: Annotated[
         bool,
-        typer.Option("--profile", help="Print the seconds by stage, and the peak memory."),
+        typer.Option(
+            "--profile", help="Print the time per stage and the peak memory.", rich_help_panel=RUN
+        ),
     ] = False,
-    overlay: OverlayOptions,
     printer: Printer,
 ) -> None:
-    """Track the objects of one annotated frame through a video.
+    """Track the objects of an annotated frame through a video.
 
-    Leaves masks/NNNNN.png, overlay.mp4, tracks.jsonl and run.json in the output folder.
+    Writes masks/NNNNN.png, overlay.mp4, tracks.jsonl and run.json to the output folder.
 
-    With --box or --point also reference.png, which shows what they name.
+    With --box or --point also reference.png, which shows the masks made from them.
 
     Examples:
 
@@ -130,36 +161,35 @@ def track(
     """
     settings = preset.settings(model)
     # imported late: torch takes seconds, and --help should not
+    from persam_video.cli.progress import progress_bar
     from persam_video.prompting import parse_prompts
-    from persam_video.run import FrameRange, OutputPaths, track_to_folder
-    from persam_video.run.references import parse_masks
+    from persam_video.run import FolderOptions, FrameRange, OutputPaths, track_to_folder
+    from persam_video.run.annotations import parse_masks
     from persam_video.sinks import RunStatus
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, STORES, parse_outputs, place_of
 
     outputs = parse_outputs(save) if save else DEFAULT_OUTPUTS
     was_finished = resume and OutputPaths(out).finished
+    options = FolderOptions(
+        prompts=parse_prompts(boxes or [], points or []),
+        photos=[parse_reference(text) for text in photos or []],
+        settings=settings,
+        frames=FrameRange(start, stop, stride, max_frames, duration),
+        decoder=decoder.value,
+        backward=backward,
+        live=live,
+        overwrite=overwrite,
+        resume=resume,
+        outputs=outputs,
+        writing=overlay.sink_options(),
+    )
+    masks = parse_masks(mask or [], start)
     with progress_bar(quiet=printer.quiet) as show:
-        record = track_to_folder(
-            source,
-            parse_masks(mask or [], start),
-            out,
-            prompts=parse_prompts(boxes or [], points or []),
-            photos=[parse_reference(text) for text in photos or []],
-            settings=settings,
-            decoder=decoder.value,
-            frames=FrameRange(start, stop, stride, max_frames, duration),
-            backward=backward,
-            live=live,
-            overwrite=overwrite,
-            resume=resume,
-            outputs=outputs,
-            options=overlay.sink_options(),
-            on_progress=show,
-        )
-    places = {each.value: place_of(each, out) for each in dict.fromkeys((*STORES, *outputs))}
+        record = track_to_folder(source, masks, out, options, on_progress=show)
+    places = {kind.value: place_of(kind, out) for kind in dict.fromkeys((*STORES, *outputs))}
     printer.document(TrackDocument(out, places, record))
     if was_finished:
-        printer.say(f"{out} is finished already: {record.frames_done} frames, nothing to do")
+        printer.say(f"{out} is already finished: {record.frames_done} frames, nothing to do")
         return
     for warning in record.warnings:
         printer.warn(warning)
@@ -171,10 +201,10 @@ def track(
     if profile:
         printer.tables([_profile(record.timings, tracked)])
         if record.peak_memory is not None:
-            printer.say(f"at most {record.peak_memory / 2**20:,.0f} MiB of memory")
+            printer.say(f"peak memory {record.peak_memory / 2**20:,.0f} MiB")
     if record.status is RunStatus.INTERRUPTED:
         typer.echo(
-            "persam-video: interrupted; what is done is kept, and --resume goes on", err=True
+            "persam-video: interrupted; finished frames are kept, --resume continues", err=True
         )
         raise typer.Exit(INTERRUPTED)
 
@@ -186,4 +216,4 @@ def _profile(timings: Mapping[str, float], frames: int) -> Table:
         (stage, seconds, 1000 * seconds / max(frames, 1), 100 * seconds / whole)
         for stage, seconds in sorted(timings.items(), key=lambda item: -item[1])
     )
-    return Table("where the seconds went", ("stage", "s", "ms per frame", "%"), rows, digits=1)
+    return Table("time per stage", ("stage", "s", "ms per frame", "%"), rows, digits=1)

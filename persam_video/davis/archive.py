@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from persam_video.atomic import atomic_path, output_error
 from persam_video.errors import DatasetError, OutputError
+from persam_video.util.atomic import atomic_path, output_error
 
 _CHUNK = 1 << 20
 _MOST_ENTRIES = 1_000_000

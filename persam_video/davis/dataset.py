@@ -114,7 +114,14 @@ class DavisDataset:
             raise DatasetError(f"{error.filename}: cannot be read ({error.strerror})") from None
         unknown = [name for name in only if name not in names]
         if unknown:
-            raise DatasetError(f"{split} has no sequence {', '.join(unknown)}")
+            where = [
+                f"; {name} has {found[0]}: pass --split {name}"
+                for name, listed in self.other_splits().items()
+                if (found := [one for one in unknown if one in listed])
+            ]
+            raise DatasetError(
+                f"{split} has no sequence {', '.join(unknown)}{where[0] if where else ''}"
+            )
         self.names = tuple(only) or names
 
     @property
@@ -156,10 +163,26 @@ class DavisDataset:
         self.annotation_root = annotations if self.sparse else annotations / self.resolution
         self.image_root = images if self.sparse else images / self.resolution
         if not self.annotation_root.is_dir():
-            raise DatasetError(
-                f"{self.annotation_root}: no such folder; give the folder that holds"
-                f" {annotations.name}"
-            )
+            raise DatasetError(f"{self.annotation_root}: no such folder; {self._other_root()}")
+
+    def _other_root(self) -> str:
+        """Say what to do where the folder of annotations is missing."""
+        kind = self.annotation_root.relative_to(self.root).parts[0]
+        sizes = [folder.name for folder in _folders(self.root / kind)]
+        if sizes:
+            return f"there is {_listed(sizes)}: pass --resolution {sizes[0]}"
+        other, task = (
+            ("Annotations", Task.SEMI_SUPERVISED)
+            if kind == "Annotations_unsupervised"
+            else ("Annotations_unsupervised", Task.UNSUPERVISED)
+        )
+        if (self.root / other).is_dir():
+            return f"there is {other}: pass --task {task.value}"
+        # one folder too high, or too deep
+        for folder in (*_folders(self.root), *self.root.absolute().parents[:2]):
+            if (folder / kind).is_dir():
+                return f"give {folder}, which holds {kind}"
+        return f"give the folder that holds {kind}"
 
     def _listed_names(self) -> tuple[str, ...]:
         if self.sparse:
@@ -177,10 +200,62 @@ class DavisDataset:
         elif self.sparse:
             names = [folder.name for folder in _folders(self.annotation_root)]
         else:
-            raise DatasetError(f"{lists[0]}: no such file; it lists the sequences of {self.split}")
+            raise DatasetError(
+                f"{lists[0]}: no such file; it lists the sequences of {self.split}"
+                f"{self._other_lists()}"
+            )
         if not names:
             raise DatasetError(f"{found}: names no sequence; write one a line")
         return tuple(dict.fromkeys(names))
+
+    def _other_lists(self) -> str:
+        """Say which lists there are instead, and how they are asked for."""
+        lists = self.root / "ImageSets"
+        years = {"2016": 2016, "2017": 2017, "2019": 2019}
+        if not self.single_object:
+            years["480p"] = 2016
+        for folder, year in years.items():
+            if year != self.year and (lists / folder / f"{self.split}.txt").is_file():
+                return f"; there is {folder}/{self.split}.txt: pass --year {year}"
+        if splits := sorted(self.other_splits()):
+            return f"; there is {_listed(splits)}: pass --split {splits[0]}"
+        others = [folder.name for folder in _folders(lists) if folder.name in years]
+        if others:
+            return f"; there is {_listed(others)}: pass --year {years[others[0]]}"
+        return ""
+
+    def other_splits(self) -> dict[str, tuple[str, ...]]:
+        """Return the sequences of the year's other lists; of those that cannot be read, none."""
+        folders = ("2016", self.resolution) if self.single_object else (str(self.year),)
+        found: dict[str, tuple[str, ...]] = {}
+        for folder in folders:
+            for path in sorted((self.root / "ImageSets" / folder).glob("*.txt")):
+                if path.stem == self.split:
+                    continue
+                try:
+                    found[path.stem] = tuple(_read_list(path))
+                except DatasetError:
+                    found[path.stem] = ()
+        return found
+
+    def subset(self, names: Sequence[str]) -> "DavisDataset":
+        """Return the same set with some of its sequences only.
+
+        Raises:
+            DatasetError: one is not in the set.
+        """
+        return DavisDataset(
+            self.root,
+            self.year,
+            self.split,
+            task=self.task,
+            resolution=self.resolution,
+            only=names,
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" …" if names[5:] else "")
 
 
 def _read_list(path: Path) -> list[str]:

@@ -14,7 +14,7 @@ The figures are the official ones to the last digits, except where the official 
 
 * It keeps frame positions in 8 bits, so that its decay is arbitrary beyond 256 frames.
 * It ends with exit status 0 where a result is missing or has a label too many. Here every fault of
-  the whole set is reported at once, as one :class:`~persam_video.errors.DatasetError`.
+  the whole set is reported at once, as one ``DatasetError``.
 * It prints the CSVs that it finds in the results' folder instead of scoring again. Nothing is read
   back here.
 * A stray label of 255 makes it allocate 255 float64 copies of the sequence, tens of gigabytes.
@@ -38,10 +38,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.cores import available_cores
 from persam_video.davis.dataset import DavisDataset, DavisSequence, Task
-from persam_video.davis.labels import VOID, read_labels
+from persam_video.davis.labels import read_labels
 from persam_video.davis.metrics import Statistics
+from persam_video.davis.results import NameCheck, check_names, describe_checks, find_masks
 from persam_video.davis.scores import (
     MAX_PROPOSALS,
     FrameScore,
@@ -56,6 +56,8 @@ from persam_video.davis.scores import (
     score_proposals,
 )
 from persam_video.errors import ConfigError, DatasetError
+from persam_video.masks.labels import VOID
+from persam_video.util.machine import available_cores
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Evaluation:
         year, split, task, resolution: what they were scored against.
         sequences: one entry per sequence, in the set's order; a sequence with no frame to score has
             no frames and its figures are NaN.
+        warnings: what is odd about the results, but does not keep them from being scored.
     """
 
     results: Path
@@ -75,6 +78,7 @@ class Evaluation:
     task: Task
     resolution: str
     sequences: tuple[SequenceScore, ...]
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def objects(self) -> dict[str, ObjectScore]:
@@ -111,7 +115,8 @@ def evaluate(
     """Score a folder of results.
 
     Args:
-        results: folder with ``<sequence>/<frame>.png`` for every frame that counts.
+        results: folder with ``<sequence>/<frame>.png`` for every frame that counts, or in another
+            layout of ``persam_video.davis.results``.
         dataset: the set to score against.
         workers: threads that read and score frames; by default one for each core.
         on_progress: called with the frames done and the frames in all.
@@ -131,6 +136,9 @@ def evaluate(
         raise DatasetError(f"{fault}; give the folder of the results")
     faults: list[str] = []
     plans = [_plan(name, results, dataset, faults) for name in dataset.names]
+    awaited = [plan for plan in plans if plan.scored or plan.names.fault]
+    if len(awaited) > 1 and all(_folder_fault(plan.result_folder) for plan in awaited):
+        raise DatasetError(_nothing_there(results, dataset))
     jobs = [
         (plan, annotation)
         for plan in plans
@@ -156,7 +164,13 @@ def evaluate(
             f"{dataset.annotation_root}: no frame to score; the first and last do not count"
         )
     return Evaluation(
-        results, dataset.year, dataset.split, dataset.task, dataset.resolution, sequences
+        results,
+        dataset.year,
+        dataset.split,
+        dataset.task,
+        dataset.resolution,
+        sequences,
+        describe_checks({plan.sequence.name: plan.names for plan in plans}),
     )
 
 
@@ -169,12 +183,14 @@ class _Plan:
         result_folder: where its results are.
         given: labels of the first annotation.
         scored: annotations of the frames that count.
+        names: how the results' names compare with those of the frames.
     """
 
     sequence: DavisSequence
     result_folder: Path
     given: tuple[int, ...]
     scored: tuple[Path, ...]
+    names: NameCheck
 
     def result(self, annotation: Path) -> Path:
         return self.result_folder / annotation.name
@@ -196,11 +212,37 @@ def _plan(name: str, results: Path, dataset: DavisDataset, faults: list[str]) ->
     scored = sequence.annotations
     if dataset.task is Task.SEMI_SUPERVISED and not dataset.sparse:
         scored = scored[1:-1]
-    plan = _Plan(sequence, results / name, given, scored)
-    if scored and (fault := _folder_fault(plan.result_folder)):
-        names = f"{scored[0].name} to {scored[-1].name}"
-        faults.append(f"{fault}; it should hold {len(scored)} masks, {names}")
-    return plan
+    folder, names = results / name, NameCheck()
+    try:
+        folder = find_masks(results, name, dataset)
+        counted = {path.stem for path in scored}
+        images = (path.stem for path in sequence.images)
+        if not (missing := _folder_fault(folder)):
+            names = check_names(folder, sequence.frames, counted, images)
+        elif scored:
+            expected = f"{scored[0].name} to {scored[-1].name}"
+            faults.append(f"{missing}; it should hold {len(scored)} masks, {expected}")
+        if names.fault:
+            faults.append(names.fault)
+            scored = ()
+    except DatasetError as error:
+        faults.append(str(error))
+        scored = ()
+    return _Plan(sequence, folder, given, scored, names)
+
+
+def _nothing_there(results: Path, dataset: DavisDataset) -> str:
+    """Say that no sequence has results, with what is there instead."""
+    there = sorted(path.name for path in results.iterdir() if path.is_dir())
+    held = f"it holds {', '.join(there[:3])}{' …' if there[3:] else ''}" if there else "it is empty"
+    other = [split for split, names in dataset.other_splits().items() if set(names) & set(there)]
+    what_to_do = (
+        f"pass --split {other[0]}" if other else "give the folder that holds SEQUENCE/FRAME.png"
+    )
+    return (
+        f"{results}: holds none of the {len(dataset)} sequences of {dataset.split}; {held}; "
+        f"{what_to_do}"
+    )
 
 
 def _given_labels(sequence: DavisSequence, dataset: DavisDataset) -> tuple[int, ...]:
@@ -211,7 +253,7 @@ def _given_labels(sequence: DavisSequence, dataset: DavisDataset) -> tuple[int, 
     labels = np.unique(read_scored(first, dataset))
     given = tuple(int(label) for label in labels if label not in (0, VOID))
     if not given and not dataset.sparse:
-        hint = "; 0 and 255 are the masks of DAVIS 2016" if VOID in labels else ""
+        hint = "; 0 and 255 are the masks of DAVIS 2016: pass --year 2016" if VOID in labels else ""
         raise DatasetError(f"{first}: shows no object{hint}")
     return given
 

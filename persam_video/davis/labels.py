@@ -14,9 +14,6 @@ from PIL import Image
 
 from persam_video.errors import DatasetError
 
-VOID = 255
-"""The label of pixels that belong to no object and do not count."""
-
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LABEL_MODES = ("P", "L", "1")
 _PLAIN_LAYOUTS = ([8, 0, 0, 0, 0], [8, 3, 0, 0, 0])

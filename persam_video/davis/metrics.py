@@ -129,7 +129,7 @@ class Region:
 
     Attributes:
         box: (x0, y0, x1, y1) of the cut in the image, x1 and y1 exclusive: the mask's bounding box
-            as :func:`grown_box` gives it, which holds the whole boundary.
+            as ``grown_box`` gives it, which holds the whole boundary.
         mask: uint8 array of zeros and ones.
         boundary: uint8 array of zeros and ones.
         area: pixels of the mask.
@@ -148,7 +148,7 @@ class Region:
 
         Args:
             mask: uint8 array of shape (H, W) with zeros and ones: the image, or a part of it that
-                :func:`grown_box` gave.
+                ``grown_box`` gave.
             origin: (x, y) of the part in the image.
         """
         x0, y0, x1, y1 = grown_box(mask)
@@ -178,7 +178,7 @@ def grown_box(image: Binary) -> tuple[int, int, int, int]:
 
 
 def compare(annotation: Region, prediction: Region, radius: int) -> tuple[float, float]:
-    """Return J and F of two masks of the same image; ``radius`` is :func:`match_radius`'s."""
+    """Return J and F of two masks of the same image; ``radius`` is ``match_radius``'s."""
     intersection, union = _areas(annotation, prediction)
     if intersection == union:
         return 1.0, 1.0

@@ -18,9 +18,10 @@ from pathlib import Path
 from persam_video.davis.dataset import DavisDataset, Task
 from persam_video.davis.evaluation import Evaluation
 from persam_video.davis.official_runner import OfficialJob
+from persam_video.davis.results import find_masks
 from persam_video.davis.tables import global_figures, object_figures
 from persam_video.errors import DatasetError
-from persam_video.table import Row, Table
+from persam_video.util.table import Row, Table
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def run_official(
     """Score a folder of results with the official code.
 
     Args:
-        results: folder with ``<sequence>/<frame>.png``.
+        results: folder of the results; see ``persam_video.davis.results``.
         dataset: the set to score against.
         checkout: folder that holds the package ``davis2017``; by default it must be importable.
         repeat: how often to run it, for timing.
@@ -98,7 +99,7 @@ def run_official(
         raise DatasetError(f"{checkout}: holds no package davis2017; give its checkout")
     with tempfile.TemporaryDirectory() as folder:
         job = OfficialJob(
-            results=str(results),
+            results=str(_plain_layout(Path(results), dataset, Path(folder))),
             root=str(dataset.root),
             year=dataset.year,
             split=dataset.split,
@@ -119,6 +120,24 @@ def run_official(
         if not Path(job.output).is_file():
             raise DatasetError(f"the official code failed: {_complaint(process)}")
         return OfficialScores(**json.loads(Path(job.output).read_text(encoding="utf-8")))
+
+
+def _plain_layout(results: Path, dataset: DavisDataset, scratch: Path) -> Path:
+    """Return a folder with ``<sequence>/<frame>.png``, the only layout that the code knows."""
+    places = {name: find_masks(results, name, dataset) for name in dataset.names}
+    if all(place == results / name for name, place in places.items()):
+        return results
+    linked = scratch / "results"
+    linked.mkdir()
+    for name, place in places.items():
+        try:
+            (linked / name).symlink_to(place.absolute(), target_is_directory=True)
+        except OSError as error:  # on Windows, links need a permission
+            raise DatasetError(
+                f"{results}: the official code needs SEQUENCE/FRAME.png, and no link can be made to"
+                f" {place} ({error.strerror}); move the masks"
+            ) from error
+    return linked
 
 
 def _complaint(process: "subprocess.CompletedProcess[str]") -> str:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from persam_video.davis.labels import VOID
 from persam_video.davis.metrics import Region, Statistics, compare, grown_box, match_radius
 from persam_video.errors import DatasetError
+from persam_video.masks.labels import VOID
 
 MAX_PROPOSALS = 20
 """Labels that an unsupervised result may use."""
@@ -31,7 +31,7 @@ class ObjectScore:
     Attributes:
         object_id: the object's label in the annotations.
         region: J of each scored frame, float64 of shape (T,); NaN before the object appears, where
-            that matters (see :class:`SequenceScorer`).
+            that matters (see ``SequenceScorer``).
         contour: F of each scored frame, likewise.
         proposal: the label that was matched with the object, in the unsupervised task.
         shown: whether the annotation of each scored frame shows the object, bool of shape (T,).
@@ -174,7 +174,7 @@ class SequenceScorer:
         self._scores: list[FrameScore] = []
 
     def add(self, truth: Labels, predicted: Labels, frame: str | None = None) -> None:
-        """Score the next frame; the label maps are as for :func:`score_frame`.
+        """Score the next frame; the label maps are as for ``score_frame``.
 
         ``frame`` names it in the result, by default with its position.
 
@@ -236,7 +236,7 @@ def score_masks(
     """Score a sequence of label maps, holding one pair at a time.
 
     Args:
-        truth: label maps as for :func:`score_frame`, in the order of the frames.
+        truth: label maps as for ``score_frame``, in the order of the frames.
         predicted: as many label maps.
         object_ids: labels to score; by default those of ``truth``.
         name: the sequence's name.

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from persam_video.atomic import output_error, write_bytes
 from persam_video.davis.evaluation import Evaluation
 from persam_video.davis.metrics import Statistics
 from persam_video.davis.scores import ObjectScore, SequenceScore
-from persam_video.plain_json import plain
-from persam_video.table import Row, Table
+from persam_video.util.atomic import output_error, write_bytes
+from persam_video.util.json import plain
+from persam_video.util.table import Row, Table
 
 
 def global_figures(evaluation: Evaluation) -> dict[str, float]:
@@ -105,7 +105,7 @@ def write_json(evaluation: Evaluation, path: Path) -> None:
 
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
-    """Return what :func:`write_json` writes, in the types of JSON."""
+    """Return what ``write_json`` writes, in the types of JSON."""
     document = {
         "settings": {
             "results": str(evaluation.results),

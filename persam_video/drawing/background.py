@@ -30,7 +30,7 @@ def blur_background(rgb: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArra
     """Return a frame whose background is out of focus.
 
     The objects' own colours stay out of the blur, so that they have no halo. See
-    :func:`dim_background` for the arguments.
+    ``dim_background`` for the arguments.
     """
     height, width = labels.shape
     # A strong blur looks the same from a small picture, and costs a fraction of it.

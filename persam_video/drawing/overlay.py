@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from persam_video.drawing.background import blur_background, dim_background
 from persam_video.drawing.colours import overlay_palette
 from persam_video.drawing.tags import draw_tags
 from persam_video.errors import ConfigError
 from persam_video.masks.boxes import Box, boxes_of_labels
-from persam_video.tracking.result import ObjectResult, ObjectState
+from persam_video.results import ObjectResult, ObjectState
+from persam_video.util.atomic import atomic_path
 
 _REFERENCE_HEIGHT = 480  # the short side for which sizes in pixels are given
 # A shadow on both sides parts a contour from a background of like colour.
@@ -215,3 +218,13 @@ def _crest(labels: NDArray[np.uint8], region: _Region) -> tuple[int, int]:
     centre = np.average(columns, weights=mask[:, columns].sum(axis=0))
     x = int(columns[np.abs(columns - centre).argmin()])
     return region.box[0] + x, region.box[1] + int(mask[:, x].argmax())
+
+
+def write_picture(path: Path, rgb: NDArray[np.uint8]) -> None:
+    """Write uint8 RGB (H, W, 3) as a PNG, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with atomic_path(path) as sibling:
+        Image.fromarray(rgb).save(sibling, format="PNG")

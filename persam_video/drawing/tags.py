@@ -92,7 +92,7 @@ def lost_strip(lost: tuple[int, ...], size: int, width: int) -> NDArray[np.uint8
         width: the most that the panel may take, in pixels.
 
     Returns:
-        (h, w, 4), as :func:`pill` does; w may be more than ``width`` where not even "+N" fits.
+        (h, w, 4), as ``pill`` does; w may be more than ``width`` where not even "+N" fits.
     """
     gap = max(2, size // 4)
     labels = [pill("lost", size, _PALE, None)]

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.atomic import output_error, write_bytes
 from persam_video.config import Settings, load_settings
-from persam_video.drawing.overlay import draw_overlay
-from persam_video.drawing.picture_file import write_picture
+from persam_video.drawing.overlay import draw_overlay, write_picture
 from persam_video.errors import OutputError
 from persam_video.images.one_shot import (
     OneShotSegmenter,
@@ -24,8 +22,9 @@ from persam_video.images.one_shot import (
 from persam_video.images.reference_files import ReferenceFiles
 from persam_video.masks.png import write_label_png
 from persam_video.masks.rle import encode_labels
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel
+from persam_video.util.atomic import output_error, write_bytes
 from persam_video.video.image_decoder import find_images, read_image
 from persam_video.video.source import locate
 
@@ -37,7 +36,7 @@ class SegmentedImage:
     Attributes:
         path: the image.
         size: (height, width) in pixels.
-        segments: what was found, in order of label; see :class:`Segment`.
+        segments: what was found, in order of label; see ``Segment``.
     """
 
     path: Path
@@ -141,8 +140,8 @@ def segment_to_folder(
     Args:
         references: at least one.
         tests: photos, folders or globs of photos.
-        out: the folder; see :class:`ImageOutputs` for what it will hold.
-        settings: see :class:`OneShotSegmenter`.
+        out: the folder; see ``ImageOutputs`` for what it will hold.
+        settings: see ``OneShotSegmenter``.
         search: how many objects to look for; ``Search()`` when not given.
         model: a loaded model; loaded by the settings when not given.
         overwrite: replace results of an earlier run in the folder.

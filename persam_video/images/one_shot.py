@@ -18,17 +18,15 @@ from persam_video.errors import AnnotationError, ConfigError
 from persam_video.masks.annotation import Annotation, load_annotation
 from persam_video.masks.boxes import Box, box_of
 from persam_video.masks.components import keep_large, keep_nearest
-from persam_video.masks.labels import merge_logits
+from persam_video.masks.labels import MAX_OBJECT_ID, merge_logits
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import extreme_cells, standardise
 from persam_video.persam.matching import Memory, match_memories
 from persam_video.persam.reference import LearnedObject, learn_objects
 from persam_video.persam.target import location_confidence
+from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
-
-MAX_OBJECTS = 255
-"""Labels are bytes, and 0 is the background."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +35,7 @@ class Reference:
 
     Attributes:
         rgb: uint8 (H, W, 3).
-        annotation: of the same size; an :class:`Annotation`, or a bool or integer (H, W) label map.
+        annotation: of the same size; an ``Annotation``, or a bool or integer (H, W) label map.
     """
 
     rgb: NDArray[np.uint8]
@@ -62,8 +60,11 @@ class Search:
     score: float = 0.6
 
     def __post_init__(self) -> None:
-        if not 1 <= self.max_objects <= MAX_OBJECTS:
-            raise ConfigError(f"{self.max_objects} objects at most: give 1 to {MAX_OBJECTS}")
+        if not 1 <= self.max_objects <= MAX_OBJECT_ID:
+            raise ConfigError(
+                f"the number of objects to look for is {self.max_objects}: "
+                f"give 1 to {MAX_OBJECT_ID}"
+            )
         for name, value in (("overlap", self.overlap), ("score", self.score)):
             if not 0 <= value <= 1:
                 raise ConfigError(f"the {name} of the search is {value}: give 0 to 1")
@@ -74,7 +75,7 @@ class Segment:
     """One object in an image.
 
     Attributes:
-        label: the reference's id, or the number in the order of finding; see :class:`Search`.
+        label: the reference's id, or the number in the order of finding; see ``Search``.
         mask: bool (H, W), with at least one pixel; the masks of an image do not overlap.
         score: the IoU that the model predicts for the mask, 0 to 1.
         box: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive.
@@ -137,7 +138,7 @@ class OneShotSegmenter:
         >>> [(s.label, s.box, s.score) for s in segmenter.segment(other)]  # doctest: +SKIP
     """
 
-    @torch.inference_mode()
+    @inference()
     def __init__(
         self,
         model: SamModel,
@@ -158,7 +159,7 @@ class OneShotSegmenter:
         """Ids of the references' objects, in order."""
         return tuple(target.label for target in self._targets)
 
-    @torch.inference_mode()
+    @inference()
     def segment(self, rgb: NDArray[np.uint8]) -> list[Segment]:
         """Find the objects in an image.
 

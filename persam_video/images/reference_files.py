@@ -14,7 +14,7 @@ class ReferenceFiles:
 
     Attributes:
         image: the photo.
-        mask: its annotation; see :func:`persam_video.masks.read_annotation`.
+        mask: its annotation; see ``persam_video.masks.read_annotation``.
     """
 
     image: Path

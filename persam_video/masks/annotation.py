@@ -1,19 +1,20 @@
 """The annotation of a frame: which pixels belong to which object.
 
-Masks come out of many programs. :func:`read_annotation` takes what keeps the objects apart without
+Masks come out of many programs. ``read_annotation`` takes what keeps the objects apart without
 doubt and refuses the rest, because a wrong guess becomes an object that nobody painted.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from persam_video.errors import AnnotationError
+from persam_video.masks.arrays import MaskArray, label_array
 from persam_video.masks.image import open_mask
-from persam_video.masks.values import VOID, label_values
+from persam_video.masks.labels import VOID
+from persam_video.masks.values import label_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,15 +22,12 @@ class Annotation:
     """The objects of one frame.
 
     Attributes:
-        labels: uint8 array of shape (H, W), read-only; 0 is background, other values are object
-            ids.
-        void: boolean array of shape (H, W), read-only; pixels that the annotator left open. Their
-            label is 0.
+        labels: uint8 array of shape (H, W), read-only; 0 is background, and what the annotator
+            left open (void); other values are object ids.
         object_ids: the ids that occur in ``labels``, rising; gaps are allowed.
     """
 
     labels: NDArray[np.uint8]
-    void: NDArray[np.bool_]
     object_ids: tuple[int, ...]
 
     @property
@@ -44,19 +42,18 @@ class Annotation:
         return mask
 
     @classmethod
-    def from_labels(cls, array: NDArray[Any]) -> "Annotation":
-        """Make an annotation from an array, which is copied.
+    def from_labels(cls, labels: MaskArray) -> "Annotation":
+        """Make an annotation from a label map, which is copied.
 
         Args:
-            array: shape (H, W); boolean for one object with id 1, or integers: 0 for background, 1
-                to 254 for objects, 255 for void, or for object 1 where there is no other label.
+            labels: NumPy array or torch tensor of shape (H, W), boolean for one object with id 1,
+                or integers: 0 for background, 1 to 254 for objects, 255 for void, or for object 1
+                where there is no other label; or a PIL image, as ``read_annotation`` takes files.
 
         Raises:
-            AnnotationError: the array is not such a label map, or has no object.
+            AnnotationError: it is not such a label map, or has no object.
         """
-        array = np.asarray(array)
-        _check_labels(array, "mask array")
-        return _annotation(array.astype(np.uint8), "mask array")
+        return _annotation(label_array(labels, "the mask"), "the mask")
 
 
 def read_annotation(path: str | Path, *, size: tuple[int, int] | None = None) -> Annotation:
@@ -67,7 +64,7 @@ def read_annotation(path: str | Path, *, size: tuple[int, int] | None = None) ->
     ============================  ================================================================
     indexed                       the palette indices are the ids
     1-bit                         white is object 1
-    grey, 8 or 16 bits            the grey values are the ids; 16-bit values may be the 8-bit ones
+    grey, 2 to 16 bits            the stored values are the ids; 16-bit values may be the 8-bit ones
                                   scaled up (by 257)
     RGB in palette colours        the index of the colour in the DAVIS palette; any other grey is
                                   the id of its value
@@ -90,17 +87,17 @@ def read_annotation(path: str | Path, *, size: tuple[int, int] | None = None) ->
     path = Path(path)
     image = open_mask(path)
     if size is not None:
-        _check_size((image.height, image.width), size, str(path))
+        check_mask_size((image.height, image.width), size, str(path))
     return _annotation(label_values(image, str(path)), str(path))
 
 
 def load_annotation(
-    mask: str | Path | NDArray[Any] | Annotation, size: tuple[int, int] | None = None
+    mask: str | Path | MaskArray | Annotation, size: tuple[int, int] | None = None
 ) -> Annotation:
-    """Return the annotation that a path, an array or an annotation stands for.
+    """Return the annotation that a path, a mask in memory or an annotation stands for.
 
     Args:
-        mask: what :func:`read_annotation` or :meth:`Annotation.from_labels` takes, or the result.
+        mask: what ``read_annotation`` or ``Annotation.from_labels`` takes, or the result.
         size: height and width of the frame, to be checked when given.
 
     Raises:
@@ -110,7 +107,7 @@ def load_annotation(
         return read_annotation(mask, size=size)
     annotation = mask if isinstance(mask, Annotation) else Annotation.from_labels(mask)
     if size is not None:
-        _check_size(annotation.size, size, "mask array")
+        check_mask_size(annotation.size, size, "the mask")
     return annotation
 
 
@@ -118,34 +115,26 @@ def _annotation(values: NDArray[np.uint8], name: str) -> Annotation:
     present = np.flatnonzero(np.bincount(values.ravel(), minlength=256)).tolist()
     ids = tuple(value for value in present if value not in (0, VOID))
     if ids:
-        void = values == VOID
-        labels = np.where(void, np.uint8(0), values)
+        labels = np.where(values == VOID, np.uint8(0), values)
     elif VOID in present:
-        ids, void = (1,), np.zeros(values.shape, np.bool_)
-        labels = (values == VOID).astype(np.uint8)
+        ids, labels = (1,), (values == VOID).astype(np.uint8)
     else:
         raise AnnotationError(f"{name}: has no object, every pixel is background; paint one")
     labels.setflags(write=False)
-    void.setflags(write=False)
-    return Annotation(labels, void, ids)
+    return Annotation(labels, ids)
 
 
-def _check_size(found: tuple[int, int], wanted: tuple[int, int], name: str) -> None:
-    if found != wanted:
-        raise AnnotationError(
-            f"{name}: is {found[1]}x{found[0]} pixels where the frame is {wanted[1]}x{wanted[0]} "
-            "(width x height); resize the mask to the frame with nearest neighbour"
-        )
+def check_mask_size(found: tuple[int, int], wanted: tuple[int, int], name: str) -> None:
+    """Refuse a mask of another size than its frame, both as (height, width).
 
-
-def _check_labels(array: NDArray[Any], name: str) -> None:
-    if array.ndim != 2 or array.size == 0:
-        raise AnnotationError(f"{name}: has shape {array.shape}; give an array of shape (H, W)")
-    if array.dtype != np.bool_ and not np.issubdtype(array.dtype, np.integer):
-        raise AnnotationError(f"{name}: is of {array.dtype}; give booleans or integer labels")
-    low, high = int(array.min()), int(array.max())
-    if low < 0 or high > VOID:
-        raise AnnotationError(
-            f"{name}: has values from {low} to {high}; "
-            f"give 0 for background, 1 to {VOID - 1} for objects and {VOID} for void"
-        )
+    Raises:
+        AnnotationError: the sizes differ.
+    """
+    if found == wanted:
+        return
+    is_turned = found == wanted[::-1]
+    remedy = "turn it by 90°" if is_turned else "resize it to the frame with nearest neighbour"
+    raise AnnotationError(
+        f"{name}: is {found[1]}x{found[0]} pixels where the frame is {wanted[1]}x{wanted[0]} "
+        f"(width x height); {remedy}"
+    )

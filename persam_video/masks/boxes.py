@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from persam_video.masks.labels import VOID
+
 Box: TypeAlias = tuple[int, int, int, int]
 
 
@@ -26,12 +28,12 @@ def boxes_of_labels(labels: NDArray[np.uint8], ids: Iterable[int]) -> dict[int, 
 
     Args:
         labels: uint8 array of shape (H, W).
-        ids: the object ids to look for, 1 to 255.
+        ids: the object ids to look for, 1 to 254.
 
     Returns:
         The boxes by id, in the order of ``ids``; ``None`` for an id that does not occur.
     """
-    found = ndimage.find_objects(labels, max_label=255)
+    found = ndimage.find_objects(labels, max_label=VOID)
     boxes: dict[int, Box | None] = {}
     for object_id in ids:
         place = found[object_id - 1]
@@ -62,20 +64,6 @@ def grow(box: Box, margin: int, size: tuple[int, int]) -> Box | None:
 def area(box: Box) -> int:
     """Return the number of pixels in a box, 0 when its ends are crossed."""
     return max(box[2] - box[0], 0) * max(box[3] - box[1], 0)
-
-
-def iou(first: Box, second: Box) -> float:
-    """Return intersection over union of two boxes, 0 to 1."""
-    shared = area(
-        (
-            max(first[0], second[0]),
-            max(first[1], second[1]),
-            min(first[2], second[2]),
-            min(first[3], second[3]),
-        )
-    )
-    union = area(first) + area(second) - shared
-    return shared / union if union else 0.0
 
 
 def centre(box: Box) -> tuple[float, float]:

@@ -31,16 +31,6 @@ class _Components:
         return mask
 
 
-def keep_largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the largest component of a boolean (H, W) mask; of equals, the topmost."""
-    components = _components(mask)
-    if components is None:
-        return np.zeros_like(mask)
-    keep = np.zeros(len(components.areas), np.bool_)
-    keep[np.argmax(components.areas)] = True
-    return components.select(keep, mask.shape)
-
-
 def keep_large(mask: NDArray[np.bool_], fraction: float) -> NDArray[np.bool_]:
     """Return the components with at least ``fraction`` (0 to 1) of the largest one's area.
 
@@ -86,36 +76,6 @@ def keep_touching(mask: NDArray[np.bool_], box: Box) -> NDArray[np.bool_]:
     keep = np.zeros(len(components.areas) + 1, np.bool_)
     keep[inside] = True
     return components.select(keep[1:] | ~keep[1:].any(), mask.shape)
-
-
-def remove_specks(mask: NDArray[np.bool_], min_area: int) -> NDArray[np.bool_]:
-    """Return a boolean (H, W) mask without its components of less than ``min_area`` pixels."""
-    components = _components(mask)
-    if components is None:
-        return np.zeros_like(mask)
-    return components.select(components.areas >= min_area, mask.shape)
-
-
-def fill_holes(mask: NDArray[np.bool_], max_area: int) -> NDArray[np.bool_]:
-    """Return a boolean (H, W) mask with its holes of up to ``max_area`` pixels filled.
-
-    A hole is background that the object encloses; what the frame's border helps to enclose is not.
-    """
-    box = box_of(mask)
-    if box is None:
-        return np.zeros_like(mask)
-    x0, y0, x1, y1 = box
-    window = mask[y0:y1, x0:x1]
-    _, ids, stats, _ = cv2.connectedComponentsWithStats(
-        np.ascontiguousarray(~window).view(np.uint8), connectivity=4
-    )
-    left, top, width, height, areas = stats.T
-    is_inside = (left > 0) & (top > 0) & (left + width < x1 - x0) & (top + height < y1 - y0)
-    is_filled = is_inside & (areas <= max_area)
-    is_filled[0] = False  # id 0 is the object itself
-    filled: NDArray[np.bool_] = mask.copy()
-    filled[y0:y1, x0:x1] |= is_filled[ids]
-    return filled
 
 
 def _components(mask: NDArray[np.bool_]) -> _Components | None:

@@ -1,80 +1,52 @@
 """Opening the image file of a mask."""
 
-import stat
 from pathlib import Path
-from typing import BinaryIO
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageOps
 
 from persam_video.errors import AnnotationError
-
-# Named, so that an untrusted file cannot choose a decoder that starts another program (EPS does).
-_FORMATS = ("PNG", "BMP", "GIF", "JPEG", "PPM", "TIFF", "WEBP")
-_VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"}
-# Twice an 8K frame; a few kilobytes of PNG can claim a hundred times more.
-_MAX_PIXELS = 2**26
+from persam_video.util.image_file import open_image, picture_count, raw_mode
 
 
 def open_mask(path: Path) -> Image.Image:
     """Return the decoded image of a mask file, turned upright when it says how.
 
+    Grey values of fewer than 8 bits are the stored ones, where Pillow spreads them over 0 to 255;
+    only a mask of black and white alone keeps 255 for white.
+
     Raises:
         AnnotationError: there is no such file, or it is not one still image of a sensible size.
     """
-    try:
-        with _open_file(path) as file, Image.open(file, formats=_FORMATS) as image:
-            _check_header(path, image)
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            upright: Image.Image = image
-            return upright
-    except AnnotationError:
-        raise
-    except UnidentifiedImageError as error:
-        raise AnnotationError(f"{path}: {_not_an_image(path)}") from error
-    except Image.DecompressionBombError as error:
-        raise AnnotationError(_too_large(path)) from error
-    except Exception as error:
-        # Decoders raise nearly anything on damaged data: OSError, SyntaxError, struct.error, ...
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise AnnotationError(
-            f"{path}: is damaged and cannot be decoded ({reason}); save the mask again as PNG"
-        ) from error
+    with open_image(path, AnnotationError) as image:
+        if (pictures := picture_count(image)) > 1:
+            raise AnnotationError(
+                f"{path}: holds {pictures} pictures; save the mask of one frame as a still PNG"
+            )
+        white = _stored_white(image)
+        image.load()
+        stored = image if white is None else _unscaled(image, white)
+        upright = ImageOps.exif_transpose(stored)
+        upright.format = image.format
+    return upright
 
 
-def _open_file(path: Path) -> BinaryIO:
-    try:
-        status = path.stat()
-        if stat.S_ISREG(status.st_mode) and status.st_size > 0:
-            return path.open("rb")
-    except FileNotFoundError as error:
-        raise AnnotationError(f"{path}: there is no such mask file; check the path") from error
-    except (OSError, ValueError) as error:  # ValueError: the path holds a null byte
-        reason = getattr(error, "strerror", None) or error
-        raise AnnotationError(f"{path}: cannot be opened ({reason}); check the path") from error
-    if stat.S_ISREG(status.st_mode):
-        raise AnnotationError(f"{path}: is an empty file (0 bytes); save the mask again")
-    raise AnnotationError(f"{path}: is not a file; give the image file of one mask")
+def _stored_white(image: Image.Image) -> int | None:
+    """Return the value that an undecoded image has for white, ``None`` where it is Pillow's."""
+    mode, maximum = raw_mode(image)
+    if image.mode == "L" and mode.startswith("L;"):  # PNG and TIFF of 2 and 4 bits
+        bits = mode[2:3]
+        return 2 ** int(bits) - 1 if bits.isdecimal() else None
+    if image.format == "PPM" and maximum not in (None, 255, 65535):
+        return maximum
+    return None
 
 
-def _check_header(path: Path, image: Image.Image) -> None:
-    if image.width * image.height > _MAX_PIXELS:
-        raise AnnotationError(_too_large(path))
-    pictures = getattr(image, "n_frames", 1)
-    if pictures > 1:
-        raise AnnotationError(
-            f"{path}: holds {pictures} pictures; save the mask of one frame as a still PNG"
-        )
-
-
-def _too_large(path: Path) -> str:
-    return (
-        f"{path}: claims more than {_MAX_PIXELS // 1_000_000} million pixels; "
-        "give a mask of the size of the frame"
-    )
-
-
-def _not_an_image(path: Path) -> str:
-    if path.suffix.lower() in _VIDEO_SUFFIXES:
-        return "is a video where a mask is expected; save the mask of one frame as PNG"
-    return "is not an image that can be read; save the mask as PNG"
+def _unscaled(image: Image.Image, white: int) -> Image.Image:
+    top = 255 if image.mode == "L" else 65535
+    values = np.asarray(image).astype(np.int64)
+    if not np.isin(values, (0, top)).all():
+        values = (values * white + top // 2) // top
+    unscaled = Image.fromarray(values.astype(np.uint8 if image.mode == "L" else np.int32))
+    unscaled.getexif().update(image.getexif())
+    return unscaled

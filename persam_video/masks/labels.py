@@ -5,6 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+VOID = 255
+"""The value of pixels that belong to no object and do not count."""
+
+MAX_OBJECT_ID = 254
+"""The highest object id: a label is a byte, and the highest byte is void."""
+
 
 def one_hot(labels: NDArray[np.uint8], ids: Sequence[int]) -> NDArray[np.bool_]:
     """Return one boolean mask per id: shape (N, H, W) in the order of ``ids``."""
@@ -17,7 +23,7 @@ def label_map(masks: NDArray[np.bool_], ids: Sequence[int]) -> NDArray[np.uint8]
 
     Args:
         masks: shape (N, H, W).
-        ids: the id of each mask, 1 to 255, all different.
+        ids: the id of each mask, 1 to 254, all different.
 
     Raises:
         ValueError: ids and masks do not go together.
@@ -39,7 +45,7 @@ def merge_logits(
 
     Args:
         logits: shape (N, H, W).
-        ids: the id of each plane, 1 to 255, all different.
+        ids: the id of each plane, 1 to 254, all different.
         threshold: logit that an object has to exceed.
 
     Raises:
@@ -60,7 +66,7 @@ def areas_of_labels(labels: NDArray[np.uint8], ids: Sequence[int]) -> dict[int, 
 
     Args:
         labels: uint8 array of shape (H, W).
-        ids: the object ids to count, 0 to 255.
+        ids: the object ids to count, 0 to 254.
 
     Returns:
         The areas by id, in the order of ``ids``; 0 for an id that does not occur.
@@ -70,5 +76,7 @@ def areas_of_labels(labels: NDArray[np.uint8], ids: Sequence[int]) -> dict[int, 
 
 
 def _check_ids(ids: Sequence[int], count: int) -> None:
-    if len(ids) != count or len(set(ids)) != count or not all(1 <= i <= 255 for i in ids):
-        raise ValueError(f"ids {list(ids)} must be {count} different values from 1 to 255")
+    if len(ids) != count or len(set(ids)) != count or not all(1 <= i <= MAX_OBJECT_ID for i in ids):
+        raise ValueError(
+            f"ids {list(ids)} must be {count} different values from 1 to {MAX_OBJECT_ID}"
+        )

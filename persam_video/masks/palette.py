@@ -25,18 +25,6 @@ def davis_palette() -> NDArray[np.uint8]:
     return palette
 
 
-def colour_of(object_id: int) -> tuple[int, int, int]:
-    """Return the RGB colour of an object.
-
-    Raises:
-        ValueError: ``object_id`` is not a label from 0 to 255.
-    """
-    if not 0 <= object_id <= 255:
-        raise ValueError(f"object id {object_id} has no colour: ids go from 0 to 255")
-    red, green, blue = davis_palette()[object_id].tolist()
-    return red, green, blue
-
-
 def colour_rank(colours: ArrayLike) -> NDArray[np.int64]:
     """Return the place of each colour in the palette's order, carried on to all 24 bits.
 

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from persam_video.atomic import atomic_path
 from persam_video.errors import AnnotationError
 from persam_video.masks.image import open_mask
 from persam_video.masks.palette import davis_palette
+from persam_video.util.atomic import atomic_path
 
 # zlib's default: half the bytes of its fastest levels, 2 ms at 480p and 8 ms at 1080p.
 _COMPRESSION = 6

@@ -66,7 +66,7 @@ def polygon(mask: NDArray[np.bool_], tolerance: float = 0.0) -> NDArray[np.float
             0 encloses exactly the mask.
 
     Returns:
-        float64 array of shape (N, 2), not closed, (x, y) as in :func:`outlines`; empty for an
+        float64 array of shape (N, 2), not closed, (x, y) as in ``outlines``; empty for an
         empty mask.
     """
     joined = np.zeros((0, 2))
@@ -87,10 +87,10 @@ def part_polygons(mask: NDArray[np.bool_], tolerance: float = 0.0) -> list[NDArr
 
     Args:
         mask: bool (H, W).
-        tolerance: see :func:`polygon`.
+        tolerance: see ``polygon``.
 
     Returns:
-        One float64 array of shape (N, 2) for each part, as :func:`polygon` gives it; an empty list
+        One float64 array of shape (N, 2) for each part, as ``polygon`` gives it; an empty list
         for an empty mask.
     """
     count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)

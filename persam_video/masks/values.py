@@ -1,7 +1,7 @@
 """From the pixels of a mask file to labels.
 
 The labels here are as in a file: 0 is background, 1 to 254 are objects, and 255 is void or the only
-object; :mod:`persam_video.masks.annotation` tells these two apart.
+object; ``persam_video.masks.annotation`` tells these two apart.
 """
 
 from functools import cache
@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from persam_video.errors import AnnotationError
+from persam_video.masks.labels import MAX_OBJECT_ID, VOID
 from persam_video.masks.palette import colour_rank, davis_palette
 
-VOID = 255
-_MAX_OBJECTS = 254
 # Blending gives several levels at once, while an object may well be a thin strip between a lower
 # and a higher label.
 _MIN_BLENDED_LEVELS = 3
@@ -26,12 +25,16 @@ _BLENDED_EDGES = (
 )
 
 
-def label_values(image: Image.Image, name: str) -> NDArray[np.uint8]:
+def label_values(
+    image: Image.Image, name: str, *, number_colours: bool = True
+) -> NDArray[np.uint8]:
     """Return the labels that the pixels of a mask stand for.
 
     Args:
         image: decoded image of any mode.
         name: what to call it in messages.
+        number_colours: whether colours that are not the palette's are objects, numbered in their
+            order; otherwise they are refused.
 
     Returns:
         uint8 array of shape (H, W).
@@ -47,7 +50,7 @@ def label_values(image: Image.Image, name: str) -> NDArray[np.uint8]:
         return _from_indexed(image, name)
     if image.mode in ("L", "F") or image.mode.startswith("I"):
         return _from_grey(np.array(image), name)
-    return _from_colours(image, name)
+    return _from_colours(image, name, number_colours)
 
 
 def _from_indexed(image: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -104,7 +107,7 @@ def _from_jpeg(image: Image.Image, name: str) -> NDArray[np.uint8]:
     return labels
 
 
-def _from_colours(image: Image.Image, name: str) -> NDArray[np.uint8]:
+def _from_colours(image: Image.Image, name: str, number_colours: bool) -> NDArray[np.uint8]:
     rgb = np.array(image.convert("RGB"), np.int32)
     packed = rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
     if "A" in image.getbands() or "transparency" in image.info:
@@ -113,7 +116,7 @@ def _from_colours(image: Image.Image, name: str) -> NDArray[np.uint8]:
         packed[alpha == 0] = 0
     codes, places = np.unique(packed, return_inverse=True)
     places = places.reshape(packed.shape)
-    if np.count_nonzero(codes) > _MAX_OBJECTS + 1:
+    if np.count_nonzero(codes) > MAX_OBJECT_ID + 1:
         raise AnnotationError(
             f"{name}: has {len(codes)} colours, more than objects can be told apart; it is a photo "
             f"or has blended edges, {_BLENDED_EDGES}"
@@ -130,9 +133,14 @@ def _from_colours(image: Image.Image, name: str) -> NDArray[np.uint8]:
         raise AnnotationError(
             f"{name}: has {len(codes)} colours and none is black; paint the background black"
         )
-    if len(codes) > _MAX_OBJECTS + 1:
+    if not number_colours:
         raise AnnotationError(
-            f"{name}: has {len(codes) - 1} objects; {_MAX_OBJECTS} at most can be tracked"
+            f"{name}: has colours that are not of the DAVIS palette, whose ids could differ from "
+            "frame to frame; save indexed PNGs"
+        )
+    if len(codes) > MAX_OBJECT_ID + 1:
+        raise AnnotationError(
+            f"{name}: has {len(codes) - 1} objects; {MAX_OBJECT_ID} at most can be tracked"
         )
     numbers = np.empty(len(codes), np.uint8)
     numbers[np.argsort(colour_rank(colours))] = np.arange(len(codes))

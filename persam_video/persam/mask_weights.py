@@ -60,7 +60,7 @@ def fit_mask_weights(
 ) -> Tensor:
     """Learn the two weights of each object on its reference.
 
-    AdamW (eps 1e-4) on :func:`reference_loss`, with a cosine schedule, from 1/3 each: the weights
+    AdamW (eps 1e-4) on ``reference_loss``, with a cosine schedule, from 1/3 each: the weights
     of the reference implementation. Its few small steps keep them near 1/3, which is meant: one
     image says little about which scale the next one needs.
 

@@ -86,7 +86,7 @@ def matching_maps(keys: Tensor, memory_keys: Tensor, memory_coverage: Tensor) ->
 
 
 def match_memories(keys: Tensor, memories: Sequence[Memory]) -> Tensor:
-    """Match one image against several memories, as :func:`matching_maps` does for one each.
+    """Match one image against several memories, as ``matching_maps`` does for one each.
 
     Objects that remember the same image share the products of its keys, and the search among the
     cells that are background to all of them.
@@ -96,7 +96,7 @@ def match_memories(keys: Tensor, memories: Sequence[Memory]) -> Tensor:
         memories: N of them; those of one image hold the same tensor as their keys.
 
     Returns:
-        (N, 2, h, w), see :func:`matching_maps`.
+        (N, 2, h, w), see ``matching_maps``.
     """
     maps = keys.new_full((len(memories), 2, keys.shape[2] * keys.shape[3]), _NOTHING)
     shared: dict[int, list[int]] = {}

@@ -1,7 +1,7 @@
 """Recall: what a frame reads from the memories of N objects.
 
 Objects that remember the same frames share the affinities of the cells; see
-:mod:`persam_video.sam.readout` for what is read.
+``persam_video.sam.readout`` for what is read.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def recall(
         readout: of the model that made the memories' values.
         embedding: of the frame.
         objects: N of them.
-        prior: (N, 3, h, w), see :meth:`persam_video.sam.readout.MemoryReadout.embed`.
+        prior: (N, 3, h, w), see ``persam_video.sam.readout.MemoryReadout.embed``.
 
     Returns:
         (N, C, h, w).

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.atomic import output_error, write_bytes
 from persam_video.config import Settings, load_settings
 from persam_video.errors import DatasetError
 from persam_video.images.one_shot import OneShotSegmenter, Reference, Search, check_settings
 from persam_video.perseg.dataset import PerSegDataset, PerSegObject
 from persam_video.perseg.metrics import Overlap, boundary_overlap
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 from persam_video.sam.model import ModelInfo, SamModel
+from persam_video.util.atomic import output_error, write_bytes
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def evaluate(
 
     Args:
         dataset: the objects.
-        settings: see :class:`OneShotSegmenter`.
+        settings: see ``OneShotSegmenter``.
         model: a loaded model; loaded by the settings when not given.
         on_object: called when an object is done.
 
@@ -107,7 +107,7 @@ def write_json(score: PerSegScore, path: Path) -> None:
 
 
 def figures(score: PerSegScore) -> dict[str, Any]:
-    """Return what :func:`write_json` writes, in the types of JSON."""
+    """Return what ``write_json`` writes, in the types of JSON."""
     return {
         "mIoU": score.iou,
         "boundary IoU": score.boundary_iou,

@@ -87,9 +87,11 @@ def _as_prompts(prompts: ObjectPrompts, device: torch.device) -> Prompts:
     pairs = [*prompts.points, *prompts.background]
     known = [1.0] * len(prompts.points) + [0.0] * len(prompts.background)
     return Prompts(
-        points=torch.tensor([pairs], device=device) if pairs else None,
-        point_labels=torch.tensor([known], device=device) if pairs else None,
-        boxes=None if prompts.box is None else torch.tensor([prompts.box], device=device),
+        points=torch.tensor([pairs], dtype=torch.float32, device=device) if pairs else None,
+        point_labels=torch.tensor([known], dtype=torch.float32, device=device) if pairs else None,
+        boxes=None
+        if prompts.box is None
+        else torch.tensor([prompts.box], dtype=torch.float32, device=device),
     )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from persam_video.atomic import output_error, write_bytes
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import Evaluation
 from persam_video.davis.scores import ObjectScore, SequenceScore
@@ -20,7 +19,8 @@ from persam_video.report import pictures
 from persam_video.report.charts import Chart, curve, frame_means, middle, object_charts
 from persam_video.report.lost import LostPeriod, lost_periods
 from persam_video.report.pictures import FramePictures, frame_pictures
-from persam_video.sinks.run_json import RunRecord, read_run
+from persam_video.util.atomic import output_error, write_bytes
+from persam_video.util.run_record import RunRecord, read_run
 
 MOST_WITH_PICTURES = 60
 """Sequences that get pictures; where there are more, the worst ones do."""
@@ -76,7 +76,7 @@ class ShownSequence:
     Attributes:
         score: its scores.
         objects: its objects, in order of label.
-        curve: J&F of each frame, averaged over the objects; see :class:`Chart`.
+        curve: J&F of each frame, averaged over the objects; see ``Chart``.
         frames: the frames with pictures, the worst one first.
     """
 

@@ -12,11 +12,12 @@ from PIL import Image
 
 from persam_video.davis.dataset import DavisDataset, DavisSequence
 from persam_video.davis.evaluation import read_scored
-from persam_video.davis.labels import VOID
+from persam_video.davis.results import find_masks
 from persam_video.davis.scores import SequenceScore
 from persam_video.drawing.overlay import OverlayStyle, draw_overlay
 from persam_video.errors import PersamVideoError
 from persam_video.masks.boxes import Box, box_of
+from persam_video.masks.labels import VOID
 from persam_video.video.image_decoder import read_image
 
 Rgb = NDArray[np.uint8]
@@ -79,7 +80,7 @@ def frame_pictures(
 
     Args:
         dataset: the set that was scored against.
-        results: folder with ``<sequence>/<frame>.png``.
+        results: folder of the results; see ``persam_video.davis.results``.
         sequence: the sequence's scores.
         frame: name of the frame.
 
@@ -90,7 +91,8 @@ def frame_pictures(
     annotation = next(path for path in files.annotations if path.stem == frame)
     truth = read_scored(annotation, dataset)
     shape = (truth.shape[0], truth.shape[1])
-    predicted = read_scored(results / sequence.name / annotation.name, dataset, shape)
+    masks = find_masks(results, sequence.name, dataset)
+    predicted = read_scored(masks / annotation.name, dataset, shape)
     predicted = _as_objects(predicted, sequence)
     image = _image(files, frame, shape)
     box = _cut(truth, predicted)
@@ -130,8 +132,8 @@ def error_map(rgb: Rgb, truth: Labels, predicted: Labels) -> Rgb:
 
     Returns:
         A uint8 array of shape (H, W, 3); pixels of an object that were missed are
-        :data:`MISSED`, background that was taken for an object :data:`EXTRA`, an object that was
-        taken for another one :data:`SWAPPED`.
+        ``MISSED``, background that was taken for an object ``EXTRA``, an object that was
+        taken for another one ``SWAPPED``.
     """
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) * _DIM
     canvas = np.repeat(grey[..., None], 3, axis=2)

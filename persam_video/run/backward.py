@@ -11,19 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from persam_video.atomic import output_error, write_bytes
-from persam_video.config import Settings
-from persam_video.errors import ConfigError, SourceError
+from persam_video.errors import SourceError
 from persam_video.masks.annotation import Annotation
-from persam_video.masks.boxes import boxes_of_labels
-from persam_video.masks.labels import areas_of_labels
+from persam_video.results import FrameResult
+from persam_video.run.annotations import AnnotatedFrames
 from persam_video.run.progress import OnProgress, Progress
-from persam_video.run.references import References
 from persam_video.sam.model import SamModel
 from persam_video.sinks import TracksJsonlSink, read_tracks
 from persam_video.tracking.ahead import encoding_ahead
-from persam_video.tracking.factory import VideoTracker
-from persam_video.tracking.result import FrameResult, ObjectState
+from persam_video.tracking.protocol import VideoTracker
+from persam_video.util.atomic import output_error, write_bytes
 from persam_video.video import Frame, FrameStream
 from persam_video.video.selection import Selection
 from persam_video.video.source import SourceInfo
@@ -35,15 +32,12 @@ OpenPart = Callable[[Selection], FrameStream]
 """Opens a part of the source."""
 
 
-def check_backward(settings: Settings, info: SourceInfo) -> None:
-    """Refuse what cannot be tracked backwards.
+def check_backward(info: SourceInfo) -> None:
+    """Refuse a source that cannot be tracked backwards.
 
     Raises:
-        ConfigError: the procedure knows no way back.
         SourceError: the source can be read only once.
     """
-    if settings.procedure == "upstream":
-        raise ConfigError("the procedure 'upstream' only goes forwards: leave out --backward")
     if info.live:
         raise SourceError(
             f"{info.name}: is live and cannot be read twice: leave out --backward, or record it"
@@ -69,7 +63,7 @@ class BackwardResults:
         self,
         tracker: VideoTracker,
         model: SamModel,
-        references: References,
+        annotations: AnnotatedFrames,
         selection: Selection,
         open_part: OpenPart,
         chunk_bytes: int = CHUNK_BYTES,
@@ -82,7 +76,7 @@ class BackwardResults:
         Args:
             tracker: a new one.
             model: the tracker's.
-            references: the annotated frames.
+            annotations: the annotated frames.
             selection: the frames that are tracked.
             open_part: opens the source; called for one part after the other.
             chunk_bytes: decoded frames that may be held at once.
@@ -96,14 +90,14 @@ class BackwardResults:
             self.folder.mkdir(parents=True)
         except OSError as error:
             raise output_error(self.folder, error) from error
-        first = references.first_frames
+        first = annotations.first_frames
         last = max(first.values())
         total = len(selection.within(last + 1))
         backwards = reversed_frames(open_part, selection, last, chunk_bytes)
         with encoding_ahead(model, backwards, begin=0) as frames:
             for done, frame in enumerate(frames, start=1):
                 begin = [i for i, index in first.items() if index == frame.index]
-                annotation = references.get(frame.index) if begin else None
+                annotation = annotations.get(frame.index) if begin else None
                 given = None if annotation is None else _only(annotation, begin)
                 result = tracker.step(frame, given)
                 ids = [i for i, at in first.items() if at > frame.index]
@@ -112,7 +106,7 @@ class BackwardResults:
                     on_progress(Progress.after(result, done, total, backwards=True))
         write_bytes(self._mark, b"")
 
-    def lay_under(self, result: FrameResult) -> FrameResult:
+    def merge_backward(self, result: FrameResult) -> FrameResult:
         """Add the backward results of the frame; where both claim a pixel, the forward one wins.
 
         Raises:
@@ -130,19 +124,11 @@ class BackwardResults:
             )
         earlier = record.result((result.labels.shape[0], result.labels.shape[1]))
         labels = np.where(result.labels > 0, result.labels, earlier.labels)
-        ids = [each.object_id for each in earlier.objects]
-        boxes, areas = boxes_of_labels(labels, ids), areas_of_labels(labels, ids)
-        under = [
-            replace(
-                each,
-                box=boxes[each.object_id],
-                area=areas[each.object_id],
-                state=each.state if areas[each.object_id] else ObjectState.LOST,
-            )
-            for each in earlier.objects
-        ]
-        objects = sorted((*result.objects, *under), key=lambda each: each.object_id)
-        return replace(result, labels=labels, objects=tuple(objects))
+        scores = {o.object_id: o.score for o in (*earlier.objects, *result.objects)}
+        states = {o.object_id: o.state for o in result.objects}
+        return FrameResult.from_labels(
+            result.index, result.time, labels, sorted(scores), scores=scores, states=states
+        )
 
     @property
     def _mark(self) -> Path:
@@ -193,5 +179,5 @@ def _only(annotation: Annotation, ids: list[int]) -> Annotation:
 def _parts(result: FrameResult, ids: list[int]) -> FrameResult:
     """Return the result of some of the objects."""
     labels = np.where(np.isin(result.labels, ids), result.labels, np.uint8(0))
-    objects = tuple(each for each in result.objects if each.object_id in ids)
+    objects = tuple(shown for shown in result.objects if shown.object_id in ids)
     return replace(result, labels=labels, objects=objects)

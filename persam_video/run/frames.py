@@ -80,7 +80,7 @@ def open_stream(
         source: video file, folder of images, glob, camera index or URL.
         decoder: pyav or decord.
         frames: which frames.
-        live: see :class:`FrameStream`.
+        live: see ``FrameStream``.
 
     Raises:
         PersamVideoError: the source cannot be read or the range is none.

@@ -4,10 +4,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from persam_video.atomic import output_error
 from persam_video.errors import DatasetError, OutputError
 from persam_video.sinks import RunStatus, read_run
 from persam_video.sinks.outputs import existing_files
+from persam_video.util.atomic import output_error
 
 
 @dataclass(frozen=True)

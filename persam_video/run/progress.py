@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from persam_video.tracking.result import FrameResult, ObjectState
+from persam_video.results import FrameResult, ObjectState
 
 
 @dataclass(frozen=True)

@@ -6,31 +6,31 @@ from typing import Any
 
 import torch
 
-from persam_video.download import file_sha256
-from persam_video.plain_json import plain
-from persam_video.run.opened import OpenedRun
+from persam_video.run.session import Session
 from persam_video.sinks import ModelRecord, RunRecord
+from persam_video.util.download import file_sha256
+from persam_video.util.json import plain
 
 _SECTIONS = ("model", "settings", "source", "references", "versions")
 _FREE = ("source.name", "source.path")  # a source that was moved is the same source
 
 
-def begin_record(run: OpenedRun) -> RunRecord:
+def begin_record(run: Session) -> RunRecord:
     """Return the record of a run that is about to begin, with all that its masks depend on."""
-    inputs, stream, model = run.inputs, run.stream, run.model.info
+    options, stream, model = run.options, run.stream, run.model.info
     path = stream.info.path
     return RunRecord(
         ModelRecord(model.name, model.sha256),
-        settings=inputs.settings.model_dump(mode="json"),
+        settings=options.settings.model_dump(mode="json"),
         source={
             **asdict(stream.info),
             "bytes": path.stat().st_size if path is not None and path.is_file() else None,
             "first_frame": hashlib.sha256(run.first.rgb.tobytes()).hexdigest(),
-            "decoder": inputs.decoder,
-            **asdict(inputs.frames),
-            "backward": inputs.backward,
+            "decoder": options.decoder,
+            **asdict(options.frames),
+            "backward": options.backward,
             "photos": [
-                file_sha256(file) for each in inputs.photos for file in (each.image, each.mask)
+                file_sha256(file) for photo in options.photos for file in (photo.image, photo.mask)
             ],
             "device": model.device,
             "precision": model.precision,
@@ -38,7 +38,7 @@ def begin_record(run: OpenedRun) -> RunRecord:
             "threads": torch.get_num_threads(),
             "instructions": torch.backends.cpu.get_cpu_capability(),
         },
-        references=run.references.hashes(),
+        references=run.annotations.hashes(),
         timings=run.clock.seconds,  # the clock goes on filling it
     )
 

@@ -22,25 +22,22 @@ from persam_video.errors import (
     SourceError,
 )
 from persam_video.masks.png import read_label_png
-from persam_video.run.opened import OpenedRun
+from persam_video.results import FrameResult
+from persam_video.run.options import SNAPSHOT_SECONDS
 from persam_video.run.outputs import OutputPaths
 from persam_video.run.record import first_difference
-from persam_video.run.references import References
+from persam_video.run.session import Session
 from persam_video.sinks import RunRecord, ThreadedSink, read_run, read_tracks
-from persam_video.tracking.factory import VideoTracker
 from persam_video.tracking.objects import TrackerState
-from persam_video.tracking.result import FrameResult
+from persam_video.tracking.protocol import VideoTracker
 from persam_video.tracking.snapshot import Snapshot, read_snapshot, write_snapshot
-from persam_video.tracking.tracker import Tracker
 from persam_video.video import Frame
+from persam_video.video.frame import frame_stem
 from persam_video.video.source import SourceInfo
-
-SNAPSHOT_SECONDS = 1.0
-"""How much work a run that is killed may lose, at most, beyond the frame it was at."""
 
 
 @dataclass(frozen=True)
-class Earlier:
+class ResumePoint:
     """What a run that was cut off has left.
 
     Attributes:
@@ -73,7 +70,7 @@ class Earlier:
             )
 
 
-def read_earlier(paths: OutputPaths) -> RunRecord | None:
+def read_record(paths: OutputPaths) -> RunRecord | None:
     """Read the record of the run that a folder holds; ``None`` when it holds none.
 
     Raises:
@@ -108,13 +105,13 @@ def check_same(old: RunRecord, new: RunRecord, info: SourceInfo, folder: Path) -
         )
 
 
-def find_earlier(paths: OutputPaths, opened: OpenedRun) -> tuple[Earlier, list[str]]:
+def find_resume_point(paths: OutputPaths, session: Session) -> tuple[ResumePoint, list[str]]:
     """Find how far a run has come, as far as everything up to there is whole.
 
     Args:
         paths: of the run.
-        opened: the run that is to go on; its first frame is encoded to know what the model makes of
-            such frames.
+        session: the run that is to go on; its first frame is encoded to know what the model makes
+            of such frames.
 
     Returns:
         What is left of the run, and warnings.
@@ -122,45 +119,50 @@ def find_earlier(paths: OutputPaths, opened: OpenedRun) -> tuple[Earlier, list[s
     Raises:
         ModelError: memory does not suffice.
     """
-    size = (opened.stream.info.height, opened.stream.info.width)
-    nothing = Earlier(0, None, paths.tracks, size)
-    if not isinstance(opened.tracker, Tracker):
+    size = (session.stream.info.height, session.stream.info.width)
+    nothing = ResumePoint(0, None, paths.tracks, size)
+    if session.tracker.state() is None:
         return nothing, ["this way of tracking keeps no state: all frames are tracked again"]
     if not paths.state.exists():
         return nothing, []
-    embedding = opened.model.encode(opened.first.rgb)
-    fitted = opened.inputs.settings.method == "persam-f"
+    embedding = session.model.encode(session.first.rgb)
+    fitted = session.options.settings.method == "persam-f"
     try:
-        values = None if opened.model.readout is None else opened.model.dtype
+        values = None if session.model.readout is None else session.model.dtype
         snapshot = read_snapshot(paths.state, embedding, fitted=fitted, values=values)
-        _check_objects(snapshot, opened.references)
-        earlier = Earlier(snapshot.frames, snapshot.state, paths.tracks, size)
-        last = _check_results(earlier, paths)
+        _check_objects(snapshot, session)
+        point = ResumePoint(snapshot.frames, snapshot.state, paths.tracks, size)
+        last = _check_results(point, paths)
         if last != snapshot.last:
             raise ValueError("results are missing")
     except (OutputError, DatasetError, AnnotationError, ValueError, LookupError) as error:
         return nothing, [f"what was done cannot be used ({error}): all frames are tracked again"]
-    return earlier, []
+    return point, []
 
 
-def _check_objects(snapshot: Snapshot, references: References) -> None:
-    """Check that the objects are those that are annotated up to there."""
-    known = sorted(i for i, first in references.first_frames.items() if first <= snapshot.last)
-    found = [each.object_id for each in snapshot.state.objects]
-    if found != known:
-        raise ValueError(f"the state is of objects {found}, annotated are {known}")
+def _check_objects(snapshot: Snapshot, session: Session) -> None:
+    """Check that the objects are those that are annotated up to there, or shown by photos."""
+    first_frames = session.annotations.first_frames
+    annotated = {i for i, first in first_frames.items() if first <= snapshot.last}
+    may_be_known = annotated | set(session.tracker.object_ids)  # a new one knows those of photos
+    known = {tracked.object_id for tracked in snapshot.state.objects}
+    if not annotated <= known <= may_be_known:
+        raise ValueError(
+            f"the state is of objects {sorted(known)}, annotated are {sorted(annotated)}"
+        )
 
 
-def _check_results(earlier: Earlier, paths: OutputPaths) -> int:
+def _check_results(point: ResumePoint, paths: OutputPaths) -> int:
     """Check that mask and line of each frame are there and agree; return the last index."""
     done, last = 0, -1
-    for result in earlier.results():
-        name = f"{result.index:05d}.png"
+    for record in islice(read_tracks(point.tracks), point.frames):
+        result = record.result(point.size)
+        name = f"{frame_stem(record.frame, record.name)}.png"
         if not np.array_equal(read_label_png(paths.masks / name), result.labels):
             raise ValueError(f"{name} is not the mask in {paths.tracks.name}")
         done, last = done + 1, result.index
-    if done != earlier.frames:
-        raise ValueError(f"{paths.tracks.name} has {done} lines of {earlier.frames}")
+    if done != point.frames:
+        raise ValueError(f"{paths.tracks.name} has {done} lines of {point.frames}")
     return last
 
 
@@ -197,9 +199,10 @@ class Snapshots:
         Raises:
             OutputError: the file cannot be written, or a result could not be.
         """
-        if not isinstance(self._tracker, Tracker):
+        state = self._tracker.state()
+        if state is None:
             return
-        self._unwritten = Snapshot(frames, index, self._tracker.state())
+        self._unwritten = Snapshot(frames, index, state)
         if time.monotonic() - self._last >= self._every:
             self._write(self._unwritten)
 

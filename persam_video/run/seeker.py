@@ -1,13 +1,20 @@
 """Objects that photos show, looked for in a video until they are found."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from persam_video.config import Settings, load_settings
 from persam_video.images.one_shot import OneShotSegmenter
+from persam_video.images.reference_files import ReferenceFiles
 from persam_video.masks.annotation import Annotation
-from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
+from persam_video.masks.arrays import MaskArray
+from persam_video.results import FrameResult, ObjectResult, ObjectState
+from persam_video.sam.model import SamModel
+from persam_video.tracking.inputs import as_frame
+from persam_video.tracking.objects import TrackerState
 from persam_video.tracking.tracker import Tracker
 from persam_video.video.frame import Frame
 
@@ -27,31 +34,60 @@ class SeekingTracker:
     def __init__(self, tracker: Tracker, segmenter: OneShotSegmenter) -> None:
         self._tracker = tracker
         self._segmenter = segmenter
+        self._steps = 0
 
     @property
     def object_ids(self) -> tuple[int, ...]:
         """Ids of the objects of the photos and of the annotations so far, in order."""
         return tuple(sorted({*self._tracker.object_ids, *self._segmenter.object_ids}))
 
+    def state(self) -> TrackerState:
+        """Return the state of the tracker that follows what was found."""
+        return self._tracker.state()
+
+    def restore(self, state: TrackerState) -> None:
+        """Continue from a state; what it does not hold is still looked for."""
+        self._tracker.restore(state)
+        self._steps = state.steps
+
     def step(
         self,
         frame: Frame | NDArray[np.uint8],
-        annotation: Annotation | NDArray[np.uint8] | None = None,
+        annotation: Annotation | MaskArray | None = None,
     ) -> FrameResult:
-        """Take the next frame; see :meth:`persam_video.tracking.tracker.Tracker.step`.
+        """Take the next frame; see ``persam_video.tracking.tracker.Tracker.step``.
 
         An object that an annotation marks is not looked for any more.
         """
+        frame = as_frame(frame, self._steps)
+        self._steps += 1
         result = self._tracker.step(frame, annotation)
-        rgb = frame.rgb if isinstance(frame, Frame) else frame
         missing = set(self._segmenter.object_ids) - set(self._tracker.object_ids)
         if missing:
-            for segment in self._segmenter.segment(rgb):
+            for segment in self._segmenter.segment(frame.rgb):
                 # what is tracked already keeps its pixels
                 mask = segment.mask & (result.labels == 0)
                 if segment.label in missing and mask.any():
                     result = self._tracker.add_object(segment.label, mask)
                     missing.remove(segment.label)
         lost = [ObjectResult(i, ObjectState.LOST, 0.0, None, 0) for i in missing]
-        objects = sorted((*result.objects, *lost), key=lambda each: each.object_id)
+        objects = sorted((*result.objects, *lost), key=lambda shown: shown.object_id)
         return replace(result, objects=tuple(objects))
+
+
+def photo_segmenter(
+    model: SamModel, settings: Settings, photos: Sequence[ReferenceFiles]
+) -> OneShotSegmenter:
+    """Learn the objects of photos, to look for them in the frames of a video.
+
+    Args:
+        model: the SAM.
+        settings: of the tracker; its method decides how photos are learned.
+        photos: at least one.
+
+    Raises:
+        PersamVideoError: a photo or its mask cannot be read, or they do not fit.
+    """
+    preset = "images" if settings.method == "persam" else "images_f"
+    references = [photo.read() for photo in photos]
+    return OneShotSegmenter(model, references, load_settings(preset))

@@ -1,5 +1,6 @@
 """Building a model by name and putting it on a device."""
 
+import logging
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -8,17 +9,18 @@ from typing import Literal, cast
 import torch
 from torch import nn
 
-from persam_video.download import file_sha256
+from persam_video.config import Settings
 from persam_video.errors import ModelError
-from persam_video.sam.cache import cached_path, embedded_path
 from persam_video.sam.checkpoints import load_weights, read_state_dict
 from persam_video.sam.decoder import GuidedMaskDecoder, GuidedTwoWayTransformer
+from persam_video.sam.download import cached_path, embedded_path
 from persam_video.sam.lite import LiteSam
 from persam_video.sam.model import ModelInfo, SamModel
 from persam_video.sam.modules import PromptEncoder
 from persam_video.sam.registry import ModelSpec, TinyVitDimensions, VitDimensions, model_spec
 from persam_video.sam.tiny_vit import TinyVitImageEncoder
 from persam_video.sam.vit import FusedImageEncoderViT
+from persam_video.util.download import file_sha256
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -43,7 +45,7 @@ def load_sam(
         model: lite (ships with the package), vit_t, vit_b, vit_l or vit_h.
         checkpoint: weight file, safetensors or .pth, of segment-anything's, MobileSAM's or Hugging
             Face's layout. Without it, the published file is taken from the cache
-            (:mod:`persam_video.sam.cache`), where ``persam-video models download`` puts it.
+            (``persam_video.sam.download``), where ``persam-video models download`` puts it.
         device: auto, cpu, cuda or mps; auto takes the best one present.
         precision: auto, fp32, bf16 or fp16; auto takes bf16 where the device computes in it.
         image_size: long side of the input in pixels; only lite may differ from its default.
@@ -58,7 +60,7 @@ def load_sam(
     # On the meta device nothing is drawn at random that the file overwrites a moment later. But its
     # first use imports half of torch's compiler, which takes longer than drawing a small model.
     with nullcontext() if spec.encoder is None else torch.device("meta"):
-        network = build_network(spec, side)
+        network = build_network(spec, side).float()  # whatever the default type is
     file = _weight_file(spec) if checkpoint is None else Path(checkpoint)
     # checked before anything is made of what the file holds
     sha256 = _checkpoint_sha256(file)
@@ -217,3 +219,32 @@ def choose_precision(name: str, device: torch.device) -> str:
     else:
         native = False
     return "bf16" if native else "fp32"
+
+
+_log = logging.getLogger(__name__)
+
+
+def load_model(settings: Settings) -> SamModel:
+    """Load the model that settings ask for.
+
+    Raises:
+        ModelError: see ``persam_video.sam.build.load_sam``.
+    """
+    chosen = settings.model
+    model = load_sam(
+        chosen.name,
+        chosen.checkpoint,
+        device=chosen.device,
+        precision=chosen.precision,
+        image_size=chosen.image_size,
+    )
+    info = model.info
+    _log.info(
+        "model %s (sha256 %s) on %s in %s, images of %d pixels",
+        info.name,
+        info.sha256,
+        info.device,
+        info.precision,
+        info.image_size,
+    )
+    return model

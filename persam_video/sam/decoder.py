@@ -222,7 +222,7 @@ class GuidedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc]
             image_embedding: (B, C, h, w), with the dense prompt added.
             image_pe: (1 or B, C, h, w) positional encoding.
             point_embedding: (B, Nt, C) output tokens and sparse prompts.
-            attention_bias: see :class:`GuidedAttention`, over the h*w image tokens.
+            attention_bias: see ``GuidedAttention``, over the h*w image tokens.
             target_embedding: (B or 1, 1, C), or ``None``.
 
         Returns:
@@ -253,7 +253,7 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
 
     Args:
         transformer_dim: channels of the image embedding.
-        transformer: a :class:`GuidedTwoWayTransformer`.
+        transformer: a ``GuidedTwoWayTransformer``.
         high_resolution: add the convolutions that mix skips into the upscaling.
         iou_head_hidden_dim: width of the head that predicts each mask's IoU.
         iou_head_depth: layers of that head.

@@ -3,10 +3,28 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from persam_video.download import RemoteFile
-from persam_video.download import download as fetch
+from torch import hub
+
 from persam_video.errors import DownloadError, ModelError
 from persam_video.sam.registry import PublishedWeights
+from persam_video.util.download import RemoteFile
+from persam_video.util.download import download as fetch
+
+
+def cache_folder() -> Path:
+    """Return the folder that downloaded weights go to; it need not exist yet."""
+    return Path(hub.get_dir()) / "checkpoints"
+
+
+def cached_path(weights: PublishedWeights) -> Path:
+    """Return where a published file lies once it is downloaded."""
+    return cache_folder() / weights.file_name
+
+
+def embedded_path() -> Path:
+    """Return the weight file of the embedded model, which is a part of the package."""
+    return Path(__file__).parent / "weights" / "lite.safetensors"
+
 
 # GitHub sends on from its first name to its second
 PUBLISHERS = ("dl.fbaipublicfiles.com", "github.com", "raw.githubusercontent.com")
@@ -23,13 +41,13 @@ def download(
     attempts: int = 4,
     pause: float = 1.0,
 ) -> None:
-    """Fetch a published file, unless it is there already; see :func:`persam_video.download`.
+    """Fetch a published file, unless it is there already; see ``persam_video.util.download``.
 
     Args:
         weights: what to fetch.
         file: where it goes; its folder is made.
         url: fetch the same file from this address, http or https, instead of the published one,
-            which has to be https and on a host of :data:`PUBLISHERS`.
+            which has to be https and on a host of ``PUBLISHERS``.
         on_progress: called with the bytes that are there and the bytes there will be.
         timeout: seconds of silence after which the connection counts as lost.
         attempts: how many in a row may bring nothing new.

@@ -6,7 +6,7 @@ predicted IoU), so every prompt works on it, and three additions that pay for it
 * the encoder is convolutional, so an image need not be padded to a square;
 * high-resolution features enter the upscaling of the masks;
 * a dense *matching prompt*: how alike each cell of the image is to the object and to its
-  surroundings in remembered frames (:mod:`persam_video.persam.matching`).
+  surroundings in remembered frames (``persam_video.persam.matching``).
 
 Sources: Sandler et al., "MobileNetV2", CVPR 2018; Kirillov et al., "Segment Anything", ICCV 2023;
 Voigtlaender et al., "FEELVOS", CVPR 2019 (matching as a soft cue).

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from persam_video.masks.boxes import Box
 from persam_video.sam.decoder import GuidedMaskDecoder
+from persam_video.sam.inference import inference
 from persam_video.sam.lite import LiteImageEncoder, LitePromptEncoder
 from persam_video.sam.memory import decode_in_parts, explained
 from persam_video.sam.modules import PromptEncoder
@@ -86,7 +87,7 @@ class SamModel:
     """A SAM on a device, in a precision.
 
     Args:
-        image_encoder: maps (1, 3, H, W) to an embedding; a :class:`LiteImageEncoder` or
+        image_encoder: maps (1, 3, H, W) to an embedding; a ``LiteImageEncoder`` or
             segment-anything's (or any with its interface).
         prompt_encoder: segment-anything's, in fp32.
         mask_decoder: the guided decoder.
@@ -134,11 +135,11 @@ class SamModel:
     @cached_property
     def _position(self) -> Tensor:
         """The positional encoding of the cells (1, C, h, w), which no prompt changes."""
-        with torch.inference_mode():
+        with inference():
             position: Tensor = self._prompt_encoder.get_dense_pe()
             return position.to(self.dtype)
 
-    @torch.inference_mode()
+    @inference()
     def encode(self, rgb: NDArray[np.uint8], view: Box | None = None) -> ImageEmbedding:
         """Encode one frame, or a part of it.
 
@@ -165,11 +166,11 @@ class SamModel:
         features = output.float()
         return ImageEmbedding(features, transform, nn.functional.normalize(features, dim=1))
 
-    @torch.inference_mode()
+    @inference()
     def embed_matching(self, prompts: Prompts) -> Prompts:
         """Return the same prompts with their matching maps embedded, for use in several passes.
 
-        :meth:`decode` does this for prompts that still hold their maps.
+        ``decode`` does this for prompts that still hold their maps.
         """
         encoder = self._prompt_encoder
         dense = prompts.dense
@@ -178,7 +179,7 @@ class SamModel:
             dense = maps if dense is None else dense + maps
         return replace(prompts, matching=None, dense=dense)
 
-    @torch.inference_mode()
+    @inference()
     def decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
         """Predict all masks of every object: the single one first, then the three others.
 

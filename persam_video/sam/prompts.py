@@ -18,9 +18,9 @@ class Prompts:
         target_embedding: (N, 1, C), not normalised, for PerSAM's target-semantic prompting.
         matching: (N, 4, rows, columns) similarity maps; only models that take them get them.
         dense: (N, C, rows, columns) dense prompt that is embedded already; see
-            :meth:`persam_video.sam.model.SamModel.embed_matching`.
+            ``persam_video.sam.model.SamModel.embed_matching``.
         readout: (N, C, rows, columns) what was read from memory, as a dense prompt that is embedded
-            already (:mod:`persam_video.persam.recall`).
+            already (``persam_video.persam.recall``).
         windows: (N, 4) int, (x0, y0, x1, y1) in cells, exclusive ends: where each object is looked
             for. Outside, its logits are negative.
     """

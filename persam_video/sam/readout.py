@@ -20,7 +20,7 @@ VALUE_DIM = 96
 """Channels of a value."""
 
 PRIOR_CHANNELS = 3
-"""Channels of what the temporal prior adds: see :meth:`MemoryReadout.embed`."""
+"""Channels of what the temporal prior adds: see ``MemoryReadout.embed``."""
 
 _SUBCELLS = 4
 """Pixels of a low-resolution mask along one side of a cell."""

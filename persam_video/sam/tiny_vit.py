@@ -6,7 +6,7 @@ resolution halves; MobileSAM leaves out the last halving, so that a cell of the 
 pixels as in SAM. The batch norms are folded into the convolutions before them.
 
 The parameters have the names of MobileSAM's, without the batch norms and the classifier that it
-does not use (:mod:`persam_video.sam.layouts` folds and drops them).
+does not use (``persam_video.sam.layouts`` folds and drops them).
 
 Sources: Wu et al., "TinyViT: Fast Pretraining Distillation for Small Vision Transformers",
 ECCV 2022; Zhang et al., "Faster Segment Anything: Towards Lightweight SAM for Mobile Applications",

@@ -100,8 +100,8 @@ class InputTransform:
                 Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)
             )
         image = _on_device(rgb, device).permute(2, 0, 1).float()
-        mean = torch.tensor(PIXEL_MEAN, device=device)[:, None, None]
-        std = torch.tensor(PIXEL_STD, device=device)[:, None, None]
+        mean = torch.tensor(PIXEL_MEAN, dtype=torch.float32, device=device)[:, None, None]
+        std = torch.tensor(PIXEL_STD, dtype=torch.float32, device=device)[:, None, None]
         return self._pad((image - mean) / std)[None]
 
     def coverage(self, masks: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -180,5 +180,5 @@ def _cell_means(frame: int, resized: int, padded: int, cells: int) -> Tensor:
     """Return the share (cells, frame) of each pixel of the frame in each cell, along one side."""
     places, pixels = torch.arange(resized)[:, None], torch.arange(frame)
     begins, ends = places * frame // resized, ((places + 1) * frame + resized - 1) // resized
-    shares = ((pixels >= begins) & (pixels < ends)) / (ends - begins)
+    shares = ((pixels >= begins) & (pixels < ends)).float() / (ends - begins)
     return F.pad(shares, (0, 0, 0, padded - resized)).view(cells, -1, frame).mean(dim=1)

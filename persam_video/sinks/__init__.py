@@ -2,7 +2,14 @@
 
 from persam_video.sinks.base import Sink
 from persam_video.sinks.mask_png import MaskPngSink
-from persam_video.sinks.run_json import (
+from persam_video.sinks.threaded import ThreadedSink
+from persam_video.sinks.tracks_jsonl import (
+    FrameRecord,
+    ObjectRecord,
+    TracksJsonlSink,
+    read_tracks,
+)
+from persam_video.util.run_record import (
     ModelRecord,
     RunRecord,
     RunStatus,
@@ -10,13 +17,6 @@ from persam_video.sinks.run_json import (
     read_run,
     recording,
     write_run,
-)
-from persam_video.sinks.threaded import ThreadedSink
-from persam_video.sinks.tracks_jsonl import (
-    FrameRecord,
-    ObjectRecord,
-    TracksJsonlSink,
-    read_tracks,
 )
 
 __all__ = [

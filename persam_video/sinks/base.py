@@ -1,12 +1,28 @@
 """What every sink of results offers."""
 
+import math
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
 
-from persam_video.atomic import output_error
-from persam_video.tracking.result import FrameResult
+from persam_video.masks.boxes import Box
+from persam_video.results import FrameResult, ObjectResult
+from persam_video.util.atomic import output_error
 from persam_video.video.frame import Frame
+
+
+def coco_box(box: Box | None) -> list[int] | None:
+    """Return a box (x0, y0, x1, y1) as [x, y, width, height], ``None`` for an empty mask."""
+    if box is None:
+        return None
+    x0, y0, x1, y1 = map(int, box)
+    return [x0, y0, x1 - x0, y1 - y0]
+
+
+def finite_score(each: ObjectResult) -> float:
+    """Return the score of an object with six decimals, 0 for one that JSON has no number for."""
+    return round(float(each.score), 6) if math.isfinite(each.score) else 0.0
+
 
 _SinkT = TypeVar("_SinkT", bound="Sink")
 

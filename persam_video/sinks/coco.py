@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from persam_video.masks.rle import encode_labels
-from persam_video.sinks.base import Sink
+from persam_video.results import FrameResult
+from persam_video.sinks.base import Sink, coco_box, finite_score
 from persam_video.sinks.parts import Parts, write_array
-from persam_video.sinks.values import coco_box, finite_score
-from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
-from persam_video.video.source import SourceInfo
+from persam_video.video.source import SourceInfo, SourceKind
 
 _VIDEO_ID = 1
 _CATEGORIES = [{"id": 1, "name": "object", "supercategory": ""}]
@@ -23,10 +22,11 @@ class CocoSink(Sink):
     """Writes one JSON file in COCO's form for object detection, with tracks.
 
     ``videos`` has the source, ``images`` one entry for each frame (``frame_index`` is its index in
-    the source, ``time`` in seconds; ``file_name`` is what the frame would be called as an image),
-    and ``annotations`` one for each object that is visible in a frame: ``track_id`` is its id,
-    ``segmentation`` a compressed run-length code, ``bbox`` is x, y, width, height. There is one
-    category, as the objects have ids but no classes.
+    the source, ``time`` in seconds; ``file_name`` is the image's name within its folder, or for a
+    video what the frame would be called as an image), and ``annotations`` one for each object that
+    is visible in a frame: ``track_id`` is its id, ``segmentation`` a compressed run-length code,
+    ``bbox`` is x, y, width, height. There is one category, as the objects have ids but no
+    classes.
 
     The file appears when the sink is closed; without a frame there is none.
     """
@@ -55,7 +55,7 @@ class CocoSink(Sink):
             {
                 "id": self._images,
                 "video_id": _VIDEO_ID,
-                "file_name": _file_name(self._info, result.index),
+                "file_name": frame.name or _file_name(self._info, frame),
                 "width": width,
                 "height": height,
                 "frame_index": int(result.index),
@@ -130,7 +130,7 @@ class YouTubeVosSink(Sink):
         Raises:
             OutputError: they cannot be written.
         """
-        self._parts.append(_FRAMES, _file_name(self._info, result.index))
+        self._parts.append(_FRAMES, _file_name(self._info, frame))
         visible = [each for each in result.objects if each.box is not None]
         codes = encode_labels(result.labels, [each.object_id for each in visible])
         self._ids |= {each.object_id for each in result.objects}
@@ -194,5 +194,7 @@ def _video(info: SourceInfo) -> dict[str, Any]:
     }
 
 
-def _file_name(info: SourceInfo, index: int) -> str:
-    return f"{Path(info.name).stem}/{index:05d}.jpg"
+def _file_name(info: SourceInfo, frame: Frame) -> str:
+    """Name a frame as YouTube-VOS does, within the folder of its video."""
+    video = info.name if info.kind is SourceKind.FOLDER else Path(info.name).stem
+    return f"{video}/{frame.name or f'{frame.stem}.jpg'}"

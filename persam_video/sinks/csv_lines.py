@@ -2,16 +2,46 @@
 
 import csv
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 
-from persam_video.atomic import GrowingFile
-from persam_video.sinks.base import Sink
-from persam_video.sinks.table_rows import COLUMNS, table_rows
-from persam_video.sinks.values import coco_box, finite_score
-from persam_video.tracking.result import FrameResult
+from persam_video.masks.boxes import centre
+from persam_video.results import FrameResult
+from persam_video.sinks.base import Sink, coco_box, finite_score
+from persam_video.util.atomic import GrowingFile
 from persam_video.video.frame import Frame
+
+COLUMNS = (
+    "frame",
+    "time",
+    "object",
+    "state",
+    "score",
+    "x0",
+    "y0",
+    "x1",
+    "y1",
+    "area",
+    "centre_x",
+    "centre_y",
+)
+"""Boxes are in pixels with the ends exclusive; the centre is that of the box, where whole
+coordinates are centres of pixels."""
+
+Cell = str | int | float | None
+
+
+def table_rows(result: FrameResult) -> Iterator[tuple[Cell, ...]]:
+    """Give a row of ``COLUMNS`` for each object known in a frame.
+
+    Boxes and centres of lost objects are ``None``.
+    """
+    for each in result.objects:
+        box = (None,) * 4 if each.box is None else each.box
+        middle = (None,) * 2 if each.box is None else centre(each.box)
+        about = (result.index, result.time, each.object_id, each.state.value, finite_score(each))
+        yield (*about, *box, each.area, *middle)
 
 
 class CsvSink(Sink):
@@ -78,7 +108,7 @@ class MotSink(CsvSink):
 class TableSink(CsvSink):
     """Writes a CSV table with a line for each object known in each frame.
 
-    See :data:`persam_video.sinks.table_rows.COLUMNS`; boxes and centres of lost objects are empty.
+    See ``persam_video.sinks.csv_lines.COLUMNS``; boxes and centres of lost objects are empty.
     """
 
     header = COLUMNS

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from persam_video.atomic import atomic_path
+from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink, make_folder
 from persam_video.sinks.video import VideoSink
-from persam_video.tracking.result import FrameResult
+from persam_video.util.atomic import atomic_path
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
 
@@ -38,10 +38,10 @@ def cut_out(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], rim: int = 0) -> 
 
 
 class CutoutPngSink(Sink):
-    """Writes the objects of each frame to ``folder/NNNNN.png``, RGBA.
+    """Writes the objects of each frame to ``folder/NAME.png``, RGBA.
 
     Alpha is 255 on objects and 0 elsewhere, and colours are those of the frame, so that nothing is
-    lost. The number is the index of the frame in its source. Each file appears whole or not at all.
+    lost. Names are those of ``MaskPngSink``. Each file appears whole or not at all.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -59,7 +59,7 @@ class CutoutPngSink(Sink):
             OutputError: the file cannot be written.
         """
         image = Image.fromarray(cut_out(frame.rgb, result.labels))
-        with atomic_path(self._folder / f"{result.index:05d}.png") as sibling:
+        with atomic_path(self._folder / f"{frame.stem}.png") as sibling:
             image.save(sibling, format="PNG", compress_level=_COMPRESSION)
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class CutoutVideoSink(VideoSink):
         stride: int = 1,
         crf: int | None = None,
     ) -> None:
-        """Prepare to write; see :class:`VideoSink`.
+        """Prepare to write; see ``VideoSink``.
 
         Args:
             path: the video: ``.webm`` for VP9, ``.mov`` for ProRes.

@@ -8,11 +8,11 @@ from xml.sax.saxutils import quoteattr
 
 from PIL import Image
 
-from persam_video.atomic import atomic_path, write_bytes
 from persam_video.masks.polygons import part_polygons, polygon
+from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink, make_folder
 from persam_video.sinks.parts import Parts
-from persam_video.tracking.result import FrameResult
+from persam_video.util.atomic import atomic_path, write_bytes
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
 
@@ -22,11 +22,11 @@ _JPEG_QUALITY = 95
 
 
 class LabelmeSink(Sink):
-    """Writes ``folder/NNNNN.json`` for labelme, and the frame beside it as ``NNNNN.jpg``.
+    """Writes ``folder/NAME.json`` for labelme, and the frame beside it as ``NAME.jpg``.
 
     A shape is one connected part of an object; ``group_id`` is the object's id. Polygons have
-    fewer points than the mask's edge and stay within a pixel of it. The number is the index of the
-    frame in its source. Each file appears whole or not at all.
+    fewer points than the mask's edge and stay within a pixel of it. Names are those of
+    ``MaskPngSink``. Each file appears whole or not at all.
     """
 
     def __init__(self, folder: str | Path, tolerance: float = _TOLERANCE) -> None:
@@ -34,7 +34,7 @@ class LabelmeSink(Sink):
 
         Args:
             folder: where to write.
-            tolerance: see :func:`persam_video.masks.polygons.polygon`.
+            tolerance: see ``persam_video.masks.polygons.polygon``.
 
         Raises:
             OutputError: there can be no such folder.
@@ -48,7 +48,7 @@ class LabelmeSink(Sink):
         Raises:
             OutputError: a file cannot be written.
         """
-        picture = self._folder / f"{result.index:05d}.jpg"
+        picture = self._folder / f"{frame.stem}.jpg"
         with atomic_path(picture) as sibling:
             Image.fromarray(frame.rgb).save(sibling, format="JPEG", quality=_JPEG_QUALITY)
         height, width = result.labels.shape
@@ -99,7 +99,7 @@ class CvatSink(Sink):
             path: the file.
             info: facts about the source of the frames.
             stride: distance between the frames that are written, in frames of the source.
-            tolerance: see :func:`persam_video.masks.polygons.polygon`.
+            tolerance: see ``persam_video.masks.polygons.polygon``.
 
         Raises:
             OutputError: the file cannot be written there.

@@ -3,17 +3,17 @@
 from pathlib import Path
 
 from persam_video.masks.png import write_label_png
+from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink, make_folder
-from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 
 
 class MaskPngSink(Sink):
-    """Writes the label map of each frame to ``folder/NNNNN.png``.
+    """Writes the label map of each frame to ``folder/NAME.png``.
 
-    The number is the index of the frame in its source, in five digits or as many more as it needs.
-    The pixel values are the object ids and the palette is that of DAVIS. A file that is there is
-    replaced; each appears whole or not at all.
+    The name is that of the frame's image, or, in a video, the index of the frame in five digits or
+    as many more as it needs (see ``Frame.stem``). The pixel values are the object ids and the
+    palette is that of DAVIS. A file that is there is replaced; each appears whole or not at all.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -30,7 +30,7 @@ class MaskPngSink(Sink):
         Raises:
             OutputError: the file cannot be written.
         """
-        write_label_png(self._folder / f"{result.index:05d}.png", result.labels)
+        write_label_png(self._folder / f"{frame.stem}.png", result.labels)
 
     def close(self) -> None:
         """Do nothing: every file is finished when it is written."""

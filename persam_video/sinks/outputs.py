@@ -160,7 +160,7 @@ def existing_files(folder: Path) -> list[Path]:
         file
         for place in places
         if place.is_dir()
-        for file in place.glob("[0-9]*")
+        for file in place.glob("[!.]*")
         if file.suffix in (".png", ".json", ".jpg")
     )
 

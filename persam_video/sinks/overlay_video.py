@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persam_video.drawing.overlay import OverlayStyle, draw_overlay
+from persam_video.results import FrameResult
 from persam_video.sinks.video import VideoSink
-from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
 
@@ -25,7 +25,7 @@ class OverlayVideoSink(VideoSink):
         codec: str = "h264",
         crf: int | None = None,
     ) -> None:
-        """Prepare to write; see :class:`VideoSink`.
+        """Prepare to write; see ``VideoSink``.
 
         Args:
             path: the video, ``.mp4`` for what browsers play.

@@ -3,11 +3,11 @@
 from contextlib import suppress
 from pathlib import Path
 
-from persam_video.atomic import GrowingFile
 from persam_video.errors import OutputError
+from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink
-from persam_video.sinks.table_rows import COLUMNS, Cell, table_rows
-from persam_video.tracking.result import FrameResult
+from persam_video.sinks.csv_lines import COLUMNS, Cell, table_rows
+from persam_video.util.atomic import GrowingFile
 from persam_video.video.frame import Frame
 
 _GROUP_ROWS = 10_000  # a row group is what lies in memory before it is written

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from persam_video.atomic import atomic_path, output_error
+from persam_video.util.atomic import atomic_path, output_error
 
 
 class Parts:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from queue import Queue
 from threading import Thread
 
+from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink
-from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 
 
@@ -19,18 +19,18 @@ class ThreadedSink(Sink):
     """Runs another sink in a thread of its own, behind a bounded queue.
 
     Encoding then costs the tracking loop nothing while the queue has room; when it is full,
-    :meth:`write` waits, so that memory stays bounded. Frames and results wait in the queue as they
+    ``write`` waits, so that memory stays bounded. Frames and results wait in the queue as they
     are and must not be changed after they were written.
 
-    An error of the other sink comes out of the next :meth:`write`, and of every later one, or of
-    :meth:`close`; nothing is written after it.
+    An error of the other sink comes out of the next ``write``, and of every later one, or of
+    ``close``; nothing is written after it.
     """
 
     def __init__(self, sink: Sink, queue_size: int = 4) -> None:
         """Start the thread.
 
         Args:
-            sink: where the results go. It is closed by :meth:`close`.
+            sink: where the results go. It is closed by ``close``.
             queue_size: frames that may wait, at least 1.
         """
         if queue_size < 1:
@@ -76,7 +76,7 @@ class ThreadedSink(Sink):
         """Write what is queued and close the other sink.
 
         Raises:
-            BaseException: what the other sink raised, unless :meth:`write` did so before.
+            BaseException: what the other sink raised, unless ``write`` did so before.
         """
         if self._is_closed:
             return

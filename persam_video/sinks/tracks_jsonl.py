@@ -4,19 +4,19 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.atomic import output_error
 from persam_video.errors import DatasetError
 from persam_video.masks.boxes import Box
+from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.masks.rle import Rle, decode, encode_labels
-from persam_video.sinks.base import Sink
-from persam_video.sinks.values import coco_box, finite_score
-from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
+from persam_video.results import FrameResult, ObjectResult, ObjectState
+from persam_video.sinks.base import Sink, coco_box, finite_score
+from persam_video.util.atomic import output_error
 from persam_video.video.frame import Frame
 
 # What reading JSON of any other form can raise; the last is for lists in lists without end.
@@ -54,11 +54,19 @@ class ObjectRecord:
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """One line: the index of the frame in its source, its time in seconds, and its objects."""
+    """One line of tracks.
+
+    Attributes:
+        frame: index in the source.
+        time: in seconds.
+        objects: those known so far, in order of id.
+        name: file name of the frame's image; ``None`` where the source is a video.
+    """
 
     frame: int
     time: float
     objects: tuple[ObjectRecord, ...]
+    name: str | None = None
 
     def result(self, size: tuple[int, int]) -> FrameResult:
         """Return the result that the line was written from; scores have six decimals.
@@ -87,6 +95,7 @@ class TracksJsonlSink(Sink):
     A line has this form (here over several)::
 
         {"frame": 12,                       index in the source, from 0
+         "name": "00013.jpg",               file name of its image; not there for a video
          "time": 0.4004,                    seconds
          "objects": [                       every object known so far, in order of id
            {"id": 1,                        the annotation's label
@@ -126,7 +135,7 @@ class TracksJsonlSink(Sink):
         Raises:
             OutputError: the file cannot be written.
         """
-        line = json.dumps(_line(result), allow_nan=False, separators=(",", ":"))
+        line = json.dumps(_line(frame, result), allow_nan=False, separators=(",", ":"))
         try:
             self._file.write(f"{line}\n")
             self._file.flush()
@@ -146,7 +155,7 @@ class TracksJsonlSink(Sink):
 
 
 def read_tracks(path: str | Path) -> Iterator[FrameRecord]:
-    """Read the lines of a :class:`TracksJsonlSink`, one at a time.
+    """Read the lines of a ``TracksJsonlSink``, one at a time.
 
     A last line that was cut off, as a killed run leaves it, is left out.
 
@@ -181,10 +190,11 @@ def _cut(path: Path, lines: int) -> None:
         file.truncate(file.tell())
 
 
-def _line(result: FrameResult) -> dict[str, Any]:
+def _line(frame: Frame, result: FrameResult) -> dict[str, Any]:
     codes = encode_labels(result.labels, [each.object_id for each in result.objects])
     return {
         "frame": int(result.index),
+        **({} if frame.name is None else {"name": frame.name}),
         "time": float(result.time),
         "objects": [
             {
@@ -215,6 +225,7 @@ def _record(line: dict[str, Any]) -> FrameRecord:
             )
             for each in line["objects"]
         ),
+        name=_file_name(line.get("name")),
     )
 
 
@@ -225,9 +236,16 @@ def _from_coco(box: list[int] | None) -> Box | None:
     return x, y, x + width, y + height
 
 
+def _file_name(name: Any) -> str | None:
+    # files are named after it: it must not lead out of their folder
+    if name is not None and (not isinstance(name, str) or name != PurePath(name).name):
+        raise ValueError(f"{name!r:.40} is not the name of a file")
+    return name
+
+
 def _label(number: Any) -> int:
     value = int(number)
-    if not 1 <= value <= 255:
+    if not 1 <= value <= MAX_OBJECT_ID:
         raise ValueError(f"{value} is not the id of an object")
     return value
 

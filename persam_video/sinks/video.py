@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persam_video.errors import ConfigError
+from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink
-from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo, SourceKind
 from persam_video.video.writer import VideoWriter
@@ -64,6 +64,7 @@ class VideoSink(Sink):
             codec=codec,
             crf=crf,
             audio_from=info.path if has_sound else None,
+            pixel_aspect=info.pixel_aspect,
         )
 
     @property

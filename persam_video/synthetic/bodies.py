@@ -84,7 +84,7 @@ class Relief:
         self._normal: NDArray[np.float32] = normal.astype(np.float32)
 
     def render(self, time: float, light: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See :class:`Body`."""
+        """See ``Body``."""
         picture = _lit(self._albedo, self._normal, self._coverage, light, self._gloss)
         if self._swing == 0:
             return picture
@@ -115,7 +115,7 @@ class Ball:
         self._axis = axis / np.linalg.norm(axis)
 
     def render(self, time: float, light: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See :class:`Body`."""
+        """See ``Body``."""
         turn, _ = cv2.Rodrigues(self._axis * (0.05 * time))
         x, y, z = cv2.split(self._normal @ turn.astype(np.float32))
         rows, columns = self._skin.shape[:2]

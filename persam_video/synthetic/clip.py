@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from persam_video.atomic import output_error
 from persam_video.errors import ConfigError
+from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.masks.png import write_label_png
 from persam_video.synthetic.bodies import Kind, Tint, make_body
 from persam_video.synthetic.pond import Pond
+from persam_video.util.atomic import output_error
 from persam_video.video.writer import VideoWriter
 
 _LIGHT = np.array((-0.42, -0.55, 0.722), np.float32)  # unit vector: from the upper left
@@ -69,8 +70,8 @@ class SyntheticObject:
     path: tuple[Waypoint, ...]
 
     def __post_init__(self) -> None:
-        if not 0 <= self.object_id <= 255:
-            raise ConfigError(f"object id {self.object_id} is no label; give 0 to 255.")
+        if not 0 <= self.object_id <= MAX_OBJECT_ID:
+            raise ConfigError(f"object id is {self.object_id}; give 0 to {MAX_OBJECT_ID}.")
         if self.size <= 0:
             raise ConfigError(f"size {self.size} of object {self.object_id}: give more than 0.")
         moments = [point.frame for point in self.path]
@@ -83,7 +84,7 @@ class SyntheticObject:
 
 @dataclass(frozen=True)
 class SyntheticFiles:
-    """What :meth:`SyntheticClip.write` has written.
+    """What ``SyntheticClip.write`` has written.
 
     Attributes:
         video: the clip, H.264 in MP4.

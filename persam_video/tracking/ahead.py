@@ -54,7 +54,7 @@ def encoding_ahead(
 ) -> Iterator[Iterator[Frame]]:
     """Encode frames ahead while the block takes them; embeddings are the same up to rounding.
 
-    Torch's threads (:func:`torch.get_num_threads`) are divided among the encoders until the block
+    Torch's threads (``torch.get_num_threads``) are divided among the encoders until the block
     ends; with one thread, on a GPU, or with a model whose operators fill the cores by themselves,
     the frames come as they are. An error of ``frames`` is raised after the frames before it.
 
@@ -64,7 +64,7 @@ def encoding_ahead(
         begin: index of the first frame that a tracker will want encoded.
 
     Yields:
-        The frames, those that are encoded ahead as :class:`EncodedFrame`.
+        The frames, those that are encoded ahead as ``EncodedFrame``.
     """
     threads = torch.get_num_threads()
     encoders = min(threads, _MOST_ENCODERS)
@@ -98,4 +98,4 @@ def _submitted(
 
 def _submit(pool: ThreadPoolExecutor, model: SamModel, frame: Frame) -> EncodedFrame:
     encoding = pool.submit(model.encode, frame.rgb)
-    return EncodedFrame(frame.index, frame.rgb, frame.time, encoding)
+    return EncodedFrame(frame.index, frame.rgb, frame.time, encoding, name=frame.name)

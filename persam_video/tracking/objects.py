@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from persam_video.persam.matching import Memory
-from persam_video.tracking.result import ObjectState
+from persam_video.results import ObjectState
 
 
 @dataclass

@@ -19,9 +19,9 @@ from persam_video.persam.target import location_confidence
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
 from persam_video.sam.readout import PRIOR_CHANNELS
-from persam_video.stages import StageClock
 from persam_video.tracking.objects import TrackedObject
 from persam_video.tracking.prior import mask_prompt, prior_on_grid, seen_from
+from persam_video.util.timing import StageClock
 
 _UNKNOWN = 32.0
 """Magnitude of a logit that stands for a value the model could not compute."""
@@ -58,7 +58,7 @@ class Segmenter:
 
     Args:
         model: the SAM.
-        settings: see :class:`persam_video.config.Settings`.
+        settings: see ``persam_video.config.Settings``.
         clock: is told of the stages "prompt" and "predict".
     """
 

@@ -12,22 +12,22 @@ from torch.nn import functional as F
 from persam_video.config import Settings
 from persam_video.errors import AnnotationError, SourceError
 from persam_video.masks.annotation import Annotation, load_annotation
+from persam_video.masks.arrays import MaskArray
 from persam_video.masks.boxes import boxes_of_labels, centre, grow
 from persam_video.masks.components import keep_large, keep_touching
-from persam_video.masks.labels import areas_of_labels, merge_logits
+from persam_video.masks.labels import merge_logits
 from persam_video.persam.matching import Memory, cell_coverage
 from persam_video.persam.reference import remember
+from persam_video.results import FrameResult, ObjectState
+from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
-from persam_video.stages import StageClock
 from persam_video.tracking.ahead import embedding_of
+from persam_video.tracking.inputs import as_frame, as_mask, check_object_id
 from persam_video.tracking.objects import TrackedObject, TrackerState
-from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.tracking.segmenter import Candidate, Segmenter
 from persam_video.tracking.view import choose_view
+from persam_video.util.timing import StageClock
 from persam_video.video.frame import Frame
-
-MAX_OBJECT_ID = 254
-"""The highest object id; 255 is void in annotations."""
 
 _ADAPTATION = 0.1
 """Share of the newest frame in what an object's likeness usually is."""
@@ -56,12 +56,12 @@ class Tracker:
     Give every frame in order, and with any of them an annotation: new ids are added, known ids get
     a new reference. A frame before the first annotation has an empty label map and no objects.
 
-    In a loop of your own, :meth:`add_object`, :meth:`correct` and :meth:`remove` act on the frame
+    In a loop of your own, ``add_object``, ``correct`` and ``remove`` act on the frame
     that was stepped to last, so that one can look at its result first.
 
     Args:
         model: the SAM.
-        settings: see :class:`persam_video.config.Settings`.
+        settings: see ``persam_video.config.Settings``.
         clock: is told of the stages of every step: "encode", "prompt", "predict", "merge",
             "learn" and "remember".
 
@@ -91,15 +91,15 @@ class Tracker:
         """Ids of the objects known so far, in order."""
         return tuple(sorted(self._objects))
 
-    @torch.inference_mode()
-    def add_object(self, object_id: int, mask: NDArray[np.bool_]) -> FrameResult:
+    @inference()
+    def add_object(self, object_id: int, mask: MaskArray) -> FrameResult:
         """Add an object that is marked in the frame that was stepped to last.
 
         Its pixels become the new object's; what other objects remember of the frame stays.
 
         Args:
             object_id: a new id, 1 to 254.
-            mask: bool (H, W).
+            mask: bool (H, W), or 0 and 1; see ``persam_video.masks.mask_array``.
 
         Returns:
             The frame's result with the new object.
@@ -108,21 +108,22 @@ class Tracker:
             AnnotationError: the id is known or out of range, the mask is empty or does not fit, or
                 there was no frame yet.
         """
+        object_id = check_object_id(object_id)
         if object_id in self._objects:
             raise AnnotationError(
                 f"object {object_id} is known already: use correct(), or choose another id"
             )
         return self._learn_latest(object_id, mask)
 
-    @torch.inference_mode()
-    def correct(self, object_id: int, mask: NDArray[np.bool_]) -> FrameResult:
+    @inference()
+    def correct(self, object_id: int, mask: MaskArray) -> FrameResult:
         """Give a known object a new reference: its mask in the frame that was stepped to last.
 
         The object is tracked from there on as if it had first been marked in that frame.
 
         Args:
             object_id: a known id.
-            mask: bool (H, W).
+            mask: bool (H, W), or 0 and 1; see ``persam_video.masks.mask_array``.
 
         Returns:
             The frame's result with the corrected object.
@@ -146,7 +147,8 @@ class Tracker:
 
     def state(self) -> TrackerState:
         """Return all that later frames depend on; it does not change with later steps."""
-        objects = tuple(replace(self._objects[i]) for i in self.object_ids)
+        known = (self._objects[i] for i in self.object_ids)
+        objects = tuple(replace(o, velocity=o.velocity.copy()) for o in known)
         return TrackerState(self._frame_size, self._steps, objects)
 
     def restore(self, state: TrackerState) -> None:
@@ -158,32 +160,37 @@ class Tracker:
         self._objects = {o.object_id: replace(o) for o in state.objects}
         self._latest = None
 
-    @torch.inference_mode()
+    @inference()
     def step(
         self,
         frame: Frame | NDArray[np.uint8],
-        annotation: Annotation | NDArray[np.uint8] | None = None,
+        annotation: Annotation | MaskArray | None = None,
     ) -> FrameResult:
         """Take the next frame.
 
         Args:
-            frame: a :class:`Frame`, or uint8 RGB (H, W, 3), which is then numbered from 0 in the
-                order of the calls and has time 0.
+            frame: a ``Frame``, or a picture: uint8 RGB (H, W, 3) as a NumPy array or torch tensor,
+                or a PIL image. Pictures are numbered from 0 in the order of the calls and have
+                time 0. The buffer may be used again after the call.
             annotation: objects that are marked by hand in this frame, uint8 (H, W) label map.
+
+        Returns:
+            A result whose arrays are the caller's own.
 
         Raises:
             AnnotationError: the annotation does not fit the frame.
-            SourceError: the frame has another size than those before.
+            SourceError: the frame is no such picture, or has another size than those before.
         """
-        if not isinstance(frame, Frame):
-            frame = Frame(self._steps, frame, 0.0)
+        frame = as_frame(frame, self._steps)
         size = self._check_size(frame)
         if annotation is not None:
             annotation = load_annotation(annotation, size)
         if self._objects or annotation is not None:
             self._latest = self._follow(frame, annotation)
         else:
-            self._latest = _Latest(frame, None, np.zeros(size, np.uint8), {})
+            # encoded when an object is added; until then the caller may use the buffer again
+            own = replace(frame, rgb=frame.rgb.copy())
+            self._latest = _Latest(own, None, np.zeros(size, np.uint8), {})
         self._frame_size = size
         self._steps += 1
         return self._result(self._latest)
@@ -220,15 +227,12 @@ class Tracker:
             view = choose_view(boxes, size, self.settings.zoom)
         return embedding_of(frame, self.model, view)
 
-    def _learn_latest(self, object_id: int, mask: NDArray[np.bool_]) -> FrameResult:
+    def _learn_latest(self, object_id: int, mask: MaskArray) -> FrameResult:
         """Learn one object from its mask in the last frame, and give it the mask's pixels."""
         if self._latest is None:
             raise AnnotationError("no frame to mark the object in: call step() with it first")
-        if not 1 <= object_id <= MAX_OBJECT_ID:
-            raise AnnotationError(f"object id {object_id}: give 1 to {MAX_OBJECT_ID}")
         latest = self._latest
-        marked = np.where(mask, np.uint8(object_id), np.uint8(0))
-        annotation = load_annotation(marked, self._frame_size)
+        annotation = as_mask(mask, object_id, (latest.labels.shape[0], latest.labels.shape[1]))
         embedding = latest.embedding
         if embedding is None or not _shows(embedding, annotation):
             embedding = embedding_of(latest.frame, self.model)
@@ -362,14 +366,14 @@ class Tracker:
         return torch.where(near > 0, soft, torch.zeros_like(soft))
 
     def _result(self, latest: _Latest) -> FrameResult:
-        ids, labels = self.object_ids, latest.labels
-        boxes = boxes_of_labels(labels, ids)
-        areas = areas_of_labels(labels, ids)
-        objects = tuple(
-            ObjectResult(i, self._objects[i].state, latest.scores.get(i, 1.0), boxes[i], areas[i])
-            for i in ids
+        return FrameResult.from_labels(
+            latest.frame.index,
+            latest.frame.time,
+            latest.labels.copy(),  # the caller may draw in it
+            self.object_ids,
+            scores=latest.scores,
+            states={i: tracked.state for i, tracked in self._objects.items()},
         )
-        return FrameResult(latest.frame.index, latest.frame.time, labels, objects)
 
 
 def _shows(embedding: ImageEmbedding, annotation: Annotation) -> bool:

@@ -32,7 +32,7 @@ class AudioTrack:
         target: AudioStream,
         copies: bool,
     ) -> None:
-        """Take over an opened source; see :meth:`open`."""
+        """Take over an opened source; see ``open``."""
         self.warnings: list[str] = []
         self._origin = origin
         self._output = output

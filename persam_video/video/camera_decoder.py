@@ -18,7 +18,7 @@ class CameraDecoder:
     """A camera, or whatever else a ``cv2.VideoCapture`` reads.
 
     Time is the moment at which a frame arrived, from the first on. Frames are not skipped here to
-    catch up: that is for :class:`persam_video.video.live.NewestItems`.
+    catch up: that is for ``persam_video.video.live.NewestItems``.
     """
 
     def __init__(self, location: Location, capture: cv2.VideoCapture) -> None:

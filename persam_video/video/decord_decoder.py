@@ -28,7 +28,7 @@ _CODE_PLACE = re.compile(r"^(\[[\d:]+\] \S+:\d+: ?)+")
 
 
 class DecordDecoder:
-    """A video file, decoded by decord; see :class:`PyAVDecoder` for what its frames are."""
+    """A video file, decoded by decord; see ``PyAVDecoder`` for what its frames are."""
 
     def __init__(self, location: Location) -> None:
         """Open a file and check that decord reads it faithfully.
@@ -46,6 +46,11 @@ class DecordDecoder:
         probe.close()
         self.info = probe.info
         self._timing = probe.timing
+        if probe.transfer is not None:
+            raise SourceError(f"{self._name}: decord does not map high dynamic range; {USE_PYAV}")
+        if probe.guesses_colours:
+            problem = "tells no colour matrix, and decord takes large video for BT.601"
+            raise SourceError(f"{self._name}: {problem}; {USE_PYAV}")
         if probe.orientation.mirrors:
             raise SourceError(f"{self._name}: decord does not mirror video; {USE_PYAV}")
         self._index = DecordIndex.of(location)

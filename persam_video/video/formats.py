@@ -21,6 +21,7 @@ class VideoCodec:
         alpha: whether frames are written with their transparency.
         even_size: whether width and height must be even, as chroma is halved.
         suffixes: containers that can hold it, a subset of ``CONTAINERS``.
+        keeps_aspect: whether the coded video itself tells the shape of its pixels.
     """
 
     encoder: str
@@ -31,6 +32,7 @@ class VideoCodec:
     alpha: bool = False
     even_size: bool = True
     suffixes: tuple[str, ...] = (".mp4", ".mov", ".mkv")
+    keeps_aspect: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,14 @@ class VideoContainer:
             and players (for MP4: browsers) play them in it. Others are encoded anew.
         audio_encoder: FFmpeg's name of the encoder for those.
         options: options of the muxer.
+        keeps_aspect: whether the shape of pixels can be written; for Matroska, PyAV cannot do it.
     """
 
     format: str
     copied_audio: frozenset[str]
     audio_encoder: str
     options: Mapping[str, str] = field(default_factory=dict)
+    keeps_aspect: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ CODECS: Mapping[str, VideoCodec] = {
         quality=QualityScale(default=20, greatest=51),
         # ten frames ahead instead of thirty: 75 MiB less at 1080p, and files of the same size
         options={"preset": "fast", "rc-lookahead": "10"},
+        keeps_aspect=True,
     ),
     "hevc": VideoCodec(
         encoder="libx265",
@@ -107,6 +112,7 @@ CODECS: Mapping[str, VideoCodec] = {
         quality=QualityScale(default=22, greatest=51),
         options={"preset": "fast", "x265-params": "log-level=error"},
         tag="hvc1",  # Apple's players take no other
+        keeps_aspect=True,
     ),
     "av1": VideoCodec(
         encoder="libsvtav1",
@@ -147,8 +153,10 @@ _MP4_AUDIO = frozenset({"aac", "mp3", "flac", "opus"})
 _FASTSTART = {"movflags": "+faststart"}  # the index comes first, so that playing starts at once
 
 CONTAINERS: Mapping[str, VideoContainer] = {
-    ".mp4": VideoContainer("mp4", _MP4_AUDIO, "aac", _FASTSTART),
-    ".mov": VideoContainer("mov", frozenset({"aac", "mp3", "alac", "ac3"}), "aac", _FASTSTART),
+    ".mp4": VideoContainer("mp4", _MP4_AUDIO, "aac", _FASTSTART, keeps_aspect=True),
+    ".mov": VideoContainer(
+        "mov", frozenset({"aac", "mp3", "alac", "ac3"}), "aac", _FASTSTART, keeps_aspect=True
+    ),
     ".mkv": VideoContainer(
         "matroska", _MP4_AUDIO | {"ac3", "alac", "dts", "eac3", "pcm_s16le", "vorbis"}, "aac"
     ),

@@ -1,17 +1,19 @@
 """Reading a sequence of images."""
 
 import glob
+import logging
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from persam_video.errors import SourceError
+from persam_video.util.image_file import open_image, picture_count
 from persam_video.video.frame import Frame
+from persam_video.video.pixels import DecodedImage, bits_warning, decode_image
 from persam_video.video.selection import Selection
 from persam_video.video.source import Location, SourceInfo, SourceKind
 
@@ -19,23 +21,23 @@ IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
 
-# Named, so that an untrusted file cannot choose a decoder that starts another program (EPS does).
-_FORMATS = ("PNG", "BMP", "GIF", "JPEG", "PPM", "TIFF", "WEBP")
-
 # Images have no rate of their own; DAVIS, whose layout this follows, has 24 frames per second.
 IMAGE_RATE = Fraction(24)
 
 _DIGITS = re.compile(r"(\d+)")
 
-# Four 8K frames, or the largest cameras; a few kilobytes can claim a hundred times more.
-_MAX_PIXELS = 2**27
+_SAMPLES = 8
+"""Images of a sequence that are looked at to tell how many bits are in use."""
+
+_log = logging.getLogger(__name__)
 
 
 class ImageDecoder:
     """A folder, glob or single image, in natural order (``img2`` before ``img10``).
 
-    EXIF orientation is applied, transparency is dropped, 16-bit images are scaled to 8 bits, and
-    of an animated image the first picture is taken. Image n is shown at n / 24 seconds.
+    EXIF orientation is applied and transparency is dropped. 16-bit images are scaled to 8 bits, by
+    the range that they use; of a file of several pictures the first is taken, with a warning. Image
+    n is shown at n / 24 seconds.
     """
 
     def __init__(self, location: Location) -> None:
@@ -46,9 +48,22 @@ class ImageDecoder:
         """
         self.warnings: list[str] = []
         self._paths = find_images(location)
-        self._first = read_image(self._paths[0])
-        height, width = self._first.shape[:2]
+        self._names = frame_names(self._paths)
         count = len(self._paths)
+        self._name = location.name
+        self._several = 0
+        self._bits: int | None = None
+        first = self._decode(self._paths[0])
+        if first.bits is not None:
+            # A dark first image would make white of all that is bright later.
+            samples = {*range(0, count, -(-count // _SAMPLES)), count - 1} - {0}
+            others = [self._decode(self._paths[place]).bits or 8 for place in sorted(samples)]
+            self._bits = max(first.bits, *others, 8)
+            first = self._decode(self._paths[0])
+        if warning := bits_warning(location.name, self._bits):
+            self.warnings.append(warning)
+        self._first = first.rgb
+        height, width = self._first.shape[:2]
         self.info = SourceInfo(
             name=location.name,
             kind=location.kind,
@@ -61,6 +76,11 @@ class ImageDecoder:
             has_audio=False,
             path=location.path,
         )
+        if self._names is None:
+            self.warnings.append(
+                f"{location.name}: several images have the same name: outputs are named after the "
+                "index of the frame instead"
+            )
         suffixes = sorted({path.suffix.lower() for path in self._paths})
         if len(suffixes) > 1:
             self.warnings.append(f"{location.name}: images of several types: {', '.join(suffixes)}")
@@ -73,20 +93,40 @@ class ImageDecoder:
         """
         for index in selection.within(len(self._paths)):
             rgb = self._first if index == 0 else self._read(self._paths[index])
-            yield Frame(index, rgb, float(index / IMAGE_RATE))
+            name = None if self._names is None else self._names[index]
+            yield Frame(index, rgb, float(index / IMAGE_RATE), name=name)
 
     def close(self) -> None:
         """Release the source; a second call does nothing."""
 
     def _read(self, path: Path) -> NDArray[np.uint8]:
-        rgb = read_image(path)
+        decoded = self._decode(path)
+        rgb = decoded.rgb
         height, width = rgb.shape[:2]
         if (width, height) != (self.info.width, self.info.height):
             raise SourceError(
                 f"{path}: is {width}x{height}, but the images before it are "
                 f"{self.info.width}x{self.info.height}; make all images the same size"
             )
+        if self._bits is None and decoded.bits is not None:
+            self._bits = decoded.bits
+            if warning := bits_warning(str(path), decoded.bits):
+                self.warnings.append(warning)
+        if decoded.overflow is not None:
+            self.warnings.append(
+                f"{path}: has values up to {decoded.overflow}, beyond the {decoded.bits} bits of "
+                "the images before it; they are white"
+            )
         return rgb
+
+    def _decode(self, path: Path) -> DecodedImage:
+        with open_image(path, SourceError) as image:
+            if picture_count(image) > 1 and not self._several:
+                self._several = picture_count(image)
+                self.warnings.append(
+                    f"{path}: holds {self._several} pictures; of each image the first is used"
+                )
+            return decode_image(image, str(path), self._bits)
 
 
 def find_images(location: Location) -> Sequence[Path]:
@@ -119,6 +159,17 @@ def find_images(location: Location) -> Sequence[Path]:
     return sorted(images, key=natural_key)
 
 
+def frame_names(images: Sequence[Path]) -> list[str] | None:
+    """Return the names that the frames of a sequence of images have.
+
+    Returns:
+        The file names, or ``None`` if two differ at most in folder, suffix or case: outputs that
+        are named after them would then overwrite one another.
+    """
+    stems = {path.stem.casefold() for path in images}
+    return [path.name for path in images] if len(stems) == len(images) else None
+
+
 def is_image(path: Path) -> bool:
     """Return whether a path counts as an image, by its name."""
     # macOS leaves "._frame.jpg" beside "frame.jpg" on foreign disks; it holds no picture.
@@ -131,33 +182,20 @@ def natural_key(path: Path) -> tuple[list[str | int], str]:
     return [int(part) if part.isdecimal() else part for part in parts], str(path)
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path, warn: Callable[[str], None] = _log.warning) -> NDArray[np.uint8]:
     """Return one image as uint8 RGB (H, W, 3), turned upright, without transparency, in 8 bits.
+
+    Args:
+        path: the file.
+        warn: is told, in a line each, what of the file is not used, and what was guessed.
 
     Raises:
         SourceError: it cannot be read.
     """
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise SourceError(
-                    f"{path}: claims {image.width}x{image.height} pixels, too large to be read "
-                    f"safely; give images of at most {_MAX_PIXELS // 1_000_000} million pixels"
-                )
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode == "F":
-                raise SourceError(f"{path}: has floating-point pixels; give 8- or 16-bit images")
-            if upright.mode.startswith("I"):
-                return _from_16_bit(upright)
-            return np.array(upright.convert("RGB"))
-    except Image.DecompressionBombError as error:
-        raise SourceError(f"{path}: too large to be read safely ({error})") from error
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
-        problem = getattr(error, "strerror", None) or "damaged, or not an image"
-        raise SourceError(f"{path}: cannot be read ({problem}); replace or remove it") from error
-
-
-def _from_16_bit(image: Image.Image) -> NDArray[np.uint8]:
-    values = np.asarray(image).astype(np.int64)
-    grey = ((values.clip(0, 65535) + 128) // 257).astype(np.uint8)  # 65535 becomes 255
-    return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
+    with open_image(path, SourceError) as image:
+        if (count := picture_count(image)) > 1:
+            warn(f"{path}: holds {count} pictures; the first is used")
+        decoded = decode_image(image, str(path))
+    if warning := bits_warning(str(path), decoded.bits):
+        warn(warning)
+    return decoded.rgb

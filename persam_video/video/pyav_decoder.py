@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from persam_video.errors import SourceError
 from persam_video.video.container import is_live, open_container, reason, video_stream
 from persam_video.video.frame import Frame
+from persam_video.video.hdr import Transfer
 from persam_video.video.orientation import Orientation
-from persam_video.video.rgb import RgbConverter
+from persam_video.video.rgb import RgbConverter, untagged_matrix
 from persam_video.video.seek_index import SeekPoint
 from persam_video.video.selection import Selection
 from persam_video.video.source import Location, SourceInfo, SourceKind
@@ -25,10 +26,10 @@ from persam_video.video.timing import FrameClock, Timing
 class PyAVDecoder:
     """A video file or network stream.
 
-    Frames have the stored pixels, also where pixels are not square, and are not deinterlaced.
-    Colours follow the stream's own tags; as everywhere in FFmpeg, untagged video counts as
-    BT.601. Transparency is dropped. Frames whose stored size differs from the first frame's are
-    scaled to it, so that every frame has the size that ``info`` gives.
+    Frames have the stored pixels, also where pixels are not square, and are not deinterlaced. For
+    colours see ``persam_video.video.rgb.RgbConverter``. Transparency is dropped. Frames whose
+    stored size differs from the first frame's are scaled to it, so that every frame has the size
+    that ``info`` gives.
     """
 
     def __init__(self, location: Location) -> None:
@@ -59,8 +60,16 @@ class PyAVDecoder:
         self._size = (first.width, first.height)
         self._resized = False
         self.orientation = _orientation(first)
-        self._to_rgb = RgbConverter(first.width, first.height)
+        self.transfer = Transfer.of(int(self._stream.codec_context.color_trc or 0))
+        if self.transfer is not None:
+            self.warnings.append(
+                f"{self._name}: has high dynamic range ({self.transfer.name}); its colours are "
+                "tone-mapped to the standard range"
+            )
+        self._to_rgb = RgbConverter(first.width, first.height, self.transfer)
+        self.guesses_colours = bool(untagged_matrix(first, self.transfer))
         width, height = self.orientation.size(*self._size)
+        aspect = self._stream.sample_aspect_ratio or Fraction(1)
         self.info = SourceInfo(
             name=self._name,
             kind=location.kind,
@@ -73,6 +82,7 @@ class PyAVDecoder:
             has_audio=bool(self._container.streams.audio),
             path=location.path,
             live=is_live(self._container, location),
+            pixel_aspect=1 / aspect if self.orientation.transpose else aspect,
         )
 
     def frames(self, selection: Selection) -> Generator[Frame, None, None]:

@@ -1,11 +1,18 @@
 """Decoded pictures as RGB arrays."""
 
 from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from av.filter import Graph
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
+
+from persam_video.video.hdr import Transfer, write_tone_curve
+
+_UNSPECIFIED = 2
+"""H.273's number for a matrix that is not told."""
 
 
 class RgbConverter:
@@ -13,16 +20,29 @@ class RgbConverter:
 
     PyAV's own conversion takes chroma from between the places where it was sampled when a video
     has more than 8 bits; these filters do not.
+
+    Colours follow the tags of the pictures. Without a tag they are BT.709 where a picture is wider
+    than 1279 or higher than 576 pixels, and BT.601 otherwise, as players take them. High dynamic
+    range is tone-mapped; see ``persam_video.video.hdr``.
     """
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, transfer: Transfer | None = None) -> None:
+        """Prepare to convert.
+
+        Args:
+            width: of the RGB pictures, in pixels.
+            height: of the RGB pictures, in pixels.
+            transfer: that of high dynamic range, ``None`` for any other.
+        """
         self._size = f"{width}:{height}"
-        self._kind: tuple[int, int, str] | None = None
+        self._transfer = transfer
+        self._kind: tuple[int, int, str, int, int] | None = None
         self._graph = Graph()
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """Return the picture as an (H, W, 3) array."""
-        kind = (frame.width, frame.height, frame.format.name)
+        colours = int(frame.colorspace), int(frame.color_range)
+        kind = (frame.width, frame.height, frame.format.name, *colours)
         if kind != self._kind:
             self._graph, self._kind = self._build(frame), kind
         self._graph.vpush(frame)
@@ -30,16 +50,36 @@ class RgbConverter:
 
     def _build(self, frame: VideoFrame) -> Graph:
         graph = Graph()
-        graph.link_nodes(
-            graph.add_buffer(
-                width=frame.width,
-                height=frame.height,
-                format=frame.format,
-                time_base=frame.time_base or Fraction(1, 1000),
-            ),
-            graph.add("scale", self._size),
-            graph.add("format", "rgb24"),
-            graph.add("buffersink"),
+        source = graph.add_buffer(
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=frame.time_base or Fraction(1, 1000),
         )
-        graph.configure()
+        scale = graph.add("scale", self._size + untagged_matrix(frame, self._transfer))
+        sink = graph.add("format", "rgb24"), graph.add("buffersink")
+        if self._transfer is None:
+            graph.link_nodes(source, scale, *sink)
+            graph.configure()
+            return graph
+        with TemporaryDirectory() as folder:
+            table = Path(folder, "curve.cube")
+            write_tone_curve(table, self._transfer)
+            place = table.as_posix().replace("\\", "/").replace(":", "\\:")
+            deep, curve = graph.add("format", "gbrp16le"), graph.add("lut3d", f"file='{place}'")
+            graph.link_nodes(source, scale, deep, curve, *sink)
+            graph.configure()  # reads the table
         return graph
+
+
+def untagged_matrix(frame: VideoFrame, transfer: Transfer | None) -> str:
+    """Return the scale filter's option for the matrix of a picture that does not tell it.
+
+    Empty where the picture tells it, or the filter's own choice, BT.601, is right.
+    """
+    if int(frame.colorspace) != _UNSPECIFIED or frame.format.is_rgb:
+        return ""
+    if transfer is not None:
+        return ":in_color_matrix=bt2020nc"
+    is_large = frame.width >= 1280 or frame.height > 576
+    return ":in_color_matrix=bt709" if is_large else ""

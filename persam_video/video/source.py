@@ -45,6 +45,7 @@ class SourceInfo:
         path: the file or folder, or ``None`` for globs, cameras and URLs.
         live: whether frames come when they come, and once only: a camera, or a network stream that
             has no end.
+        pixel_aspect: width of a pixel divided by its height, as it is to be shown: after rotation.
     """
 
     name: str
@@ -58,6 +59,7 @@ class SourceInfo:
     has_audio: bool
     path: Path | None
     live: bool = False
+    pixel_aspect: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True)

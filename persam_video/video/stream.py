@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Literal, TypeAlias
 
 from persam_video.errors import ConfigError, SourceError
+from persam_video.video.animation import AnimationDecoder, holds_pictures
 from persam_video.video.camera_decoder import open_camera
 from persam_video.video.decoder import Decoder
 from persam_video.video.decord_decoder import DecordDecoder
@@ -172,6 +173,8 @@ def _open(location: Location, decoder: DecoderName) -> Decoder:
     if location.kind in (SourceKind.FOLDER, SourceKind.GLOB) or (
         location.path is not None and is_image(location.path)
     ):
+        if location.kind is SourceKind.FILE and holds_pictures(Path(location.address)):
+            return AnimationDecoder(location)
         return ImageDecoder(location)
     if decoder == "decord":
         return DecordDecoder(location)

@@ -9,14 +9,15 @@ from types import TracebackType
 from typing import cast
 
 import av
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from persam_video.atomic import discard, output_error, unfinished
 from persam_video.errors import ConfigError, OutputError
+from persam_video.util.atomic import discard, output_error, unfinished
 from persam_video.video.audio import AudioTrack
 from persam_video.video.formats import (
     CODECS,
@@ -29,6 +30,7 @@ from persam_video.video.formats import (
 
 _TICKS = 90_000  # least number of ticks per second, as in MPEG
 _MOST_TICKS = 1_000_000  # beyond, encoders and players run into the limits of their integers
+_TOO_FEW_TO_REORDER = 2  # frames, which are stored in the order in which they are shown
 _SNAP = Fraction(51, 100_000)  # seconds; Matroska and others round times to milliseconds
 
 
@@ -101,6 +103,7 @@ class VideoWriter:
         codec: str = "h264",
         crf: int | None = None,
         audio_from: Path | None = None,
+        pixel_aspect: Fraction = Fraction(1),
     ) -> None:
         """Prepare to write.
 
@@ -113,6 +116,8 @@ class VideoWriter:
                 VP9; the codec's default when not given.
             audio_from: a file whose main sound is added, in step with the times given to
                 ``write``; without sound in it, none is added.
+            pixel_aspect: width of a pixel divided by its height. Where codec and container cannot
+                tell it, frames are stretched to square pixels.
 
         Raises:
             OutputError: the video cannot be written there, or not with this codec.
@@ -123,6 +128,9 @@ class VideoWriter:
         self.warnings: list[str] = []
         settings, container = video_form(self.path, codec, crf, fps)
         self._channels = 4 if settings.alpha else 3
+        self._size = size
+        if not (settings.keeps_aspect or container.keeps_aspect):
+            size, pixel_aspect = _square(size, pixel_aspect), Fraction(1)
         self._width, self._height = size
         self._partial = _claim(self.path)
         self._timer = FrameTimer(fps)
@@ -130,6 +138,7 @@ class VideoWriter:
         self._pixel_format = settings.pixel_format
         self._even = settings.even_size
         self._colours = ColourTags.for_height(self._height)
+        self._pixel_aspect = pixel_aspect
         self._frames = 0
         self._end = Fraction(0)
         self._open = True
@@ -165,7 +174,7 @@ class VideoWriter:
         """
         if not self._open:
             raise ValueError("the video writer is closed")
-        expected = (self._height, self._width, self._channels)
+        expected = (self._size[1], self._size[0], self._channels)
         if rgb.shape != expected or rgb.dtype != np.uint8:
             raise ValueError(
                 f"got a {rgb.dtype} frame of shape {rgb.shape}; expected uint8 of shape {expected}"
@@ -198,7 +207,11 @@ class VideoWriter:
             self.abort()
             return
         try:
-            self._output.mux(self._stream.encode(None))
+            packets = self._stream.encode(None)
+            if self._frames <= _TOO_FEW_TO_REORDER:
+                for packet in packets:
+                    packet.dts = packet.pts  # x265 leaves them undefined in so short a video
+            self._output.mux(packets)
             if self._audio is not None:
                 self._audio.finish(float(self._end))
                 self.warnings += self._audio.warnings
@@ -253,6 +266,7 @@ class VideoWriter:
         if settings.tag is not None and self.path.suffix.lower() in (".mp4", ".mov"):
             context.codec_tag = settings.tag
         context.time_base = self._timer.unit
+        context.sample_aspect_ratio = self._pixel_aspect
         context.color_range = ColorRange.MPEG
         context.colorspace = self._colours.tag
         context.color_primaries = self._colours.tag
@@ -260,6 +274,9 @@ class VideoWriter:
         return stream
 
     def _convert(self, rgb: NDArray[np.uint8]) -> VideoFrame:
+        if self._size != (self._width, self._height):
+            stretched = cv2.resize(rgb, (self._width, self._height), interpolation=cv2.INTER_LINEAR)
+            rgb = np.asarray(stretched, np.uint8)
         if self._even and (self._height % 2 or self._width % 2):
             rgb = np.pad(rgb, ((0, self._height % 2), (0, self._width % 2), (0, 0)), mode="edge")
         return self._scaler.reformat(
@@ -304,6 +321,12 @@ def video_form(
     if fps <= 0:
         raise ConfigError(f"the frame rate is {fps}; give a positive number")
     return settings, CONTAINERS[suffix]
+
+
+def _square(size: tuple[int, int], aspect: Fraction) -> tuple[int, int]:
+    """Return the (width, height) at which square pixels show what pixels of an aspect show."""
+    width, height = size
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
 
 def _claim(path: Path) -> Path:

@@ -83,12 +83,46 @@ def test_a_wrong_list_is_one_clear_line(tmp_path, name, text, says):
     assert str(tmp_path / name) in str(error.value)
 
 
-@pytest.mark.parametrize("made", [None, b"\xff\xfe\x00"])
-def test_what_is_no_text_is_told(tmp_path, made):
+TABLE = "source,mask\na.mp4,m.png\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "says"),
+    [
+        ("j.yaml", None, "no such file"),
+        ("j.csv", None, "no such file"),
+        ("j.csv", TABLE.encode("utf-16"), "is in UTF-16; save it as UTF-8"),
+        ("j.csv", TABLE.encode("utf-16-le"), "is in UTF-16"),
+        ("j.csv", TABLE.encode("utf-16-be"), "is in UTF-16"),
+        ("j.yaml", "- source: a.mp4".encode("utf-16"), "is in UTF-16"),
+        ("j.csv", TABLE.replace("m.png", "mädchen.png").encode("latin-1"), r"0xe4 in line 2\)"),
+        ("j.csv", b"PK\3\4", "is a spreadsheet or an archive; export the list as CSV"),
+        ("j.csv", TABLE.replace(",", ";").encode(), "separated by semicolons; use commas"),
+        ("j.csv", TABLE.replace(",", "\t").encode(), "separated by tabs"),
+        ("j.csv", b'"source"|"mask"\n', "separated by bars"),
+        ("j.csv", b"source;mask,name\n", "separated by semicolons"),
+        ("j.csv", b"a.mp4,m.png\n", "the first line must name the columns"),
+        ("j.csv", b"Source,mask\na.mp4,m.png", "unknown key 'Source': did you mean 'source'"),
+        ("j.txt", TABLE.encode(), "is it CSV. Then name it .csv"),
+    ],
+)
+def test_what_is_wrong_with_the_file_itself_is_told(tmp_path, name, made, says):
     if made is not None:
-        (tmp_path / "jobs.yaml").write_bytes(made)
-    with pytest.raises(ConfigError, match="cannot be read as text"):
-        read_jobs(tmp_path / "jobs.yaml")
+        (tmp_path / name).write_bytes(made)
+    with pytest.raises(ConfigError, match=says) as error:
+        read_jobs(tmp_path / name)
+    assert str(tmp_path / name) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_is_no_list(tmp_path):
+    with pytest.raises(ConfigError, match="is a folder; give a YAML or CSV file of jobs"):
+        read_jobs(tmp_path)
+
+
+def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path):
+    (tmp_path / "j.csv").write_bytes(TABLE.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert [job.source for job in read_jobs(tmp_path / "j.csv")] == ["a.mp4"]
 
 
 @pytest.mark.parametrize(

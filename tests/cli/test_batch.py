@@ -54,7 +54,7 @@ def test_sigterm_keeps_what_workers_have_done(clip, tmp_path):
     os.killpg(process.pid, signal.SIGTERM)  # a service manager ends all processes at once
     said, errors = process.communicate()
     assert process.returncode == 130
-    assert errors == "persam-video: interrupted; what is done is kept, and --resume goes on\n"
+    assert errors == "persam-video: interrupted; finished frames are kept, --resume continues\n"
     for name, frames, status in map(str.split, said.splitlines()[2:]):
         assert status in ("interrupted", "finished")
         masks = len(list((out / name / "masks").glob("*.png")))

@@ -15,7 +15,7 @@ def test_what_is_shown_serves_as_a_config(run, tmp_path):
 def test_the_presets_are_listed(run):
     listed = run("config", "list")
     assert listed.status == 0
-    assert [line.split()[0] for line in listed.out.splitlines()] == list(presets())
+    assert [line.split()[0] for line in listed.out.splitlines()[2:]] == list(presets())
     assert "upstream_f  What the reference implementation's persam_video_f.py does" in listed.out
 
 

@@ -81,14 +81,14 @@ def test_the_profile_accounts_for_all_seconds(run, clip, tmp_path):
     arguments = ("track", clip.video, "--mask", clip.first_mask, "--out", tmp_path / "out")
     ran = run(*arguments, "--max-frames", "3", "--profile", "--set", "model.image_size=256")
     assert ran.status == 0, ran.err
-    *lines, memory = ran.out.split("where the seconds went\n")[1].splitlines()
+    *lines, memory = ran.out.split("time per stage\n")[1].splitlines()
     assert lines[0].split() == ["stage", "s", "ms", "per", "frame", "%"]
     shares = {line.split()[0]: float(line.split()[-1]) for line in lines[1:]}
     assert {"decode", "encode", "prompt", "predict", "merge", "remember", "write"} <= set(shares)
     assert sum(shares.values()) == pytest.approx(100, abs=1)
     record = read_run(tmp_path / "out" / "run.json")
     assert set(record.timings) == set(shares)
-    assert memory == f"at most {record.peak_memory / 2**20:,.0f} MiB of memory"
+    assert memory == f"peak memory {record.peak_memory / 2**20:,.0f} MiB"
 
 
 def test_nothing_else_is_left_behind(finished):

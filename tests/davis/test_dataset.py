@@ -162,3 +162,52 @@ def test_folders_without_permission_are_named(written_set):
             DavisDataset(written_set.root).sequence("dog")
     finally:
         folder.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("lists", "asked", "says"),
+    [
+        (["2016/val.txt"], {}, "there is 2016/val.txt: pass --year 2016"),
+        (["480p/val.txt"], {}, "there is 480p/val.txt: pass --year 2016"),
+        (["2017/val.txt"], {"year": 2016}, "there is 2017/val.txt: pass --year 2017"),
+        (["2017/train.txt"], {}, "there is train: pass --split train"),
+        (["2017/test-dev.txt", "2017/train.txt"], {}, "there is test-dev, train: pass --split"),
+        (["2016/train.txt"], {}, "there is 2016: pass --year 2016"),
+        ([], {}, "lists the sequences of val$"),
+    ],
+)
+def test_the_list_that_was_meant_is_named(written_set, lists, asked, says):
+    written_set.add("dog", [BLANK])
+    for name in lists:
+        written_set.list_sequences("dog\n", name)
+    with pytest.raises(DatasetError, match=says):
+        DavisDataset(written_set.root, **asked)
+
+
+@pytest.mark.parametrize(
+    ("folder", "asked", "says"),
+    [
+        ("Annotations/Full-Resolution/dog", {}, "pass --resolution Full-Resolution"),
+        ("Annotations/480p/dog", {"task": "unsupervised"}, "pass --task semi-supervised"),
+        ("Annotations_unsupervised/480p/dog", {}, "pass --task unsupervised"),
+        ("DAVIS/Annotations/480p/dog", {}, "give .*DAVIS/DAVIS, which holds Annotations"),
+    ],
+)
+def test_the_folder_of_annotations_that_was_meant_is_named(written_set, folder, asked, says):
+    (written_set.root / folder).mkdir(parents=True)
+    with pytest.raises(DatasetError, match=says):
+        DavisDataset(written_set.root, **asked)
+
+
+def test_the_folder_above_is_named_when_one_below_is_given(written_set):
+    written_set.add("dog", [BLANK])
+    with pytest.raises(DatasetError, match=r"give .*DAVIS, which holds Annotations"):
+        DavisDataset(written_set.root / "Annotations")
+
+
+def test_the_split_of_a_sequence_that_is_not_in_this_one_is_named(written_set):
+    written_set.add("dog", [BLANK])
+    written_set.list_sequences("dog\n")
+    written_set.list_sequences("cat\n", "2017/train.txt")
+    with pytest.raises(DatasetError, match="val has no sequence cat; train has cat: pass --split"):
+        DavisDataset(written_set.root, only=["cat"])

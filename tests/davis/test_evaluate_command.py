@@ -1,4 +1,5 @@
 import json
+import subprocess
 import sys
 from inspect import signature
 
@@ -100,3 +101,43 @@ def test_official_is_said_to_be_missing(scored, tmp_path, monkeypatch):
         found = run(scored.results, scored.root, "--official", output, tmp_path / "a")
         assert found.exit_code == 2
         assert "need --compare" in found.stderr
+
+
+def test_the_sequences_of_a_partial_run_are_those_that_are_scored(scored):
+    for frame in range(4):
+        scored.result("dog", frame).unlink()
+    record = {
+        "model": {"name": "lite", "sha256": "0"},
+        "settings": {},
+        "source": {"year": 2017, "split": "val"},
+        "status": "finished",
+        "sequences": {"cat": {}},
+    }
+    (scored.results / "run.json").write_text(json.dumps(record))
+    found = run(scored.results, scored.root)
+    assert found.exit_code == 0, found.output
+    assert f"1 of 2 sequences, as in {scored.results / 'run.json'}: cat" in found.stdout
+    asked = run(scored.results, scored.root, "--sequence", "dog")
+    assert isinstance(asked.exception, DatasetError)
+
+
+def test_odd_names_are_warned_of_on_standard_error(scored):
+    scored.result("cat", 3).rename(scored.result("cat", 3).with_name("00003.copy.png"))
+    scored.result("cat", 0).unlink()
+    found = run(scored.results, scored.root)
+    assert isinstance(found.exception, DatasetError)
+    scored.result("cat", 3).with_name("00003.copy.png").unlink()
+    found = run(scored.results, scored.root, "--json")
+    assert "warning: 2 masks missing, of frames that do not count (cat: 00000.png" in found.stderr
+    assert json.loads(found.stdout)["evaluation"]["global"]["J&F-Mean"] == 1.0
+
+
+def test_scoring_imports_no_torch(scored):
+    program = (
+        "import sys; from persam_video.cli.main import main\n"
+        f"sys.argv[1:] = ['evaluate', {str(scored.results)!r}, {str(scored.root)!r}, '-q']\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")

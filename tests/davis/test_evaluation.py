@@ -152,7 +152,7 @@ def test_all_faults_are_reported_at_once(written_set, boxes):
             f"{written_set.result('cut', 1)}: not a readable image; write it again",
             f"{written_set.annotation('cut', 2)}: not a readable image; write it again",
             f"{written_set.annotation('unlabelled', 0)}: shows no object; 0 and 255 are the masks"
-            " of DAVIS 2016",
+            " of DAVIS 2016: pass --year 2016",
             f"{written_set.root / 'Annotations/480p/bare'}: no annotations (*.png)",
         ]
     )

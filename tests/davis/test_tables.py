@@ -9,7 +9,7 @@ from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import evaluate
 from persam_video.davis.tables import global_figures, tables, write_csv, write_json
 from persam_video.errors import OutputError
-from persam_video.table import show
+from persam_video.util.table import show
 
 
 @pytest.fixture

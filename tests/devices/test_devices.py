@@ -14,6 +14,7 @@ from persam_video.images import OneShotSegmenter, Reference, Search
 from persam_video.masks import boxes_of_labels, read_label_png, write_label_png
 from persam_video.prompting import ObjectPrompts, annotate
 from persam_video.run import track_to_folder
+from persam_video.run.tracker_factory import make_tracker
 from persam_video.sam import load_sam
 from persam_video.sam.build import build_network
 from persam_video.sam.model import SamModel
@@ -21,7 +22,6 @@ from persam_video.sam.prompts import Prompts
 from persam_video.sam.registry import ModelSpec, VitDimensions, model_spec
 from persam_video.sam.transform import InputTransform
 from persam_video.synthetic import demo
-from persam_video.tracking.factory import make_tracker
 from persam_video.tracking.snapshot import Snapshot, read_snapshot, write_snapshot
 
 

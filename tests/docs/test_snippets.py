@@ -1,52 +1,85 @@
-"""Every snippet of the documentation: Python is run, command lines are held against the program."""
+"""Every snippet of the documentation runs: a page from top to bottom, in order, in one folder."""
 
+import importlib.util
 import json
 import re
 import shlex
 import subprocess
 import sys
-from itertools import islice
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
-import cv2
 import pytest
 import typer
 
-from persam_video.cli.main import app
-from persam_video.masks import write_label_png
-from persam_video.synthetic import demo
-from persam_video.video import VideoWriter
+from persam_video.cli import main as program
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+_BLOCK = re.compile(
+    r"(?:^<!-- (?P<note>[^\n]*) -->\n)?"
+    r"^```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```",
+    re.MULTILINE | re.DOTALL,
+)
 
 
-def snippets(language):
+@dataclass(frozen=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        language: after the fence.
+        text: inside.
+        note: of a comment right above it, such as ``not run: needs a GPU``.
+        title: the file that it is to be saved as.
+    """
+
+    language: str
+    text: str
+    note: str | None
+    title: str | None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it needs nothing that tests do not have."""
+        return self.note is None or not self.note.startswith(("not run: ", "command: "))
+
+    @property
+    def lines(self) -> list[str]:
+        """The command lines; a backslash at the end of one goes on in the next."""
+        lines = self.text.replace("\\\n", " ").splitlines()
+        return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def blocks(page: Path) -> list[Block]:
+    """Return the blocks of a page in their order."""
     return [
-        pytest.param(text, id=f"{page.name}-{number}")
-        for page in PAGES
-        for number, (kind, text) in enumerate(FENCE.findall(page.read_text(encoding="utf-8")))
-        if kind == language
+        Block(match["language"], match["text"], match["note"], match["title"])
+        for match in _BLOCK.finditer(page.read_text(encoding="utf-8"))
     ]
 
 
-def commands():
-    """Return every line that calls the program; a backslash at its end goes on in the next."""
+SMALL = ("--set", "model.image_size=256")  # the same in a tenth of the time
+
+
+def command_lines():
+    """Return every line that calls the program, those that are not run here, too."""
     found = []
     for page in PAGES:
-        for kind, text in FENCE.findall(page.read_text(encoding="utf-8")):
-            for line in text.replace("\\\n", " ").splitlines() if kind == "bash" else ():
+        for block in blocks(page):
+            for line in block.lines if block.language == "bash" else ():
                 words = shlex.split(line, comments=True)
                 if words and Path(words[0]).name == "persam-video":
                     found.append(pytest.param(words[1:], id=f"{page.name}: {line.strip()}"[:90]))
     return found
 
 
-@pytest.mark.parametrize("words", commands())
-def test_command_lines_are_understood(words):
-    """Read the arguments as the program does, without doing what they say."""
-    command = typer.main.get_command(app)
+def takes(words, option):
+    """Read arguments as the program does, without doing what they say."""
+    command = typer.main.get_command(program.app)
     context = command.make_context("persam-video", list(words))
     while hasattr(command, "resolve_command"):
         rest = [*getattr(context, "_protected_args", []), *context.args]
@@ -55,23 +88,62 @@ def test_command_lines_are_understood(words):
         name, command, rest = command.resolve_command(context, rest)
         assert command is not None, f"no command {name}"
         context = command.make_context(name, rest, parent=context)
+    return any(option in parameter.opts for parameter in command.params)
 
 
-@pytest.fixture
-def workplace(tmp_path):
-    """A folder with the files that the snippets name: ``clip.mp4`` and its ``first.png``."""
-    clip = demo()
-    frames = list(islice(clip.frames(), 3))
-    small = [cv2.resize(rgb, (160, 90), interpolation=cv2.INTER_AREA) for rgb, _ in frames]
-    with VideoWriter(tmp_path / "clip.mp4", size=(160, 90), fps=clip.fps) as writer:
-        for number, rgb in enumerate(small):
-            writer.write(rgb, number / float(clip.fps))
-    first = cv2.resize(frames[0][1], (160, 90), interpolation=cv2.INTER_NEAREST)
-    write_label_png(tmp_path / "first.png", first)
-    return tmp_path
+@pytest.mark.parametrize("words", command_lines())
+def test_command_lines_are_understood(words):
+    words = words[: words.index(">")] if ">" in words else words
+    if words and words[0].startswith("--"):
+        return  # options such as --install-completion act when they are read
+    takes(words, "--help")
 
 
-def run_in(folder, source):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_run_from_top_to_bottom(page, workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    for block in blocks(page):
+        if block.title is not None:
+            (workplace / block.title).write_text(block.text, encoding="utf-8")
+        if block.language != "bash" or not block.runs:
+            continue
+        for line in block.lines:
+            run(line, monkeypatch)
+
+
+def run(line, monkeypatch):
+    """Run a command line in this process, which has torch already; in small where it can be."""
+    words, into = shlex.split(line, comments=True), None
+    assert words[0] == "persam-video", f"say above the block why this is not run: {line}"
+    if ">" in words:
+        *words, _, into = words
+    if "parquet" in line and importlib.util.find_spec("pyarrow") is None:
+        return
+    if takes(words[1:], "--set") and words[1] != "config":
+        words += SMALL
+    monkeypatch.setattr(sys, "argv", words)
+    printed = StringIO()
+    try:
+        with redirect_stdout(printed):
+            program.run()
+        status = 0
+    except SystemExit as end:
+        status = end.code or 0
+    assert status == 0, line
+    if into is not None:
+        Path(into).write_text(printed.getvalue(), encoding="utf-8")
+
+
+def python_blocks():
+    return [
+        pytest.param(block.text, id=f"{page.name}-{number}")
+        for page in PAGES
+        for number, block in enumerate(blocks(page))
+        if block.language == "python"
+    ]
+
+
+def run_python(folder, source):
     done = subprocess.run(
         [sys.executable, "-c", source], cwd=folder, capture_output=True, text=True, check=False
     )
@@ -79,14 +151,14 @@ def run_in(folder, source):
     return done.stdout
 
 
-@pytest.mark.parametrize("source", snippets("python"))
+@pytest.mark.parametrize("source", python_blocks())
 def test_python_runs(source, workplace):
-    run_in(workplace, source)
+    run_python(workplace, source)
 
 
 def test_the_notebook_runs_from_top_to_bottom(tmp_path):
     cells = json.loads((ROOT / "docs" / "tour.ipynb").read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     assert len(code) >= 4
-    said = run_in(tmp_path, "\n".join(code))
+    said = run_python(tmp_path, "\n".join(code))
     assert "J&F" in said

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from persam_video.drawing.colours import overlay_colour
 from persam_video.drawing.overlay import Look, OverlayStyle, draw_overlay
 from persam_video.errors import ConfigError
-from persam_video.tracking.result import ObjectResult, ObjectState
+from persam_video.results import ObjectResult, ObjectState
 
 PLAIN = OverlayStyle(tags=False)
 ONLY_FILL = OverlayStyle(contour=0, tags=False)

@@ -1,13 +1,7 @@
-import sys
-from pathlib import Path
-
 import pytest
 
+from eval.ablation import VARIANTS
 from persam_video.config import load_settings
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "eval"))  # as for the script itself
-
-from ablation import VARIANTS
 
 
 @pytest.mark.parametrize("variant", VARIANTS[2:], ids=lambda variant: variant.name)

@@ -1,4 +1,4 @@
-"""The quick cases of eval/robustness.py, and a short round of eval/fuzz.py."""
+"""The quick cases of eval.robustness, and a short round of eval.fuzz."""
 
 import subprocess
 import sys
@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-EVAL = Path(__file__).parents[2] / "eval"
-sys.path.insert(0, str(EVAL))  # as for the scripts themselves
+from eval import fuzz
+from eval.robust import numbers, untrusted, zoo
+from eval.robust.case import Case, UnexpectedError, Verdict, as_table, try_here
+from eval.robustness import all_cases
 
-import fuzz  # noqa: E402
-from robust import numbers, untrusted, zoo  # noqa: E402
-from robust.case import Case, UnexpectedError, Verdict, as_table, try_here  # noqa: E402
-from robustness import all_cases  # noqa: E402
-
+ROOT = Path(__file__).parents[2]
 QUICK = [case for case in (*zoo.cases(), *untrusted.cases()) if not case.heavy]
 ODD_NUMBERS = [
     case
@@ -48,13 +46,15 @@ def test_what_is_not_expected_shows() -> None:
 
 
 def test_the_command_tries_a_case_and_ends_with_its_verdict() -> None:
-    command = [sys.executable, str(EVAL / "robustness.py"), "--only", "zoo", "--case"]
-    done = subprocess.run([*command, "zero bytes"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "eval.robustness", "--only", "zoo", "--case"]
+    done = subprocess.run(
+        [*command, "zero bytes"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "1 cases: 1 as expected" in done.stdout
     assert (
         subprocess.run(
-            [*command, "no case is called this"], capture_output=True, check=False
+            [*command, "no case is called this"], cwd=ROOT, capture_output=True, check=False
         ).returncode
         == 1
     )

@@ -1,7 +1,5 @@
-"""The parts of eval/benchmark.py and eval/scaling.py that do not take time."""
+"""The parts of eval.benchmark and eval.scaling that do not take time."""
 
-import sys
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -9,13 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-EVAL = Path(__file__).parents[2] / "eval"
-sys.path.insert(0, str(EVAL))  # as for the scripts themselves
-
-from speed.chart import plot  # noqa: E402
-from speed.cost import Cost, Load, Point, fit  # noqa: E402
-from speed.scenes import balls  # noqa: E402
-from speed.timing import Comparison, Spent  # noqa: E402
+from eval.speed.chart import plot
+from eval.speed.cost import Cost, Load, Point, fit
+from eval.speed.scenes import balls
+from eval.speed.timing import Comparison, Spent
 
 
 def test_sides_run_in_turns_and_the_ratio_is_theirs_by_ours():

@@ -148,8 +148,8 @@ def test_a_broken_model_gives_nothing_rather_than_nan(three, moved):
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"max_objects": 0}, "1 to 255"),
-        ({"max_objects": 256}, "1 to 255"),
+        ({"max_objects": 0}, "1 to 254"),
+        ({"max_objects": 255}, "1 to 254"),
         ({"overlap": -0.1}, "overlap"),
         ({"overlap": float("nan")}, "overlap"),
         ({"score": 1.5}, "score"),

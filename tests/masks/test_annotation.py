@@ -98,10 +98,8 @@ def test_every_format_gives_the_labels(tmp_path: Path, save: Save, values: list[
     save(tmp_path / "mask.png", labels)
     annotation = read_annotation(tmp_path / "mask.png", size=labels.shape)
     np.testing.assert_array_equal(annotation.labels, np.where(labels == 255, 0, labels))
-    np.testing.assert_array_equal(annotation.void, labels == 255)
     assert annotation.object_ids == tuple(sorted(set(values) - {0, 255}))
     assert annotation.labels.dtype == np.uint8
-    assert annotation.void.dtype == np.bool_
 
 
 @pytest.mark.parametrize("save", FORMATS, ids=lambda save: save.__name__)
@@ -111,7 +109,6 @@ def test_a_mask_of_0_and_255_has_object_1(tmp_path: Path, save: Save) -> None:
     annotation = read_annotation(tmp_path / "mask.png")
     np.testing.assert_array_equal(annotation.labels, labels == 255)
     assert annotation.object_ids == (1,)
-    assert not annotation.void.any()
 
 
 WHITE = blocks(np.array([[0, 255, 0]]))
@@ -191,7 +188,7 @@ def test_colours_of_the_files_of_davis_2017(tmp_path: Path) -> None:
     Image.fromarray(colours[labels]).save(tmp_path / "mask.png")
     annotation = read_annotation(tmp_path / "mask.png")
     assert annotation.object_ids == (9, 18, 30)
-    np.testing.assert_array_equal(annotation.void, labels == 255)
+    assert not annotation.labels[labels == 255].any()
 
 
 def test_an_image_that_says_how_to_turn_it(tmp_path: Path) -> None:
@@ -351,8 +348,8 @@ def bomb() -> bytes:
     ("name", "content", "message"),
     [
         ("empty.png", b"", "0 bytes"),
-        ("text.png", b"not an image", "not an image that can be read"),
-        ("clip.mp4", b"\0\0\0\x18ftypmp42", "is a video where a mask is expected"),
+        ("text.png", b"not an image", "damaged, or not an image"),
+        ("clip.mp4", b"\0\0\0\x18ftypmp42", "a video where an image is expected"),
         ("cut.png", png_bytes()[:120], "damaged"),
         ("flipped.png", png_bytes()[:60] + b"\xff" * 20 + png_bytes()[80:], "damaged"),
         ("two.gif", gif_of_two(), "holds 2 pictures"),
@@ -371,10 +368,10 @@ def test_files_that_are_no_mask(tmp_path: Path, name: str, content: bytes, messa
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("missing.png", "no such mask file"),
-        ("", "is not a file"),
-        ("x" * 300, "cannot be opened"),
-        ("a\0b.png", "cannot be opened"),
+        ("missing.png", "no such file"),
+        ("", "not a file"),
+        ("x" * 300, "cannot be read"),
+        ("a\0b.png", "cannot be read"),
     ],
 )
 def test_paths_that_are_no_file(tmp_path: Path, path: str, message: str) -> None:
@@ -399,38 +396,20 @@ def test_damaged_files_give_an_annotation_or_one_error(tmp_path: Path, data: st.
 
 
 @pytest.mark.parametrize(
-    ("array", "ids", "void"),
+    ("array", "ids"),
     [
-        (np.array([[False, True]]), (1,), 0),
-        (np.array([[0, 255]], np.uint8), (1,), 0),
-        (np.array([[0, 3, 255]], np.uint8), (3,), 1),
-        (np.array([[0, 3, 9, 9]], np.int64), (3, 9), 0),
-        (np.arange(256).reshape(16, 16), tuple(range(1, 255)), 1),
+        (np.array([[False, True]]), (1,)),
+        (np.array([[0, 255]], np.uint8), (1,)),
+        (np.array([[0, 3, 255]], np.uint8), (3,)),
+        (np.array([[0, 3, 9, 9]], np.int64), (3, 9)),
+        (np.arange(256).reshape(16, 16), tuple(range(1, 255))),
     ],
 )
-def test_arrays(array: np.ndarray, ids: tuple[int, ...], void: int) -> None:
+def test_arrays(array: np.ndarray, ids: tuple[int, ...]) -> None:
     annotation = Annotation.from_labels(array)
     assert annotation.object_ids == ids
-    assert annotation.void.sum() == void
     assert annotation.size == array.shape
     assert sum(annotation.mask(i).sum() for i in ids) == np.count_nonzero(annotation.labels)
-
-
-@pytest.mark.parametrize(
-    ("array", "message"),
-    [
-        (np.zeros((4, 5), np.uint8), "no object"),
-        (np.full((4, 5), -1), "from -1 to -1"),
-        (np.full((4, 5), 256), "from 256 to 256"),
-        (np.ones((4, 5), np.float32), "float32"),
-        (np.ones((4, 5, 1), np.uint8), r"\(4, 5, 1\)"),
-        (np.ones((0, 5), np.uint8), r"\(0, 5\)"),
-        (np.array([["a"]]), "U1"),
-    ],
-)
-def test_arrays_that_are_no_annotation(array: np.ndarray, message: str) -> None:
-    with pytest.raises(AnnotationError, match=message):
-        Annotation.from_labels(array)
 
 
 def test_an_annotation_is_a_copy_that_does_not_change() -> None:
@@ -451,6 +430,8 @@ def test_load_takes_a_path_an_array_or_an_annotation(tmp_path: Path) -> None:
         np.testing.assert_array_equal(loaded.labels, labels)
         with pytest.raises(AnnotationError, match="nearest neighbour"):
             load_annotation(mask, (3, 3))
+        with pytest.raises(AnnotationError, match="turn it by 90°"):
+            load_annotation(mask, labels.shape[::-1])
     assert load_annotation(annotation) is annotation
 
 
@@ -462,7 +443,6 @@ def test_real_annotations_are_read(shared_data: Path) -> None:
     assert schoolgirls.object_ids == tuple(range(1, 8))
     dog = read_annotation(shared_data / "davis/Annotations/480p/dog/00000.png", size=(480, 854))
     assert dog.object_ids == (1,)
-    assert not dog.void.any()
     for path in sorted((shared_data / "train/masks").glob("*.png"))[::100]:
         assert read_annotation(path).object_ids
 

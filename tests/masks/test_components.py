@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from persam_video.masks import fill_holes, keep_large, keep_largest, keep_nearest, remove_specks
+from persam_video.masks import keep_large, keep_nearest
 from persam_video.masks.components import keep_touching
 
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14))
@@ -21,14 +21,6 @@ def pieces(mask: np.ndarray) -> list[np.ndarray]:
 
 def union(mask: np.ndarray, parts: list[np.ndarray]) -> np.ndarray:
     return np.logical_or.reduce([np.zeros_like(mask), *parts])
-
-
-@given(masks)
-def test_the_largest_component(mask: np.ndarray) -> None:
-    parts = pieces(mask)
-    kept = keep_largest(mask)
-    assert any((kept == part).all() for part in parts) or not mask.any()
-    assert kept.sum() == max((part.sum() for part in parts), default=0)
 
 
 @given(masks, st.floats(0, 1))
@@ -65,29 +57,12 @@ def test_components_that_touch_a_box(
     np.testing.assert_array_equal(keep_touching(mask, box), expected)
 
 
-@given(masks, st.integers(0, 20))
-def test_components_above_an_area(mask: np.ndarray, min_area: int) -> None:
-    expected = union(mask, [part for part in pieces(mask) if part.sum() >= min_area])
-    np.testing.assert_array_equal(remove_specks(mask, min_area), expected)
-
-
-@given(masks, st.integers(0, 20))
-def test_holes(mask: np.ndarray, max_area: int) -> None:
-    # scipy's default structure connects the background by its sides, as holes are here.
-    ids, count = ndimage.label(ndimage.binary_fill_holes(mask) & ~mask)
-    holes = [ids == i for i in range(1, count + 1)]
-    expected = union(mask, [mask, *(hole for hole in holes if hole.sum() <= max_area)])
-    np.testing.assert_array_equal(fill_holes(mask, max_area), expected)
-
-
 @pytest.mark.parametrize(
     "function",
     [
-        keep_largest,
         lambda mask: keep_large(mask, 0.5),
         lambda mask: keep_touching(mask, (0, 0, 3, 3)),
-        lambda mask: remove_specks(mask, 3),
-        lambda mask: fill_holes(mask, 3),
+        lambda mask: keep_nearest(mask, (7.0, 7.0)),
     ],
 )
 def test_the_mask_given_is_not_changed(function: Callable[[np.ndarray], np.ndarray]) -> None:
@@ -100,9 +75,3 @@ def test_the_mask_given_is_not_changed(function: Callable[[np.ndarray], np.ndarr
         result = function(given_mask)
         result[:] = True
         np.testing.assert_array_equal(given_mask, before)
-
-
-def test_of_equal_components_the_topmost_stays() -> None:
-    mask = np.zeros((5, 5), bool)
-    mask[4, 0] = mask[1, 3] = True
-    assert np.argwhere(keep_largest(mask)).tolist() == [[1, 3]]

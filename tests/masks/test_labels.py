@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from persam_video.masks import areas_of_labels, label_map, merge_logits, one_hot
+from persam_video.masks.labels import MAX_OBJECT_ID
 
-IDS = [7, 1, 255, 12]
+IDS = [7, 1, 254, 12]
 label_maps = hnp.arrays(
     np.uint8,
     hnp.array_shapes(min_dims=2, max_dims=2, max_side=10),
@@ -47,12 +48,13 @@ def test_merge_is_the_argmax_with_the_background(logits: np.ndarray, threshold: 
 
 
 def test_many_objects() -> None:
-    logits = np.eye(255, dtype=np.float32).reshape(255, 15, 17)
-    merged = merge_logits(logits, range(1, 256))
-    np.testing.assert_array_equal(merged.ravel(), np.arange(1, 256))
+    count = MAX_OBJECT_ID
+    logits = np.eye(count, dtype=np.float32).reshape(count, 2, 127)
+    merged = merge_logits(logits, range(1, count + 1))
+    np.testing.assert_array_equal(merged.ravel(), np.arange(1, count + 1))
 
 
-@pytest.mark.parametrize("ids", [[1], [1, 1], [0, 1], [1, 256], [1, 2, 3]])
+@pytest.mark.parametrize("ids", [[1], [1, 1], [0, 1], [1, 255], [1, 2, 3]])
 def test_ids_that_do_not_fit(ids: list[int]) -> None:
     with pytest.raises(ValueError, match="ids"):
         merge_logits(np.zeros((2, 3, 3), np.float32), ids)

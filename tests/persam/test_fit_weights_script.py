@@ -3,13 +3,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+
 
 def test_parity_of_the_fit_with_the_decoder_in_the_loop(tmp_path):
-    """A few steps of both ways; the full 800 are for eval/fit_weights.py itself."""
-    script = Path(__file__).parents[2] / "eval" / "fit_weights.py"
+    """A few steps of both ways; the full 800 are for the script itself."""
     output = tmp_path / "fit.json"
-    command = [sys.executable, str(script), "--steps", "8", "--json", str(output)]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-m", "eval.fit_weights", "--steps", "8", "--json", str(output)]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     result = json.loads(output.read_text())
     assert result["steps"] == 8
     assert result["objects"]

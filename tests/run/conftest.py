@@ -7,7 +7,7 @@ from PIL import Image
 
 from persam_video.config import load_settings
 from persam_video.masks.png import write_label_png
-from persam_video.sam.load import load_model
+from persam_video.sam.build import load_model
 
 SIZE = (64, 96)
 LENGTH = 12

@@ -8,12 +8,12 @@ from persam_video.config import load_settings
 from persam_video.errors import AnnotationError, ConfigError, SourceError
 from persam_video.masks.png import read_label_png
 from persam_video.run import FrameRange, track, track_to_folder
+from persam_video.run.annotations import load_annotations, parse_masks
 from persam_video.run.backward import BackwardResults, reversed_frames
 from persam_video.run.frames import open_stream
-from persam_video.run.references import load_references, parse_masks
+from persam_video.run.tracker_factory import make_tracker
 from persam_video.sinks import read_tracks
 from persam_video.tracking import FrameResult, ObjectState
-from persam_video.tracking.factory import make_tracker
 from persam_video.video import Frame
 from persam_video.video.selection import Selection
 
@@ -173,7 +173,7 @@ def test_the_way_back_reports_how_far_it_is(squares, settings, loaded):
 def test_the_way_back_must_have_met_the_same_frames(squares, settings, loaded):
     seen = BackwardResults(squares.folder / "back")
     frames = FrameRange(stop=4)
-    given = load_references(
+    given = load_annotations(
         {2: squares.truth[2]}, open_stream(squares.frames, "pyav", frames).info, frames
     )
     seen.make(
@@ -184,11 +184,11 @@ def test_the_way_back_must_have_met_the_same_frames(squares, settings, loaded):
         lambda part: open_stream(squares.frames, "pyav", FrameRange.of(part)),
     )
     labels = np.zeros_like(squares.truth[0])
-    assert seen.lay_under(FrameResult(1, 1 / 24, labels, ())).objects
+    assert seen.merge_backward(FrameResult(1, 1 / 24, labels, ())).objects
     with pytest.raises(
         SourceError, match=r"frame 1 is at 0\.084 s, and was at 0\.042 s.*--backward"
     ):
-        seen.lay_under(FrameResult(1, 0.084, labels, ()))
+        seen.merge_backward(FrameResult(1, 0.084, labels, ()))
 
 
 def test_no_more_than_a_part_is_held_on_the_way_back(squares):

@@ -9,7 +9,7 @@ from persam_video.config import load_settings
 from persam_video.errors import ConfigError
 from persam_video.images import OneShotSegmenter, Reference
 from persam_video.masks import write_label_png
-from persam_video.run import track
+from persam_video.run import track, track_to_folder
 from persam_video.run.seeker import SeekingTracker
 from persam_video.sam import load_sam
 from persam_video.synthetic import demo
@@ -82,3 +82,24 @@ def run_files(pond, tmp_path):
     Image.fromarray(rgb).save(tmp_path / "photo.png")
     write_label_png(tmp_path / "mask.png", np.where(labels == 1, 1, 0).astype(np.uint8))
     return tmp_path / "frames", [ReferenceFiles(tmp_path / "photo.png", tmp_path / "mask.png")]
+
+
+def test_a_run_that_was_cut_off_goes_on_with_what_was_found(run_files, model, tmp_path):
+    video, photos = run_files
+
+    def run(out, **options):
+        options = {"photos": photos, "model": model, "snapshot_seconds": 0, "outputs": ()} | options
+        return track_to_folder(video, None, tmp_path / out, **options)
+
+    def stop(progress):
+        if progress.done == 2:
+            raise OSError
+
+    run("whole")
+    with pytest.raises(OSError):
+        run("out", on_progress=stop)
+    record = run("out", resume=True)
+    assert (record.resumed_at, record.warnings) == ([2], [])
+    assert (tmp_path / "out/tracks.jsonl").read_bytes() == (
+        tmp_path / "whole/tracks.jsonl"
+    ).read_bytes()

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from persam_video.download import file_sha256
 from persam_video.errors import ModelError
 from persam_video.sam.build import build_network, choose_device, choose_precision, load_sam
-from persam_video.sam.cache import cached_path
+from persam_video.sam.download import cached_path
 from persam_video.sam.prompts import Prompts
 from persam_video.sam.registry import MODELS
+from persam_video.util.download import file_sha256
 
 
 @pytest.fixture

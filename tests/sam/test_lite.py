@@ -6,8 +6,8 @@ import torch
 
 from persam_video.sam import load_sam
 from persam_video.sam.build import build_network
-from persam_video.sam.cache import embedded_path
 from persam_video.sam.checkpoints import load_weights, read_state_dict
+from persam_video.sam.download import embedded_path
 from persam_video.sam.prompts import MaskPrediction, Prompts
 from persam_video.sam.registry import model_spec
 from persam_video.sam.transform import InputTransform

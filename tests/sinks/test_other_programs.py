@@ -17,9 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from persam_video.masks import areas_of_labels, boxes_of_labels
+from persam_video.results import FrameResult
 from persam_video.sinks.outputs import Output, SinkOptions, open_sink, place_of
-from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo, SourceKind
 
@@ -41,16 +40,12 @@ def folder(tmp_path_factory):
                 labels = np.zeros((64, 96), np.uint8)
                 labels[8:28, 4 + index : 24 + index] = 1
                 labels[40:60, 50:80] = 2 * (index < 10)
-                boxes, areas = boxes_of_labels(labels, [1, 2]), areas_of_labels(labels, [1, 2])
-                states = {i: ObjectState.TRACKED if boxes[i] else ObjectState.LOST for i in (1, 2)}
-                objects = tuple(
-                    ObjectResult(i, states[i], 0.75, boxes[i], areas[i]) for i in (1, 2)
-                )
                 rgb = np.full((64, 96, 3), 60 + 10 * index, np.uint8)
                 rgb[labels > 0] = (200, 30, 30)
-                sink.write(
-                    Frame(index, rgb, index / 25), FrameResult(index, index / 25, labels, objects)
+                result = FrameResult.from_labels(
+                    index, index / 25, labels, [1, 2], scores={1: 0.75, 2: 0.75}
                 )
+                sink.write(Frame(index, rgb, index / 25), result)
     return folder
 
 

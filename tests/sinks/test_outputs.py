@@ -16,7 +16,8 @@ from pycocotools import mask as coco
 from pycocotools.coco import COCO
 
 from persam_video.errors import ConfigError, OutputError
-from persam_video.masks import areas_of_labels, boxes_of_labels, read_label_png
+from persam_video.masks import read_label_png
+from persam_video.results import FrameResult
 from persam_video.sinks.outputs import (
     Output,
     SinkOptions,
@@ -27,7 +28,6 @@ from persam_video.sinks.outputs import (
     place_of,
 )
 from persam_video.sinks.parquet import ParquetSink
-from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo, SourceKind
 
@@ -45,15 +45,10 @@ def frames():
         ids = [2] if index < 2 else [2, 5]
         if index in (2, 3, 5, 6):
             labels[50:, 80:] = 5
-        boxes, areas = boxes_of_labels(labels, ids), areas_of_labels(labels, ids)
-        objects = tuple(
-            ObjectResult(
-                i, ObjectState.TRACKED if boxes[i] else ObjectState.LOST, 0.9, boxes[i], areas[i]
-            )
-            for i in ids
-        )
         rgb = rng.integers(0, 256, (64, 96, 3), dtype=np.uint8) // 4 + 90
-        yield Frame(index, rgb, index / 25), FrameResult(index, index / 25, labels, objects)
+        scores = dict.fromkeys(ids, 0.9)
+        result = FrameResult.from_labels(index, index / 25, labels, ids, scores=scores)
+        yield Frame(index, rgb, index / 25), result
 
 
 @pytest.fixture(scope="module")

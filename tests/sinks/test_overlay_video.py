@@ -9,8 +9,8 @@ import pytest
 
 from persam_video.drawing.overlay import OverlayStyle, draw_overlay
 from persam_video.errors import ConfigError, OutputError
+from persam_video.results import FrameResult, ObjectResult, ObjectState
 from persam_video.sinks.overlay_video import OverlayVideoSink
-from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo, SourceKind
 from persam_video.video.stream import FrameStream

@@ -7,8 +7,8 @@ import pytest
 
 from persam_video.errors import OutputError
 from persam_video.masks import read_label_png
+from persam_video.results import FrameResult
 from persam_video.sinks import MaskPngSink, Sink, ThreadedSink
-from persam_video.tracking.result import FrameResult
 from persam_video.video.frame import Frame
 
 LABELS = np.ones((4, 5), np.uint8)

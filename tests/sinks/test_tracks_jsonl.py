@@ -10,9 +10,8 @@ from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco
 
 from persam_video.errors import DatasetError, OutputError
-from persam_video.masks import areas_of_labels, boxes_of_labels
+from persam_video.results import FrameResult, ObjectResult, ObjectState
 from persam_video.sinks import FrameRecord, TracksJsonlSink, read_tracks
-from persam_video.tracking.result import FrameResult, ObjectResult, ObjectState
 from persam_video.video.frame import Frame
 
 IDS = (1, 4, 254)
@@ -24,15 +23,9 @@ label_maps = hnp.arrays(
 
 
 def pair(index: int, labels: np.ndarray, score: float = 0.5) -> tuple[Frame, FrameResult]:
-    boxes, areas = boxes_of_labels(labels, IDS), areas_of_labels(labels, IDS)
-    objects = tuple(
-        ObjectResult(
-            i, ObjectState.TRACKED if areas[i] else ObjectState.LOST, score, boxes[i], areas[i]
-        )
-        for i in IDS
-    )
     frame = Frame(index, np.zeros((*labels.shape, 3), np.uint8), index / 30)
-    return frame, FrameResult(index, index / 30, labels, objects)
+    scores = dict.fromkeys(IDS, score)
+    return frame, FrameResult.from_labels(index, index / 30, labels, IDS, scores=scores)
 
 
 @given(frames=st.lists(label_maps, max_size=4), score=st.floats())

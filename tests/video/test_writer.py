@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from persam_video.errors import ConfigError, OutputError, SourceError
 from persam_video.video import FrameStream, VideoWriter
+from persam_video.video.formats import CODECS
 
 NTSC_FILM = Fraction(24000, 1001)
 SIZE = (64, 48)
@@ -403,3 +404,16 @@ def test_an_encoder_that_talks_about_itself_is_told_not_to(tmp_path: Path) -> No
 def test_a_codec_with_one_quality(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="prores has one quality only"):
         VideoWriter(tmp_path / "a.mov", size=SIZE, fps=Fraction(25), codec="prores", crf=3)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("codec", [name for name in CODECS if name != "av1"])
+def test_short_videos(tmp_path: Path, codec: str, count: int) -> None:
+    channels = 4 if CODECS[codec].alpha else 3
+    path = tmp_path / f"a{CODECS[codec].suffixes[0]}"
+    for _ in range(3):  # x265 leaves timestamps to chance
+        with VideoWriter(path, size=(64, 48), fps=Fraction(25), codec=codec) as writer:
+            for _ in range(count):
+                writer.write(np.full((48, 64, channels), 90, np.uint8))
+        with FrameStream(path) as stream:
+            assert [round(frame.time * 25) for frame in stream] == list(range(count))

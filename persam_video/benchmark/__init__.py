@@ -1,0 +1,1 @@
+"""Running a whole benchmark; `persam_video.davis` measures what it leaves."""

@@ -1,0 +1,299 @@
+"""Running a benchmark: all sequences of a set, one after the other or several at once.
+
+What is finished is kept. A run that was interrupted in any way, by SIGKILL too, is gone on with by
+the same call: finished sequences are verified (every mask is there, of the frames' size, and the
+bytes are those that were written) and left alone, and an unfinished one is tracked again from its
+first frame, because the state of a tracker is not stored. The masks are then, byte by byte, those
+of a run that was not interrupted. To that end a process computes with one thread, so that neither
+the cores of the machine nor the number of workers show in the last bits of a sum.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import cv2
+import torch
+
+from persam_video.benchmark.record import (
+    BenchmarkRecord,
+    SequenceRecord,
+    check_same_run,
+    check_same_versions,
+    masks_sha256,
+    new_record,
+    read_record,
+)
+from persam_video.benchmark.tracking import (
+    BenchmarkFolder,
+    Event,
+    FrameTracked,
+    SequenceFailed,
+    SequencePlan,
+    SequenceTracked,
+    plan_sequence,
+    track_sequence,
+)
+from persam_video.benchmark.workers import Work, track_in_processes
+from persam_video.config import Settings, load_settings
+from persam_video.davis.dataset import DavisDataset, Task
+from persam_video.errors import ConfigError, DatasetError, OutputError, PersamVideoError
+from persam_video.sam.build import choose_device, load_model
+from persam_video.sam.model import SamModel
+from persam_video.util.lock import exclusive_folder
+from persam_video.util.machine import available_cores
+from persam_video.util.run_record import recording, write_run
+
+
+class SequenceState(str, Enum):
+    """How far a sequence has come."""
+
+    VERIFIED = "verified"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class BenchmarkProgress:
+    """How far a sequence has come, and all of them.
+
+    Attributes:
+        name: the sequence.
+        state: verified when an earlier run had finished it.
+        done: frames of it that are tracked.
+        total: frames that it has.
+        all_done: frames of all sequences that are tracked.
+        all_total: frames of all sequences.
+        seconds: that tracking took, once it is finished.
+    """
+
+    name: str
+    state: SequenceState
+    done: int
+    total: int
+    all_done: int
+    all_total: int
+    seconds: float | None = None
+
+
+def run_davis(
+    dataset: DavisDataset,
+    out: str | Path,
+    *,
+    settings: Settings | None = None,
+    workers: int = 1,
+    threads: int = 1,
+    overwrite: bool = False,
+    on_progress: Callable[[BenchmarkProgress], None] = lambda progress: None,
+) -> BenchmarkRecord:
+    """Track every sequence of a set, or go on with a run that was interrupted.
+
+    Of the annotations only the first one of each sequence is opened; in YouTube-VOS-like folders
+    see ``persam_video.benchmark.tracking``.
+
+    A keyboard interrupt ends the run early and keeps what is done; the record says so.
+
+    Args:
+        dataset: the set, of the semi-supervised task.
+        out: folder for ``<sequence>/<frame>.png``, ``tracks/<sequence>.jsonl`` and ``run.json``.
+        settings: the preset ``persam`` when not given.
+        workers: processes that track sequences side by side; 1 tracks them in this one. More than 1
+            needs a main module that can be imported, as always with processes.
+        threads: that a process computes with. Other numbers may give slightly other masks.
+        overwrite: start anew in a folder that holds another run.
+        on_progress: called for every frame and every end of a sequence.
+
+    Returns:
+        The record, as it stands in ``run.json``.
+
+    Raises:
+        DatasetError: a sequence cannot be tracked. The message has a line for each; what shows
+            before the first frame is found in all of them before anything is written, and a
+            sequence that fails later does not keep the others from being tracked.
+        OutputError: the folder holds another run, or cannot be written.
+        PersamVideoError: the model or a setting cannot be used.
+    """
+    _check_arguments(dataset, out, workers, threads)
+    settings = settings or load_settings()
+    folder = BenchmarkFolder(Path(out))
+    plans = _plans(dataset)
+    model = load_model(settings)
+    record = new_record(dataset, settings, model.info, threads)
+    with exclusive_folder(folder.folder):
+        finished = _resume(folder, plans, record, overwrite=overwrite)
+        monitor = _Monitor(plans, on_progress)
+        for name in finished:
+            monitor.verified(name)
+        todo = [plan for plan in plans if plan.name not in finished]
+        work = Work(settings, folder, threads)
+        if workers > 1:
+            events = track_in_processes(todo, work, workers)
+            del model  # every process has its own
+        else:
+            events = _track_here(todo, work, model)
+        with recording(folder.record, record), closing(events):
+            failed = _follow(events, folder, record, monitor)
+            if failed:
+                head = f"{len(failed)} of {len(plans)} sequences could not be tracked:"
+                raise DatasetError("\n".join([head, *failed]))
+    return record
+
+
+class _Monitor:
+    """Keeps count of the frames and tells how far a run has come."""
+
+    def __init__(
+        self, plans: Sequence[SequencePlan], on_progress: Callable[[BenchmarkProgress], None]
+    ) -> None:
+        self._totals = {plan.name: len(plan.frames) for plan in plans}
+        self._done = dict.fromkeys(self._totals, 0)
+        self._on_progress = on_progress
+
+    def verified(self, name: str) -> None:
+        """Tell of a sequence that an earlier run had finished."""
+        self._done[name] = self._totals[name]
+        self._tell(name, SequenceState.VERIFIED)
+
+    def happened(self, event: Event) -> None:
+        """Tell of an event."""
+        match event:
+            case FrameTracked():
+                self._done[event.name] = event.done
+                self._tell(event.name, SequenceState.RUNNING)
+            case SequenceTracked():
+                self._tell(event.name, SequenceState.FINISHED, event.record.seconds)
+            case SequenceFailed():
+                self._tell(event.name, SequenceState.FAILED)
+
+    def _tell(self, name: str, state: SequenceState, seconds: float | None = None) -> None:
+        self._on_progress(
+            BenchmarkProgress(
+                name,
+                state,
+                self._done[name],
+                self._totals[name],
+                sum(self._done.values()),
+                sum(self._totals.values()),
+                seconds,
+            )
+        )
+
+
+def _check_arguments(dataset: DavisDataset, out: str | Path, workers: int, threads: int) -> None:
+    for name, value in (("workers", workers), ("threads", threads)):
+        if value < 1:
+            raise ConfigError(f"{name} must be 1 or more, found {value}")
+    if dataset.task is not Task.SEMI_SUPERVISED:
+        raise ConfigError("objects are given by the first annotation: only semi-supervised tasks")
+    place = Path(out).resolve()
+    for data in (dataset.annotation_root.resolve(), dataset.image_root.resolve()):
+        if place == data or data in place.parents:
+            raise OutputError(f"{out}: is inside of the dataset; choose another folder")
+
+
+def _plans(dataset: DavisDataset) -> list[SequencePlan]:
+    """Check all sequences before anything is written."""
+    plans, faults = [], []
+    for name in dataset.names:
+        try:
+            plans.append(plan_sequence(dataset, name))
+        except PersamVideoError as error:
+            faults.append(str(error))
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise DatasetError("\n".join([f"nothing was tracked because of {count}:", *faults]))
+    return plans
+
+
+def _resume(
+    folder: BenchmarkFolder,
+    plans: Sequence[SequencePlan],
+    record: BenchmarkRecord,
+    *,
+    overwrite: bool,
+) -> list[str]:
+    """Take over what an earlier run has finished, and return the names of those sequences."""
+    if overwrite:
+        return []
+    if not folder.record.exists():
+        foreign = [plan.name for plan in plans if any(folder.masks(plan.name).glob("*.png"))]
+        if foreign:
+            raise OutputError(
+                f"{folder.folder}: holds masks of an unknown run ({', '.join(foreign[:3])}): "
+                "choose another folder, or pass --overwrite to replace them"
+            )
+        return []
+    earlier = read_record(folder.record)
+    check_same_run(earlier, record, folder.folder)
+    finished = []
+    for plan in plans:
+        known = earlier.sequences.pop(plan.name, None)
+        if known is None:
+            continue
+        if _is_whole(plan, known, folder.masks(plan.name)):
+            record.finish(plan.name, known)
+            finished.append(plan.name)
+        else:
+            record.warnings.append(f"{plan.name}: its masks were changed; it is tracked again")
+    # those that this call does not ask for
+    for name, known in earlier.sequences.items():
+        record.finish(name, known)
+    if len(finished) == len(plans):
+        record.versions = earlier.versions
+    elif record.sequences:
+        check_same_versions(earlier, record, folder.folder)
+    return finished
+
+
+def _is_whole(plan: SequencePlan, known: SequenceRecord, masks: Path) -> bool:
+    """Tell whether all masks of a finished sequence are there as they were written."""
+    if (known.frames, known.height, known.width) != (len(plan.frames), *plan.size):
+        return False
+    try:
+        present = {path.stem for path in masks.glob("*.png")}
+        return (
+            present == set(plan.frames) and masks_sha256(masks, plan.frames) == known.masks_sha256
+        )
+    except OSError:
+        return False
+
+
+def default_workers(settings: Settings) -> int:
+    """Return how many sequences can be tracked at once: one for each GPU, else for each core."""
+    device = choose_device(settings.model.device)
+    if device.type == "cpu":
+        return available_cores()
+    return torch.cuda.device_count() if str(device) == "cuda" else 1
+
+
+def _track_here(
+    plans: Sequence[SequencePlan], work: Work, model: SamModel
+) -> Generator[Event, None, None]:
+    """Track sequences in this process, with the number of threads that was asked for."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(work.threads)
+    cv2.setNumThreads(work.threads)
+    try:
+        for plan in plans:
+            yield from track_sequence(plan, model, work.settings, work.out)
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def _follow(
+    events: Iterator[Event], folder: BenchmarkFolder, record: BenchmarkRecord, monitor: _Monitor
+) -> list[str]:
+    """Record and report what happens, and return what went wrong."""
+    failed = []
+    for event in events:
+        if isinstance(event, SequenceTracked):
+            record.finish(event.name, event.record)
+            write_run(folder.record, record)
+        elif isinstance(event, SequenceFailed):
+            failed.append(event.message)
+        monitor.happened(event)
+    return failed

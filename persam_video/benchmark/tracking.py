@@ -1,0 +1,256 @@
+"""Tracking one sequence of a benchmark.
+
+Of the annotations of a DAVIS sequence only the first is ever opened. In YouTube-VOS-like folders
+every annotation is opened when its frame comes, to see whether an object shows for the first time;
+of what it shows of objects that are known already nothing is used.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from persam_video.benchmark.record import SequenceRecord, masks_sha256
+from persam_video.config import Settings
+from persam_video.davis.dataset import DavisDataset, DavisSequence
+from persam_video.davis.labels import read_labels
+from persam_video.errors import DatasetError, OutputError, PersamVideoError
+from persam_video.masks.annotation import Annotation, read_annotation
+from persam_video.masks.labels import VOID
+from persam_video.masks.png import write_label_png
+from persam_video.results import FrameResult
+from persam_video.run.tracker_factory import make_tracker
+from persam_video.sam.model import SamModel
+from persam_video.sinks.tracks_jsonl import TracksJsonlSink
+from persam_video.tracking.ahead import encoding_ahead
+from persam_video.util.atomic import output_error
+from persam_video.video.frame import Frame
+from persam_video.video.image_decoder import IMAGE_RATE, read_image
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SequencePlan:
+    """A sequence that was found fit to be tracked.
+
+    Attributes:
+        sequence: its files.
+        size: height and width of its frames.
+        single_object: whether all labels of an annotation are one object (DAVIS 2016).
+        sparse: whether objects may appear later (YouTube-VOS).
+    """
+
+    sequence: DavisSequence
+    size: tuple[int, int]
+    single_object: bool
+    sparse: bool
+
+    @property
+    def name(self) -> str:
+        """The sequence's name."""
+        return self.sequence.name
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """Names of all frames, such as ``00000``."""
+        return tuple(image.stem for image in self.sequence.images)
+
+
+@dataclass(frozen=True)
+class BenchmarkFolder:
+    """Where the results of a benchmark go.
+
+    Attributes:
+        folder: holds ``<sequence>/<frame>.png``, as evaluators expect it, and what follows.
+    """
+
+    folder: Path
+
+    def masks(self, name: str) -> Path:
+        """Folder of a sequence's masks."""
+        return self.folder / name
+
+    def tracks(self, name: str) -> Path:
+        """Boxes, areas, scores, states and run-length codes of a sequence."""
+        return self.folder / "tracks" / f"{name}.jsonl"
+
+    @property
+    def record(self) -> Path:
+        """What the run was, and which sequences are finished."""
+        return self.folder / "run.json"
+
+
+@dataclass(frozen=True)
+class FrameTracked:
+    """The masks of a frame are about to be written; ``done`` counts the frames with this one."""
+
+    name: str
+    done: int
+
+
+@dataclass(frozen=True)
+class SequenceTracked:
+    """A sequence is finished."""
+
+    name: str
+    record: SequenceRecord
+
+
+@dataclass(frozen=True)
+class SequenceFailed:
+    """A sequence cannot be tracked to its end."""
+
+    name: str
+    message: str
+
+
+Event = FrameTracked | SequenceTracked | SequenceFailed
+
+
+def plan_sequence(dataset: DavisDataset, name: str) -> SequencePlan:
+    """Check that a sequence can be tracked; the first image and annotation are opened.
+
+    Raises:
+        PersamVideoError: it cannot: images or annotation are missing, damaged or do not fit.
+    """
+    sequence = dataset.sequence(name)
+    if not sequence.images:
+        raise DatasetError(f"{dataset.image_root / name}: no images (*.jpg, *.png)")
+    first = sequence.first_annotation
+    frames = [image.stem for image in sequence.images]
+    if len(set(frames)) < len(frames):
+        raise DatasetError(f"{dataset.image_root / name}: two images of one name; remove one")
+    used = sequence.annotations if dataset.sparse else (first,)
+    for annotation in used:
+        if annotation.stem not in frames:
+            raise DatasetError(f"{annotation}: there is no image of this name")
+    height, width = read_image(sequence.images[0]).shape[:2]
+    plan = SequencePlan(sequence, (height, width), dataset.single_object, dataset.sparse)
+    GivenObjects(plan).at(first.stem)
+    return plan
+
+
+class GivenObjects:
+    """Gives each object in the first annotated frame that shows it.
+
+    Args:
+        plan: the sequence.
+    """
+
+    def __init__(self, plan: SequencePlan) -> None:
+        self._plan = plan
+        given = plan.sequence.annotations if plan.sparse else plan.sequence.annotations[:1]
+        self._paths = {annotation.stem: annotation for annotation in given}
+        self._known: set[int] = set()
+
+    def at(self, frame: str) -> Annotation | None:
+        """Return the objects that are given in a frame; ``None`` for none.
+
+        Raises:
+            AnnotationError: the annotation cannot be used.
+            DatasetError: likewise, in a YouTube-VOS-like folder.
+        """
+        path = self._paths.get(frame)
+        if path is None:
+            return None
+        if self._plan.sparse:
+            return self._new_objects(path)
+        annotation = read_annotation(path, size=self._plan.size)
+        if self._plan.single_object:
+            return Annotation.from_labels(annotation.labels > 0)
+        return annotation
+
+    def _new_objects(self, path: Path) -> Annotation | None:
+        labels = read_labels(path, self._plan.size)
+        if self._plan.single_object:
+            labels = (labels > 0).view(np.uint8)
+        new = set(np.unique(labels).tolist()) - {0, VOID} - self._known
+        if not new:
+            return None
+        self._known |= new
+        return Annotation.from_labels(np.where(np.isin(labels, list(new)), labels, 0))
+
+
+def track_sequence(
+    plan: SequencePlan, model: SamModel, settings: Settings, out: BenchmarkFolder
+) -> Iterator[Event]:
+    """Track a sequence from its first frame on and write its masks and tracks.
+
+    What an earlier, unfinished attempt left is removed first: the state of a tracker is not stored,
+    and from the first frame on the same masks come out again, byte by byte.
+
+    Args:
+        plan: the sequence.
+        model: the SAM.
+        settings: see ``persam_video.config.Settings``.
+        out: where the results go.
+
+    Yields:
+        The progress, each frame before it is written, and how it ended.
+
+    Raises:
+        OutputError: a result cannot be written.
+    """
+    begun = time.perf_counter()
+    masks = out.masks(plan.name)
+    _clear(masks)
+    try:
+        with TracksJsonlSink(out.tracks(plan.name)) as tracks:
+            results = _results(plan, model, settings)
+            for done, (image, (frame, result)) in enumerate(
+                zip(plan.frames, results, strict=True), start=1
+            ):
+                yield FrameTracked(plan.name, done)
+                write_label_png(masks / f"{image}.png", result.labels)
+                tracks.write(frame, result)
+    except OutputError:
+        raise
+    except PersamVideoError as error:
+        yield SequenceFailed(plan.name, str(error))
+        return
+    height, width = plan.size
+    try:
+        digest = masks_sha256(masks, plan.frames)
+    except OSError as error:
+        raise output_error(masks, error) from error
+    seconds = time.perf_counter() - begun
+    _log.info("%s: %d frames in %.2f s", plan.name, len(plan.frames), seconds)
+    yield SequenceTracked(
+        plan.name, SequenceRecord(len(plan.frames), width, height, seconds, digest)
+    )
+
+
+def _results(
+    plan: SequencePlan, model: SamModel, settings: Settings
+) -> Iterator[tuple[Frame, FrameResult]]:
+    """Track a sequence; the frames before its first object have empty masks."""
+    tracker = make_tracker(model, settings)
+    given = GivenObjects(plan)
+    begin = plan.frames.index(plan.sequence.first_annotation.stem)
+    with encoding_ahead(model, _read(plan), begin) as frames:
+        for frame, image in zip(frames, plan.frames, strict=True):
+            annotation = given.at(image)
+            if annotation is None and not tracker.object_ids:
+                labels = np.zeros(plan.size, np.uint8)
+                yield frame, FrameResult(frame.index, frame.time, labels, ())
+            else:
+                yield frame, tracker.step(frame, annotation)
+
+
+def _read(plan: SequencePlan) -> Iterator[Frame]:
+    for index, image in enumerate(plan.sequence.images):
+        yield Frame(index, read_image(image), float(index / IMAGE_RATE))
+
+
+def _clear(masks: Path) -> None:
+    """Make the folder of a sequence's masks and remove what lies in it."""
+    try:
+        masks.mkdir(parents=True, exist_ok=True)
+        for stale in (*masks.glob("*.png"), *masks.glob(".*.png.part")):
+            stale.unlink()
+    except OSError as error:
+        raise output_error(masks, error) from error

@@ -1,0 +1,74 @@
+"""What the shell offers after Tab: the values that options take.
+
+A shell waits for these, so what they import must not load torch.
+"""
+
+from typing import get_args
+
+
+def models() -> list[str]:
+    """Names of models."""
+    from persam_video.sam.registry import MODELS
+
+    return list(MODELS)
+
+
+def downloads() -> list[str]:
+    """Names of models whose weights are downloaded."""
+    from persam_video.sam.registry import MODELS
+
+    return [spec.name for spec in MODELS.values() if spec.weights is not None]
+
+
+def devices() -> list[str]:
+    """Kinds of device; a number may follow, as in cuda:1."""
+    return ["auto", "cpu", "cuda", "mps"]
+
+
+def precisions() -> list[str]:
+    """Number formats."""
+    from persam_video.config import ModelSettings
+
+    return list(get_args(ModelSettings.model_fields["precision"].annotation))
+
+
+def presets() -> list[str]:
+    """Names of the presets that ship."""
+    from persam_video.config import presets as shipped
+
+    return list(shipped())
+
+
+def assignments() -> list[str]:
+    """Settings, ready for a value."""
+    from persam_video.config import known_keys
+
+    return [f"{key}=" for key in known_keys()]
+
+
+def styles() -> list[str]:
+    """Looks of an overlay."""
+    from persam_video.drawing.overlay import Look
+
+    return [look.value for look in Look]
+
+
+def codecs() -> list[str]:
+    """Codecs of an overlay."""
+    from persam_video.video.formats import CODECS
+
+    return [name for name, codec in CODECS.items() if not codec.alpha]
+
+
+def outputs() -> list[str]:
+    """Names of outputs."""
+    from persam_video.sinks.outputs import Output
+
+    return [output.value for output in Output]
+
+
+def output_lists(incomplete: str) -> list[str]:
+    """Lists of outputs with one name more."""
+    begun, comma, _ = incomplete.rpartition(",")
+    given = begun.split(",")
+    return [f"{begun}{comma}{name}" for name in outputs() if name not in given]

@@ -1,0 +1,260 @@
+"""Fetching the archives of DAVIS from its authors, and unpacking them.
+
+All archives of 2017 and 2019 go into one folder, ``DAVIS-2017``, which they share. That of 2016,
+whose masks are others under the same names, goes into ``DAVIS-2016``.
+"""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from persam_video.davis.archive import extract
+from persam_video.davis.dataset import DavisDataset
+from persam_video.errors import DatasetError
+from persam_video.util.download import RemoteFile, download, file_sha256
+
+PUBLISHERS = ("data.vision.ee.ethz.ch", "graphics.ethz.ch")
+"""Hosts that the authors publish on."""
+
+_SHARE = "https://data.vision.ee.ethz.ch/csergi/share/davis"
+_MOST = 1 << 35
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A published archive.
+
+    Attributes:
+        url: where it is.
+        description: its contents in a few words.
+        year: of the dataset.
+        splits: lists of sequences that have annotations; none in the unsupervised test sets.
+        resolution: folder of its images.
+        size: in bytes, where that is known.
+        sha256: of the file, where that is known.
+    """
+
+    url: str
+    description: str
+    year: int = 2017
+    splits: tuple[str, ...] = ("train", "val")
+    resolution: str = "480p"
+    size: int | None = None
+    sha256: str | None = None
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file."""
+        return self.url.rsplit("/", maxsplit=1)[-1]
+
+    @property
+    def page(self) -> str:
+        """Where people find it."""
+        return f"https://davischallenge.org/davis{min(self.year, 2017)}/code.html"
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder for its contents."""
+        return f"DAVIS-{min(self.year, 2017)}"
+
+
+# The authors publish no hashes. These are as TensorFlow Datasets records them.
+ARCHIVES = {
+    "2016": Archive(
+        "https://graphics.ethz.ch/Downloads/Data/Davis/DAVIS-data.zip",
+        "train and val, one object a sequence, 480p and 1080p",
+        year=2016,
+    ),
+    "2017-trainval": Archive(
+        f"{_SHARE}/DAVIS-2017-trainval-480p.zip",
+        "train and val, 480p",
+        size=832_766_765,
+        sha256="e3d0b5b77c3d031b000a19e0e25e3e2cac65d183755601bc2cf066df1a2aa492",
+    ),
+    "2017-trainval-full": Archive(
+        f"{_SHARE}/DAVIS-2017-trainval-Full-Resolution.zip",
+        "train and val, full resolution",
+        resolution="Full-Resolution",
+        size=2_956_935_323,
+        sha256="519494b320e7a333b98188e0f44e028f379c3312a1fc1a3e8bddd64b2c9ecfaf",
+    ),
+    "2017-test-dev": Archive(
+        f"{_SHARE}/DAVIS-2017-test-dev-480p.zip",
+        "test-dev with first annotations, 480p",
+        splits=("test-dev",),
+    ),
+    "2017-test-dev-full": Archive(
+        f"{_SHARE}/DAVIS-2017-test-dev-Full-Resolution.zip",
+        "test-dev with first annotations, full resolution",
+        splits=("test-dev",),
+        resolution="Full-Resolution",
+    ),
+    "2017-unsupervised": Archive(
+        f"{_SHARE}/DAVIS-2017-Unsupervised-trainval-480p.zip",
+        "train and val of the unsupervised task, 480p",
+        splits=(),
+    ),
+    "2017-unsupervised-full": Archive(
+        f"{_SHARE}/DAVIS-2017-Unsupervised-trainval-Full-Resolution.zip",
+        "train and val of the unsupervised task, full resolution",
+        splits=(),
+        resolution="Full-Resolution",
+    ),
+    "2019-test-dev": Archive(
+        f"{_SHARE}/DAVIS-2019-Unsupervised-test-dev-480p.zip",
+        "images of the unsupervised test-dev, 480p",
+        year=2019,
+        splits=(),
+    ),
+    "2019-test-dev-full": Archive(
+        f"{_SHARE}/DAVIS-2019-Unsupervised-test-dev-Full-Resolution.zip",
+        "images of the unsupervised test-dev, full resolution",
+        year=2019,
+        splits=(),
+        resolution="Full-Resolution",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class FetchedSplit:
+    """A list of sequences of a dataset that was fetched.
+
+    Attributes:
+        name: such as ``val``.
+        sequences: how many it lists.
+        frames: images of all of them.
+    """
+
+    name: str
+    sequences: int
+    frames: int
+
+
+@dataclass(frozen=True)
+class FetchedDavis:
+    """What has come of an archive.
+
+    Attributes:
+        folder: the dataset, for ``DavisDataset``.
+        archive: the file, which is not needed any more.
+        files: how many it held.
+        splits: the lists whose annotations it holds.
+    """
+
+    folder: Path
+    archive: Path
+    files: int
+    splits: tuple[FetchedSplit, ...]
+
+
+OnBytes = Callable[[int, int | None], None]
+"""Called with the bytes that are done, and of how many, where that is known."""
+
+
+def _ignore(done: int, total: int | None) -> None:
+    pass
+
+
+def find_archive(name: str) -> Archive:
+    """Return a published archive by its name, a key of ``ARCHIVES``.
+
+    Raises:
+        DatasetError: there is none of this name.
+    """
+    if name in ARCHIVES:
+        return ARCHIVES[name]
+    close = difflib.get_close_matches(name, ARCHIVES, n=1)
+    meant = f"did you mean {close[0]}?" if close else f"choose from {', '.join(ARCHIVES)}"
+    raise DatasetError(f"no archive {name!r}: {meant}")
+
+
+def fetch_davis(name: str, out: str | Path, *, on_progress: OnBytes = _ignore) -> FetchedDavis:
+    """Download an archive and unpack it: ``download_archive`` and ``unpack_archive`` in a row.
+
+    Example:
+        >>> fetch_davis("2017-trainval", "data").folder  # doctest: +SKIP
+        PosixPath('data/DAVIS-2017')
+    """
+    file = download_archive(name, out, on_progress=on_progress)
+    return unpack_archive(name, file, out, on_progress=on_progress)
+
+
+def download_archive(
+    name: str,
+    out: str | Path,
+    *,
+    url: str | None = None,
+    sha256: str | None = None,
+    on_progress: OnBytes = _ignore,
+) -> Path:
+    """Download an archive, unless it is there already, and return its file.
+
+    A transfer that breaks off is resumed by the same call. An archive whose SHA-256 is known is
+    checked against it, any other against the size that the server reports.
+
+    Args:
+        name: a key of ``ARCHIVES``.
+        out: folder for the file.
+        url: another address of the same file.
+        sha256: what its hash must be, in hexadecimal, instead of the one that is known.
+        on_progress: called while it comes.
+
+    Raises:
+        DatasetError: there is no archive of this name.
+        DownloadError: it cannot be downloaded, or the server has another file.
+        OutputError: the file cannot be written.
+    """
+    archive = find_archive(name)
+    file = Path(out) / archive.file_name
+    expected, size = (sha256.lower(), None) if sha256 else (archive.sha256, archive.size)
+    download(
+        RemoteFile(url or archive.url, size, expected, _MOST),
+        file,
+        publishers=None if url else PUBLISHERS,
+        otherwise=f"give another --url, or download {archive.file_name} by hand from "
+        f"{archive.page} and pass it as --archive",
+        on_progress=on_progress,
+    )
+    return file
+
+
+def unpack_archive(
+    name: str,
+    file: Path,
+    out: str | Path,
+    *,
+    sha256: str | None = None,
+    on_progress: OnBytes = _ignore,
+) -> FetchedDavis:
+    """Unpack an archive, and look at what has come.
+
+    Every file is checked against the CRC-32 in the archive, and nothing is written outside of the
+    dataset's folder.
+
+    Args:
+        name: a key of ``ARCHIVES``.
+        file: the archive.
+        out: where the folder of the dataset goes.
+        sha256: what the file's hash must be, in hexadecimal, instead of the one that is known.
+        on_progress: called while it is unpacked.
+
+    Raises:
+        DatasetError: there is no archive of this name, or the file is missing, damaged or another.
+        OutputError: a file cannot be written.
+    """
+    archive = find_archive(name)
+    expected = sha256.lower() if sha256 else archive.sha256
+    if not file.is_file():
+        raise DatasetError(f"{file}: no such file; get it from {archive.page}")
+    if expected is not None and file_sha256(file) != expected:
+        raise DatasetError(f"{file}: is not {archive.file_name}; its SHA-256 differs")
+    folder = Path(out) / archive.folder
+    files = extract(file, folder, on_progress=on_progress)
+    splits = []
+    for split in archive.splits:
+        dataset = DavisDataset(folder, archive.year, split, resolution=archive.resolution)
+        frames = sum(len(sequence.images) for sequence in dataset)
+        splits.append(FetchedSplit(split, len(dataset), frames))
+    return FetchedDavis(folder, file, files, tuple(splits))

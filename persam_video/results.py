@@ -1,0 +1,96 @@
+"""What tracking gives for one frame."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.masks.boxes import boxes_of_labels
+from persam_video.masks.labels import areas_of_labels
+
+
+class ObjectState(str, Enum):
+    """Whether an object is being followed or has to be found again."""
+
+    TRACKED = "tracked"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class ObjectResult:
+    """One object in one frame.
+
+    Attributes:
+        object_id: the annotation's label, 1 to 254; it never changes.
+        state: ``tracked``, or ``lost`` when the object gives an empty mask and is searched for.
+        score: confidence in the mask, 0 to 1.
+        box: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive; ``None`` for an empty mask.
+        area: number of pixels of the mask.
+    """
+
+    object_id: int
+    state: ObjectState
+    score: float
+    box: tuple[int, int, int, int] | None
+    area: int
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """All objects in one frame.
+
+    Attributes:
+        index: index of the frame in its source.
+        time: presentation time in seconds.
+        labels: uint8 array of shape (H, W); 0 is background, other values are object ids.
+        objects: one entry per object known so far, in order of id.
+    """
+
+    index: int
+    time: float
+    labels: NDArray[np.uint8]
+    objects: tuple[ObjectResult, ...]
+
+    @classmethod
+    def from_labels(
+        cls,
+        index: int,
+        time: float,
+        labels: NDArray[np.uint8],
+        object_ids: Sequence[int],
+        *,
+        scores: Mapping[int, float] | None = None,
+        states: Mapping[int, ObjectState] | None = None,
+    ) -> "FrameResult":
+        """Make a result from a label map, which gives every object's box and area.
+
+        Args:
+            index: index of the frame in its source.
+            time: presentation time in seconds.
+            labels: uint8 array of shape (H, W).
+            object_ids: the objects known so far, in order, with or without a pixel.
+            scores: by id; 1 for an object without one.
+            states: by id; an object without one is tracked where it has a pixel, and lost where
+                it has none.
+        """
+        boxes = boxes_of_labels(labels, object_ids)
+        areas = areas_of_labels(labels, object_ids)
+        scores, states = scores or {}, states or {}
+        objects = tuple(
+            ObjectResult(
+                i,
+                states.get(i, ObjectState.TRACKED if areas[i] else ObjectState.LOST),
+                scores.get(i, 1.0),
+                boxes[i],
+                areas[i],
+            )
+            for i in object_ids
+        )
+        return cls(index, time, labels, objects)
+
+    def mask(self, object_id: int) -> NDArray[np.bool_]:
+        """Return the boolean (H, W) mask of one object."""
+        mask: NDArray[np.bool_] = self.labels == object_id
+        return mask

@@ -1,0 +1,209 @@
+"""The annotated frames of a run."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.config import Settings, load_settings
+from persam_video.drawing.overlay import draw_overlay, write_picture
+from persam_video.errors import AnnotationError
+from persam_video.images.reference_files import ReferenceFiles
+from persam_video.masks.annotation import Annotation, load_annotation
+from persam_video.prompting import ObjectPrompts, annotate
+from persam_video.run.frames import FrameRange, open_stream
+from persam_video.sam.build import load_model
+from persam_video.sam.model import SamModel
+from persam_video.video import Frame
+from persam_video.video.source import SourceInfo
+
+Mask: TypeAlias = str | Path | NDArray[Any] | Annotation
+"""What an annotation can be given as."""
+
+Masks: TypeAlias = Mask | Mapping[int, Mask]
+"""An annotation of the first frame, or annotations by the index of their frame in the source."""
+
+_WITH_FRAME = re.compile(r"(\d+)=(.+)")
+
+
+@dataclass(frozen=True)
+class AnnotatedFrames:
+    """Annotations by the index of their frame in the source.
+
+    Attributes:
+        by_frame: in order of frame.
+    """
+
+    by_frame: Mapping[int, Annotation]
+
+    def get(self, index: int) -> Annotation | None:
+        """Return the annotation of a frame, ``None`` where it has none."""
+        return self.by_frame.get(index)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.by_frame)
+
+    def add(self, index: int, annotation: Annotation) -> "AnnotatedFrames":
+        """Return these with more objects in a frame, which lie over those that it has."""
+        known = self.get(index)
+        if known is not None:
+            over = np.where(annotation.labels > 0, annotation.labels, known.labels)
+            annotation = Annotation.from_labels(over)
+        return AnnotatedFrames(dict(sorted({**self.by_frame, index: annotation}.items())))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the annotated frames."""
+        return next(iter(self.by_frame.values())).size
+
+    @property
+    def first_frames(self) -> dict[int, int]:
+        """The first annotated frame of each object, by id."""
+        first: dict[int, int] = {}
+        for index, annotation in self.by_frame.items():
+            for object_id in annotation.object_ids:
+                first.setdefault(object_id, index)
+        return first
+
+    def hashes(self) -> dict[str, str]:
+        """Return the SHA-256 of each annotation's labels by frame, for the record of a run."""
+        return {
+            str(index): hashlib.sha256(annotation.labels.tobytes()).hexdigest()
+            for index, annotation in self.by_frame.items()
+        }
+
+
+def parse_masks(texts: Sequence[str], start: int) -> dict[int, Path]:
+    """Read annotations as the command line has them: ``first.png``, ``40=more.png``.
+
+    Args:
+        texts: files, with the index of their frame or without.
+        start: the first frame, which a file without an index belongs to.
+
+    Returns:
+        The files by frame.
+
+    Raises:
+        AnnotationError: two are of one frame.
+    """
+    masks: dict[int, Path] = {}
+    for text in texts:
+        match = _WITH_FRAME.fullmatch(text)
+        index, file = (int(match[1]), match[2]) if match else (start, text)
+        if index in masks:
+            raise AnnotationError(
+                f"two masks are of frame {index}, {masks[index]} and {file}: "
+                "paint all its objects into one, or write the frame before the file, as 40=mask.png"
+            )
+        masks[index] = Path(file)
+    return masks
+
+
+def load_annotations(
+    masks: Masks | None,
+    info: SourceInfo,
+    frames: FrameRange,
+    prompts: Sequence[ObjectPrompts] = (),
+    photos: Sequence[ReferenceFiles] = (),
+) -> AnnotatedFrames:
+    """Load the annotations of a run.
+
+    Args:
+        masks: of the first frame, or by frame; ``None`` for none.
+        info: of the source that they belong to.
+        frames: the frames that will be tracked.
+        prompts: objects that will be added to the first frame; they are checked here.
+        photos: that show objects to look for, with which a run needs no annotation.
+
+    Raises:
+        AnnotationError: a prompt does not fit the frames, or a mask cannot be used, has another
+            size than the frames, or belongs to a frame that is not tracked.
+    """
+    if masks is None:
+        masks = {}
+    given = masks if isinstance(masks, Mapping) else {frames.start: masks}
+    size = (info.height, info.width)
+    for prompt in prompts:
+        prompt.check(size)
+    if not given and not prompts and not photos:
+        raise AnnotationError(
+            "no annotation: give the mask of a frame (--mask), a box or points (--box, "
+            "--point), or a photo of the object with its mask (--ref)"
+        )
+    for index in given:
+        _check_frame(index, info, frames)
+    annotations = {index: load_annotation(given[index], size) for index in sorted(given)}
+    painted = annotations[frames.start].object_ids if frames.start in annotations else ()
+    if twice := [prompt.object_id for prompt in prompts if prompt.object_id in painted]:
+        raise AnnotationError(
+            f"object {twice[0]} has a mask and a prompt in frame {frames.start}: "
+            "leave one out, or give another id"
+        )
+    return AnnotatedFrames(annotations)
+
+
+def _check_frame(index: int, info: SourceInfo, frames: FrameRange) -> None:
+    if index == frames.start:  # a start beyond the end is for the source to tell
+        return
+    if info.frame_count is not None and index >= info.frame_count:
+        raise AnnotationError(
+            f"the mask of frame {index} is beyond the end: {info.name} has {info.frame_count} "
+            f"frames, 0 to {info.frame_count - 1}"
+        )
+    if index not in frames.selection:
+        stop = "the end" if frames.stop is None else f"{frames.stop - 1}"
+        step = f" in steps of {frames.stride}" if frames.stride > 1 else ""
+        raise AnnotationError(
+            f"the mask of frame {index} is of a frame that is not tracked (tracked are "
+            f"{frames.start} to {stop}{step}): move the range, or leave the mask out"
+        )
+
+
+def annotate_frame(
+    source: str | Path | int,
+    index: int,
+    prompts: Sequence[ObjectPrompts],
+    *,
+    settings: Settings | None = None,
+) -> tuple[Frame, Annotation]:
+    """Make the annotation of one frame of a source from boxes and points.
+
+    Args:
+        source: see ``persam_video.run.track``.
+        index: of the frame, from 0.
+        prompts: one for each object.
+        settings: of which ``model`` counts.
+
+    Raises:
+        PersamVideoError: the source, a prompt or the model cannot be used.
+    """
+    with open_stream(source, "pyav", FrameRange(index, index + 1)) as stream:
+        for prompt in prompts:
+            prompt.check((stream.info.height, stream.info.width))
+        frame = next(stream)
+    return frame, annotate(load_model(settings or load_settings()), frame.rgb, prompts)
+
+
+def add_prompted(
+    annotations: AnnotatedFrames, model: SamModel, frame: Frame, prompts: Sequence[ObjectPrompts]
+) -> AnnotatedFrames:
+    """Annotate the objects that boxes and points name in a frame, beside those that have masks.
+
+    Raises:
+        AnnotationError: a prompt does not fit the frame, or gives an empty mask.
+    """
+    return annotations.add(frame.index, annotate(model, frame.rgb, prompts))
+
+
+def write_reference_picture(path: Path, frame: Frame, annotation: Annotation) -> None:
+    """Draw annotated objects over their frame, as a PNG.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_picture(path, draw_overlay(frame.rgb, annotation.labels))

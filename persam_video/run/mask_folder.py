@@ -1,0 +1,92 @@
+"""Masks of another program, or of a benchmark: a folder of indexed PNGs and nothing else."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from persam_video.errors import DatasetError
+from persam_video.masks.folder import MaskFiles
+from persam_video.results import FrameResult
+from persam_video.video import Frame, SourceKind
+from persam_video.video.frame import frame_stem
+from persam_video.video.image_decoder import find_images, frame_names
+from persam_video.video.source import locate
+
+_LAST_NUMBER = re.compile(r"(\d+)\D*$")
+
+
+def match_masks(folder: Path, source: str | Path) -> dict[int, Path]:
+    """Find the frame that each mask of a folder belongs to.
+
+    With images, a mask has the name of its image; with a video, the last number in its name is the
+    index of its frame, from 0.
+
+    Args:
+        folder: with a PNG for each frame, or for some.
+        source: the images or the video.
+
+    Returns:
+        The masks by the index of their frame, in order.
+
+    Raises:
+        DatasetError: a mask has no frame, or two have one.
+        SourceError: the images cannot be listed.
+    """
+    location = locate(source)
+    masks = sorted(path for path in folder.glob("*.png") if not path.name.startswith("."))
+    if location.kind in (SourceKind.FOLDER, SourceKind.GLOB):
+        images = find_images(location)
+        names = frame_names(images)
+        stems = {
+            frame_stem(index, None if names is None else names[index]): index
+            for index in range(len(images))
+        }
+        frames = [stems.get(mask.stem) for mask in masks]
+        wanted = f"there is no image of this name in {location.name}"
+    else:
+        numbers = [_LAST_NUMBER.search(mask.stem) for mask in masks]
+        frames = [None if number is None else int(number[1]) for number in numbers]
+        wanted = "has no number in its name: call it after the index of its frame, as 00000.png"
+    matched: dict[int, Path] = {}
+    for mask, frame in zip(masks, frames, strict=True):
+        if frame is None:
+            raise DatasetError(f"{mask}: {wanted}")
+        if frame in matched:
+            raise DatasetError(f"{mask}: is of frame {frame}, as {matched[frame].name}; remove one")
+        matched[frame] = mask
+    return dict(sorted(matched.items()))
+
+
+def mask_results(
+    masks: Mapping[int, Path], frames: Iterator[Frame]
+) -> Iterator[tuple[Frame, FrameResult]]:
+    """Give each mask with its frame, as a result of tracking.
+
+    See ``persam_video.masks.folder.MaskFiles`` for what the values mean. An object is known from
+    the first mask that shows it, and lost where a later one does not. Its score is 1, as nothing is
+    known against it.
+
+    Raises:
+        DatasetError: there is no such frame, or it has another size than the mask.
+        AnnotationError: a file cannot be read as a mask, or none of them shows an object.
+    """
+    files = MaskFiles(list(masks.values()))
+    known: set[int] = set()
+    for index, path in masks.items():
+        frame = next((frame for frame in frames if frame.index >= index), None)
+        if frame is None or frame.index != index:
+            raise DatasetError(
+                f"{path}: the source has no frame {index}; give the source of the masks, whose "
+                "frames count from 0"
+            )
+        labels = files.read(path)
+        if labels.shape != frame.rgb.shape[:2]:
+            (height, width), (tall, wide) = labels.shape, frame.rgb.shape[:2]
+            raise DatasetError(
+                f"{path}: is {width}x{height}, the frames of the source are {wide}x{tall}; "
+                "give the source of the masks"
+            )
+        known |= set(np.unique(labels).tolist()) - {0}
+        yield frame, FrameResult.from_labels(index, frame.time, labels, sorted(known))

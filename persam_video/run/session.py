@@ -1,0 +1,136 @@
+"""The one place where what a run needs is opened and checked."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from persam_video.run.annotations import (
+    AnnotatedFrames,
+    add_prompted,
+    load_annotations,
+)
+from persam_video.run.backward import BackwardResults, check_backward
+from persam_video.run.frames import FrameRange, open_stream
+from persam_video.run.options import TrackOptions
+from persam_video.run.progress import OnProgress
+from persam_video.run.tracker_factory import check_procedure, make_tracker
+from persam_video.sam.build import load_model
+from persam_video.sam.model import SamModel
+from persam_video.tracking.ahead import encoding_ahead
+from persam_video.tracking.protocol import VideoTracker
+from persam_video.util.timing import StageClock
+from persam_video.video import Frame, FrameStream
+from persam_video.video.selection import Selection
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run whose parts are open and known to fit together.
+
+    Attributes:
+        source: what the frames are read from.
+        options: what was asked for.
+        stream: the source, after its first frame.
+        first: the first frame.
+        annotations: the annotated frames, with what prompts add to the first one.
+        model: the loaded model.
+        tracker: one that has seen no frame.
+        clock: is told of the tracker's stages.
+    """
+
+    source: str | Path | int
+    options: TrackOptions
+    stream: FrameStream
+    first: Frame
+    annotations: AnnotatedFrames
+    model: SamModel
+    tracker: VideoTracker
+    clock: StageClock
+
+    def images(self) -> Iterator[Frame]:
+        """Give the frames that are tracked, the first one included; may be called once."""
+        return self.options.frames.limit(chain((self.first,), self.stream))
+
+    def ahead(self, frames: Iterator[Frame]) -> AbstractContextManager[Iterator[Frame]]:
+        """Encode frames ahead of the tracker, from the first annotated one on.
+
+        Frames of a live source would be old when their turn comes, and objects of photos are looked
+        for in frames that are encoded otherwise: such frames come as they are.
+
+        Args:
+            frames: those of ``images`` that are left to track.
+        """
+        if self.stream.live or self.options.photos:
+            return nullcontext(frames)
+        begin = min(self.annotations.first_frames.values())
+        return encoding_ahead(self.model, frames, begin)
+
+    def go_back(
+        self, folder: Path, on_progress: OnProgress | None = None
+    ) -> BackwardResults | None:
+        """Track backwards, if the run is to and an object begins after the first frame.
+
+        A pass that the folder holds is not done again.
+
+        Args:
+            folder: for the results.
+            on_progress: called after every frame.
+
+        Raises:
+            PersamVideoError: a frame cannot be read or a result not be written.
+        """
+        begins = self.annotations.first_frames.values()
+        if not self.options.backward or max(begins, default=self.first.index) <= self.first.index:
+            return None
+        results = BackwardResults(folder)
+        if not results.complete:
+            with self.clock.stage("backward"):
+                results.make(
+                    make_tracker(self.model, self.options.settings),
+                    self.model,
+                    self.annotations,
+                    self.options.frames.selection,
+                    self._open_part,
+                    on_progress=on_progress,
+                )
+        return results
+
+    def _open_part(self, part: Selection) -> FrameStream:
+        """Open the source once more, at some of its frames."""
+        return open_stream(self.source, self.options.decoder, FrameRange.of(part))
+
+
+@contextmanager
+def open_session(
+    source: str | Path | int, options: TrackOptions, model: SamModel | None = None
+) -> Iterator[Session]:
+    """Open source, annotations and model, check that they fit together, and read the first frame.
+
+    Args:
+        source: see ``persam_video.run.track``.
+        options: what to track, and how.
+        model: a loaded model; loaded by the settings when not given.
+
+    Raises:
+        PersamVideoError: the source, an annotation, the model or a setting cannot be used, or the
+            frames are beyond the end of the source.
+    """
+    settings, frames = options.settings, options.frames
+    prompts, photos = options.prompts, options.photos
+    with open_stream(source, options.decoder, frames, options.live) as stream:
+        annotations = load_annotations(options.mask, stream.info, frames, prompts, photos)
+        annotated = {*annotations, frames.start} if prompts else {*annotations}
+        check_procedure(
+            settings, annotated, frames.start, photos=bool(photos), backward=options.backward
+        )
+        if options.backward:
+            check_backward(stream.info)
+        model = model or load_model(settings)
+        clock = StageClock()
+        tracker = make_tracker(model, settings, clock, photos)
+        first = next(stream)
+        if prompts:
+            annotations = add_prompted(annotations, model, first, prompts)
+        yield Session(source, options, stream, first, annotations, model, tracker, clock)

@@ -1,0 +1,67 @@
+"""What a caller gives a tracker: frames and masks of many kinds, taken where they are clear."""
+
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from persam_video.errors import AnnotationError
+from persam_video.masks.annotation import Annotation, check_mask_size
+from persam_video.masks.arrays import MaskArray, mask_array
+from persam_video.masks.labels import MAX_OBJECT_ID
+from persam_video.video.frame import Frame
+from persam_video.video.pixels import as_rgb
+
+
+def as_frame(frame: Any, number: int) -> Frame:
+    """Return what a tracker is given as a frame.
+
+    Args:
+        frame: a ``Frame``, or a picture that ``persam_video.video.pixels.as_rgb`` takes.
+        number: index of a frame that does not say its own; its time is 0.
+
+    Raises:
+        SourceError: it is no such picture; the message names what it is and what is wanted.
+    """
+    if not isinstance(frame, Frame):
+        return Frame(number, as_rgb(frame), 0.0)
+    rgb = frame.rgb
+    if isinstance(rgb, np.ndarray) and rgb.dtype == np.uint8 and rgb.shape[2:] == (3,) and rgb.size:
+        return frame
+    return Frame(frame.index, as_rgb(rgb, f"frame {frame.index}"), frame.time)
+
+
+def as_mask(mask: MaskArray, object_id: int, size: tuple[int, int]) -> Annotation:
+    """Return one object's mask as an annotation of a frame.
+
+    Args:
+        mask: what ``persam_video.masks.mask_array`` takes.
+        object_id: 1 to 254.
+        size: height and width of the frame.
+
+    Raises:
+        AnnotationError: the id is out of range, or the mask is no such mask, is empty or has
+            another size.
+    """
+    object_id = check_object_id(object_id)
+    name = f"the mask of object {object_id}"
+    inside = mask_array(mask, name)
+    check_mask_size((inside.shape[0], inside.shape[1]), size, name)
+    if not inside.any():
+        raise AnnotationError(f"{name} is empty: mark at least one pixel")
+    return Annotation.from_labels(np.where(inside, np.uint8(object_id), np.uint8(0)))
+
+
+def check_object_id(object_id: Any) -> int:
+    """Return an object id as an int.
+
+    Raises:
+        AnnotationError: it is no whole number from 1 to 254.
+    """
+    try:
+        number = index(object_id)
+    except TypeError:
+        number = 0
+    if not 1 <= number <= MAX_OBJECT_ID:
+        raise AnnotationError(f"object id {object_id!r}: give a whole number, 1 to {MAX_OBJECT_ID}")
+    return number

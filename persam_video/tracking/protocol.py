@@ -1,0 +1,33 @@
+"""What every tracker of videos can do, whatever its method."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.masks.annotation import Annotation
+from persam_video.masks.arrays import MaskArray
+from persam_video.results import FrameResult
+from persam_video.tracking.objects import TrackerState
+from persam_video.video.frame import Frame
+
+
+class VideoTracker(Protocol):
+    """Holds one video and is given its frames one by one."""
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """Ids of the objects known so far, in order."""
+
+    def step(
+        self,
+        frame: Frame | NDArray[np.uint8],
+        annotation: Annotation | MaskArray | None = None,
+    ) -> FrameResult:
+        """Take the next frame; see ``persam_video.tracking.tracker.Tracker.step``."""
+
+    def state(self) -> TrackerState | None:
+        """Return all that later frames depend on; ``None`` if this tracker cannot resume."""
+
+    def restore(self, state: TrackerState) -> None:
+        """Continue from a state that such a tracker returned."""

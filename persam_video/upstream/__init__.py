@@ -1,0 +1,1 @@
+"""The reference implementation's procedures, reproduced for comparison."""

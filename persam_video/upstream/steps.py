@@ -1,0 +1,198 @@
+"""PerSAM as its public reference implementation (Personalize-SAM) computes it.
+
+The rest of this package works on the embedding's grid. The reference takes similarity, points,
+boxes and masks at the frame's full size, and paints its reference mask into an image. Here are
+those steps, each on its own, for whoever needs its numbers: the procedure ``upstream`` and the
+tests that compare with it.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from persam_video.masks.boxes import box_of
+from persam_video.persam.confidence import extreme_cells
+from persam_video.persam.target import location_confidence
+from persam_video.sam.model import ImageEmbedding, SamModel
+from persam_video.sam.prompts import Prompts
+
+IMAGE_PAINT = 128
+"""Red value of the mask in the reference's image scripts: a cell counts from 97 % coverage on."""
+
+VIDEO_PAINT = 215
+"""Red value of the mask in the reference's video scripts: a cell counts from 58 % coverage on."""
+
+
+def painted_cells(
+    mask: NDArray[np.bool_], embedding: ImageEmbedding, paint: int = VIDEO_PAINT
+) -> Tensor:
+    """Choose the cells that stand for an object.
+
+    The mask is painted into the red channel of a black image, which is resized and normalised as
+    any image is; the cells where the result, brought to the grid, is above 0 are the object's. So
+    the painted value is a threshold on the coverage.
+
+    Args:
+        mask: (H, W) of the frame.
+        embedding: of the frame.
+        paint: 1 to 255.
+
+    Returns:
+        (h, w) bool; empty for an object smaller than a cell.
+    """
+    image = np.zeros((*mask.shape, 3), np.uint8)
+    image[mask, 0] = paint
+    red = embedding.transform.image(image, embedding.features.device)[:, :1]
+    return F.interpolate(red, embedding.grid, mode="bilinear")[0, 0] > 0
+
+
+def full_size_similarity(embedding: ImageEmbedding, targets: Tensor) -> Tensor:
+    """Compare every pixel of a frame with target embeddings.
+
+    Args:
+        embedding: of the frame.
+        targets: (N, C) of any length.
+
+    Returns:
+        (N, H, W) cosine similarities of the cells, enlarged to the frame as SAM enlarges masks.
+    """
+    similarity = location_confidence(embedding.features, targets)
+    enlarged = F.interpolate(similarity[:, None], scale_factor=4, mode="bilinear")
+    return embedding.transform.restore(enlarged)[:, 0]
+
+
+def attention_guidance(similarity: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Turn similarity into the bias of target-guided attention.
+
+    Args:
+        similarity: (N, H, W) at the frame's size; stretched over the grid, padding and all.
+        grid: (h, w) of the embedding.
+
+    Returns:
+        (N, 1, 1, h * w), 0 to 1.
+    """
+    deviation = similarity.std(dim=(1, 2), keepdim=True)
+    scaled = (similarity - similarity.mean(dim=(1, 2), keepdim=True)) / deviation
+    small = F.interpolate(scaled[:, None], grid, mode="bilinear")
+    return small.sigmoid().flatten(2)[:, None]
+
+
+def guided_prompts(embedding: ImageEmbedding, target: Tensor) -> Prompts:
+    """Make the prompts of image PerSAM's first pass: two points and both kinds of guidance.
+
+    Args:
+        embedding: of the test image.
+        target: (C,) target embedding, not normalised: the mean of the reference's cells.
+    """
+    similarity = full_size_similarity(embedding, target[None])
+    points, labels = extreme_cells(similarity, embedding.transform.frame_size, 1, 1)
+    return Prompts(
+        points=points,
+        point_labels=labels,
+        attention_bias=attention_guidance(similarity, embedding.grid),
+        target_embedding=target[None, None],
+    )
+
+
+@dataclass(frozen=True)
+class FullSizeMasks:
+    """The masks that a SAM answers for one object.
+
+    Attributes:
+        low: (M, h, w) logits at the model's low resolution, to be given back as a prompt.
+        full: (M, H, W) logits at the frame's size.
+        iou: (M,) the IoU that the model predicts for each.
+    """
+
+    low: Tensor
+    full: Tensor
+    iou: Tensor
+
+    def take(self, place: int) -> "FullSizeMasks":
+        """Keep one mask."""
+        chosen = slice(place, place + 1)
+        return FullSizeMasks(self.low[chosen], self.full[chosen], self.iou[chosen])
+
+    def best(self) -> "FullSizeMasks":
+        """Keep the mask of the highest predicted IoU, the first of equals."""
+        return self.take(int(self.iou.argmax()))
+
+
+def predict(
+    model: SamModel, embedding: ImageEmbedding, prompts: Prompts, *, single: bool = False
+) -> FullSizeMasks:
+    """Segment one object.
+
+    Args:
+        model: the SAM.
+        embedding: of the frame.
+        prompts: of one object.
+        single: answer SAM's single mask instead of its three.
+    """
+    answer = model.decode(embedding, prompts)
+    chosen = slice(0, 1) if single else slice(1, None)
+    low = answer.logits[:, chosen]
+    return FullSizeMasks(low[0], embedding.transform.restore(low)[0], answer.iou[0, chosen])
+
+
+def mask_box(logits: Tensor) -> Tensor | None:
+    """Return the box (1, 4) around a mask's first and last pixels, ``None`` when it is empty.
+
+    Args:
+        logits: (H, W) at the frame's size.
+    """
+    box = box_of((logits > 0).cpu().numpy())
+    if box is None:
+        return None
+    x0, y0, x1, y1 = box
+    return torch.tensor([[x0, y0, x1 - 1, y1 - 1]], dtype=torch.float32, device=logits.device)
+
+
+def refine(
+    model: SamModel,
+    embedding: ImageEmbedding,
+    prompts: Prompts,
+    low: Tensor,
+    box: Tensor | None = None,
+) -> FullSizeMasks | None:
+    """Run the two refinements: with the mask, then with the mask that comes of it and its box.
+
+    Args:
+        model: the SAM.
+        embedding: of the frame.
+        prompts: one object's points; nothing else of them is used.
+        low: (1, h, w) low-resolution logits of the first pass.
+        box: (1, 4) for the first refinement; PerSAM-F gives one.
+
+    Returns:
+        The best mask of the second refinement; ``None`` when the first one's is empty, where the
+        reference stops with an error.
+    """
+    points = Prompts(points=prompts.points, point_labels=prompts.point_labels)
+    first = predict(model, embedding, replace(points, masks=low[None], boxes=box)).best()
+    box = mask_box(first.full[0])
+    if box is None:
+        return None
+    return predict(model, embedding, replace(points, masks=first.low[None], boxes=box)).best()
+
+
+def segment_image(
+    model: SamModel, embedding: ImageEmbedding, target: Tensor
+) -> FullSizeMasks | None:
+    """Find the target in an image: PerSAM's image script, all three passes.
+
+    Args:
+        model: the SAM.
+        embedding: of the test image.
+        target: (C,) as for ``guided_prompts``.
+
+    Returns:
+        One mask; ``None`` when the first refinement leaves nothing.
+    """
+    prompts = guided_prompts(embedding, target)
+    first = predict(model, embedding, prompts, single=True)
+    return refine(model, embedding, prompts, first.low)

@@ -1,0 +1,24 @@
+"""Public names of a package that are imported when they are first used."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return a ``__getattr__`` for a package whose names live in other modules.
+
+    Importing one module of the package then does not import its other modules: torch takes more
+    than a second, and looking up a name in the registry, for example, does not need it.
+
+    Args:
+        package: full name of the package.
+        homes: full name of the module for every public name.
+    """
+
+    def attribute(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(homes[name]), name)
+
+    return attribute

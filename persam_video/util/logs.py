@@ -1,0 +1,28 @@
+"""What a run tells of itself with ``--verbose``, on standard error."""
+
+import logging
+import sys
+
+_PACKAGE = logging.getLogger("persam_video")
+
+
+class _Handler(logging.Handler):
+    """Writes to what is standard error at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+def show_log(wanted: bool) -> None:
+    """Show the log of the package on standard error, or no longer."""
+    _PACKAGE.setLevel(logging.INFO if wanted else logging.NOTSET)
+    _PACKAGE.handlers = [each for each in _PACKAGE.handlers if not isinstance(each, _Handler)]
+    if wanted:
+        handler = _Handler()
+        handler.setFormatter(logging.Formatter("persam-video: %(message)s"))
+        _PACKAGE.addHandler(handler)
+
+
+def log_is_shown() -> bool:
+    """Tell whether ``show_log`` shows the log."""
+    return any(isinstance(each, _Handler) for each in _PACKAGE.handlers)
