@@ -1,6 +1,6 @@
 """How many clicks an object needs, and what a box gives, on photographs that were held out.
 
-    python eval/first_clicks.py --data ../shared/data/train
+    python -m eval.first_clicks --data ../shared/data/train
 
 Clicks are placed as the evaluation of RITM does: each in the middle of the largest region that is
 wrong, which is at first the object itself. Prints the mean IoU after one to five clicks and after a
