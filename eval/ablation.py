@@ -7,21 +7,18 @@ with the preset ``persam`` and its variants, and writes ``eval/results/ablation.
 after each row; with ``--quick`` or ``--only`` it prints only.
 """
 
-import argparse
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from eval import common
 from eval.sequences import EncodedSequence, clip_sequence, davis_sequences
 from persam_video.config import load_settings
 from persam_video.sam.build import load_model
 from persam_video.sam.model import ModelInfo
 from persam_video.util.atomic import write_bytes
-
-RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
@@ -63,10 +60,16 @@ SIZES = (512, 640)
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser = common.parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of development data")
     parser.add_argument("--quick", action="store_true", help="the two presets only")
-    parser.add_argument("--only", action="append", help="this variant; may be given several times")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[variant.name for variant in VARIANTS],
+        metavar="VARIANT",
+        help="this variant only; repeatable",
+    )
     args = parser.parse_args()
 
     sequences = [*davis_sequences(args.data / "davis")]
@@ -74,42 +77,39 @@ def main() -> None:
     sequences.append(clip_sequence(clips / "schoolgirls.mp4", clips / "schoolgirls"))
     jobs: list[tuple[int | None, tuple[Variant, ...]]] = [(None, VARIANTS[:2])]
     if args.only:
-        jobs = [(None, tuple(each for each in VARIANTS if each.name in args.only))]
+        jobs = [(None, tuple(variant for variant in VARIANTS if variant.name in args.only))]
     elif not args.quick:
         jobs = [(None, VARIANTS)]
         jobs += [(size, (Variant(f"input of {size} pixels"),)) for size in SIZES]
     rows: list[dict[str, Any]] = []
     names = [sequence.name for sequence in sequences]
-    print(_line(["variant", *names, "DAVIS mean"]))
     for size, variants in jobs:
         model = load_model(load_settings("persam", {"model.image_size": size}))
         encoded = [EncodedSequence(sequence, model) for sequence in sequences]
         for variant in variants:
             settings = load_settings(variant.preset, variant.overrides)
-            scores = {each.sequence.name: each.score(each.track(settings)).mean for each in encoded}
+            scores = {one.sequence.name: one.score(one.track(settings)).mean for one in encoded}
             mean = float(np.mean([scores[name] for name in names[:-1]]))
             rows.append({"variant": variant.name, "scores": scores, "mean": mean})
-            cells = [*(f"{scores[name]:.3f}" for name in names), f"{mean:.3f}"]
-            print(_line([variant.name, *cells]), flush=True)
+            print(_table(rows[-1:], names), flush=True)
             if not args.quick and not args.only:
                 _write(rows, names, model.info)
 
 
+def _table(rows: list[dict[str, Any]], names: list[str]) -> str:
+    cells = [
+        [row["variant"], *(f"{row['scores'][name]:.3f}" for name in names), f"{row['mean']:.3f}"]
+        for row in rows
+    ]
+    return common.table(["variant", *names, "DAVIS mean"], cells)
+
+
 def _write(rows: list[dict[str, Any]], names: list[str], model: ModelInfo) -> None:
     """Write the rows so far as JSON and as a table."""
-    header = ["variant", *names, "DAVIS mean"]
-    table = [_line(header), _line(["---"] * len(header))]
-    for row in rows:
-        scores = (f"{score:.3f}" for score in row["scores"].values())
-        table.append(_line([row["variant"], *scores, f"{row['mean']:.3f}"]))
     facts = {"model": {"name": model.name, "sha256": model.sha256}, "rows": rows}
-    write_bytes(RESULTS / "ablation.json", (json.dumps(facts, indent=2) + "\n").encode())
-    write_bytes(RESULTS / "ablation.md", ("\n".join(table) + "\n").encode())
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    common.write_facts(common.RESULTS / "ablation.json", facts)
+    write_bytes(common.RESULTS / "ablation.md", f"{_table(rows, names)}\n".encode())
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

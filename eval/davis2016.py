@@ -7,37 +7,34 @@ sequence and the mean, with the frames per second of one process, and writes the
 ``eval/results/davis2016_<method>.json``. Only the first mask of a sequence is read for tracking.
 """
 
-import argparse
-import json
+import math
 import platform
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from eval import common
 from persam_video.benchmark.record import BenchmarkRecord
 from persam_video.benchmark.runner import run_davis
 from persam_video.config import load_settings, parse_assignments
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import Evaluation, evaluate
-from persam_video.errors import PersamVideoError
-from persam_video.util.atomic import write_bytes
-
-RESULTS = Path(__file__).parent / "results"
+from persam_video.util.table import Table
 
 
 def summary(evaluation: Evaluation, record: BenchmarkRecord) -> dict[str, Any]:
     """Return the figures to write down."""
-    speed = {name: each.frames / each.seconds for name, each in record.sequences.items()}
+    speed = {name: done.frames / done.seconds for name, done in record.sequences.items()}
     return {
         "mean": {"J&F": evaluation.mean, "J": evaluation.j.mean, "F": evaluation.f.mean},
         "sequences": {
-            each.name: {
-                "J&F": each.mean,
-                "J": each.j.mean,
-                "F": each.f.mean,
-                "frames_per_second": round(speed[each.name], 2),
+            sequence.name: {
+                "J&F": sequence.mean,
+                "J": sequence.j.mean,
+                "F": sequence.f.mean,
+                "frames_per_second": round(speed[sequence.name], 2),
             }
-            for each in evaluation.sequences
+            for sequence in evaluation.sequences
         },
         "model": {
             "name": record.model.name,
@@ -50,42 +47,36 @@ def summary(evaluation: Evaluation, record: BenchmarkRecord) -> dict[str, Any]:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser = common.parser(__doc__)
     parser.add_argument("--root", type=Path, required=True, help="a DAVIS folder")
     parser.add_argument("--method", choices=("persam", "persam-f"), default="persam")
     parser.add_argument("--split", default="val")
     parser.add_argument("--sequence", action="append", default=[], help="only this; repeatable")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--workers", type=int, default=1, help="sequences at once")
-    parser.add_argument("--threads", type=int, default=1, help="of each process")
+    parser.add_argument("--workers", type=common.count, default=1, help="sequences at once")
+    parser.add_argument("--threads", type=common.count, default=1, help="of each process")
     parser.add_argument("--out", type=Path, help="keep the masks in this folder")
     parser.add_argument("--json", type=Path, help="where the figures go")
     args = parser.parse_args()
 
-    try:
-        settings = load_settings(args.method.replace("-", "_"), parse_assignments(args.set))
-        dataset = DavisDataset(args.root, 2016, args.split, only=args.sequence)
-        with tempfile.TemporaryDirectory() as scratch:
-            out = args.out or Path(scratch)
-            record = run_davis(
-                dataset, out, settings=settings, workers=args.workers, threads=args.threads
-            )
-            figures = summary(evaluate(out, dataset), record)
-    except PersamVideoError as error:
-        parser.error(str(error))
-    print(f"{'sequence':<16} {'J':>6} {'F':>6} {'J&F':>6} {'fps':>6}")
-    for name, row in figures["sequences"].items():
-        print(
-            f"{name:<16} {row['J']:6.3f} {row['F']:6.3f} {row['J&F']:6.3f} "
-            f"{row['frames_per_second']:6.1f}"
+    settings = load_settings(args.method.replace("-", "_"), parse_assignments(args.set))
+    dataset = DavisDataset(args.root, 2016, args.split, only=args.sequence)
+    with tempfile.TemporaryDirectory() as scratch:
+        out = args.out or Path(scratch)
+        record = run_davis(
+            dataset, out, settings=settings, workers=args.workers, threads=args.threads
         )
-    mean = figures["mean"]
-    print(f"{'mean':<16} {mean['J']:6.3f} {mean['F']:6.3f} {mean['J&F']:6.3f}")
-    target = args.json or RESULTS / f"davis2016_{args.method}.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(target, (json.dumps(figures, indent=2) + "\n").encode())
+        figures = summary(evaluate(out, dataset), record)
+    scores = {**figures["sequences"], "mean": figures["mean"]}
+    rows = tuple(
+        (name, row["J"], row["F"], row["J&F"], row.get("frames_per_second", math.nan))
+        for name, row in scores.items()
+    )
+    print(Table("", ("sequence", "J", "F", "J&F", "fps"), rows, digits=3).text())
+    target = args.json or common.RESULTS / f"davis2016_{args.method}.json"
+    common.write_facts(target, figures)
     print(f"wrote {target}")
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

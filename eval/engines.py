@@ -9,7 +9,6 @@ plain PyTorch, the largest difference of the embedding, and the seconds before t
 ready. ``compile`` needs a C++ compiler.
 """
 
-import argparse
 import time
 from collections.abc import Callable, Mapping
 from statistics import median
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from eval import common
 from persam_video.sam.build import build_network
 from persam_video.sam.checkpoints import load_weights, read_state_dict
 from persam_video.sam.download import embedded_path
@@ -95,9 +95,9 @@ ENGINES: Mapping[str, Callable[[nn.Module, Tensor], Engine]] = {
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = common.parser(__doc__)
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
-    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--repeats", type=common.count, default=15)
     options = parser.parse_args()
 
     spec = model_spec("lite")
@@ -136,4 +136,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

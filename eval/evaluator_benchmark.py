@@ -12,7 +12,6 @@ imports nor other programs on the machine count; only the last line is the time 
 cores.
 """
 
-import json
 import math
 import os
 import platform
@@ -31,12 +30,11 @@ import typer
 from PIL import Image
 from rich.console import Console
 
+from eval import common
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import Evaluation, evaluate
 from persam_video.davis.official import difference, run_official
 from persam_video.util.table import Row, Table, show
-
-SHARED = Path(os.environ.get("PERSAM_VIDEO_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 T = TypeVar("T")
 
@@ -68,7 +66,7 @@ def main(
     """Time the evaluators side by side."""
     with tempfile.TemporaryDirectory() as folder:
         sets = {"80 frames of 854x480, one object": draw_sequence(Path(folder))}
-        evaluator = SHARED / "evaluator"
+        evaluator = common.SHARED / "evaluator"
         if evaluator.is_dir():
             sets["shared/data/evaluator"] = (evaluator / "davis", evaluator / "results")
         report: dict[str, list[dict[str, Any]]] = {}
@@ -76,16 +74,16 @@ def main(
         for name, (root, results) in sets.items():
             timings = compare(DavisDataset(root), results, official_path, repeat)
             rows: tuple[Row, ...] = tuple(
-                (each.evaluator, each.seconds, each.ratio, f"{each.difference:.1e}")
-                for each in timings
+                (timing.evaluator, timing.seconds, timing.ratio, f"{timing.difference:.1e}")
+                for timing in timings
             )
             header = ("Evaluator", "Seconds", "Ratio", "Largest difference")
             show([Table(name, header, rows, digits=3)], console)
             console.print()
-            report[name] = [asdict(each) for each in timings]
+            report[name] = [asdict(timing) for timing in timings]
     if output is not None:
         facts = {"machine": platform.machine(), "cores": os.cpu_count(), "repeat": repeat}
-        output.write_text(json.dumps({**facts, "sets": report}, indent=1) + "\n")
+        common.write_facts(output, {**facts, "sets": report})
 
 
 def compare(
@@ -179,4 +177,4 @@ def draw_sequence(folder: Path) -> tuple[Path, Path]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    common.run(lambda: typer.run(main))

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from eval import common
 from eval.sequences import EncodedSequence, Sequence, synthetic_sequence
 from persam_video import synthetic
 from persam_video.config import load_settings
@@ -75,4 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -13,8 +13,6 @@ real size but no meaning. Times are processor times of one thread, so that other
 machine do not count.
 """
 
-import json
-import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from eval import common
 from eval.nano_sam import load_nano_sam
 from persam_video.masks import box_of, read_annotation
 from persam_video.persam.mask_weights import EQUAL, fit_mask_weights, mix_masks, reference_loss
@@ -42,8 +41,6 @@ from persam_video.sam.registry import model_spec
 from persam_video.sam.transform import InputTransform
 from persam_video.upstream.steps import painted_cells, predict
 from persam_video.upstream.tracker import SIMILARITY_POINTS, first_prompts
-
-SHARED = Path(os.environ.get("PERSAM_VIDEO_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 T = TypeVar("T")
 
@@ -115,13 +112,13 @@ def main(
 ) -> None:
     """Fit in both ways and print times, weights and differences."""
     torch.set_num_threads(1)
-    parity = SHARED / "parity"
+    parity = common.SHARED / "parity"
     scene = random_scene() if random_vit_b or not parity.is_dir() else parity_scene(parity)
     result = compare(scene, steps, learning_rate)
     Console().print(table_of(result))
     if output is not None:
         facts = {"machine": platform.machine(), "torch": torch.__version__, "threads": 1}
-        output.write_text(json.dumps({**facts, **asdict(result)}, indent=1) + "\n")
+        common.write_facts(output, {**facts, **asdict(result)})
 
 
 def parity_scene(folder: Path) -> Scene:
@@ -245,4 +242,4 @@ def caption_of(result: Comparison) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    common.run(lambda: typer.run(main))

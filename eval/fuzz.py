@@ -9,7 +9,6 @@ in one line; anything else is a crash. Each crash is printed with its seed, the 
 is kept in the folder of ``--keep``, and the status is 1. Every reading has a time limit.
 """
 
-import argparse
 import json
 import random
 import signal
@@ -25,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from eval import common
 from persam_video.benchmark.record import read_record
 from persam_video.config import load_settings, presets
 from persam_video.errors import PersamVideoError
@@ -184,11 +184,11 @@ def _use(record: RunRecord, path: Path) -> None:
 
 def _read_masks(path: Path) -> None:
     for record in read_tracks(path):
-        for each in record.objects:
-            height, width = each.segmentation["size"]
+        for tracked in record.objects:
+            height, width = tracked.segmentation["size"]
             if 0 <= height * width <= MOST_PIXELS:
                 try:
-                    each.mask()
+                    tracked.mask()
                 except ValueError:  # the error that it documents
                     continue
 
@@ -261,9 +261,11 @@ def _tracks() -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = common.parser(__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--rounds", type=int, help="so many files a reader, instead of --minutes")
+    parser.add_argument(
+        "--rounds", type=common.count, help="files for each reader, instead of --minutes"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the files that crash a reader")
     options = parser.parse_args()
@@ -289,4 +291,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

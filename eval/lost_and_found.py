@@ -8,8 +8,6 @@ misplaced, seen but called lost, gone and called lost, gone but followed. Prints
 many frames a returning object took to be found, and writes ``eval/results/lost_and_found.json``.
 """
 
-import argparse
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,14 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from eval import common
 from eval.sequences import EncodedSequence, Sequence, davis_sequences, synthetic_sequence
 from persam_video import synthetic
 from persam_video.config import load_settings, parse_assignments
 from persam_video.sam.build import load_model
 from persam_video.tracking import FrameResult
-from persam_video.util.atomic import write_bytes
 
-RESULTS = Path(__file__).parent / "results"
 OCCLUDED = ("libby", "bmx-trees")
 GOOD = 0.5
 
@@ -71,17 +68,12 @@ def count(sequence: Sequence, results: list[FrameResult]) -> Counts:
         ]
         empty = [not result.mask(object_id).any() for result in results]
         for frame in range(start + 1, len(there)):
-            kind = (
-                (
-                    "missed"
-                    if empty[frame]
-                    else "followed"
-                    if overlaps[frame] >= GOOD
-                    else "misplaced"
-                )
-                if there[frame]
-                else ("gone" if empty[frame] else "ghost")
-            )
+            if not there[frame]:
+                kind = "gone" if empty[frame] else "ghost"
+            elif empty[frame]:
+                kind = "missed"
+            else:
+                kind = "followed" if overlaps[frame] >= GOOD else "misplaced"
             setattr(counts, kind, getattr(counts, kind) + 1)
             if there[frame] and not there[frame - 1]:
                 counts.returns += 1
@@ -101,7 +93,7 @@ def _first_good(overlaps: Iterable[float], there: Iterable[bool]) -> int | None:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser = common.parser(__doc__)
     parser.add_argument("--data", type=Path, help="folder of development data; may be missing")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     args = parser.parse_args()
@@ -117,7 +109,7 @@ def main() -> None:
     ]
     if args.data is not None:
         davis = davis_sequences(args.data / "davis")
-        sequences += [each for each in davis if each.name in OCCLUDED]
+        sequences += [sequence for sequence in davis if sequence.name in OCCLUDED]
     settings = load_settings("persam", parse_assignments(args.set))
     model = load_model(settings)
     rows = {}
@@ -132,8 +124,8 @@ def main() -> None:
         )
     facts = {"model": {"name": model.info.name, "sha256": model.info.sha256}, "sequences": rows}
     if not args.set:
-        write_bytes(RESULTS / "lost_and_found.json", (json.dumps(facts, indent=2) + "\n").encode())
+        common.write_facts(common.RESULTS / "lost_and_found.json", facts)
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

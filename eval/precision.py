@@ -7,13 +7,13 @@ weights, and prints the IoU of the final masks. Where bf16 is not native it is e
 some seconds a frame, but gives what native bf16 gives but for the order of sums.
 """
 
-import argparse
 from itertools import islice
 from pathlib import Path
 from statistics import mean
 
 import numpy as np
 
+from eval import common
 from eval.sequences import davis_sequences
 from persam_video.config import load_settings
 from persam_video.sam.build import load_model
@@ -21,14 +21,15 @@ from persam_video.tracking import Tracker
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = common.parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of development data")
     parser.add_argument("--precision", choices=("bf16", "fp16"), default="bf16")
-    parser.add_argument("--frames", type=int, default=12, help="of each sequence")
+    parser.add_argument("--frames", type=common.count, default=12, help="of each sequence")
     parser.add_argument("--model", default="lite")
     parser.add_argument("--checkpoint", help="of the model")
     args = parser.parse_args()
 
+    sequences = davis_sequences(args.data / "davis")
     given = {"model.name": args.model, "model.checkpoint": args.checkpoint, "model.device": "cpu"}
     chosen = [
         load_settings("persam", {**given, "model.precision": precision})
@@ -36,7 +37,7 @@ def main() -> None:
     ]
     models = [load_model(settings) for settings in chosen]
     print("| sequence | mean IoU | lowest IoU |\n|---|---|---|")
-    for sequence in davis_sequences(args.data / "davis"):
+    for sequence in sequences:
         trackers = [Tracker(*both) for both in zip(models, chosen, strict=True)]
         overlaps = []
         for index, frame in enumerate(islice(sequence.frames, args.frames)):
@@ -49,4 +50,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -10,38 +10,40 @@ unless all that could be tried went as expected; what this machine cannot try is
 the reason.
 """
 
-import argparse
 import platform
 import sys
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
-from eval.robust import faults, numbers, untrusted, zoo
+from eval import common
+from eval.robust import evaluation, faults, numbers, untrusted, zoo
 from eval.robust.case import Apart, Case, Outcome, Verdict, as_table, serve
 from persam_video.util.atomic import write_bytes
 
-RESULT = Path(__file__).parent / "results" / "robustness.md"
-GROUPS = ("zoo", "faults", "numbers", "untrusted")
+GROUPS = ("zoo", "faults", "numbers", "untrusted", "evaluation")
 
 
 def all_cases() -> list[Case]:
     """Return every case; their names are unique."""
-    return [*zoo.cases(), *faults.cases(), *numbers.cases(), *untrusted.cases()]
+    groups = (zoo, faults, numbers, untrusted, evaluation)
+    return [case for group in groups for case in group.cases()]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = common.parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS)
     parser.add_argument("--case", default="", help="only cases with this in their names")
     parser.add_argument("--apart", action="store_true", help="try the cases named on stdin")
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--out", type=Path, default=common.RESULTS / "robustness.md")
     options = parser.parse_args()
     cases = all_cases()
     if options.apart:
         serve(cases, sys.stdin)
         return
     chosen = [c for c in cases if c.group in options.only and options.case in c.name]
+    if not chosen:
+        parser.error(f"no case of {', '.join(options.only)} has {options.case!r} in its name")
     apart = Apart()
     rows: list[tuple[Case, Outcome]] = []
     for case in chosen:
@@ -61,8 +63,8 @@ def main() -> None:
             f"{as_table(rows)}\n"
         )
         write_bytes(options.out, page.encode())
-    sys.exit(1 if counts[Verdict.UNEXPECTED] or not rows else 0)
+    sys.exit(1 if counts[Verdict.UNEXPECTED] else 0)
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

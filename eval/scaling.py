@@ -7,29 +7,23 @@ of a curve are measured in turns, so that a busy machine bends none of them. A m
 costs is fitted to all points of the first three curves by least squares, and drawn beside them.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain, cycle, islice
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from eval.benchmark import machine
-from eval.speed.chart import plot
+from eval import common
 from eval.speed.cost import Cost, Load, Point, fit
 from eval.speed.scenes import Scene, balls
-from eval.stream_memory import resident_mib
 from persam_video.config import Settings, load_settings
 from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel
 from persam_video.tracking import Tracker
-from persam_video.util.atomic import write_bytes
 
-RESULTS = Path(__file__).parent / "results"
 OBJECTS = (1, 2, 4, 8, 16, 32)
 SIZES = {"240p": (426, 240), "480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)} | {
     "4K": (3840, 2160)
@@ -129,16 +123,16 @@ def lengths() -> list[Length]:
         tracker.step(frame, scene.labels if done == 1 else None)
         if done in LENGTHS:
             seconds = (time.perf_counter() - begun) / done
-            found.append(Length(done, seconds, resident_mib()))
+            found.append(Length(done, seconds, common.resident_mib()))
             print(f"length: {done}: {seconds:.3f} s a frame", flush=True)
     return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--frames", type=int, default=4, help="of each clip")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=RESULTS / "scaling.json")
+    parser = common.parser(__doc__)
+    parser.add_argument("--frames", type=common.count, default=4, help="of each clip")
+    parser.add_argument("--repeats", type=common.count, default=3)
+    parser.add_argument("--out", type=Path, default=common.RESULTS / "scaling.json")
     options = parser.parse_args()
     found = curves(options.frames, options.repeats)
     cost = fit([point for curve in found for point in curve.points])
@@ -146,30 +140,30 @@ def main() -> None:
     long = lengths()
     facts = {
         "command": f"python -m eval.scaling --frames {options.frames} --repeats {options.repeats}",
-        "machine": machine(),
-        "cost": asdict(cost),
-        "curves": [asdict(curve) for curve in found],
-        "lengths": [asdict(length) for length in long],
+        "machine": common.machine(),
+        "cost": cost,
+        "curves": found,
+        "lengths": long,
     }
-    write_bytes(options.out, (json.dumps(facts, indent=1) + "\n").encode())
-    write_bytes(options.out.with_suffix(".svg"), draw(found, cost, long).encode())
+    common.write_facts(options.out, facts)
+    draw(options.out.with_suffix(".svg"), found, cost, long)
 
 
-def draw(found: Sequence[Curve], cost: Cost, long: Sequence[Length]) -> str:
+def draw(path: Path, found: Sequence[Curve], cost: Cost, long: Sequence[Length]) -> None:
     """Draw all curves beside each other, and the model below them."""
     panels = [
-        (
+        common.Panel(
             curve.title,
-            [(point.label, point.seconds) for point in curve.points],
+            [point.label for point in curve.points],
+            [point.seconds for point in curve.points],
             [cost.seconds(point.load) for point in curve.points],
         )
         for curve in found
     ]
-    panels.append(
-        ("frames, 256x144, input of 128", [(f"{n.frames:,}", n.seconds) for n in long], [])
-    )
-    return plot(panels, f"Seconds a frame takes; dashed: {cost}")
+    frames, seconds = [f"{length.frames:,}" for length in long], [length.seconds for length in long]
+    panels.append(common.Panel("frames, 256x144, input of 128", frames, seconds))
+    common.draw(path, panels, f"Seconds a frame takes; dashed: {cost}")
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

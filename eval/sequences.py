@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from persam_video.config import Settings
-from persam_video.davis.dataset import DavisDataset
+from persam_video.davis.dataset import DavisDataset, DavisSequence
 from persam_video.davis.scores import SequenceScore, score_masks
 from persam_video.masks.boxes import Box
 from persam_video.sam import ImageEmbedding, SamModel
@@ -43,11 +43,18 @@ class Sequence:
 
 
 def davis_sequences(root: Path) -> Iterator[Sequence]:
-    """Read the DAVIS-2016 val sequences that are there."""
-    for sequence in DavisDataset(root, 2016, "val"):
-        truth = tuple((_values(path) > 0).astype(np.uint8) for path in sequence.annotations)
-        with FrameStream(sequence.images[0].parent) as stream:
-            yield Sequence(sequence.name, tuple(stream), truth, {0: truth[0]})
+    """Read the DAVIS-2016 val sequences that are there, one at a time.
+
+    Raises:
+        DatasetError: there is no such dataset; by the call itself.
+    """
+    return map(_davis_sequence, DavisDataset(root, 2016, "val"))
+
+
+def _davis_sequence(sequence: DavisSequence) -> Sequence:
+    truth = tuple((_values(path) > 0).astype(np.uint8) for path in sequence.annotations)
+    with FrameStream(sequence.images[0].parent) as stream:
+        return Sequence(sequence.name, tuple(stream), truth, {0: truth[0]})
 
 
 def clip_sequence(video: Path, masks: Path) -> Sequence:

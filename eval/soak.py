@@ -10,15 +10,13 @@ may rise by 3 % and 8 MiB at most, and files and threads by nothing. Reads /proc
 Linux. Ctrl-C ends early and keeps the samples. The model is the embedded one at its smallest input.
 """
 
-import argparse
-import json
 import platform
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,16 +24,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eval.stream_memory import resident_mib
+from eval import common
 from persam_video.config import load_settings
 from persam_video.sam.build import load_model
 from persam_video.sinks import MaskPngSink, Sink, ThreadedSink, TracksJsonlSink
 from persam_video.sinks.overlay_video import OverlayVideoSink
 from persam_video.tracking import ObjectState, Tracker
-from persam_video.util.atomic import write_bytes
 from persam_video.video import Frame, SourceInfo, SourceKind
 
-RESULTS = Path(__file__).parent / "results"
 HEIGHT, WIDTH = 72, 128
 FPS = Fraction(25)
 EVERY = 100
@@ -112,7 +108,7 @@ def soak(frames: int, folder: Path) -> list[Sample]:
 def _sample(frame: int, began: float, tracked: int) -> Sample:
     files = sum(1 for _ in Path("/proc/self/fd").iterdir())
     seconds = round(time.monotonic() - began, 1)
-    memory = round(resident_mib(), 1)
+    memory = round(common.resident_mib(), 1)
     return Sample(frame, seconds, memory, files, threading.active_count(), tracked)
 
 
@@ -132,36 +128,28 @@ def faults(samples: Sequence[Sample]) -> list[str]:
     return found
 
 
-def plot(samples: Sequence[Sample]) -> str:
-    """Return an SVG of memory, files and threads over the frames."""
-    rows = (("resident_mib", "MiB resident"), ("files", "open files"), ("threads", "threads"))
-    width, height, left = 640, 110, 60
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + left + 20}" '
-        f'height="{len(rows) * (height + 30)}" font-family="sans-serif" font-size="12">'
-    ]
-    last = max(samples[-1].frame, 1)
-    for row, (name, title) in enumerate(rows):
-        values = [float(getattr(sample, name)) for sample in samples]
-        top, most = row * (height + 30) + 20, max(values) * 1.1
-        points = " ".join(
-            f"{left + width * s.frame / last:.1f},{top + height * (1 - v / most):.1f}"
-            for s, v in zip(samples, values, strict=True)
-        )
-        parts += [
-            f'<text x="{left}" y="{top - 6}">{title}, at most {max(values):g}</text>',
-            f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" '
-            'stroke="#bbb"/>',
-            f'<polyline points="{points}" fill="none" stroke="#26c" stroke-width="1.5"/>',
-            f'<text x="{left - 6}" y="{top + height}" text-anchor="end">0</text>',
-        ]
-    return "\n".join([*parts, "</svg>", ""])
+def draw(path: Path, samples: Sequence[Sample]) -> None:
+    """Draw memory, files and threads over the frames."""
+    frames = [sample.frame for sample in samples]
+    common.draw(
+        path,
+        [
+            common.Panel(title, frames, [float(getattr(sample, name)) for sample in samples])
+            for name, title in (
+                ("resident_mib", "MiB resident"),
+                ("files", "open files"),
+                ("threads", "threads"),
+            )
+        ],
+        "frames",
+        marks=False,
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--frames", type=int, default=10_000)
-    parser.add_argument("--out", type=Path, default=RESULTS / "soak.json")
+    parser = common.parser(__doc__)
+    parser.add_argument("--frames", type=common.count, default=10_000)
+    parser.add_argument("--out", type=Path, default=common.RESULTS / "soak.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -175,13 +163,13 @@ def main() -> None:
         "frame_size": [WIDTH, HEIGHT],
         "flat": not found,
         "faults": found,
-        "samples": [asdict(sample) for sample in samples],
+        "samples": samples,
     }
-    write_bytes(options.out, (json.dumps(result, indent=1) + "\n").encode())
-    write_bytes(options.out.with_suffix(".svg"), plot(samples).encode())
+    common.write_facts(options.out, result)
+    draw(options.out.with_suffix(".svg"), samples)
     print("; ".join(found) or "flat", samples[-1])
     sys.exit(1 if found else 0)
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -10,25 +10,22 @@ part of the same video.
 Reads /proc, so it runs on Linux.
 """
 
-import argparse
-import json
 import platform
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
-from persam_video.util.atomic import write_bytes
+from eval import common
 from persam_video.video import FrameStream
 from persam_video.video.stream import DecoderName
 
 SIZE = (1920, 1080)
 PREFETCH = 4
 MIB = 2**20
-RESULT = Path(__file__).parent / "results" / "stream_memory.json"
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def read_video(path: Path, decoder: DecoderName, frames: int, slow: int, pause: 
             count += 1
             if frame.index < slow:
                 time.sleep(pause)
-            resident = resident_mib()
+            resident = common.resident_mib()
             peak = max(peak, resident)
             if frame.index % 50 == 0 or frame.index == frames - 1:
                 seconds = round(time.monotonic() - began, 2)
@@ -103,20 +100,13 @@ def read_video(path: Path, decoder: DecoderName, frames: int, slow: int, pause: 
     )
 
 
-def resident_mib() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024 / MIB
-    raise RuntimeError("no resident memory in /proc/self/status")
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--frames", type=int, default=10_000)
-    parser.add_argument("--decord-frames", type=int, default=1_500)
+    parser = common.parser(__doc__)
+    parser.add_argument("--frames", type=common.count, default=10_000)
+    parser.add_argument("--decord-frames", type=common.count, default=1_500)
     parser.add_argument("--slow-frames", type=int, default=600)
     parser.add_argument("--pause", type=float, default=0.05, help="seconds per slow frame")
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--out", type=Path, default=common.RESULTS / "stream_memory.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.mp4"
@@ -133,10 +123,9 @@ def main() -> None:
         "pause_seconds": options.pause,
         "python": platform.python_version(),
         "pyav": av.__version__,
-        "runs": [asdict(run) for run in runs],
+        "runs": runs,
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(options.out, (json.dumps(result, indent=1) + "\n").encode())
+    common.write_facts(options.out, result)
     for run in runs:
         print(
             f"{run.decoder}: {run.frames} frames in {run.seconds:.0f} s; resident memory "
@@ -145,4 +134,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -91,9 +91,9 @@ def tracks(
                 sink.write(frame, result)
                 ids = set(np.unique(result.labels).tolist())
                 expect(ids <= {0, *tracker.object_ids}, f"labels {ids}")
-                for each in result.objects:
-                    expect(0 <= each.score <= 1, f"score {each.score}")
-                    expect((each.box is None) == (each.area == 0), f"box {each.box}")
+                for found in result.objects:
+                    expect(0 <= found.score <= 1, f"score {found.score}")
+                    expect((found.box is None) == (found.area == 0), f"box {found.box}")
                 lost = sum(o.state is ObjectState.LOST for o in result.objects)
         lines = (folder / "tracks.jsonl").read_text().splitlines()
         for line in lines:

@@ -33,7 +33,7 @@ from persam_video.report.page import write_report
 from persam_video.sam.build import load_sam
 from persam_video.sam.download import cached_path
 from persam_video.sam.registry import MODELS
-from persam_video.util.download import RemoteFile, check_address, download
+from persam_video.util.download import RemoteFile, check_address, download_file
 from persam_video.video import FrameStream
 
 
@@ -218,7 +218,7 @@ def _sequence(name: str) -> Callable[[Path], object]:
 
 
 def _fetch(url: str) -> Callable[[Path], object]:
-    return lambda folder: download(
+    return lambda folder: download_file(
         RemoteFile(url, 4, "0" * 64),
         folder / "file",
         publishers=("example.org",),
@@ -261,7 +261,7 @@ def _fetch_from(content: bytes, sends_on_to: str | None = None) -> Callable[[Pat
     def use(folder: Path) -> None:
         with _server(content, sends_on_to) as url:
             try:
-                download(
+                download_file(
                     RemoteFile(url, 4, "0" * 64),
                     folder / "file",
                     publishers=None,

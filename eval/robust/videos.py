@@ -82,9 +82,9 @@ class Recipe:
                     width, height = self.companion
                     white = np.full((height, width, 3), WHITE, np.uint8)
                     self._encode(output, other, white, number)
-            for each in filter(None, (stream, other)):
+            for track in filter(None, (stream, other)):
                 if self.frames:
-                    self._mux(output, each.encode(None))
+                    self._mux(output, track.encode(None))
             if sound is not None:
                 for packet in _silence(sound, float(self.frames / self.fps) or 1.0):
                     output.mux(packet)

@@ -101,7 +101,9 @@ def _of_vit(models: VitModels, extent: Extent) -> Iterator[Comparison]:
 
 
 def _of_lite(frames: int) -> Iterator[Comparison]:
-    native, fp32 = (load_sam("lite", device="cpu", precision=each) for each in ("auto", "fp32"))
+    native, fp32 = (
+        load_sam("lite", device="cpu", precision=precision) for precision in ("auto", "fp32")
+    )
     one, eight = balls(1, frames), balls(8, frames)
     work = f"{frames} frames of 854x480, the first one learned from"
 

@@ -1,6 +1,22 @@
 """Many videos, each with its annotations, one after the other or several at once."""
 
-from persam_video.batch.jobs import Job, read_jobs
-from persam_video.batch.run import JobProgress, JobResult, run_jobs
+from typing import TYPE_CHECKING
+
+from persam_video.util.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from persam_video.batch.jobs import Job, read_jobs
+    from persam_video.batch.run import JobProgress, JobResult, run_jobs
 
 __all__ = ["Job", "JobProgress", "JobResult", "read_jobs", "run_jobs"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Job": "persam_video.batch.jobs",
+        "JobProgress": "persam_video.batch.run",
+        "JobResult": "persam_video.batch.run",
+        "read_jobs": "persam_video.batch.jobs",
+        "run_jobs": "persam_video.batch.run",
+    },
+)

@@ -14,6 +14,7 @@ from persam_video.config import parse_assignments
 from persam_video.errors import ConfigError, PersamVideoError
 from persam_video.prompting import ObjectPrompts, parse_prompts
 from persam_video.run.annotations import parse_masks
+from persam_video.util.suggest import did_you_mean
 from persam_video.util.yaml import load_yaml
 
 _KEYS = ("source", "mask", "boxes", "points", "name", "settings")
@@ -181,9 +182,7 @@ def _csv_values(header: list[str], cells: list[str]) -> dict[str, Any]:
 def _job(values: Mapping[str, Any]) -> Job:
     for key in values:
         if key not in _KEYS:
-            close = _close_keys([str(key)])
-            meant = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(_KEYS)}"
-            raise ConfigError(f"unknown key {key!r}: {meant}")
+            raise ConfigError(f"unknown key {key!r}: {did_you_mean(str(key), _KEYS)}")
     if "source" not in values:
         raise ConfigError("has no source: give a video file, folder of images, glob or URL")
     source = _text(values["source"], "source")

@@ -16,10 +16,11 @@ from persam_video.run import (
     load_model,
     track_to_folder,
 )
-from persam_video.run.options import FolderKeywords, with_keywords
+from persam_video.run.options import FolderKeywords, run_inputs, with_keywords
 from persam_video.sam.model import SamModel
 from persam_video.sam.share import use_share
 from persam_video.sinks import RunRecord, RunStatus, read_run
+from persam_video.util.inputs import ProtectedInputs
 from persam_video.util.machine import available_cores
 from persam_video.util.workers import Handler, Share, TaskLost, work_in_processes
 
@@ -97,6 +98,7 @@ def run_jobs(
 
     Raises:
         ConfigError: two jobs have one name, or a setting of one is unknown or out of range.
+        OutputError: the results of a job would replace what it, or another one, reads.
     """
     common = with_keywords(options or FolderOptions(), None, {**keywords})
     if common.overwrite and common.resume:
@@ -114,6 +116,11 @@ def run_jobs(
             raise ConfigError(f"job {job.name}: {error}") from error
         wanted = replace(common, mask=job.masks, prompts=job.prompts, settings=settings)
         tasks[job.name.casefold()] = _Task(job, OutputPaths(Path(out) / job.name), wanted)
+    inputs = ProtectedInputs()
+    for task in tasks.values():
+        inputs |= run_inputs(task.job.source, task.options)
+    for task in tasks.values():
+        task.paths.check(inputs)  # what one job reads, another must not write to
     if workers > 1:
         return _run_in_processes(tuple(tasks.values()), workers, on_progress)
     return _run_here(tuple(tasks.values()), on_progress)

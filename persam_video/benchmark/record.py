@@ -53,8 +53,8 @@ class BenchmarkRecord(RunRecord):
         Raises:
             TypeError: a sequence holds something else than numbers.
         """
-        self.frames_done = sum(each.frames for each in self.sequences.values())
-        self.timings = {"track": sum(each.seconds for each in self.sequences.values())}
+        self.frames_done = sum(sequence.frames for sequence in self.sequences.values())
+        self.timings = {"track": sum(sequence.seconds for sequence in self.sequences.values())}
 
 
 def new_record(
@@ -87,8 +87,8 @@ def read_record(path: Path) -> BenchmarkRecord:
     record = read_run_as(BenchmarkRecord, path)
     try:
         record.sequences = {
-            name: SequenceRecord(**each)  # type: ignore[arg-type]
-            for name, each in record.sequences.items()
+            name: SequenceRecord(**values)  # type: ignore[arg-type]
+            for name, values in record.sequences.items()
         }
         record.count()
         check_numbers(record)

@@ -16,6 +16,7 @@ from persam_video.cli.options import (
     ModelOptions,
     PresetOptions,
     SaveOption,
+    output_path,
 )
 from persam_video.cli.printing import Printer
 
@@ -52,7 +53,11 @@ def batch(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", help="Folder for the results, one folder per job.", rich_help_panel=OUTPUTS
+            "--out",
+            help="Folder for the results, one folder per job.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
         ),
     ],
     preset: PresetOptions,
@@ -92,14 +97,17 @@ def batch(
     persam-video batch jobs.yaml --out results --config mine.yaml --resume
     """
     overrides = preset.overrides(model)
-    # imported late: torch takes seconds, and --help should not
-    from persam_video.batch import read_jobs, run_jobs
+    # imported late: --help should not wait for them, nor what is wrong on the line for torch
+    from persam_video.batch import read_jobs
     from persam_video.cli.progress import JobBars
     from persam_video.sinks import RunStatus
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, parse_outputs
     from persam_video.util.table import Table
 
+    outputs = parse_outputs(save) if save else DEFAULT_OUTPUTS
     listed = read_jobs(jobs)
+    from persam_video.batch import run_jobs
+
     results = {}
     with JobBars(quiet=printer.quiet) as bars:
         for result in run_jobs(
@@ -109,7 +117,8 @@ def batch(
             overrides=overrides,
             overwrite=overwrite,
             resume=resume,
-            outputs=parse_outputs(save) if save else DEFAULT_OUTPUTS,
+            keep=[jobs, *preset.files],
+            outputs=outputs,
             workers=workers,
             on_progress=bars.progressed,
         ):

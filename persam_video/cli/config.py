@@ -20,14 +20,14 @@ def show(preset: PresetOptions) -> None:
 
     persam-video track clip.mp4 --mask first.png --out result --config mine.yaml
     """
-    from persam_video.config_text import settings_text
+    from persam_video.config import settings_text
 
-    typer.echo(settings_text(preset.settings(), preset.preset), nl=False)
+    typer.echo(settings_text(preset.settings()), nl=False)
 
 
 @config.command(name="list")
 def list_presets() -> None:
     """List the presets."""
-    from persam_video.config_text import preset_titles
+    from persam_video.config import preset_titles
 
     typer.echo(Table("presets", ("name", "description"), tuple(preset_titles().items())).text())

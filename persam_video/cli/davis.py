@@ -14,6 +14,7 @@ from persam_video.cli.options import (
     RUN,
     ModelOptions,
     PresetOptions,
+    output_path,
 )
 from persam_video.cli.printing import Printer
 from persam_video.davis.dataset import DavisDataset
@@ -44,7 +45,13 @@ def davis(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", help="Folder for SEQUENCE/FRAME.png.", rich_help_panel=OUTPUTS),
+        typer.Option(
+            "--out",
+            help="Folder for SEQUENCE/FRAME.png.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
+        ),
     ],
     year: Annotated[
         int,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, OUTPUTS, RUN
+from persam_video.cli.options import INPUT, OUTPUTS, RUN, output_path
 from persam_video.cli.printing import Printer
 from persam_video.davis.dataset import DavisDataset, Task
 
@@ -60,17 +60,30 @@ def evaluate(
     ] = None,
     scores: Annotated[
         Path | None,
-        typer.Option(help="File for all scores in full, as JSON.", rich_help_panel=OUTPUTS),
+        typer.Option(
+            help="File for all scores in full, as JSON.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
+        ),
     ] = None,
     csv: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the CSV files of the official code.", rich_help_panel=OUTPUTS
+            help="Folder for the CSV files of the official code.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
         ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="File for an HTML page of curves and pictures.", rich_help_panel=OUTPUTS),
+        typer.Option(
+            help="File for an HTML page of curves and pictures.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
+        ),
     ] = None,
     workers: Annotated[
         int | None,
@@ -104,8 +117,8 @@ def evaluate(
     from persam_video.cli.progress import counting_bar
     from persam_video.davis.evaluation import evaluate as score
     from persam_video.davis.official import difference, run_official
-    from persam_video.davis.results import recorded_sequences
-    from persam_video.davis.tables import figures, tables, write_csv, write_json
+    from persam_video.davis.results import evaluation_inputs, recorded_sequences
+    from persam_video.davis.tables import csv_paths, figures, tables, write_csv, write_json
     from persam_video.report.page import write_report
 
     dataset = DavisDataset(root, year, split, task=task, resolution=resolution, only=sequence or ())
@@ -123,6 +136,10 @@ def evaluate(
         printer.document(theirs)
         printer.tables(theirs.tables())
         return
+    evaluation_inputs(results, dataset).check(
+        [path for path in (scores, report) if path is not None]
+        + ([] if csv is None else list(csv_paths(csv, dataset.split)))
+    )
     with counting_bar("scoring", quiet=printer.quiet) as progress, printer.timed("scoring"):
         evaluation = score(results, dataset, workers=workers, on_progress=progress)
     for warning in evaluation.warnings:

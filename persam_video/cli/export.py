@@ -7,7 +7,7 @@ import typer
 
 from persam_video.cli import completion
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, OUTPUTS, OverlayOptions
+from persam_video.cli.options import INPUT, OUTPUTS, OverlayOptions, output_path
 from persam_video.cli.printing import Printer
 
 if TYPE_CHECKING:
@@ -18,7 +18,14 @@ RunArgument = Annotated[
     typer.Argument(help="Folder of a run, or of indexed PNG masks from any program."),
 ]
 OutOption = Annotated[
-    Path, typer.Option("--out", help="File or folder to write.", rich_help_panel=OUTPUTS)
+    Path,
+    typer.Option(
+        "--out",
+        help="File or folder to write.",
+        rich_help_panel=OUTPUTS,
+        parser=output_path,
+        metavar="PATH",
+    ),
 ]
 OverwriteOption = Annotated[
     bool,

@@ -1,8 +1,13 @@
 """The program: registers the commands and turns errors into one line and an exit status."""
 
+import re
 import signal
 import sys
+import traceback
 import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -18,10 +23,13 @@ from persam_video.cli.models import models
 from persam_video.cli.perseg import perseg
 from persam_video.cli.prompt import prompt
 from persam_video.cli.segment import segment
+from persam_video.cli.studio import studio
 from persam_video.cli.track import track
-from persam_video.errors import PersamVideoError
+from persam_video.errors import ConfigError, PersamVideoError
 
 USER_ERROR = 2
+
+_EMPTY_OPTION = re.compile(r"--[a-z][a-z-]*=")
 
 app = typer.Typer(
     name="persam-video",
@@ -31,7 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _GROUPS = {
-    "Videos": (track, batch, prompt),
+    "Videos": (studio, track, batch, prompt),
     "Results": (render, export),
     "Photos": (segment,),
     "Benchmarks": (davis, evaluate, perseg, davis_download),
@@ -80,7 +88,38 @@ def run() -> None:
     # images that are too large are refused by limits of our own, in one line
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
+        _refuse_empty(sys.argv[1:])
         app(prog_name="persam-video")
     except PersamVideoError as error:
         typer.echo(f"persam-video: error: {error}", err=True)
         sys.exit(USER_ERROR)
+    except OSError as error:  # above all of standard output, such as a full device
+        what = error.filename or ("standard output" if _writes_text(error) else "the output")
+        typer.echo(
+            f"persam-video: error: {what}: {error.strerror or error}; free some space, "
+            "or choose another place",
+            err=True,
+        )
+        with suppress(OSError):  # what is left in its buffer would be tried once more at the end
+            sys.stdout.close()
+        sys.exit(USER_ERROR)
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuse ``--out ""``, which a shell makes of a variable that is not set.
+
+    Raises:
+        ConfigError: an argument is empty.
+    """
+    for before, argument in pairwise(("", *arguments)):
+        if argument == "":
+            what = before if before.startswith("-") else "an argument"
+            raise ConfigError(f"{what} is empty: give a value, or leave it out")
+        if _EMPTY_OPTION.fullmatch(argument):
+            raise ConfigError(f"{argument[:-1]} is empty: give a value, or leave it out")
+
+
+def _writes_text(error: OSError) -> bool:
+    """Tell whether an error comes from typer or rich, which write to standard streams only."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals["__name__"].partition(".")[0] in ("typer", "click", "rich")

@@ -120,8 +120,7 @@ def download(
     Example: persam-video models download vit_b
     """
     from persam_video.cli.progress import download_bar
-    from persam_video.sam.download import cached_path
-    from persam_video.sam.download import download as fetch
+    from persam_video.sam.download import cached_path, download_weights
     from persam_video.sam.registry import model_spec
 
     weights = model_spec(name).weights
@@ -130,7 +129,7 @@ def download(
     file = cached_path(weights)
     try:
         with download_bar(weights.file_name, quiet=printer.quiet) as show:
-            fetch(weights, file, url=url, on_progress=show)
+            download_weights(weights, file, url=url, on_progress=show)
     except KeyboardInterrupt:
         typer.echo("persam-video: interrupted; run the same command again to continue", err=True)
         raise typer.Exit(INTERRUPTED) from None

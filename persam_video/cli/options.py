@@ -26,6 +26,22 @@ TRACKING = "Tracking"
 RUN = "Run"
 
 
+def output_path(text: str | Path) -> Path:
+    """Take the path of a file or folder to write, and refuse one that no file can have.
+
+    Raises:
+        BadParameter: it is empty, or too long for the file system.
+    """
+    if not str(text).strip():
+        raise typer.BadParameter("is empty: name a file or folder")
+    try:
+        Path(text).exists()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise typer.BadParameter(f"{str(text)[:40]}… cannot be written ({reason})") from error
+    return Path(text)
+
+
 class Method(str, Enum):
     """The two methods, by the names of their papers."""
 
@@ -173,6 +189,12 @@ class PresetOptions:
     def preset(self) -> str:
         """The preset or file: --config if given, otherwise the preset of the method."""
         return self.config or self.method.value.replace("-", "_")
+
+    @property
+    def files(self) -> list[Path]:
+        """The file that the settings come from, if it is none of the presets."""
+        path = Path(self.preset)
+        return [path] if path.is_file() else []
 
     @property
     def image_preset(self) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, OUTPUTS, ModelOptions, PresetOptions
+from persam_video.cli.options import INPUT, OUTPUTS, ModelOptions, PresetOptions, output_path
 from persam_video.cli.printing import Printer
 
 
@@ -27,7 +27,12 @@ def perseg(
     model: ModelOptions,
     scores: Annotated[
         Path | None,
-        typer.Option(help="File for all scores in full, as JSON.", rich_help_panel=OUTPUTS),
+        typer.Option(
+            help="File for all scores in full, as JSON.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
+        ),
     ] = None,
     printer: Printer,
 ) -> None:
@@ -38,16 +43,22 @@ def perseg(
     Example: persam-video perseg PerSeg --scores scores.json
     """
     settings = preset.settings(model, for_images=True)
-    # imported late: torch takes seconds, and --help should not
+    # imported late: --help should not wait for them, nor what is wrong on the line for torch
     from persam_video.cli.progress import counting_bar
-    from persam_video.perseg import PerSegDataset, evaluate
-    from persam_video.perseg.evaluation import figures, write_json
+    from persam_video.perseg import PerSegDataset
+    from persam_video.util.inputs import ProtectedInputs
     from persam_video.util.table import Table
 
     dataset = PerSegDataset(root, only=only or (), skip=skip or ())
+    if scores is not None:
+        data = (root / "Images", root / "Annotations")
+        ProtectedInputs(tuple(preset.files), trees=data).check([scores])
+    from persam_video.perseg import evaluate_perseg
+    from persam_video.perseg.evaluation import figures, write_json
+
     with counting_bar("segmenting", quiet=printer.quiet) as show, printer.timed("segmenting"):
         done = itertools.count(1)
-        score = evaluate(
+        score = evaluate_perseg(
             dataset, settings=settings, on_object=lambda _: show(next(done), len(dataset))
         )
     rows = [(scored.name, scored.iou, scored.boundary_iou) for scored in score.objects]

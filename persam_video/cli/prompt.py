@@ -15,6 +15,7 @@ from persam_video.cli.options import (
     ModelOptions,
     PointOption,
     SourceArgument,
+    output_path,
 )
 from persam_video.cli.printing import Printer
 from persam_video.errors import OutputError
@@ -36,7 +37,13 @@ def prompt(
     source: SourceArgument,
     out: Annotated[
         Path,
-        typer.Option("--out", help="File for the mask, an indexed PNG.", rich_help_panel=OUTPUTS),
+        typer.Option(
+            "--out",
+            help="File for the mask, an indexed PNG.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
+        ),
     ],
     frame: Annotated[
         int,
@@ -50,6 +57,8 @@ def prompt(
             "--picture",
             help="File for a picture of the objects over the frame, a PNG.",
             rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
         ),
     ] = None,
     overwrite: Annotated[
@@ -68,20 +77,33 @@ def prompt(
     persam-video prompt clip.mp4 --frame 40 --point 1:118,70 --point=-1:60,60 --out mask.png
     """
     settings = model.settings()
-    # imported late: torch takes seconds, and --help should not
-    from persam_video.masks import write_label_png
+    # imported late: --help should not wait for them, nor what is wrong on the line for torch
     from persam_video.prompting import parse_prompts
-    from persam_video.run.annotations import annotate_frame, write_reference_picture
+    from persam_video.util.inputs import ProtectedInputs, same_place
+    from persam_video.video.inputs import source_inputs
+    from persam_video.video.source import locate
 
-    for path in (out, picture):
-        if path is not None and path.exists() and not overwrite:
+    files = [path for path in (out, picture) if path is not None]
+    for path in files:
+        if path.suffix.lower() != ".png":
+            raise OutputError(f"{path}: is a PNG; call it {path.with_suffix('.png').name}")
+        if path.exists() and not overwrite:
             raise OutputError(f"{path} already exists: pass --overwrite, or choose another name")
+    if picture is not None and same_place(out, picture):
+        raise OutputError(f"{picture}: is the file for the mask, too; choose another name")
+    checkpoint = [] if model.checkpoint is None else [model.checkpoint]
+    (source_inputs(source) | ProtectedInputs(tuple(checkpoint))).check(files)
     named = parse_prompts(boxes or [], points or [])
+    locate(source)
+    from persam_video.masks import write_label_png
+    from persam_video.run.annotations import write_reference_picture
+    from persam_video.run.prompted import annotate_frame
+
     with printer.timed("prompting"):
         shown, annotation = annotate_frame(source, frame, named, settings=settings)
     write_label_png(out, annotation.labels)
     printer.say(str(out))
     if picture is not None:
-        write_reference_picture(picture, shown, annotation)
+        write_reference_picture(picture, shown, annotation, named)
         printer.say(str(picture))
     printer.document(PromptDocument(out, picture, frame, annotation.object_ids))

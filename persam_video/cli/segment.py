@@ -14,6 +14,7 @@ from persam_video.cli.options import (
     OUTPUTS,
     ModelOptions,
     PresetOptions,
+    output_path,
     parse_reference,
 )
 from persam_video.cli.printing import Printer
@@ -66,7 +67,14 @@ def segment(
         typer.Argument(help="Photos to segment; folders and globs too."),
     ],
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for the results.", rich_help_panel=OUTPUTS)
+        Path,
+        typer.Option(
+            "--out",
+            help="Folder for the results.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
+        ),
     ],
     references: Annotated[
         list[str] | None,
@@ -118,8 +126,15 @@ def segment(
     Example: persam-video segment cat.jpg cat.png other.jpg another.jpg --out result
     """
     settings = preset.settings(model, for_images=True)
-    # imported late: torch takes seconds, and --help should not
-    from persam_video.images import ImageOutputs, ReferenceFiles, Search, segment_to_folder
+    # imported late: --help should not wait for them, nor what is wrong on the line for torch
+    from persam_video.images import ReferenceFiles, Search
+    from persam_video.video.source import locate
+
+    photos = [ReferenceFiles(image, mask), *map(parse_reference, references or [])]
+    search = Search(max_objects, overlap, min_score)
+    for path in (image, mask, *tests):
+        locate(path)
+    from persam_video.images import ImageOutputs, segment_to_folder
 
     images = []
 
@@ -129,18 +144,19 @@ def segment(
         segments = [
             FoundSegment(segment.label, segment.score, segment.box) for segment in done.segments
         ]
-        images.append(SegmentedFile(done.path, outputs.mask(done.path), segments))
+        images.append(SegmentedFile(done.path, done.mask, segments))
 
     outputs, interrupted = ImageOutputs(out), False
     try:
         with printer.timed("segmenting"):
             segment_to_folder(
-                [ReferenceFiles(image, mask), *map(parse_reference, references or [])],
+                photos,
                 tests,
                 out,
                 settings=settings,
-                search=Search(max_objects, overlap, min_score),
+                search=search,
                 overwrite=overwrite,
+                keep=preset.files,
                 on_image=report,
             )
     except KeyboardInterrupt:

@@ -22,6 +22,7 @@ from persam_video.cli.options import (
     PresetOptions,
     SaveOption,
     SourceArgument,
+    output_path,
     parse_reference,
 )
 from persam_video.cli.printing import Printer
@@ -119,7 +120,14 @@ def track(
         ),
     ] = False,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for the results.", rich_help_panel=OUTPUTS)
+        Path,
+        typer.Option(
+            "--out",
+            help="Folder for the results.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
+        ),
     ],
     save: SaveOption = None,
     overlay: OverlayOptions,
@@ -160,13 +168,14 @@ def track(
     persam-video track clip.mp4 --mask first.png --mask 40=more.png --out result --resume
     """
     settings = preset.settings(model)
-    # imported late: torch takes seconds, and --help should not
+    # imported late: --help should not wait for them, nor what is wrong on the line for torch
     from persam_video.cli.progress import progress_bar
     from persam_video.prompting import parse_prompts
-    from persam_video.run import FolderOptions, FrameRange, OutputPaths, track_to_folder
+    from persam_video.run import FolderOptions, FrameRange, OutputPaths
     from persam_video.run.annotations import parse_masks
     from persam_video.sinks import RunStatus
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, STORES, parse_outputs, place_of
+    from persam_video.video.source import locate
 
     outputs = parse_outputs(save) if save else DEFAULT_OUTPUTS
     was_finished = resume and OutputPaths(out).finished
@@ -182,11 +191,17 @@ def track(
         resume=resume,
         outputs=outputs,
         writing=overlay.sink_options(),
+        keep=preset.files,
     )
     masks = parse_masks(mask or [], start)
+    locate(source)
+    from persam_video.run import track_to_folder
+
     with progress_bar(quiet=printer.quiet) as show:
         record = track_to_folder(source, masks, out, options, on_progress=show)
     places = {kind.value: place_of(kind, out) for kind in dict.fromkeys((*STORES, *outputs))}
+    if options.prompts:
+        places["reference"] = OutputPaths(out).reference
     printer.document(TrackDocument(out, places, record))
     if was_finished:
         printer.say(f"{out} is already finished: {record.frames_done} frames, nothing to do")

@@ -316,10 +316,10 @@ def _gather(
     if found or not outcomes or not (plan.given or dataset.sparse):
         return SequenceScore(name, (), ())
     frames = [annotation.stem for annotation in plan.scored]
-    proposals = [each for each in outcomes if isinstance(each, ProposalFrameScore)]
+    proposals = [outcome for outcome in outcomes if isinstance(outcome, ProposalFrameScore)]
     if proposals:
         return match_proposals(name, frames, proposals, _object_ids(plan.given, proposals))
-    scores = [each for each in outcomes if isinstance(each, FrameScore)]
+    scores = [outcome for outcome in outcomes if isinstance(outcome, FrameScore)]
     scorer = SequenceScorer(
         name,
         None if dataset.sparse else _object_ids(plan.given, scores),

@@ -12,7 +12,7 @@ from pathlib import Path
 from persam_video.davis.archive import extract
 from persam_video.davis.dataset import DavisDataset
 from persam_video.errors import DatasetError
-from persam_video.util.download import RemoteFile, download, file_sha256
+from persam_video.util.download import RemoteFile, download_file, file_sha256
 
 PUBLISHERS = ("data.vision.ee.ethz.ch", "graphics.ethz.ch")
 """Hosts that the authors publish on."""
@@ -209,7 +209,7 @@ def download_archive(
     archive = find_archive(name)
     file = Path(out) / archive.file_name
     expected, size = (sha256.lower(), None) if sha256 else (archive.sha256, archive.size)
-    download(
+    download_file(
         RemoteFile(url or archive.url, size, expected, _MOST),
         file,
         publishers=None if url else PUBLISHERS,

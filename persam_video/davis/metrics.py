@@ -277,10 +277,10 @@ def _per_frame(
     if any(np.shape(masks) != shape for masks in given) or len(shape) not in (2, 3):
         shapes = ", ".join(str(np.shape(masks)) for masks in given)
         raise ValueError(f"masks must have one shape, (H, W) or (N, H, W), found {shapes}")
-    masks = [np.asarray(each) != 0 for each in given]
+    masks = [np.asarray(mask) != 0 for mask in given]
     if void is not None:
-        masks = [each & ~masks[2] for each in masks[:2]]
-    true, predicted = (each.view(np.uint8) for each in masks)
+        masks = [mask & ~masks[2] for mask in masks[:2]]
+    true, predicted = (mask.view(np.uint8) for mask in masks)
     if len(shape) == 2:
         return measure(true, predicted)
     return np.array([measure(t, p) for t, p in zip(true, predicted, strict=True)])

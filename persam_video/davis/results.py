@@ -17,6 +17,7 @@ from typing import Any
 
 from persam_video.davis.dataset import DavisDataset
 from persam_video.errors import DatasetError
+from persam_video.util.inputs import ProtectedInputs
 from persam_video.util.run_record import RunRecord, RunStatus, read_run_as
 
 _NUMBER = re.compile(r"\d+")
@@ -249,3 +250,10 @@ def _listing(folder: Path) -> list[Path]:
         return []  # whoever reads it says so
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from None
+
+
+def evaluation_inputs(results: Path, dataset: DavisDataset) -> ProtectedInputs:
+    """Return what an evaluation reads, and must not write to."""
+    masks = tuple(results.rglob("*.png"))
+    data = (dataset.annotation_root, dataset.image_root, dataset.root / "ImageSets")
+    return ProtectedInputs((*masks, results / "run.json"), trees=data)

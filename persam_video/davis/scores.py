@@ -93,13 +93,13 @@ class SequenceScore:
 
 def average(statistics: Iterable[Statistics]) -> Statistics:
     """Average each figure over objects; objects without a scored frame (NaN) do not count."""
-    scored = [each for each in statistics if not math.isnan(each.mean)]
+    scored = [one for one in statistics if not math.isnan(one.mean)]
     if not scored:
         return Statistics(math.nan, math.nan, math.nan)
     return Statistics(
-        mean=float(np.mean([each.mean for each in scored])),
-        recall=float(np.mean([each.recall for each in scored])),
-        decay=float(np.mean([each.decay for each in scored])),
+        mean=float(np.mean([one.mean for one in scored])),
+        recall=float(np.mean([one.recall for one in scored])),
+        decay=float(np.mean([one.decay for one in scored])),
     )
 
 

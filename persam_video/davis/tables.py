@@ -11,7 +11,7 @@ from typing import Any
 from persam_video.davis.evaluation import Evaluation
 from persam_video.davis.metrics import Statistics
 from persam_video.davis.scores import ObjectScore, SequenceScore
-from persam_video.util.atomic import output_error, write_bytes
+from persam_video.util.atomic import write_output
 from persam_video.util.json import plain
 from persam_video.util.table import Row, Table
 
@@ -58,6 +58,11 @@ def tables(evaluation: Evaluation) -> tuple[Table, Table]:
     )
 
 
+def csv_paths(folder: Path, split: str) -> tuple[Path, Path]:
+    """Return the files that ``write_csv`` writes, named as the official code does."""
+    return folder / f"global_results-{split}.csv", folder / f"per-sequence_results-{split}.csv"
+
+
 def write_csv(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
     """Write the two CSVs of the official code, with its columns and its three decimals.
 
@@ -77,10 +82,12 @@ def write_csv(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
         [name, f"{score.j.mean:.3f}", f"{score.f.mean:.3f}"]
         for name, score in evaluation.objects.items()
     ]
-    global_path = folder / f"global_results-{evaluation.split}.csv"
-    objects_path = folder / f"per-sequence_results-{evaluation.split}.csv"
-    _write(global_path, _csv(list(summary), [[f"{value:.3f}" for value in summary.values()]]))
-    _write(objects_path, _csv(["Sequence", "J-Mean", "F-Mean"], objects))
+    global_path, objects_path = csv_paths(folder, evaluation.split)
+    write_output(
+        global_path,
+        (_csv(list(summary), [[f"{value:.3f}" for value in summary.values()]])).encode(),
+    )
+    write_output(objects_path, _csv(["Sequence", "J-Mean", "F-Mean"], objects).encode())
     return global_path, objects_path
 
 
@@ -101,7 +108,7 @@ def write_json(evaluation: Evaluation, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    _write(path, json.dumps(figures(evaluation), indent=1, allow_nan=False) + "\n")
+    write_output(path, (json.dumps(figures(evaluation), indent=1, allow_nan=False) + "\n").encode())
 
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
@@ -140,11 +147,3 @@ def _sequence(sequence: SequenceScore) -> dict[str, Any]:
             for score in sequence.objects
         ],
     }
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(path, error) from error
-    write_bytes(path, text.encode())

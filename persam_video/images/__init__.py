@@ -1,12 +1,18 @@
 """One-shot segmentation of single images."""
 
-from persam_video.images.folder import (
-    ImageOutputs,
-    SegmentedImage,
-    segment_to_folder,
-)
-from persam_video.images.one_shot import OneShotSegmenter, Reference, Search, Segment
-from persam_video.images.reference_files import ReferenceFiles
+from typing import TYPE_CHECKING
+
+from persam_video.util.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from persam_video.images.folder import (
+        ImageOutputs,
+        SegmentedImage,
+        segment_to_folder,
+    )
+    from persam_video.images.one_shot import OneShotSegmenter, Segment
+    from persam_video.images.reference_files import Reference, ReferenceFiles
+    from persam_video.images.search import Search
 
 __all__ = [
     "ImageOutputs",
@@ -18,3 +24,17 @@ __all__ = [
     "SegmentedImage",
     "segment_to_folder",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "ImageOutputs": "persam_video.images.folder",
+        "OneShotSegmenter": "persam_video.images.one_shot",
+        "Reference": "persam_video.images.reference_files",
+        "ReferenceFiles": "persam_video.images.reference_files",
+        "Search": "persam_video.images.search",
+        "Segment": "persam_video.images.one_shot",
+        "SegmentedImage": "persam_video.images.folder",
+        "segment_to_folder": "persam_video.images.folder",
+    },
+)

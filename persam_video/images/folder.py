@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,19 @@ from persam_video.drawing.overlay import draw_overlay, write_picture
 from persam_video.errors import OutputError
 from persam_video.images.one_shot import (
     OneShotSegmenter,
-    Search,
     Segment,
     check_settings,
 )
 from persam_video.images.reference_files import ReferenceFiles
+from persam_video.images.search import Search
 from persam_video.masks.png import write_label_png
 from persam_video.masks.rle import encode_labels
 from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel
-from persam_video.util.atomic import output_error, write_bytes
+from persam_video.util.atomic import make_folder, write_bytes
+from persam_video.util.inputs import ProtectedInputs
 from persam_video.video.image_decoder import find_images, read_image
+from persam_video.video.inputs import source_inputs
 from persam_video.video.source import locate
 
 
@@ -37,11 +40,13 @@ class SegmentedImage:
         path: the image.
         size: (height, width) in pixels.
         segments: what was found, in order of label; see ``Segment``.
+        mask: file of the label map.
     """
 
     path: Path
     size: tuple[int, int]
     segments: tuple[Segment, ...]
+    mask: Path
 
     @property
     def labels(self) -> NDArray[np.uint8]:
@@ -58,9 +63,13 @@ class ImageOutputs:
 
     Attributes:
         folder: the folder of all of them.
+        images: those that are segmented. Results have their names; names that several images share
+            get the names of the folders that tell the images apart, ``left_00010`` and
+            ``right_00010``, or the suffix if they are in one folder.
     """
 
     folder: Path
+    images: tuple[Path, ...] = ()
 
     @property
     def record(self) -> Path:
@@ -70,7 +79,7 @@ class ImageOutputs:
 
             {"model": {...}, "settings": {...}, "references": [{"image": "...", "mask": "..."}],
              "images": [
-               {"file": "photo.jpg", "width": 854, "height": 480,
+               {"file": "photo.jpg", "mask": "photo.png", "width": 854, "height": 480,
                 "segments": [
                   {"label": 1,                     pixel value in the mask PNG
                    "score": 0.93,                  predicted IoU, 0 to 1, six decimals
@@ -84,18 +93,21 @@ class ImageOutputs:
 
     def mask(self, image: Path) -> Path:
         """The label map of an image, an indexed PNG."""
-        return self.folder / f"{image.stem}.png"
+        return self.folder / f"{self._names.get(image, image.stem)}.png"
 
     def overlay(self, image: Path) -> Path:
         """The image with the masks drawn over it."""
-        return self.folder / f"{image.stem}.overlay.png"
+        return self.folder / f"{self._names.get(image, image.stem)}.overlay.png"
 
-    def prepare(self, images: Sequence[Path], inputs: Sequence[Path], *, overwrite: bool) -> None:
+    @cached_property
+    def _names(self) -> dict[Path, str]:
+        return _distinct_names(self.images)
+
+    def prepare(self, inputs: ProtectedInputs, *, overwrite: bool) -> None:
         """Make the folder.
 
         Args:
-            images: those that will be segmented.
-            inputs: files that must stay as they are.
+            inputs: what must stay as it is.
             overwrite: whether results of an earlier run may be replaced.
 
         Raises:
@@ -103,23 +115,17 @@ class ImageOutputs:
                 input, or would belong to two images.
         """
         outputs = [self.record]
-        outputs += [make(image) for image in images for make in (self.mask, self.overlay)]
-        name, count = Counter(path.name for path in outputs).most_common(1)[0]
+        outputs += [make(image) for image in self.images for make in (self.mask, self.overlay)]
+        name, count = Counter(path.name.casefold() for path in outputs).most_common(1)[0]
         if count > 1:
             raise OutputError(f"{count} images would write {name}: give images of different names")
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"{self.folder} is a file: give a folder for the output")
-        try:
-            kept = {path.resolve() for path in inputs}
-            present = [path for path in outputs if path.exists()]
-            for path in present:
-                if path.resolve() in kept:
-                    raise OutputError(f"{path} is an input: give another folder for the output")
-            if present and not overwrite:
-                raise OutputError(f"{present[0]} exists: pass --overwrite, or another folder")
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise output_error(self.folder, error) from error
+        inputs.check(outputs)
+        present = [path for path in outputs if path.exists()]
+        if present and not overwrite:
+            raise OutputError(f"{present[0]} exists: pass --overwrite, or another folder")
+        make_folder(self.folder)
 
 
 def segment_to_folder(
@@ -131,6 +137,7 @@ def segment_to_folder(
     search: Search | None = None,
     model: SamModel | None = None,
     overwrite: bool = False,
+    keep: Sequence[Path] = (),
     on_image: Callable[[SegmentedImage], None] | None = None,
 ) -> None:
     """Find the objects of annotated photos in other photos, and write what was found.
@@ -145,6 +152,7 @@ def segment_to_folder(
         search: how many objects to look for; ``Search()`` when not given.
         model: a loaded model; loaded by the settings when not given.
         overwrite: replace results of an earlier run in the folder.
+        keep: other files that must not be written to, such as the configuration.
         on_image: called when an image is done.
 
     Raises:
@@ -153,15 +161,21 @@ def segment_to_folder(
     """
     settings = settings or load_settings("images")
     check_settings(settings)
-    images = [path for test in tests for path in find_images(locate(Path(test)))]
+    found = (path for test in tests for path in find_images(locate(Path(test))))
+    images = tuple(dict.fromkeys(found))  # one that is named twice is segmented once
     learned = [reference.read() for reference in references]
     for path in images:
         read_image(path)  # a damaged one should show before an hour's work, not after it
     model = model or load_model(settings)
     segmenter = OneShotSegmenter(model, learned, settings, search or Search())
-    outputs = ImageOutputs(Path(out))
-    inputs = [*images, *(file for each in references for file in (each.image, each.mask))]
-    outputs.prepare(images, inputs, overwrite=overwrite)
+    outputs = ImageOutputs(Path(out), images)
+    files = [file for reference in references for file in (reference.image, reference.mask)]
+    if settings.model.checkpoint is not None:
+        files.append(settings.model.checkpoint)
+    inputs = ProtectedInputs((*files, *keep))
+    for test in tests:
+        inputs |= source_inputs(Path(test))
+    outputs.prepare(inputs, overwrite=overwrite)
     record: dict[str, Any] = {
         "model": {"name": model.info.name, "sha256": model.info.sha256},
         "settings": settings.model_dump(mode="json"),
@@ -171,9 +185,10 @@ def segment_to_folder(
     try:
         for path in images:
             rgb = read_image(path)
-            done = SegmentedImage(path, (rgb.shape[0], rgb.shape[1]), tuple(segmenter.segment(rgb)))
+            size, segments = (rgb.shape[0], rgb.shape[1]), tuple(segmenter.segment(rgb))
+            done = SegmentedImage(path, size, segments, outputs.mask(path))
             labels = done.labels
-            write_label_png(outputs.mask(path), labels)
+            write_label_png(done.mask, labels)
             write_picture(outputs.overlay(path), draw_overlay(rgb, labels))
             record["images"].append(_as_json(done))
             if on_image is not None:
@@ -187,15 +202,43 @@ def _as_json(done: SegmentedImage) -> dict[str, Any]:
     height, width = done.size
     codes = encode_labels(done.labels, [segment.label for segment in done.segments])
     segments = []
-    for each in done.segments:
-        x0, y0, x1, y1 = each.box
+    for segment in done.segments:
+        x0, y0, x1, y1 = segment.box
         segments.append(
             {
-                "label": each.label,
-                "score": round(each.score, 6),
+                "label": segment.label,
+                "score": round(segment.score, 6),
                 "box": [x0, y0, x1 - x0, y1 - y0],
-                "area": int(np.count_nonzero(each.mask)),
-                "segmentation": codes[each.label],
+                "area": int(np.count_nonzero(segment.mask)),
+                "segmentation": codes[segment.label],
             }
         )
-    return {"file": str(done.path), "width": width, "height": height, "segments": segments}
+    return {
+        "file": str(done.path),
+        "mask": done.mask.name,
+        "width": width,
+        "height": height,
+        "segments": segments,
+    }
+
+
+def _distinct_names(images: Sequence[Path]) -> dict[Path, str]:
+    """Return the stem of each image, with what tells it apart from those of the same stem."""
+    siblings = Counter((image.parent, image.stem.casefold()) for image in images)
+    stems = {
+        image: image.name if siblings[image.parent, image.stem.casefold()] > 1 else image.stem
+        for image in images
+    }
+    names = stems
+    for depth in range(1, max((len(image.absolute().parts) for image in images), default=0)):
+        # file systems that fold cases would take A.png for a.png
+        uses = Counter(name.casefold() for name in names.values())
+        if all(count == 1 for count in uses.values()):
+            break
+        names = {
+            image: "_".join([*image.absolute().parts[1:-1][-depth:], stems[image]])
+            if uses[name.casefold()] > 1
+            else name
+            for image, name in names.items()
+        }
+    return names

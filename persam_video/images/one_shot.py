@@ -6,7 +6,6 @@ Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +14,12 @@ from torch import Tensor
 
 from persam_video.config import Settings, load_settings
 from persam_video.errors import AnnotationError, ConfigError
-from persam_video.masks.annotation import Annotation, load_annotation
+from persam_video.images.reference_files import Reference
+from persam_video.images.search import Search
+from persam_video.masks.annotation import load_annotation
 from persam_video.masks.boxes import Box, box_of
 from persam_video.masks.components import keep_large, keep_nearest
-from persam_video.masks.labels import MAX_OBJECT_ID, merge_logits
+from persam_video.masks.labels import merge_logits
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import extreme_cells, standardise
 from persam_video.persam.matching import Memory, match_memories
@@ -27,47 +28,6 @@ from persam_video.persam.target import location_confidence
 from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
-
-
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """An image whose objects are marked.
-
-    Attributes:
-        rgb: uint8 (H, W, 3).
-        annotation: of the same size; an ``Annotation``, or a bool or integer (H, W) label map.
-    """
-
-    rgb: NDArray[np.uint8]
-    annotation: Annotation | NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Search:
-    """How many objects are looked for in an image, and what counts as one.
-
-    Attributes:
-        max_objects: 1 looks for each of the references' objects once, and the label is the object's
-            id. Otherwise all marked objects are examples of one category, of which up to so many
-            are found, each in one piece, labelled 1, 2, … in the order in which they are found.
-        overlap: a mask whose IoU with an earlier one is above this is that object again, and ends
-            the search.
-        score: a mask whose score is below this is no object, and ends the search.
-    """
-
-    max_objects: int = 1
-    overlap: float = 0.5
-    score: float = 0.6
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.max_objects <= MAX_OBJECT_ID:
-            raise ConfigError(
-                f"the number of objects to look for is {self.max_objects}: "
-                f"give 1 to {MAX_OBJECT_ID}"
-            )
-        for name, value in (("overlap", self.overlap), ("score", self.score)):
-            if not 0 <= value <= 1:
-                raise ConfigError(f"the {name} of the search is {value}: give 0 to 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +87,7 @@ class OneShotSegmenter:
         references: at least one; an id stands for the same object in all of them.
         settings: of which ``prior`` and ``lost`` have no meaning here, nor have ``prompts.box`` and
             ``prompts.mask``; the preset ``images`` when not given.
-        search: how many objects to look for.
+        search: how many objects to look for; ``Search()`` when not given.
 
     Raises:
         AnnotationError: there is no reference, or one of them does not fit its image.
@@ -144,11 +104,11 @@ class OneShotSegmenter:
         model: SamModel,
         references: Sequence[Reference],
         settings: Settings | None = None,
-        search: Search = Search(),
+        search: Search | None = None,
     ) -> None:
         self._model = model
         self._settings = settings or load_settings("images")
-        self._search = search
+        self._search = search or Search()
         check_settings(self._settings)
         cascade = self._settings.cascade
         self._cascade = Cascade(cascade.passes, cascade.matching)

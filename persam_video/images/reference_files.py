@@ -1,11 +1,27 @@
-"""Annotated photos on disk."""
+"""Annotated photos, in memory and on disk."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from persam_video.images.one_shot import Reference
-from persam_video.masks.annotation import read_annotation
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.masks.annotation import Annotation, read_annotation
 from persam_video.video.image_decoder import read_image
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """An image whose objects are marked.
+
+    Attributes:
+        rgb: uint8 (H, W, 3).
+        annotation: of the same size; an ``Annotation``, or a bool or integer (H, W) label map.
+    """
+
+    rgb: NDArray[np.uint8]
+    annotation: Annotation | NDArray[Any]
 
 
 @dataclass(frozen=True)

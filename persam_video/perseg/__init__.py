@@ -1,6 +1,22 @@
 """Evaluation on PerSeg, the dataset of PerSAM."""
 
-from persam_video.perseg.dataset import PerSegDataset, PerSegObject
-from persam_video.perseg.evaluation import ObjectScore, PerSegScore, evaluate
+from typing import TYPE_CHECKING
 
-__all__ = ["ObjectScore", "PerSegDataset", "PerSegObject", "PerSegScore", "evaluate"]
+from persam_video.util.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from persam_video.perseg.dataset import PerSegDataset, PerSegObject
+    from persam_video.perseg.evaluation import PerSegObjectScore, PerSegScore, evaluate_perseg
+
+__all__ = ["PerSegDataset", "PerSegObject", "PerSegObjectScore", "PerSegScore", "evaluate_perseg"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "PerSegObjectScore": "persam_video.perseg.evaluation",
+        "PerSegDataset": "persam_video.perseg.dataset",
+        "PerSegObject": "persam_video.perseg.dataset",
+        "PerSegScore": "persam_video.perseg.evaluation",
+        "evaluate_perseg": "persam_video.perseg.evaluation",
+    },
+)

@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 
 from persam_video.config import Settings, load_settings
 from persam_video.errors import DatasetError
-from persam_video.images.one_shot import OneShotSegmenter, Reference, Search, check_settings
+from persam_video.images.one_shot import OneShotSegmenter, check_settings
+from persam_video.images.reference_files import Reference
+from persam_video.images.search import Search
 from persam_video.perseg.dataset import PerSegDataset, PerSegObject
 from persam_video.perseg.metrics import Overlap, boundary_overlap
 from persam_video.sam.build import load_model
 from persam_video.sam.model import ModelInfo, SamModel
-from persam_video.util.atomic import output_error, write_bytes
+from persam_video.util.atomic import write_output
 
 
 @dataclass(frozen=True)
-class ObjectScore:
+class PerSegObjectScore:
     """The scores of one object, over all of its images but the reference.
 
     Pixels are summed over the images before they are divided, as in PerSAM's evaluation, so that
@@ -48,26 +50,26 @@ class PerSegScore:
         model: what segmented them.
     """
 
-    objects: tuple[ObjectScore, ...]
+    objects: tuple[PerSegObjectScore, ...]
     model: ModelInfo
 
     @property
     def iou(self) -> float:
         """Mean of the objects' IoU (mIoU)."""
-        return float(np.mean([each.iou for each in self.objects]))
+        return float(np.mean([scored.iou for scored in self.objects]))
 
     @property
     def boundary_iou(self) -> float:
         """Mean of the objects' boundary IoU."""
-        return float(np.mean([each.boundary_iou for each in self.objects]))
+        return float(np.mean([scored.boundary_iou for scored in self.objects]))
 
 
-def evaluate(
+def evaluate_perseg(
     dataset: PerSegDataset,
     *,
     settings: Settings | None = None,
     model: SamModel | None = None,
-    on_object: Callable[[ObjectScore], None] | None = None,
+    on_object: Callable[[PerSegObjectScore], None] | None = None,
 ) -> PerSegScore:
     """Segment every image of a dataset from its object's reference, and score the masks.
 
@@ -85,9 +87,9 @@ def evaluate(
     settings = settings or load_settings("images")
     check_settings(settings)
     model = model or load_model(settings)
-    scores: list[ObjectScore] = []
-    for each in dataset:
-        scores.append(_score(each, model, settings))
+    scores: list[PerSegObjectScore] = []
+    for shown in dataset:
+        scores.append(_score(shown, model, settings))
         if on_object is not None:
             on_object(scores[-1])
     return PerSegScore(tuple(scores), model.info)
@@ -99,11 +101,7 @@ def write_json(score: PerSegScore, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(path, error) from error
-    write_bytes(path, f"{json.dumps(figures(score), indent=2)}\n".encode())
+    write_output(path, f"{json.dumps(figures(score), indent=2)}\n".encode())
 
 
 def figures(score: PerSegScore) -> dict[str, Any]:
@@ -112,24 +110,28 @@ def figures(score: PerSegScore) -> dict[str, Any]:
         "mIoU": score.iou,
         "boundary IoU": score.boundary_iou,
         "objects": {
-            each.name: {"IoU": each.iou, "boundary IoU": each.boundary_iou, "images": each.images}
-            for each in score.objects
+            scored.name: {
+                "IoU": scored.iou,
+                "boundary IoU": scored.boundary_iou,
+                "images": scored.images,
+            }
+            for scored in score.objects
         },
         "model": {"name": score.model.name, "sha256": score.model.sha256},
     }
 
 
-def _score(each: PerSegObject, model: SamModel, settings: Settings) -> ObjectScore:
-    rgb, mask = each.reference.read()
+def _score(shown: PerSegObject, model: SamModel, settings: Settings) -> PerSegObjectScore:
+    rgb, mask = shown.reference.read()
     if not mask.any():
-        raise DatasetError(f"{each.reference.mask}: has no object, every pixel is 0")
+        raise DatasetError(f"{shown.reference.mask}: has no object, every pixel is 0")
     segmenter = OneShotSegmenter(model, [Reference(rgb, mask)], settings, Search(score=0))
     region, boundary = Overlap(), Overlap()
-    for test in each.tests:
+    for test in shown.tests:
         rgb, truth = test.read()
         found: NDArray[np.bool_] = np.zeros_like(truth)
         for segment in segmenter.segment(rgb):
             found |= segment.mask
         region += Overlap.of(truth, found)
         boundary += boundary_overlap(truth, found)
-    return ObjectScore(each.name, len(each.tests), region.iou, boundary.iou)
+    return PerSegObjectScore(shown.name, len(shown.tests), region.iou, boundary.iou)

@@ -23,8 +23,12 @@ class ObjectPrompts:
     points: tuple[Point, ...] = ()
     background: tuple[Point, ...] = ()
 
-    def check(self, size: tuple[int, int]) -> None:
+    def check(self, size: tuple[int, int], *, corrects: bool = False) -> None:
         """Refuse what is no prompt in a frame of ``size`` (height, width).
+
+        Args:
+            size: of the frame.
+            corrects: whether there is a mask already, so that background points alone will do.
 
         Raises:
             AnnotationError: the id is no label, the box is empty, a coordinate is outside of the
@@ -34,7 +38,7 @@ class ObjectPrompts:
         height, width = size
         if not 1 <= self.object_id <= 254:
             raise AnnotationError(f"{name}: ids are 1 to 254")
-        if self.box is None and not self.points:
+        if self.box is None and not self.points and not (corrects and self.background):
             raise AnnotationError(f"{name}: background points alone name nothing; add one on it")
         for x, y in (*self.points, *self.background):
             if not (0 <= x < width and 0 <= y < height):

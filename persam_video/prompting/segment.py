@@ -20,13 +20,21 @@ from persam_video.sam.transform import OUTSIDE
 _REFINEMENTS = 1
 """How often the model is shown what it answered; later answers hardly change."""
 
+_SURE = 8.0
+"""Logit of what is surely the object, in a mask that is shown to a SAM."""
+
 _SPECK = 0.02
 """Components below this share of the largest are removed, as the tracker does."""
 
 
 @torch.inference_mode()
 def annotate(
-    model: SamModel, rgb: NDArray[np.uint8], prompts: Sequence[ObjectPrompts]
+    model: SamModel,
+    rgb: NDArray[np.uint8],
+    prompts: Sequence[ObjectPrompts],
+    *,
+    embedding: ImageEmbedding | None = None,
+    previous: NDArray[np.bool_] | None = None,
 ) -> Annotation:
     """Segment the objects that boxes and points name, and merge them by their logits.
 
@@ -38,6 +46,9 @@ def annotate(
         model: the SAM.
         rgb: uint8 (H, W, 3).
         prompts: one for each object.
+        embedding: of the frame, where it was encoded already.
+        previous: bool (H, W), a mask of the object that the prompts correct; for one object only,
+            whose points may then all be beside it.
 
     Raises:
         AnnotationError: a prompt does not fit the frame, or gives an empty mask.
@@ -46,9 +57,9 @@ def annotate(
         raise AnnotationError("nothing to annotate: give a box or a point for each object")
     size = (rgb.shape[0], rgb.shape[1])
     for each in prompts:
-        each.check(size)
-    embedding = model.encode(rgb)
-    logits = np.stack([_segment(model, embedding, each) for each in prompts])
+        each.check(size, corrects=previous is not None)
+    embedding = embedding or model.encode(rgb)
+    logits = np.stack([_segment(model, embedding, each, previous) for each in prompts])
     ids = [each.object_id for each in prompts]
     labels = merge_logits(logits, ids)
     for object_id in ids:
@@ -63,11 +74,17 @@ def annotate(
 
 
 def _segment(
-    model: SamModel, embedding: ImageEmbedding, prompts: ObjectPrompts
+    model: SamModel,
+    embedding: ImageEmbedding,
+    prompts: ObjectPrompts,
+    previous: NDArray[np.bool_] | None,
 ) -> NDArray[np.float32]:
     """Return logits (H, W) of one object; what its box leaves out is not of it."""
     asked = _as_prompts(prompts, model.device)
-    low = _answer(model, embedding, asked)
+    first = asked
+    if previous is not None:
+        first = replace(asked, masks=_as_logits(embedding, previous))
+    low = _answer(model, embedding, first)
     for _ in range(_REFINEMENTS):
         low = _answer(model, embedding, replace(asked, masks=low))
     logits = embedding.transform.restore(low)[0, 0].cpu().numpy()
@@ -93,6 +110,14 @@ def _as_prompts(prompts: ObjectPrompts, device: torch.device) -> Prompts:
         if prompts.box is None
         else torch.tensor([prompts.box], dtype=torch.float32, device=device),
     )
+
+
+def _as_logits(embedding: ImageEmbedding, mask: NDArray[np.bool_]) -> Tensor:
+    """Return a mask (H, W) as a mask prompt (1, 1, h, w) of the model's low resolution."""
+    rows, columns = embedding.grid
+    shown = torch.from_numpy(mask).to(embedding.features.device)
+    coverage = embedding.transform.coverage(shown[None], (4 * rows, 4 * columns))
+    return (coverage[None].float() * 2 - 1) * _SURE
 
 
 def _box_mask(box: tuple[float, float, float, float], size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from persam_video.report import pictures
 from persam_video.report.charts import Chart, curve, frame_means, middle, object_charts
 from persam_video.report.lost import LostPeriod, lost_periods
 from persam_video.report.pictures import FramePictures, frame_pictures
-from persam_video.util.atomic import output_error, write_bytes
+from persam_video.util.atomic import write_output
 from persam_video.util.run_record import RunRecord, read_run
 
 MOST_WITH_PICTURES = 60
@@ -136,11 +136,7 @@ def write_report(
         },
         version=version("persam-video"),
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(path, error) from error
-    write_bytes(path, text.encode())
+    write_output(path, text.encode())
 
 
 def _environment() -> Environment:

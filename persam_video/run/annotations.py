@@ -10,15 +10,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.config import Settings, load_settings
 from persam_video.drawing.overlay import draw_overlay, write_picture
+from persam_video.drawing.prompts import draw_prompts
 from persam_video.errors import AnnotationError
 from persam_video.images.reference_files import ReferenceFiles
 from persam_video.masks.annotation import Annotation, load_annotation
-from persam_video.prompting import ObjectPrompts, annotate
-from persam_video.run.frames import FrameRange, open_stream
-from persam_video.sam.build import load_model
-from persam_video.sam.model import SamModel
+from persam_video.prompting import ObjectPrompts
+from persam_video.run.frames import FrameRange
 from persam_video.video import Frame
 from persam_video.video.source import SourceInfo
 
@@ -164,46 +162,12 @@ def _check_frame(index: int, info: SourceInfo, frames: FrameRange) -> None:
         )
 
 
-def annotate_frame(
-    source: str | Path | int,
-    index: int,
-    prompts: Sequence[ObjectPrompts],
-    *,
-    settings: Settings | None = None,
-) -> tuple[Frame, Annotation]:
-    """Make the annotation of one frame of a source from boxes and points.
-
-    Args:
-        source: see ``persam_video.run.track``.
-        index: of the frame, from 0.
-        prompts: one for each object.
-        settings: of which ``model`` counts.
-
-    Raises:
-        PersamVideoError: the source, a prompt or the model cannot be used.
-    """
-    with open_stream(source, "pyav", FrameRange(index, index + 1)) as stream:
-        for prompt in prompts:
-            prompt.check((stream.info.height, stream.info.width))
-        frame = next(stream)
-    return frame, annotate(load_model(settings or load_settings()), frame.rgb, prompts)
-
-
-def add_prompted(
-    annotations: AnnotatedFrames, model: SamModel, frame: Frame, prompts: Sequence[ObjectPrompts]
-) -> AnnotatedFrames:
-    """Annotate the objects that boxes and points name in a frame, beside those that have masks.
-
-    Raises:
-        AnnotationError: a prompt does not fit the frame, or gives an empty mask.
-    """
-    return annotations.add(frame.index, annotate(model, frame.rgb, prompts))
-
-
-def write_reference_picture(path: Path, frame: Frame, annotation: Annotation) -> None:
-    """Draw annotated objects over their frame, as a PNG.
+def write_reference_picture(
+    path: Path, frame: Frame, annotation: Annotation, prompts: Sequence[ObjectPrompts]
+) -> None:
+    """Draw annotated objects over their frame, with the boxes and points they came from, as a PNG.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    write_picture(path, draw_overlay(frame.rgb, annotation.labels))
+    write_picture(path, draw_prompts(draw_overlay(frame.rgb, annotation.labels), prompts))

@@ -14,8 +14,11 @@ from persam_video.results import FrameResult
 from persam_video.run.mask_folder import mask_results, match_masks
 from persam_video.run.outputs import OutputPaths
 from persam_video.sinks import FrameRecord, RunRecord, read_run, read_tracks
-from persam_video.sinks.outputs import Output, SinkOptions, needs_pictures, open_sink
+from persam_video.sinks.outputs import Output, SinkOptions, open_sink
+from persam_video.util.atomic import staged
+from persam_video.util.inputs import OutputFolder, ProtectedInputs
 from persam_video.video import Frame, FrameStream, SourceInfo, SourceKind
+from persam_video.video.inputs import source_inputs
 
 
 @dataclass(frozen=True)
@@ -59,60 +62,121 @@ def export(
         overwrite: replace a file that is there, or write into a folder that holds files.
 
     Raises:
-        DatasetError: the folder does not hold a run that can be read, or its masks are not those
-            of the source.
+        DatasetError: the folder does not hold a run that can be read, its masks are not those of
+            the source, or no frame of it shows an object.
         SourceError: the source cannot be read, or is not the one that was tracked.
-        OutputError: the output cannot be written, or is there already.
+        OutputError: the output cannot be written, is there already, or would replace an input.
+            Nothing is there then that was not before.
         ConfigError: a setting is out of range.
     """
-    paths, place = OutputPaths(Path(run)), Path(out)
-    if not overwrite and (place.is_file() or (place.is_dir() and any(place.iterdir()))):
-        raise OutputError(f"{place} is there already: pass --overwrite, or another place")
+    folder, place = Path(run), Path(out)
     options = options or SinkOptions()
-    if not paths.record.exists() and any(paths.folder.glob("*.png")):
-        return _export_masks(paths.folder, output, place, source, options)
+    _check_place(place, output, options)
+    record = OutputPaths(folder).record
+    with ExitStack() as stack:
+        if not record.exists() and any(folder.glob("*.png")):
+            conversion = _from_masks(folder, source, stack)
+        else:
+            conversion = _from_run(folder, source, stack, with_frames=output.kind.shows_frames)
+        folders = [OutputFolder(place, output.kind.folder_suffixes)]
+        conversion.inputs.check([place], folders if output.kind.folder_suffixes else [])
+        if not overwrite and (place.is_file() or (place.is_dir() and any(place.iterdir()))):
+            raise OutputError(f"{place} is there already: pass --overwrite, or another place")
+        options = replace(options, stride=conversion.stride)
+        # masks that do not fit show here, while nothing is written yet
+        first = next(conversion.results, None)
+        results = chain(() if first is None else (first,), conversion.results)
+        count, seen = 0, False
+        with staged(place) as written:
+            with open_sink(output, written, conversion.info, options) as sink:
+                for frame, result in results:
+                    sink.write(frame, result)
+                    seen = seen or any(known.area for known in result.objects)
+                    count += 1
+            if not seen:
+                raise DatasetError(
+                    f"{folder}: none of its {count} frames shows an object, so that there is "
+                    "nothing to convert; check how it was tracked"
+                )
+        stream_warnings = conversion.stream.warnings if conversion.stream else ()
+        return Exported(output, place, count, (*stream_warnings, *sink.warnings))
+
+
+def _check_place(place: Path, output: Output, options: SinkOptions) -> None:
+    """Refuse a place that is not one of such outputs.
+
+    Raises:
+        ConfigError: an option is out of range.
+        OutputError: the name has another suffix than such files, or is that of a folder.
+    """
+    output.kind.check(place, options)
+    suffix = Path(output.kind.place).suffix
+    if output.kind.folder_suffixes:
+        if place.is_file():
+            raise OutputError(f"{place} is a file: give a folder for {output.value}")
+        return
+    if place.is_dir():
+        raise OutputError(f"{place} is a folder: give a file name that ends in {suffix}")
+    if not output.kind.shows_frames and place.suffix.lower() != suffix:  # videos were checked
+        raise OutputError(
+            f"{place}: {output.value} is written to {suffix} files; "
+            f"call it {place.with_suffix(suffix).name}"
+            if place.name
+            else f"the output is no file name: give one that ends in {suffix}"
+        )
+
+
+@dataclass(frozen=True)
+class _Conversion:
+    """What is converted.
+
+    Attributes:
+        info: facts about the source.
+        stride: distance between the frames.
+        results: the frames with their results; black where the source is not read.
+        inputs: what must not be written to.
+        stream: the source, where it is read.
+    """
+
+    info: SourceInfo
+    stride: int
+    results: Iterator[tuple[Frame, FrameResult]]
+    inputs: ProtectedInputs
+    stream: FrameStream | None = None
+
+
+def _from_run(
+    folder: Path, source: str | Path | None, stack: ExitStack, *, with_frames: bool
+) -> _Conversion:
+    """Take the results of a run."""
+    paths = OutputPaths(folder)
     record = read_run(paths.record)
     info = _info(record, paths.record)
     size = (info.height, info.width)
     records = read_tracks(paths.tracks)
-    options = replace(options, stride=int(record.source.get("stride", 1)))
-    with ExitStack() as stack:
-        if needs_pictures(output):
-            start = int(record.source.get("start", 0))
-            stream = stack.enter_context(_open(source or info.path, start, options.stride, info))
-            sink = stack.enter_context(open_sink(output, place, stream.info, options))
-            pairs = _shown((record.result(size) for record in records), stream)
-        else:
-            stream = None
-            sink = stack.enter_context(open_sink(output, place, info, options))
-            pairs = _blank(records, size)
-        count = 0
-        for frame, result in pairs:
-            sink.write(frame, result)
-            count += 1
-    warnings = (*(stream.warnings if stream else ()), *sink.warnings)
-    return Exported(output, place, count, warnings)
+    stride = int(record.source.get("stride", 1))
+    inputs = ProtectedInputs((paths.record, paths.tracks))
+    for place in (source, info.path):
+        inputs |= ProtectedInputs() if place is None else source_inputs(place)
+    if not with_frames:
+        return _Conversion(info, stride, _blank(records, size), inputs)
+    start = int(record.source.get("start", 0))
+    stream = stack.enter_context(_open(source or info.path, start, stride, info))
+    results = _shown((record.result(size) for record in records), stream)
+    return _Conversion(stream.info, stride, results, inputs, stream)
 
 
-def _export_masks(
-    folder: Path, output: Output, place: Path, source: str | Path | None, options: SinkOptions
-) -> Exported:
-    """Write one output of a folder of masks."""
+def _from_masks(folder: Path, source: str | Path | None, stack: ExitStack) -> _Conversion:
+    """Take a folder of masks."""
     if source is None:
         raise SourceError(f"{folder} holds masks without a run.json: give their source, too")
     masks = match_masks(folder, source)
     indices = list(masks)
     stride = min((after - before for before, after in pairwise(indices)), default=1)
-    count = 0
-    with FrameStream(source) as stream:
-        pairs = mask_results(masks, stream)
-        # masks that do not fit show here, while nothing is written yet
-        first = next(pairs)
-        with open_sink(output, place, stream.info, replace(options, stride=stride)) as sink:
-            for frame, result in chain((first,), pairs):
-                sink.write(frame, result)
-                count += 1
-        return Exported(output, place, count, (*stream.warnings, *sink.warnings))
+    stream = stack.enter_context(FrameStream(source))
+    read = ProtectedInputs(tuple(masks.values()), {folder: {".png"}})
+    inputs = source_inputs(source) | read
+    return _Conversion(stream.info, stride, mask_results(masks, stream), inputs, stream)
 
 
 def _info(record: RunRecord, path: Path) -> SourceInfo:

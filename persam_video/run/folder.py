@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from persam_video.results import FrameResult
 from persam_video.run.annotations import Masks, write_reference_picture
 from persam_video.run.backward import BackwardResults
 from persam_video.run.frames import expected_frames
-from persam_video.run.options import FolderKeywords, FolderOptions, with_keywords
+from persam_video.run.options import FolderKeywords, FolderOptions, run_inputs, with_keywords
 from persam_video.run.outputs import OutputPaths
 from persam_video.run.progress import OnProgress, Progress
 from persam_video.run.record import begin_record
@@ -88,19 +88,16 @@ def track_to_folder(
     if options.overwrite and options.resume:
         raise ConfigError("--overwrite starts anew and --resume goes on: give one of them")
     paths = OutputPaths(Path(out))
+    paths.check(run_inputs(source, options))
     writing = replace(options.writing, stride=options.frames.stride)
     with ExitStack() as stack:
         session = stack.enter_context(open_session(source, options, model))
         record = begin_record(session)
-        paths.check()
         check_options(options.outputs, paths.folder, writing)
         stack.enter_context(exclusive_folder(paths.folder))
         old = read_record(paths) if options.resume else None
         if old is None:
             paths.prepare(overwrite=options.overwrite)
-            if options.prompts:
-                annotation = session.annotations.by_frame[session.first.index]
-                write_reference_picture(paths.reference, session.first, annotation)
         else:
             check_same(old, record, session.stream.info, paths.folder)
             if old.status is RunStatus.FINISHED:
@@ -108,6 +105,9 @@ def track_to_folder(
         point = _go_on(old, session, paths, record)
         run = _Run(session, paths, record, point, options.outputs, writing, on_progress)
         with _recorded(paths, record, session.stream):
+            if old is None and options.prompts:
+                annotation = session.annotations.by_frame[session.first.index]
+                write_reference_picture(paths.reference, session.first, annotation, options.prompts)
             backward_results = session.go_back(paths.backward, on_progress)
             last = run.into_sinks(backward_results, options.snapshot_seconds)
             if unused := [index for index in session.annotations if index > last]:
@@ -183,7 +183,7 @@ class _Run:
                 stack.callback(discard, unfinished(place_of(output, self.paths.folder)))
             # these go on where an earlier run stopped, all others are made anew
             stores = [
-                stack.enter_context(ThreadedSink(sink))
+                stack.enter_context(closing(ThreadedSink(sink)))
                 for sink in (
                     MaskPngSink(self.paths.masks),
                     TracksJsonlSink(self.paths.tracks, keep=self.point.frames),
@@ -228,7 +228,8 @@ class _Run:
         sink = ThreadedSink(open_sink(output, place, self.session.stream.info, self.writing))
         # the callback comes after the sink is closed, when its warnings are complete
         stack.callback(lambda: self.record.warnings.extend(sink.warnings))
-        return stack.enter_context(sink)
+        # what is done is kept whole in all outputs, as a run that was cut off is resumed
+        return stack.enter_context(closing(sink))
 
     def _next(self, images: Iterator[Frame]) -> Frame | None:
         with self.session.clock.stage("decode"):

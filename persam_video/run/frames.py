@@ -1,6 +1,7 @@
 """Which frames of a source are tracked."""
 
 import logging
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,10 @@ class FrameRange:
     def __post_init__(self) -> None:
         if self.max_frames is not None and self.max_frames < 1:
             raise ConfigError(f"max frames is {self.max_frames}; give 1 or more")
-        if self.duration is not None and not self.duration > 0:
-            raise ConfigError(f"duration is {self.duration}; give more than 0 seconds")
+        if self.duration is not None and not 0 < self.duration < math.inf:
+            raise ConfigError(
+                f"duration is {self.duration}; give seconds, more than 0, or leave it out for all"
+            )
 
     @property
     def selection(self) -> Selection:

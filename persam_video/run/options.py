@@ -1,7 +1,8 @@
 """What can be asked of a run: the one place where its options are listed and explained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
 from persam_video.config import Settings
@@ -10,6 +11,8 @@ from persam_video.prompting import ObjectPrompts
 from persam_video.run.annotations import Masks
 from persam_video.run.frames import ALL_FRAMES, FrameRange
 from persam_video.sinks.outputs import DEFAULT_OUTPUTS, Output, SinkOptions
+from persam_video.util.inputs import ProtectedInputs
+from persam_video.video.inputs import source_inputs
 from persam_video.video.stream import DecoderName
 
 SNAPSHOT_SECONDS = 1.0
@@ -58,6 +61,8 @@ class FolderOptions(TrackOptions):
         outputs: what to write beside masks and lines, which are always written because a run
             resumes from them.
         writing: how outputs are written; the stride is that of ``frames`` in any case.
+        keep: files that the run does not read itself and must not write to either, such as the
+            configuration that its settings come from.
         snapshot_seconds: how often the state to resume from is written; 0 for every frame. An
             interrupted run leaves it in any case.
     """
@@ -66,6 +71,7 @@ class FolderOptions(TrackOptions):
     resume: bool = False
     outputs: Sequence[Output] = DEFAULT_OUTPUTS
     writing: SinkOptions = field(default_factory=SinkOptions)
+    keep: Sequence[Path] = ()
     snapshot_seconds: float = SNAPSHOT_SECONDS
 
 
@@ -88,6 +94,7 @@ class FolderKeywords(TrackKeywords, total=False):
     resume: bool
     outputs: Sequence[Output]
     writing: SinkOptions | None
+    keep: Sequence[Path]
     snapshot_seconds: float
 
 
@@ -98,3 +105,13 @@ def with_keywords(options: Options, mask: Masks | None, keywords: dict[str, Any]
     """Return options with the mask and the keywords of a call in the place of their own."""
     given = {name: value for name, value in keywords.items() if value is not None}
     return replace(options, **given) if mask is None else replace(options, mask=mask, **given)
+
+
+def run_inputs(source: str | Path | int, options: FolderOptions) -> ProtectedInputs:
+    """Return what a run reads, and must not write to."""
+    masks = options.mask.values() if isinstance(options.mask, Mapping) else [options.mask]
+    files = [Path(mask) for mask in masks if isinstance(mask, (str, Path))]
+    files += [file for photo in options.photos for file in (photo.image, photo.mask)]
+    if options.settings.model.checkpoint is not None:
+        files.append(Path(options.settings.model.checkpoint))
+    return source_inputs(source) | ProtectedInputs((*files, *options.keep))

@@ -1,13 +1,14 @@
 """Where a run leaves its results."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from persam_video.errors import DatasetError, OutputError
-from persam_video.sinks import RunStatus, read_run
-from persam_video.sinks.outputs import existing_files
-from persam_video.util.atomic import output_error
+from persam_video.sinks import RunRecord, RunStatus, read_run, write_run
+from persam_video.sinks.outputs import Output, existing_files, place_of
+from persam_video.util.atomic import make_folder, output_error
+from persam_video.util.inputs import OutputFolder, ProtectedInputs
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class OutputPaths:
 
     @property
     def reference(self) -> Path:
-        """The objects that boxes and points name, drawn over the first frame."""
+        """What boxes and points made of the objects, drawn over the first frame with them."""
         return self.folder / "reference.png"
 
     @property
@@ -56,47 +57,75 @@ class OutputPaths:
         return self.folder / "backward"
 
     @property
-    def holds_results(self) -> bool:
-        """Whether there is anything of a run."""
-        return bool(self._files())
-
-    @property
     def finished(self) -> bool:
         """Whether the folder holds a run that came to its end."""
-        try:
-            return read_run(self.record).status is RunStatus.FINISHED
-        except DatasetError:  # none, or damaged
-            return False
+        run = self._earlier_run()
+        return run is not None and run.status is RunStatus.FINISHED
 
-    def check(self) -> None:
-        """Refuse what cannot be a folder.
+    def check(self, inputs: ProtectedInputs) -> None:
+        """Refuse what cannot be a folder, or where a run would write to what it reads.
 
         Raises:
-            OutputError: it is a file.
+            OutputError: it is a file, or an input is where outputs of any kind go.
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"{self.folder} is a file: give a folder for the output")
+        files = [self.record, self.reference, self.state]
+        folders = [OutputFolder(self.backward, recursive=True)]
+        for output in Output:
+            place, suffixes = place_of(output, self.folder), output.kind.folder_suffixes
+            files.append(place)
+            if suffixes:
+                folders.append(OutputFolder(place, suffixes))
+        inputs.check(files, folders)
+
+    def check_owned(self) -> None:
+        """Refuse files that lie where results go and that no record says are of a run.
+
+        Raises:
+            OutputError: there are such files.
+        """
+        present = self._files()
+        if present and self._earlier_run() is None:
+            found = self.record if self.record.exists() else present[0]
+            why = "is not the record of a run" if found == self.record else "is of no run"
+            raise OutputError(
+                f"{found}: {why}, and would be replaced: choose another folder, or move it away"
+            )
 
     def prepare(self, *, overwrite: bool) -> None:
         """Make the folder, and with ``overwrite`` remove what an earlier run left in it.
 
         Raises:
-            OutputError: it cannot be a folder, or it holds a run already.
+            OutputError: it holds a run already, or files of unknown origin where results go.
         """
-        self.check()
-        try:
-            old = self._files()
-            if old and not overwrite:
+        self.check_owned()
+        earlier = self._earlier_run()
+        if earlier is not None:
+            if not overwrite:
                 raise OutputError(
                     f"{self.folder} holds an earlier run: pass --resume to go on with it, "
                     "--overwrite to replace it, or another folder"
                 )
-            for path in old:
-                path.unlink()
+            # until the new record is there: nobody is to take what is left for a finished run
+            write_run(self.record, replace(earlier, status=RunStatus.INTERRUPTED, frames_done=0))
+            try:
+                for path in self._files():
+                    if path != self.record:
+                        path.unlink()
+            except OSError as error:
+                raise output_error(self.folder, error) from error
             self.forget_progress()
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise output_error(self.folder, error) from error
+        make_folder(self.folder)
+
+    def _earlier_run(self) -> RunRecord | None:
+        """The run that the folder holds, if its record says so."""
+        try:
+            record = read_run(self.record)
+        except DatasetError:  # none, or damaged
+            return None
+        # a benchmark's record is one of many videos
+        return record if "width" in record.source else None
 
     def forget_progress(self) -> None:
         """Remove what only a run that goes on needs.

@@ -74,19 +74,10 @@ def read_record(paths: OutputPaths) -> RunRecord | None:
     """Read the record of the run that a folder holds; ``None`` when it holds none.
 
     Raises:
-        OutputError: there are results, but not a whole record of what run they are from.
+        OutputError: there are files where results go, but no record of a run that they are from.
     """
-    if not paths.record.exists():
-        if paths.holds_results:
-            raise OutputError(
-                f"{paths.folder} holds results without run.json: "
-                "start anew with --overwrite, or give another folder"
-            )
-        return None
-    try:
-        return read_run(paths.record)
-    except DatasetError as error:
-        raise OutputError(f"{error}; or start anew with --overwrite") from error
+    paths.check_owned()
+    return read_run(paths.record) if paths.record.exists() else None
 
 
 def check_same(old: RunRecord, new: RunRecord, info: SourceInfo, folder: Path) -> None:
@@ -128,7 +119,7 @@ def find_resume_point(paths: OutputPaths, session: Session) -> tuple[ResumePoint
     embedding = session.model.encode(session.first.rgb)
     fitted = session.options.settings.method == "persam-f"
     try:
-        values = None if session.model.readout is None else session.model.dtype
+        values = session.model.value_type
         snapshot = read_snapshot(paths.state, embedding, fitted=fitted, values=values)
         _check_objects(snapshot, session)
         point = ResumePoint(snapshot.frames, snapshot.state, paths.tracks, size)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from persam_video.run.annotations import (
     AnnotatedFrames,
-    add_prompted,
     load_annotations,
 )
 from persam_video.run.backward import BackwardResults, check_backward
 from persam_video.run.frames import FrameRange, open_stream
 from persam_video.run.options import TrackOptions
 from persam_video.run.progress import OnProgress
+from persam_video.run.prompted import add_prompted
 from persam_video.run.tracker_factory import check_procedure, make_tracker
 from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel

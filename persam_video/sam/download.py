@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from torch import hub
-
 from persam_video.errors import DownloadError, ModelError
 from persam_video.sam.registry import PublishedWeights
-from persam_video.util.download import RemoteFile
-from persam_video.util.download import download as fetch
+from persam_video.util.download import RemoteFile, download_file
 
 
 def cache_folder() -> Path:
     """Return the folder that downloaded weights go to; it need not exist yet."""
+    # imported late: torch takes seconds, and the names of the models do not need it
+    from torch import hub  # noqa: PLC0415
+
     return Path(hub.get_dir()) / "checkpoints"
 
 
@@ -31,7 +31,7 @@ PUBLISHERS = ("dl.fbaipublicfiles.com", "github.com", "raw.githubusercontent.com
 """Hosts that published files come from."""
 
 
-def download(
+def download_weights(
     weights: PublishedWeights,
     file: Path,
     *,
@@ -59,7 +59,7 @@ def download(
         OutputError: the file cannot be written.
     """
     try:
-        fetch(
+        download_file(
             RemoteFile(url or weights.url, weights.size, weights.sha256),
             file,
             publishers=PUBLISHERS if url is None else None,

@@ -128,6 +128,11 @@ class SamModel:
         return encoder.memory if isinstance(encoder, LitePromptEncoder) else None
 
     @property
+    def value_type(self) -> torch.dtype | None:
+        """Type of the values that memories of this model have; ``None`` if they have none."""
+        return None if self.readout is None else self.dtype
+
+    @property
     def encodes_side_by_side(self) -> bool:
         """Whether several frames at once take less time than one after the other, on all cores."""
         return self.device.type == "cpu" and isinstance(self._image_encoder, LiteImageEncoder)

@@ -1,9 +1,9 @@
 """The models that the tool knows by name."""
 
-import difflib
 from dataclasses import dataclass
 
 from persam_video.errors import ModelError
+from persam_video.util.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,4 @@ def model_spec(name: str) -> ModelSpec:
     """
     if name in MODELS:
         return MODELS[name]
-    close = difflib.get_close_matches(name, MODELS, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    raise ModelError(f"unknown model '{name}': choose one of {', '.join(MODELS)}.{hint}")
+    raise ModelError(f"unknown model '{name}': {did_you_mean(name, MODELS)}")

@@ -1,13 +1,13 @@
 """What every sink of results offers."""
 
 import math
-from pathlib import Path
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, TypeVar
 
+from persam_video.errors import PersamVideoError
 from persam_video.masks.boxes import Box
 from persam_video.results import FrameResult, ObjectResult
-from persam_video.util.atomic import output_error
 from persam_video.video.frame import Frame
 
 
@@ -19,9 +19,9 @@ def coco_box(box: Box | None) -> list[int] | None:
     return [x0, y0, x1 - x0, y1 - y0]
 
 
-def finite_score(each: ObjectResult) -> float:
+def finite_score(known: ObjectResult) -> float:
     """Return the score of an object with six decimals, 0 for one that JSON has no number for."""
-    return round(float(each.score), 6) if math.isfinite(each.score) else 0.0
+    return round(float(known.score), 6) if math.isfinite(known.score) else 0.0
 
 
 _SinkT = TypeVar("_SinkT", bound="Sink")
@@ -30,8 +30,9 @@ _SinkT = TypeVar("_SinkT", bound="Sink")
 class Sink(Protocol):
     """A place for results, written one frame at a time and closed once.
 
-    Leaving the context closes the sink. What was written so far is kept whole when the block is
-    left by an exception. A class that inherits from this protocol gets the context from it.
+    Leaving the context closes the sink; an exception drops an output that is one file, so that no
+    file is ever there with a part of the frames. A class that inherits from this protocol gets the
+    context from it.
     """
 
     @property
@@ -45,6 +46,10 @@ class Sink(Protocol):
     def close(self) -> None:
         """Finish the output; a second call does nothing."""
 
+    def abort(self) -> None:
+        """End without an output, where one file holds all frames; does nothing once closed."""
+        self.close()
+
     def __enter__(self: _SinkT) -> _SinkT:
         return self
 
@@ -54,18 +59,8 @@ class Sink(Protocol):
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        self.close()
-
-
-def make_folder(folder: str | Path) -> Path:
-    """Make the folder of a sink that writes many files, and return it.
-
-    Raises:
-        OutputError: there can be no such folder.
-    """
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(path, error) from error
-    return path
+        if exc_type is None:
+            self.close()
+        else:
+            with suppress(PersamVideoError):  # the error that ended the block is the one to report
+                self.abort()

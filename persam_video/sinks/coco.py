@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from persam_video.masks.rle import encode_labels
 from persam_video.results import FrameResult
-from persam_video.sinks.base import Sink, coco_box, finite_score
-from persam_video.sinks.parts import Parts, write_array
+from persam_video.sinks.base import coco_box, finite_score
+from persam_video.sinks.json_spool import SpooledSink, write_array
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo, SourceKind
 
@@ -18,7 +19,7 @@ _FRAMES = "frames"
 _ANNOTATIONS = "annotations"
 
 
-class CocoSink(Sink):
+class CocoSink(SpooledSink):
     """Writes one JSON file in COCO's form for object detection, with tracks.
 
     ``videos`` has the source, ``images`` one entry for each frame (``frame_index`` is its index in
@@ -32,28 +33,17 @@ class CocoSink(Sink):
     """
 
     def __init__(self, path: str | Path, info: SourceInfo) -> None:
-        """Prepare to write.
-
-        Raises:
-            OutputError: the file cannot be written there.
-        """
-        self._parts = Parts(Path(path))
-        self._info = info
-        self._images = 0
+        """Prepare to write; see ``SpooledSink``."""
+        super().__init__(path, info)
         self._annotations = 0
 
-    def write(self, frame: Frame, result: FrameResult) -> None:
-        """Note the objects of one frame.
-
-        Raises:
-            OutputError: they cannot be written.
-        """
-        self._images += 1
+    def _note(self, frame: Frame, result: FrameResult) -> None:
+        image_id = self._frames + 1
         height, width = result.labels.shape
-        self._parts.append(
+        self._spool.append(
             _FRAMES,
             {
-                "id": self._images,
+                "id": image_id,
                 "video_id": _VIDEO_ID,
                 "file_name": frame.name or _file_name(self._info, frame),
                 "width": width,
@@ -62,47 +52,36 @@ class CocoSink(Sink):
                 "time": float(result.time),
             },
         )
-        visible = [each for each in result.objects if each.box is not None]
-        codes = encode_labels(result.labels, [each.object_id for each in visible])
-        for each in visible:
+        visible = [known for known in result.objects if known.box is not None]
+        codes = encode_labels(result.labels, [known.object_id for known in visible])
+        for known in visible:
             self._annotations += 1
-            self._parts.append(
+            self._spool.append(
                 _ANNOTATIONS,
                 {
                     "id": self._annotations,
-                    "image_id": self._images,
+                    "image_id": image_id,
                     "video_id": _VIDEO_ID,
                     "category_id": 1,
-                    "track_id": int(each.object_id),
+                    "track_id": int(known.object_id),
                     "iscrowd": 0,
-                    "area": int(each.area),
-                    "bbox": coco_box(each.box),
-                    "score": finite_score(each),
-                    "segmentation": codes[each.object_id],
+                    "area": int(known.area),
+                    "bbox": coco_box(known.box),
+                    "score": finite_score(known),
+                    "segmentation": codes[known.object_id],
                 },
             )
 
-    def close(self) -> None:
-        """Write the file; a second call does nothing.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        images, self._images = self._images, 0
-        with self._parts as parts:
-            if not images:
-                return
-            video = _video(self._info)
-            with parts.assembled() as file:
-                file.write(f'{{"videos": [{json.dumps(video)}],\n')
-                file.write(f'"categories": {json.dumps(_CATEGORIES)},\n"images": ')
-                write_array(file, parts.lines(_FRAMES))
-                file.write(',\n"annotations": ')
-                write_array(file, parts.lines(_ANNOTATIONS))
-                file.write("}\n")
+    def _assemble(self, file: IO[str], frames: int) -> None:
+        _write_head(file, self._info, json.dumps(_video(self._info)))
+        file.write(f'"categories": {json.dumps(_CATEGORIES)},\n"images": ')
+        write_array(file, self._spool.lines(_FRAMES))
+        file.write(',\n"annotations": ')
+        write_array(file, self._spool.lines(_ANNOTATIONS))
+        file.write("}\n")
 
 
-class YouTubeVosSink(Sink):
+class YouTubeVosSink(SpooledSink):
     """Writes one JSON file in the form of YouTube-VOS 2019 and YouTube-VIS.
 
     ``videos`` has the source, with a ``file_names`` entry for each frame, and ``annotations`` one
@@ -114,74 +93,64 @@ class YouTubeVosSink(Sink):
     """
 
     def __init__(self, path: str | Path, info: SourceInfo) -> None:
-        """Prepare to write.
-
-        Raises:
-            OutputError: the file cannot be written there.
-        """
-        self._parts = Parts(Path(path))
-        self._info = info
-        self._length = 0
+        """Prepare to write; see ``SpooledSink``."""
+        super().__init__(path, info)
         self._ids: set[int] = set()
 
-    def write(self, frame: Frame, result: FrameResult) -> None:
-        """Note the objects of one frame.
-
-        Raises:
-            OutputError: they cannot be written.
-        """
-        self._parts.append(_FRAMES, _file_name(self._info, frame))
-        visible = [each for each in result.objects if each.box is not None]
-        codes = encode_labels(result.labels, [each.object_id for each in visible])
-        self._ids |= {each.object_id for each in result.objects}
-        for each in visible:
-            self._parts.append(
-                each.object_id,
+    def _note(self, frame: Frame, result: FrameResult) -> None:
+        self._spool.append(_FRAMES, _file_name(self._info, frame))
+        visible = [known for known in result.objects if known.box is not None]
+        codes = encode_labels(result.labels, [known.object_id for known in visible])
+        self._ids |= {known.object_id for known in result.objects}
+        for known in visible:
+            self._spool.append(
+                known.object_id,
                 {
-                    "position": self._length,
-                    "segmentations": codes[each.object_id],
-                    "bboxes": coco_box(each.box),
-                    "areas": int(each.area),
-                    "scores": finite_score(each),
+                    "position": self._frames,
+                    "segmentations": codes[known.object_id],
+                    "bboxes": coco_box(known.box),
+                    "areas": int(known.area),
+                    "scores": finite_score(known),
                 },
             )
-        self._length += 1
 
-    def close(self) -> None:
-        """Write the file; a second call does nothing.
+    def _assemble(self, file: IO[str], frames: int) -> None:
+        size = {"width": self._info.width, "height": self._info.height, "length": frames}
+        video = json.dumps({**_video(self._info), **size})
+        _write_head(file, self._info, f'{video[:-1]}, "file_names": ', end="")
+        write_array(file, self._spool.lines(_FRAMES))
+        file.write(f'}}],\n"categories": {json.dumps(_CATEGORIES)},\n"annotations": [')
+        for number, object_id in enumerate(sorted(self._ids)):
+            about = {"id": object_id, "video_id": _VIDEO_ID, "category_id": 1, "iscrowd": 0}
+            head = json.dumps({**about, **size})
+            file.write(("," if number else "") + f"\n{head[:-1]}")
+            for key in ("segmentations", "bboxes", "areas", "scores"):
+                file.write(f', "{key}": ')
+                write_array(file, self._column(object_id, key, frames))
+            file.write("}")
+        file.write("\n]}\n")
 
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        length, self._length = self._length, 0
-        with self._parts as parts:
-            if not length:
-                return
-            size = {"width": self._info.width, "height": self._info.height, "length": length}
-            with parts.assembled() as file:
-                video = json.dumps({**_video(self._info), **size})
-                file.write(f'{{"videos": [{video[:-1]}, "file_names": ')
-                write_array(file, parts.lines(_FRAMES))
-                file.write(f'}}],\n"categories": {json.dumps(_CATEGORIES)},\n"annotations": [')
-                for number, object_id in enumerate(sorted(self._ids)):
-                    about = {"id": object_id, "video_id": _VIDEO_ID, "category_id": 1, "iscrowd": 0}
-                    head = json.dumps({**about, **size})
-                    file.write(("," if number else "") + f"\n{head[:-1]}")
-                    for key in ("segmentations", "bboxes", "areas", "scores"):
-                        file.write(f', "{key}": ')
-                        write_array(file, self._column(parts, object_id, key, length))
-                    file.write("}")
-                file.write("\n]}\n")
-
-    @staticmethod
-    def _column(parts: Parts, object_id: int, key: str, length: int) -> Iterator[str]:
+    def _column(self, object_id: int, key: str, length: int) -> Iterator[str]:
         """One value of an object for every frame, as JSON."""
         done = 0
-        for entry in parts.values(object_id):
+        for entry in self._spool.values(object_id):
             yield from ["null"] * (entry["position"] - done)
             yield json.dumps(entry[key])
             done = entry["position"] + 1
         yield from ["null"] * (length - done)
+
+
+def _write_head(file: IO[str], info: SourceInfo, video: str, end: str = "],\n") -> None:
+    """Begin a document with what it is about, and its one video.
+
+    pycocotools 2.0.9 to 2.0.11 cannot do without ``info``.
+    """
+    about = {
+        "description": f"Objects tracked in {info.name}",
+        "version": "1.0",
+        "contributor": f"persam-video {version('persam-video')}",
+    }
+    file.write(f'{{"info": {json.dumps(about)},\n"licenses": [],\n"videos": [{video}{end}')
 
 
 def _video(info: SourceInfo) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class CsvSink(Sink):
         Raises:
             OutputError: the file cannot be written.
         """
-        with self._file.told():
+        with self._file.write_errors():
             self._lines.writerows(self.rows(result))
 
     def close(self) -> None:
@@ -82,9 +82,13 @@ class CsvSink(Sink):
         """
         if self._file.is_closed:
             return
-        with self._file.told():
+        with self._file.write_errors():
             self._text.flush()
-            self._file.appear()
+            self._file.commit()
+
+    def abort(self) -> None:
+        """Drop the file; does nothing once it is closed."""
+        self._file.abort()
 
 
 class MotSink(CsvSink):

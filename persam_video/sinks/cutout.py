@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from persam_video.results import FrameResult
-from persam_video.sinks.base import Sink, make_folder
+from persam_video.sinks.base import Sink
 from persam_video.sinks.video import VideoSink
-from persam_video.util.atomic import atomic_path
+from persam_video.util.atomic import atomic_path, make_folder
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
 
@@ -50,7 +50,7 @@ class CutoutPngSink(Sink):
         Raises:
             OutputError: there can be no such folder.
         """
-        self._folder = make_folder(folder)
+        self._folder = make_folder(Path(folder))
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Write the picture of one frame.

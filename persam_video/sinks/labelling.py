@@ -10,9 +10,9 @@ from PIL import Image
 
 from persam_video.masks.polygons import part_polygons, polygon
 from persam_video.results import FrameResult
-from persam_video.sinks.base import Sink, make_folder
-from persam_video.sinks.parts import Parts
-from persam_video.util.atomic import atomic_path, write_bytes
+from persam_video.sinks.base import Sink
+from persam_video.sinks.json_spool import SpooledSink
+from persam_video.util.atomic import atomic_path, make_folder, write_bytes
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
 
@@ -39,7 +39,7 @@ class LabelmeSink(Sink):
         Raises:
             OutputError: there can be no such folder.
         """
-        self._folder = make_folder(folder)
+        self._folder = make_folder(Path(folder))
         self._tolerance = tolerance
 
     def write(self, frame: Frame, result: FrameResult) -> None:
@@ -64,12 +64,12 @@ class LabelmeSink(Sink):
         write_bytes(picture.with_suffix(".json"), json.dumps(document, indent=1).encode())
 
     def _shapes(self, result: FrameResult) -> Iterator[dict[str, Any]]:
-        for each in result.objects:
-            for points in part_polygons(result.mask(each.object_id), self._tolerance):
+        for known in result.objects:
+            for points in part_polygons(result.mask(known.object_id), self._tolerance):
                 yield {
                     "label": LABEL,
                     "points": points.tolist(),
-                    "group_id": int(each.object_id),
+                    "group_id": int(known.object_id),
                     "description": "",
                     "shape_type": "polygon",
                     "flags": {},
@@ -80,7 +80,7 @@ class LabelmeSink(Sink):
         """Do nothing: every file is finished when it is written."""
 
 
-class CvatSink(Sink):
+class CvatSink(SpooledSink):
     """Writes one XML file in the form "CVAT for video 1.1", a polygon track for each object.
 
     Frames are numbered as in the source, so that the file goes with a task made of that video,
@@ -104,54 +104,36 @@ class CvatSink(Sink):
         Raises:
             OutputError: the file cannot be written there.
         """
-        self._parts = Parts(Path(path))
-        self._info = info
+        super().__init__(path, info)
         self._stride = stride
         self._tolerance = tolerance
         self._ids: set[int] = set()
         self._last = -1
 
-    def write(self, frame: Frame, result: FrameResult) -> None:
-        """Note the polygons of one frame.
-
-        Raises:
-            OutputError: they cannot be written.
-        """
+    def _note(self, frame: Frame, result: FrameResult) -> None:
         self._last = int(result.index)
-        for each in result.objects:
-            if each.box is not None:
-                points = polygon(result.mask(each.object_id), self._tolerance).tolist()
-                self._ids.add(int(each.object_id))
-                self._parts.append(int(each.object_id), [self._last, points])
+        for known in result.objects:
+            if known.box is not None:
+                points = polygon(result.mask(known.object_id), self._tolerance).tolist()
+                self._ids.add(int(known.object_id))
+                self._spool.append(int(known.object_id), [self._last, points])
 
-    def close(self) -> None:
-        """Write the file; a second call does nothing.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        last, self._last = self._last, -1
-        with self._parts as parts:
-            if last < 0:
-                return
-            size = max(self._info.frame_count or 0, last + 1)
-            with parts.assembled() as file:
-                file.write(
-                    '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n'
-                    "<version>1.1</version>\n<meta><task>"
-                    f"<size>{size}</size><mode>interpolation</mode>"
-                    f"<labels><label><name>{LABEL}</name></label></labels>"
-                    f"<original_size><width>{self._info.width}</width>"
-                    f"<height>{self._info.height}</height></original_size>"
-                    "</task></meta>\n"
-                )
-                for object_id in sorted(self._ids):
-                    file.write(
-                        f'<track id="{object_id}" label={quoteattr(LABEL)} source="automatic">\n'
-                    )
-                    self._write_track(file, parts.values(object_id), size)
-                    file.write("</track>\n")
-                file.write("</annotations>\n")
+    def _assemble(self, file: IO[str], frames: int) -> None:
+        size = max(self._info.frame_count or 0, self._last + 1)
+        file.write(
+            '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n'
+            "<version>1.1</version>\n<meta><task>"
+            f"<size>{size}</size><mode>interpolation</mode>"
+            f"<labels><label><name>{LABEL}</name></label></labels>"
+            f"<original_size><width>{self._info.width}</width>"
+            f"<height>{self._info.height}</height></original_size>"
+            "</task></meta>\n"
+        )
+        for object_id in sorted(self._ids):
+            file.write(f'<track id="{object_id}" label={quoteattr(LABEL)} source="automatic">\n')
+            self._write_track(file, self._spool.values(object_id), size)
+            file.write("</track>\n")
+        file.write("</annotations>\n")
 
     def _write_track(self, file: IO[str], shapes: Iterator[Any], size: int) -> None:
         index, points = -1, None

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from persam_video.masks.png import write_label_png
 from persam_video.results import FrameResult
-from persam_video.sinks.base import Sink, make_folder
+from persam_video.sinks.base import Sink
+from persam_video.util.atomic import make_folder
 from persam_video.video.frame import Frame
 
 
@@ -22,7 +23,7 @@ class MaskPngSink(Sink):
         Raises:
             OutputError: there can be no such folder.
         """
-        self._folder = make_folder(folder)
+        self._folder = make_folder(Path(folder))
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Write the mask of one frame.

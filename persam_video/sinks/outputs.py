@@ -1,13 +1,12 @@
 """The kinds of output by name, and the sinks that write them."""
 
-import difflib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from persam_video.drawing.overlay import OverlayStyle
 from persam_video.errors import ConfigError
 from persam_video.sinks.base import Sink
 from persam_video.sinks.coco import CocoSink, YouTubeVosSink
@@ -18,42 +17,15 @@ from persam_video.sinks.mask_png import MaskPngSink
 from persam_video.sinks.overlay_video import OverlayVideoSink
 from persam_video.sinks.parquet import ParquetSink, require_pyarrow
 from persam_video.sinks.tracks_jsonl import TracksJsonlSink
+from persam_video.util.suggest import did_you_mean
 from persam_video.video.source import SourceInfo
 from persam_video.video.writer import video_form
 
+if TYPE_CHECKING:
+    from persam_video.drawing.overlay import OverlayStyle
 
-class Output(str, Enum):
-    """What can be made of a tracked video."""
-
-    MASKS = "masks"
-    OVERLAY = "overlay"
-    TRACKS = "tracks"
-    CUTOUT_PNG = "cutout-png"
-    CUTOUT_WEBM = "cutout-webm"
-    PRORES = "prores"
-    COCO = "coco"
-    YTVOS = "ytvos"
-    MOT = "mot"
-    TABLE = "table"
-    PARQUET = "parquet"
-    LABELME = "labelme"
-    CVAT = "cvat"
-
-
-DEFAULT_OUTPUTS = (Output.MASKS, Output.OVERLAY, Output.TRACKS)
 
 _CUTOUT_CODEC = "vp9-alpha"
-
-_PICTURES = (
-    Output.OVERLAY,
-    Output.CUTOUT_PNG,
-    Output.CUTOUT_WEBM,
-    Output.PRORES,
-    Output.LABELME,
-)
-
-STORES = (Output.MASKS, Output.TRACKS)
-"""What every run writes, as it resumes from them and other outputs are made of them."""
 
 
 @dataclass(frozen=True)
@@ -62,54 +34,135 @@ class SinkOptions:
 
     Attributes:
         stride: distance between the frames that are written, in frames of the source.
-        style: how the overlay is drawn.
+        style: how the overlay is drawn; the default style when not given.
         codec: the overlay's codec, a name in ``persam_video.video.formats.CODECS``.
         crf: constant quality of the overlay and of the cut-out in VP9, lower is better; the
             codec's default when not given.
     """
 
     stride: int = 1
-    style: OverlayStyle = field(default_factory=OverlayStyle)
+    style: "OverlayStyle | None" = None
     codec: str = "h264"
     crf: int | None = None
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """What an output is called in the folder of a run, and how its sink is made."""
+class OutputKind:
+    """All that there is to know of an output.
 
+    Attributes:
+        name: for ``--save`` and ``--to``.
+        place: file or folder in the folder of a run.
+        open: opens its sink, given the place, the source of the frames, and how to write.
+        shows_frames: whether it needs the pictures of the source.
+        folder_suffixes: of the files in a folder; empty for an output that is one file.
+        check: refuses, before anything is written, what cannot be written to a place.
+    """
+
+    name: str
     place: str
-    make: Callable[[Path, SourceInfo, SinkOptions], Sink]
+    open: Callable[[Path, SourceInfo, SinkOptions], Sink]
+    shows_frames: bool = False
+    folder_suffixes: frozenset[str] = frozenset()
+    check: Callable[[Path, SinkOptions], object] = lambda path, options: None
 
 
-_KINDS: Mapping[Output, _Kind] = {
-    Output.MASKS: _Kind("masks", lambda path, info, how: MaskPngSink(path)),
-    Output.OVERLAY: _Kind(
+def _overlay(path: Path, info: SourceInfo, options: SinkOptions) -> Sink:
+    return OverlayVideoSink(
+        path,
+        info,
+        stride=options.stride,
+        style=options.style,
+        codec=options.codec,
+        crf=options.crf,
+    )
+
+
+def _cutout_webm(path: Path, info: SourceInfo, options: SinkOptions) -> Sink:
+    return CutoutVideoSink(path, info, codec=_CUTOUT_CODEC, stride=options.stride, crf=options.crf)
+
+
+class Output(str, Enum):
+    """What can be made of a tracked video; an output is added here and nowhere else.
+
+    Attributes:
+        kind: its description.
+    """
+
+    kind: OutputKind
+
+    def __new__(cls, kind: OutputKind) -> "Output":
+        """Make the member that is called like its output."""
+        member = str.__new__(cls, kind.name)
+        member._value_ = kind.name
+        member.kind = kind
+        return member
+
+    MASKS = OutputKind(
+        "masks",
+        "masks",
+        lambda path, info, options: MaskPngSink(path),
+        folder_suffixes=frozenset({".png"}),
+    )
+    OVERLAY = OutputKind(
+        "overlay",
         "overlay.mp4",
-        lambda path, info, how: OverlayVideoSink(
-            path, info, stride=how.stride, style=how.style, codec=how.codec, crf=how.crf
-        ),
-    ),
-    Output.TRACKS: _Kind("tracks.jsonl", lambda path, info, how: TracksJsonlSink(path)),
-    Output.CUTOUT_PNG: _Kind("cutout", lambda path, info, how: CutoutPngSink(path)),
-    Output.CUTOUT_WEBM: _Kind(
+        _overlay,
+        shows_frames=True,
+        check=lambda path, options: video_form(path, options.codec, options.crf, Fraction(1)),
+    )
+    TRACKS = OutputKind("tracks", "tracks.jsonl", lambda path, info, options: TracksJsonlSink(path))
+    CUTOUT_PNG = OutputKind(
+        "cutout-png",
+        "cutout",
+        lambda path, info, options: CutoutPngSink(path),
+        shows_frames=True,
+        folder_suffixes=frozenset({".png"}),
+    )
+    CUTOUT_WEBM = OutputKind(
+        "cutout-webm",
         "cutout.webm",
-        lambda path, info, how: CutoutVideoSink(
-            path, info, codec=_CUTOUT_CODEC, stride=how.stride, crf=how.crf
-        ),
-    ),
-    Output.PRORES: _Kind(
+        _cutout_webm,
+        shows_frames=True,
+        check=lambda path, options: video_form(path, _CUTOUT_CODEC, options.crf, Fraction(1)),
+    )
+    PRORES = OutputKind(
+        "prores",
         "cutout.mov",
-        lambda path, info, how: CutoutVideoSink(path, info, codec="prores", stride=how.stride),
-    ),
-    Output.COCO: _Kind("coco.json", lambda path, info, how: CocoSink(path, info)),
-    Output.YTVOS: _Kind("ytvos.json", lambda path, info, how: YouTubeVosSink(path, info)),
-    Output.MOT: _Kind("mot.txt", lambda path, info, how: MotSink(path)),
-    Output.TABLE: _Kind("table.csv", lambda path, info, how: TableSink(path)),
-    Output.PARQUET: _Kind("table.parquet", lambda path, info, how: ParquetSink(path)),
-    Output.LABELME: _Kind("labelme", lambda path, info, how: LabelmeSink(path)),
-    Output.CVAT: _Kind("cvat.xml", lambda path, info, how: CvatSink(path, info, how.stride)),
-}
+        lambda path, info, options: CutoutVideoSink(
+            path, info, codec="prores", stride=options.stride
+        ),
+        shows_frames=True,
+        check=lambda path, options: video_form(path, "prores", None, Fraction(1)),
+    )
+    COCO = OutputKind("coco", "coco.json", lambda path, info, options: CocoSink(path, info))
+    YTVOS = OutputKind(
+        "ytvos", "ytvos.json", lambda path, info, options: YouTubeVosSink(path, info)
+    )
+    MOT = OutputKind("mot", "mot.txt", lambda path, info, options: MotSink(path))
+    TABLE = OutputKind("table", "table.csv", lambda path, info, options: TableSink(path))
+    PARQUET = OutputKind(
+        "parquet",
+        "table.parquet",
+        lambda path, info, options: ParquetSink(path),
+        check=lambda path, options: require_pyarrow(),
+    )
+    LABELME = OutputKind(
+        "labelme",
+        "labelme",
+        lambda path, info, options: LabelmeSink(path),
+        shows_frames=True,
+        folder_suffixes=frozenset({".json", ".jpg"}),
+    )
+    CVAT = OutputKind(
+        "cvat", "cvat.xml", lambda path, info, options: CvatSink(path, info, options.stride)
+    )
+
+
+DEFAULT_OUTPUTS = (Output.MASKS, Output.OVERLAY, Output.TRACKS)
+
+STORES = (Output.MASKS, Output.TRACKS)
+"""What every run writes, as it resumes from them and other outputs are made of them."""
 
 
 def parse_outputs(texts: Iterable[str]) -> tuple[Output, ...]:
@@ -118,10 +171,10 @@ def parse_outputs(texts: Iterable[str]) -> tuple[Output, ...]:
     Raises:
         ConfigError: a name is unknown, or there is none.
     """
-    known = [output.value for output in Output]
+    known = {output.value: output for output in Output}
     found: list[Output] = []
     for name in (part.strip() for text in texts for part in text.split(",")):
-        output = Output(known_name("output", name, known))
+        output = known[known_name("output", name, list(known))]
         if output not in found:
             found.append(output)
     if not found:
@@ -133,53 +186,43 @@ def known_name(what: str, name: str, known: Sequence[str]) -> str:
     """Return a name that is one of those known.
 
     Raises:
-        ConfigError: it is not; the message tells the nearest one and all others.
+        ConfigError: it is not; the message tells the nearest one, or all.
     """
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"{what} {name!r} is unknown{hint} (known: {', '.join(known)})")
+        raise ConfigError(f"{what} {name!r} is unknown: {did_you_mean(name, known)}")
     return name
-
-
-def needs_pictures(output: Output) -> bool:
-    """Return whether an output shows the frames of the source."""
-    return output in _PICTURES
 
 
 def place_of(output: Output, folder: Path) -> Path:
     """Return the file or folder of an output in the folder of a run."""
-    return folder / _KINDS[output].place
+    return folder / output.kind.place
 
 
 def existing_files(folder: Path) -> list[Path]:
     """Return the files that outputs of any kind left in the folder of a run."""
-    places = [place_of(output, folder) for output in Output]
-    files = [place for place in places if place.is_file()]
-    return files + sorted(
-        file
-        for place in places
-        if place.is_dir()
-        for file in place.glob("[!.]*")
-        if file.suffix in (".png", ".json", ".jpg")
-    )
+    files: list[Path] = []
+    for output in Output:
+        place = place_of(output, folder)
+        if output.kind.folder_suffixes and place.is_dir():
+            files += sorted(
+                file
+                for file in place.iterdir()
+                if file.suffix in output.kind.folder_suffixes and not file.name.startswith(".")
+            )
+        elif place.is_file():
+            files.append(place)
+    return files
 
 
-def check_options(outputs: Collection[Output], folder: Path, options: SinkOptions) -> None:
+def check_options(outputs: Iterable[Output], folder: Path, options: SinkOptions) -> None:
     """Refuse what cannot be written, before anything is.
 
     Raises:
         ConfigError: a setting is out of range.
         OutputError: the installed FFmpeg lacks the codec, or pyarrow is not installed.
     """
-    if Output.PARQUET in outputs:
-        require_pyarrow()
-    if Output.OVERLAY in outputs:
-        place = place_of(Output.OVERLAY, folder)
-        video_form(place, options.codec, options.crf, Fraction(1))
-    if Output.CUTOUT_WEBM in outputs:
-        place = place_of(Output.CUTOUT_WEBM, folder)
-        video_form(place, _CUTOUT_CODEC, options.crf, Fraction(1))
+    for output in outputs:
+        output.kind.check(place_of(output, folder), options)
 
 
 def open_sink(output: Output, path: Path, info: SourceInfo, options: SinkOptions) -> Sink:
@@ -195,4 +238,4 @@ def open_sink(output: Output, path: Path, info: SourceInfo, options: SinkOptions
         OutputError: the output cannot be written there.
         ConfigError: a setting is out of range.
     """
-    return _KINDS[output].make(path, info, options)
+    return output.kind.open(path, info, options)

@@ -57,7 +57,7 @@ class ParquetSink(Sink):
         self._group_rows = group_rows
         self._rows: list[tuple[Cell, ...]] = []
         self._schema = pa.schema([(name, _TYPES.get(name, "int64")) for name in COLUMNS])
-        with self._file.told():
+        with self._file.write_errors():
             self._writer = pq.ParquetWriter(self._file.binary, self._schema)
 
     def write(self, frame: Frame, result: FrameResult) -> None:
@@ -68,7 +68,7 @@ class ParquetSink(Sink):
         """
         self._rows.extend(table_rows(result))
         if len(self._rows) >= self._group_rows:
-            with self._file.told():
+            with self._file.write_errors():
                 self._write_group()
 
     def close(self) -> None:
@@ -82,11 +82,18 @@ class ParquetSink(Sink):
             with suppress(OSError, ValueError):
                 self._writer.close()
             return
-        with self._file.told():
+        with self._file.write_errors():
             if self._rows:
                 self._write_group()
             self._writer.close()
-            self._file.appear()
+            self._file.commit()
+
+    def abort(self) -> None:
+        """Drop the file; does nothing once it is closed."""
+        # before the file is gone: the writer would try once more when it is collected
+        with suppress(OSError, ValueError):
+            self._writer.close()
+        self._file.abort()
 
     def _write_group(self) -> None:
         import pyarrow as pa  # noqa: PLC0415

@@ -40,6 +40,7 @@ class ThreadedSink(Sink):
         self._error: BaseException | None = None
         self._is_reported = False
         self._is_closed = False
+        self._is_aborted = False
         # A daemon, so that a program that forgets to close the sink can still end.
         self._thread = Thread(
             target=self._run, name=f"writer of {type(sink).__name__}", daemon=True
@@ -89,6 +90,15 @@ class ThreadedSink(Sink):
             if not self._is_reported:
                 self._raise_error()
 
+    def abort(self) -> None:
+        """Leave out what is queued and drop the other sink's output."""
+        if self._is_closed:
+            return
+        self._is_closed = self._is_aborted = True
+        self._queue.put(None)
+        self._thread.join()
+        self._sink.abort()
+
     def _raise_error(self) -> None:
         if self._error is not None:
             self._is_reported = True
@@ -98,7 +108,7 @@ class ThreadedSink(Sink):
         while (item := self._queue.get()) is not None:
             # After an error the queue is still emptied: a writer waiting for room must go on to
             # learn of it.
-            if self._error is None:
+            if self._error is None and not self._is_aborted:
                 try:
                     self._sink.write(item.frame, item.result)
                 except BaseException as error:  # handed over to the writer

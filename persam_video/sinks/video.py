@@ -96,3 +96,7 @@ class VideoSink(Sink):
             OutputError: the file cannot be finished.
         """
         self._writer.close()
+
+    def abort(self) -> None:
+        """Drop the video; does nothing once it is closed."""
+        self._writer.abort()

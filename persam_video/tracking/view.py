@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from persam_video.config import ZoomSettings
+from persam_video.config.settings import ZoomSettings
 from persam_video.masks.boxes import Box
 
 

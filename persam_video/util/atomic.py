@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import errno
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,6 +49,51 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def staged(place: Path) -> Iterator[Path]:
+    """Write a file, or a folder of files, that appears when the block ends without an error.
+
+    What is written lies in a hidden folder beside its place until then. A folder that is there
+    already keeps its other files.
+
+    Args:
+        place: where the file or folder is to appear; the folder that holds it is made.
+
+    Yields:
+        The path to write to, which is called like ``place``.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
+    hidden = unfinished(place)
+    written = hidden / place.name
+    try:
+        _remove(hidden)
+        hidden.mkdir(parents=True)
+    except OSError as error:
+        raise output_error(place, error) from error
+    try:
+        yield written
+        if written.is_dir() and place.is_dir():
+            for file in sorted(written.iterdir()):
+                file.replace(place / file.name)
+        else:
+            written.replace(place)
+    except OSError as error:
+        raise output_error(place, error) from error
+    finally:
+        with suppress(OSError):  # what comes before is the error to report
+            _remove(hidden)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 class GrowingFile:
     """A file that is written bit by bit, beside its final place until it is whole.
 
@@ -64,6 +110,7 @@ class GrowingFile:
         """
         self.path = path
         self._sibling = unfinished(path)
+        self._is_done = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.binary: IO[bytes] = self._sibling.open("wb")
@@ -73,10 +120,10 @@ class GrowingFile:
     @property
     def is_closed(self) -> bool:
         """Whether it has appeared, or was given up."""
-        return self.binary.closed
+        return self._is_done
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def write_errors(self) -> Iterator[None]:
         """Write in the block; when the system refuses, the file is given up.
 
         Raises:
@@ -85,15 +132,23 @@ class GrowingFile:
         try:
             yield
         except OSError as error:
-            with suppress(OSError):  # what is left in its buffer cannot be written either
-                self.binary.close()
-            discard(self._sibling)
+            self.abort()
             raise output_error(self.path, error) from error
 
-    def appear(self) -> None:
-        """Finish the file and move it to its place; within ``told``."""
+    def commit(self) -> None:
+        """Finish the file and move it to its place; within ``write_errors``."""
         self.binary.close()
         self._sibling.replace(self.path)
+        self._is_done = True
+
+    def abort(self) -> None:
+        """Drop what was written so far; does nothing once the file was committed."""
+        if self._is_done:
+            return
+        self._is_done = True
+        with suppress(OSError):  # what is left in its buffer cannot be written either
+            self.binary.close()
+        discard(self._sibling)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -104,6 +159,32 @@ def write_bytes(path: Path, data: bytes) -> None:
     """
     with atomic_path(path) as sibling:
         sibling.write_bytes(data)
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write a file where the user wants it, whole or not at all; its folder is made.
+
+    Raises:
+        OutputError: the file cannot be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+    write_bytes(path, data)
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder, and those that hold it, and return it.
+
+    Raises:
+        OutputError: there can be no such folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
+    return folder
 
 
 def output_error(path: Path, error: OSError) -> OutputError:

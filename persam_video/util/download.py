@@ -40,7 +40,7 @@ class RemoteFile:
     most: int = 1 << 40
 
 
-def download(
+def download_file(
     remote: RemoteFile,
     file: Path,
     *,
@@ -100,7 +100,7 @@ def check_address(
 
     Args:
         url: the address.
-        publishers: see ``download``.
+        publishers: see ``download_file``.
         sent_by: the address that sent on to this one.
 
     Raises:

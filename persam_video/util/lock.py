@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from persam_video.errors import OutputError
 from persam_video.util.atomic import output_error
 
@@ -17,33 +19,61 @@ if sys.platform != "win32":
 def exclusive_folder(folder: Path) -> Iterator[None]:
     """Make a folder and hold it for the block; the system lets go when the process ends.
 
-    On Windows, and on file systems that have no locks, nothing is held.
+    On file systems that have no locks, nothing is held.
 
     Raises:
         OutputError: another process holds the folder, or it cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = None if sys.platform == "win32" else os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise output_error(folder, error) from error
-    if handle is None:
+    with hold_file(folder) if sys.platform == "win32" else _hold_itself(folder):
         yield
-        return
+
+
+@contextmanager
+def _hold_itself(folder: Path) -> Iterator[None]:
+    """Lock the folder itself, which leaves no file behind; only POSIX can open folders."""
     try:
-        _lock(handle, folder)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise output_error(folder, error) from error
+    try:
+        with suppress(OSError):
+            try:
+                if sys.platform != "win32":
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise _held(folder) from None
         yield
     finally:
         os.close(handle)
 
 
-def _lock(handle: int, folder: Path) -> None:
-    if sys.platform == "win32":
-        return
-    with suppress(OSError):
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(
-                f"{folder}: another run is writing here; wait for its end, or choose another folder"
-            ) from None
+@contextmanager
+def hold_file(folder: Path) -> Iterator[None]:
+    """Hold a folder by a file in it, ``.lock``, as Windows needs it.
+
+    Raises:
+        OutputError: another process holds the folder, or the file cannot be made.
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise _held(folder) from None
+    except OSError as error:
+        raise output_error(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):  # the next one has opened it by now
+            (folder / ".lock").unlink(missing_ok=True)
+
+
+def _held(folder: Path) -> OutputError:
+    return OutputError(
+        f"{folder}: another run is writing here; wait for its end, or choose another folder"
+    )

@@ -16,7 +16,7 @@ class _Handler(logging.Handler):
 def show_log(wanted: bool) -> None:
     """Show the log of the package on standard error, or no longer."""
     _PACKAGE.setLevel(logging.INFO if wanted else logging.NOTSET)
-    _PACKAGE.handlers = [each for each in _PACKAGE.handlers if not isinstance(each, _Handler)]
+    _PACKAGE.handlers = [other for other in _PACKAGE.handlers if not isinstance(other, _Handler)]
     if wanted:
         handler = _Handler()
         handler.setFormatter(logging.Formatter("persam-video: %(message)s"))
@@ -25,4 +25,4 @@ def show_log(wanted: bool) -> None:
 
 def log_is_shown() -> bool:
     """Tell whether ``show_log`` shows the log."""
-    return any(isinstance(each, _Handler) for each in _PACKAGE.handlers)
+    return any(isinstance(handler, _Handler) for handler in _PACKAGE.handlers)

@@ -188,7 +188,7 @@ def _serve(
 ) -> None:
     """Do what comes through the pipe until it breaks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    interrupt = _InterruptOnce()
+    interrupt = InterruptOnce()
     show_log(with_log)
 
     def tell(event: object) -> None:
@@ -210,7 +210,7 @@ def _serve(
             interrupt.armed = False  # Python itself is ending, which nothing may interrupt
 
 
-class _InterruptOnce:
+class InterruptOnce:
     """A signal handler that raises a keyboard interrupt the first time only.
 
     The parent signals a worker, and so may the service manager and the terminal; files are finished

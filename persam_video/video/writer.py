@@ -84,9 +84,9 @@ class VideoWriter:
     has an even width and height, so to frames of odd size the last column or row is added once
     more. Colours are limited-range BT.709 from 720 rows on and BT.601 below, and tagged as such.
 
-    Frames go to a hidden file beside ``path``. ``close``, and leaving the ``with`` block in
-    whatever way, finishes it with the frames written so far and moves it to ``path``; ``abort``
-    removes it. Without a frame there is no file.
+    Frames go to a hidden file beside ``path``. ``close``, and leaving the ``with`` block without
+    an error, finishes it and moves it to ``path``; ``abort``, and an error, removes it. Without a
+    frame there is no file.
 
     Examples:
         >>> with VideoWriter("out.mp4", size=(640, 360), fps=Fraction(25)) as video:
@@ -245,8 +245,7 @@ class VideoWriter:
         if exc is None:
             self.close()
         else:
-            with suppress(OutputError):  # the error that ended the block is the one to report
-                self.close()
+            self.abort()
 
     def _add_stream(self, settings: VideoCodec, fps: Fraction, crf: int | None) -> VideoStream:
         options = dict(settings.options)

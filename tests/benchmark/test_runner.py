@@ -140,7 +140,7 @@ def test_the_masks_are_those_of_track(template, out):
     assert record.frames_done == len(results) == LENGTHS["pond"]
     for result, line in zip(results, read_tracks(out / "tracks/pond.jsonl"), strict=True):
         assert np.array_equal(read_label_png(out / f"pond/{result.index:05d}.png"), result.labels)
-        assert [each.object_id for each in line.objects] == [1, 2, 3]
+        assert [found.object_id for found in line.objects] == [1, 2, 3]
     assert torch.get_num_threads() == before
 
 
@@ -169,16 +169,18 @@ def test_progress_tells_of_each_sequence_and_of_all(template, out):
     seen = []
     run(template, out, on_progress=seen.append)
     total = sum(LENGTHS.values())
-    assert [each.all_done for each in seen if each.state == "running"] == list(range(1, total + 1))
-    assert {each.all_total for each in seen} == {total}
-    finished = [each for each in seen if each.state == SequenceState.FINISHED]
-    assert [(each.name, each.done, each.total) for each in finished] == [
+    assert [event.all_done for event in seen if event.state == "running"] == list(
+        range(1, total + 1)
+    )
+    assert {event.all_total for event in seen} == {total}
+    finished = [event for event in seen if event.state == SequenceState.FINISHED]
+    assert [(event.name, event.done, event.total) for event in finished] == [
         (name, length, length) for name, length in LENGTHS.items()
     ]
-    assert all(each.seconds > 0 for each in finished)
+    assert all(event.seconds > 0 for event in finished)
     seen.clear()
     run(template, out, on_progress=seen.append)
-    assert [(each.name, each.state) for each in seen] == [
+    assert [(event.name, event.state) for event in seen] == [
         (name, SequenceState.VERIFIED) for name in LENGTHS
     ]
 
@@ -196,7 +198,7 @@ def test_an_interrupted_run_is_gone_on_with(template, whole, out, name, frame, k
     record = run(template, out, on_progress=seen.append)
     assert record.status.value == "finished"
     assert masks(out) == whole
-    assert [each.state.value for each in seen].count("verified") == kept
+    assert [event.state.value for event in seen].count("verified") == kept
     for finished in list(LENGTHS)[:kept]:
         for path in out.glob(f"{finished}/*.png"):
             assert path.stat().st_mtime_ns == written[path]
@@ -228,7 +230,7 @@ def test_a_finished_sequence_is_verified(template, whole, out, damage):
     record = run(template, out, on_progress=seen.append)
     assert masks(out) == whole
     assert record.warnings == ["cross: its masks were changed; it is tracked again"]
-    states = {each.name: each.state.value for each in seen}
+    states = {event.name: event.state.value for event in seen}
     assert states == {"pond": "verified", "cross": "finished", "again": "verified"}
 
 
@@ -364,7 +366,8 @@ def test_objects_that_appear_later_are_given_when_they_do(youtube, drawn, out):
     assert np.array_equal(labels[4] == 2, truth == 2)
     assert 2 in labels[5]
     known = [
-        [each.object_id for each in line.objects] for line in read_tracks(out / "tracks/pond.jsonl")
+        [found.object_id for found in line.objects]
+        for line in read_tracks(out / "tracks/pond.jsonl")
     ]
     assert known == [[], [], [1, 3], [1, 3], [1, 2, 3], [1, 2, 3]]
 
@@ -447,7 +450,7 @@ def test_a_sequence_that_fails_does_not_stop_the_others(root, whole, out, templa
     seen = []
     run(root, out, on_progress=seen.append)
     assert masks(out) == whole
-    assert [each.state.value for each in seen].count("verified") == 2
+    assert [event.state.value for event in seen].count("verified") == 2
 
 
 @pytest.mark.parametrize("options", [{"workers": 0}, {"threads": 0}])

@@ -63,9 +63,9 @@ def test_render_draws_over_the_source(run, saved, clip, tmp_path, style, codec, 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--save", "cooc"), "output 'cooc' is unknown; did you mean coco?"),
+        (("--save", "cooc"), "output 'cooc' is unknown: did you mean 'coco'?"),
         (("--style", "spot"), "style 'spot' is unknown"),
-        (("--codec", "h265"), "did you mean h264?"),
+        (("--codec", "h265"), "did you mean 'h264'?"),
         (("--codec", "prores"), "codec 'prores' is unknown"),
         (("--crf", "99"), "crf is 99; give a number from 0 to 51"),
     ],

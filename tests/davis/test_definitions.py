@@ -179,15 +179,18 @@ def test_label_maps_are_scored_object_by_object(maps):
     truth, found = maps
     score = score_masks(truth, found, object_ids=(1, 2, 3))
     radius = match_radius((9, 10))
-    for each in score.objects:
+    for scored in score.objects:
         masks = [
-            (t == each.object_id, p == each.object_id) for t, p in zip(truth, found, strict=True)
+            (t == scored.object_id, p == scored.object_id)
+            for t, p in zip(truth, found, strict=True)
         ]
         j, f = [plain_j(*pair) for pair in masks], [plain_f(*pair, radius) for pair in masks]
-        assert each.region == pytest.approx(j)
-        assert each.contour == pytest.approx(f)
-        assert (each.f.mean, each.f.recall, each.f.decay) == pytest.approx(plain_statistics(f))
-        assert each.mean == pytest.approx((np.mean(j) + np.mean(f)) / 2)
+        assert scored.region == pytest.approx(j)
+        assert scored.contour == pytest.approx(f)
+        assert (scored.f.mean, scored.f.recall, scored.f.decay) == pytest.approx(
+            plain_statistics(f)
+        )
+        assert scored.mean == pytest.approx((np.mean(j) + np.mean(f)) / 2)
 
 
 @few
@@ -204,12 +207,12 @@ def test_proposals_are_matched_for_the_largest_sum(truth, found):
         pairs = [
             ((t == label), (p == proposal) & (t != 255)) for t, p in zip(truth, found, strict=True)
         ]
-        return np.mean([plain_j(*each) + plain_f(*each, radius) for each in pairs]) / 2
+        return np.mean([plain_j(*pair) + plain_f(*pair, radius) for pair in pairs]) / 2
 
     best = max(
         quality(1, first) + quality(2, second)
         for first, second in itertools.permutations(range(1, max(2, found.max()) + 1), 2)
     )
-    assert sum(each.mean for each in score.objects) == pytest.approx(best)
-    for each in score.objects:
-        assert each.mean == pytest.approx(quality(each.object_id, each.proposal))
+    assert sum(scored.mean for scored in score.objects) == pytest.approx(best)
+    for scored in score.objects:
+        assert scored.mean == pytest.approx(quality(scored.object_id, scored.proposal))

@@ -16,7 +16,7 @@ def test_frames_are_gathered_in_order(boxes):
     score = scorer.result()
     assert score.name == "clip"
     assert score.frames == ("first", "00001")
-    assert [each.object_id for each in score.objects] == [1, 3]
+    assert [scored.object_id for scored in score.objects] == [1, 3]
     assert score.objects[0].region.tolist() == [1.0, 0.5]
     assert score.objects[1].region.tolist() == [1.0, 1.0]
     assert score.j.mean == 0.875
@@ -27,7 +27,7 @@ def test_void_in_the_truth_is_background(boxes):
     truth = boxes((1, 4, 4, 12, 12), (255, 12, 4, 20, 12))
     found = boxes((1, 4, 4, 20, 12))
     score = score_masks([truth], [found])
-    assert [each.object_id for each in score.objects] == [1]
+    assert [scored.object_id for scored in score.objects] == [1]
     assert score.j.mean == 0.5
 
 
@@ -82,7 +82,7 @@ def test_a_sequence_without_objects_has_no_figures(boxes):
 def test_any_label_is_found(boxes, label):
     truth = boxes((label, 4, 4, 12, 12))
     score = score_masks([truth], [truth])
-    assert [each.object_id for each in score.objects] == [label]
+    assert [scored.object_id for scored in score.objects] == [label]
 
 
 def test_each_object_gets_the_proposal_that_fits_over_all_frames(boxes):
@@ -90,7 +90,7 @@ def test_each_object_gets_the_proposal_that_fits_over_all_frames(boxes):
     found = [boxes((1, 18, 2, 26, 10), (2, 12, 14, 16, 18), (3, 2, 2, 10, 9))] * 3
     scores = [score_proposals(t, p, 2) for t, p in zip(truth, found, strict=True)]
     score = match_proposals("clip", ("a", "b", "c"), scores, (1, 2))
-    assert [(each.object_id, each.proposal) for each in score.objects] == [(1, 3), (2, 1)]
+    assert [(scored.object_id, scored.proposal) for scored in score.objects] == [(1, 3), (2, 1)]
     assert score.objects[1].mean == 1.0
 
 
@@ -105,4 +105,4 @@ def test_an_object_may_be_left_without_a_proposal(boxes):
     truth = boxes((1, 2, 2, 10, 10), (2, 18, 2, 26, 10))
     found = boxes((1, 18, 2, 26, 10))
     score = match_proposals("clip", ("a",), [score_proposals(truth, found, 2)], (1, 2))
-    assert [each.mean for each in score.objects] == [0.0, 1.0]
+    assert [scored.mean for scored in score.objects] == [0.0, 1.0]

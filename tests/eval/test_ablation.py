@@ -1,7 +1,13 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from eval.ablation import VARIANTS
 from persam_video.config import load_settings
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("variant", VARIANTS[2:], ids=lambda variant: variant.name)
@@ -11,3 +17,32 @@ def test_a_variant_is_no_preset_under_another_name(variant):
 
 def test_every_row_has_a_name_of_its_own():
     assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
+
+
+def run(*line: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", *line]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (["eval.ablation", "--data", ".", "--only", "nope"], "invalid choice: 'nope'"),
+        (["eval.ablation", "--data", "nowhere"], "error: nowhere/davis/Annotations"),
+        (["eval.precision", "--data", "nowhere"], "error: nowhere/davis/Annotations"),
+        (["eval.precision", "--data", ".", "--frames", "0"], "'0' is not a whole number of 1"),
+        (["eval.davis2016", "--root", "nowhere"], "error: nowhere/Annotations/480p: no such"),
+        (["eval.davis2016", "--root", ".", "--set", "nope=1"], "nope"),
+        (["eval.robustness", "--case", "nope"], "no case of zoo, faults"),
+        (["eval.robustness", "--only", "nope"], "invalid choice: 'nope'"),
+        (["eval.benchmark", "--vit", "nope"], "invalid choice: 'nope'"),
+        (["eval.engines", "--engines", "nope"], "invalid choice: 'nope'"),
+        (["eval.lost_and_found", "--data", "nowhere"], "error: nowhere/davis/Annotations"),
+    ],
+)
+def test_what_selects_nothing_is_an_error_before_anything_runs(line, says):
+    done = run(*line)
+    assert done.returncode == 2, done.stdout
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""

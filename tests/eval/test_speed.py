@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.speed.chart import plot
+from eval import common
 from eval.speed.cost import Cost, Load, Point, fit
 from eval.speed.scenes import balls
 from eval.speed.timing import Comparison, Spent
@@ -46,18 +46,19 @@ def test_small_balls_are_all_seen():
     assert set(np.unique(scene.labels)) == set(range(33))
 
 
-def test_the_plot_shows_every_point_of_every_curve():
-    values = [("one", 0.1), ("two", 0.3)]
-    drawn = ElementTree.fromstring(
-        plot([("objects", values, [0.1, 0.2]), ("size", values, [])], "c")
-    )
-    tag = "{http://www.w3.org/2000/svg}"
-    assert len(drawn.findall(f"{tag}circle")) == 4
-    assert len(drawn.findall(f"{tag}polyline")) == 3  # two curves and one model
-    said = [each.text for each in drawn.iter(f"{tag}text")]
-    assert said.count("two") == 2
-    assert said.count("0.3") == 2
-    assert said[-1] == "c"
+def test_the_chart_shows_every_curve_and_is_the_same_each_time(tmp_path):
+    pytest.importorskip("matplotlib")
+    panels = [
+        common.Panel("objects", ["one", "two"], [0.1, 0.3], [0.1, 0.2]),
+        common.Panel("frames", [0, 100, 200], [1.0, 2.0, 3.0]),
+    ]
+    for name in ("a.svg", "b.svg"):
+        common.draw(tmp_path / name, panels, "below")
+    drawn = (tmp_path / "a.svg").read_text()
+    assert ElementTree.fromstring(drawn).tag == "{http://www.w3.org/2000/svg}svg"
+    for text in ("objects", "frames", "below", "one", "two", "0.3"):
+        assert f"<!-- {text} -->" in drawn
+    assert (tmp_path / "b.svg").read_text() == drawn
 
 
 costs = st.floats(0, 2) | st.just(0.0)

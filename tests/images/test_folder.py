@@ -10,6 +10,7 @@ from pycocotools import mask as coco
 from persam_video.errors import AnnotationError, OutputError, SourceError
 from persam_video.images import ImageOutputs, ReferenceFiles, segment_to_folder
 from persam_video.masks import read_label_png
+from persam_video.util.inputs import ProtectedInputs
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +88,41 @@ def test_an_input_is_never_replaced(model, three, of, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("a.jpg", "a.png"), ("a.jpg", "x/a.jpg"), ("a.jpg", "a.overlay.jpg")]
+    ("images", "masks"),
+    [
+        (("a.jpg", "b.jpg"), ("a.png", "b.png")),
+        (("a.jpg", "a.png"), ("a.jpg.png", "a.png.png")),
+        (("left/a.jpg", "right/a.jpg", "b.jpg"), ("left_a.png", "right_a.png", "b.png")),
+        (("left/A.jpg", "right/a.jpg"), ("left_A.png", "right_a.png")),
+        (("l/x/a.jpg", "r/x/a.jpg"), ("l_x_a.png", "r_x_a.png")),
+        (("l/a.jpg", "l/a.png", "r/a.jpg"), ("a.jpg.png", "a.png.png", "a.png")),
+    ],
 )
-def test_two_photos_may_not_share_an_output(first, second, tmp_path):
+def test_photos_of_one_name_keep_results_of_their_own(images, masks, tmp_path):
+    paths = tuple(tmp_path / image for image in images)
+    outputs = ImageOutputs(tmp_path / "out", paths)
+    assert tuple(outputs.mask(path).name for path in paths) == masks
+    outputs.prepare(ProtectedInputs(()), overwrite=False)
+
+
+def test_photos_of_one_name_are_both_segmented(model, pair, files, tmp_path):
+    for folder in ("left", "right"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "00010.jpg").write_bytes((files / "tests" / "a.jpg").read_bytes())
+    photos = [tmp_path / "left" / "00010.jpg", tmp_path / "right" / "00010.jpg"]
+    segment_to_folder([pair], [*photos, photos[0]], tmp_path / "out", model=model)
+    record = json.loads((tmp_path / "out" / "segments.json").read_text())
+    assert [(image["file"], image["mask"]) for image in record["images"]] == [
+        (str(photos[0]), "left_00010.png"),
+        (str(photos[1]), "right_00010.png"),
+    ]
+    assert {"left_00010.png", "right_00010.overlay.png"} <= set(names(tmp_path / "out"))
+
+
+def test_two_photos_may_not_share_an_output(tmp_path):
+    paths = (tmp_path / "a.jpg", tmp_path / "a.overlay.jpg")
     with pytest.raises(OutputError, match=r"2 images would write a\."):
-        ImageOutputs(tmp_path / "out").prepare(
-            [tmp_path / first, tmp_path / second], [], overwrite=True
-        )
+        ImageOutputs(tmp_path / "out", paths).prepare(ProtectedInputs(()), overwrite=True)
     assert not (tmp_path / "out").exists()
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from persam_video.errors import DatasetError
 from persam_video.images import OneShotSegmenter, Reference, Search
-from persam_video.perseg import PerSegDataset, evaluate
+from persam_video.perseg import PerSegDataset, evaluate_perseg
 from persam_video.perseg.evaluation import write_json
 from persam_video.perseg.metrics import boundary_region
 from persam_video.sam import load_sam
@@ -19,7 +19,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def score(perseg, model):
-    return evaluate(PerSegDataset(perseg), model=model)
+    return evaluate_perseg(PerSegDataset(perseg), model=model)
 
 
 def test_the_figures_are_those_of_the_masks(perseg, model, score):
@@ -64,4 +64,4 @@ def test_a_reference_without_an_object(make_perseg, model):
     root = make_perseg()
     Image.new("RGB", (384, 288)).save(root / "Annotations" / "blue" / "00.png")
     with pytest.raises(DatasetError, match="no object"):
-        evaluate(PerSegDataset(root), model=model)
+        evaluate_perseg(PerSegDataset(root), model=model)

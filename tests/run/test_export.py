@@ -75,7 +75,7 @@ def test_a_run_over_images_keeps_their_names_through_every_output_and_back(place
     files = [f"{name}.png" for name in names]
     made = {}
     for output in (Output.MASKS, Output.CUTOUT_PNG, Output.LABELME, Output.TRACKS, Output.COCO):
-        made[output] = place / "made" / output.value
+        made[output] = place / "made" / output.kind.place
         export(place / "by_name", output, made[output], source=place / "images")
     for output in (Output.MASKS, Output.CUTOUT_PNG):
         assert sorted(path.name for path in made[output].iterdir()) == sorted(files)

@@ -327,11 +327,15 @@ def test_results_of_unknown_origin_are_not_resumed(begin, squares):
     cut(begin, 4)
     record = squares.folder / "out" / "run.json"
     record.write_text("{")
-    with pytest.raises(OutputError, match="--overwrite"):
-        begin(resume=True)
+    for how in ({"resume": True}, {"overwrite": True}, {}):
+        with pytest.raises(OutputError, match=r"is not the record of a run.*choose another folder"):
+            begin(**how)
     record.unlink()
-    with pytest.raises(OutputError, match=r"without run\.json"):
-        begin(resume=True)
+    before = outputs(squares.folder / "out")
+    for how in ({"resume": True}, {"overwrite": True}, {}):
+        with pytest.raises(OutputError, match=r"is of no run.*choose another folder"):
+            begin(**how)
+    assert outputs(squares.folder / "out") == before
 
 
 def test_an_existing_run_is_refused_and_the_ways_out_named(begin):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from persam_video.errors import ModelError, OutputError
-from persam_video.sam.download import download
+from persam_video.sam.download import download_weights
 from persam_video.sam.registry import PublishedWeights
 
 CONTENT = np.random.default_rng(0).bytes(600_000)
@@ -25,7 +25,9 @@ def part(file):
 
 
 def fetch(server, file, **options):
-    download(WEIGHTS, file, url=server.url, **{"timeout": 60, "attempts": 3, "pause": 0} | options)
+    download_weights(
+        WEIGHTS, file, url=server.url, **{"timeout": 60, "attempts": 3, "pause": 0} | options
+    )
 
 
 def test_a_whole_file_appears_and_nothing_else(file_server, file):
@@ -232,11 +234,11 @@ def test_a_folder_that_cannot_be_made(file_server, tmp_path):
 def test_published_files_come_from_listed_hosts_by_https(file, url):
     weights = PublishedWeights(url, WEIGHTS.size, WEIGHTS.sha256)
     with pytest.raises(ModelError, match="not https on a publisher's host"):
-        download(weights, file)
+        download_weights(weights, file)
     assert not file.parent.exists()
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "weights.pth", "http://[::1", "ftp://a/b"])
 def test_only_web_addresses_are_taken(file, url):
     with pytest.raises(ModelError, match="address"):
-        download(WEIGHTS, file, url=url)
+        download_weights(WEIGHTS, file, url=url)

@@ -28,7 +28,7 @@ def test_published_weights_can_be_fetched_and_checked(spec):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("vit_x", "Did you mean vit_"), ("resnet", "choose one of lite, vit_t, vit_b, vit_l, vit_h")],
+    [("vit_x", "did you mean 'vit_"), ("resnet", "known are lite, vit_t, vit_b, vit_l, vit_h")],
 )
 def test_an_unknown_name_is_answered_with_the_known_ones(name, message):
     with pytest.raises(ModelError, match=message):

@@ -28,6 +28,7 @@ from persam_video.sinks.outputs import (
     place_of,
 )
 from persam_video.sinks.parquet import ParquetSink
+from persam_video.sinks.threaded import ThreadedSink
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo, SourceKind
 
@@ -241,13 +242,35 @@ def test_cvat_has_a_track_for_each_object_that_is_outside_while_lost(folder):
         assert overlap(filled([points], (64, 96)), result.mask(2)) > 0.9
 
 
-@pytest.mark.parametrize("output", Output)
-def test_what_was_written_is_whole_after_an_error(tmp_path, output):
+FILES = [o for o in Output if not o.kind.folder_suffixes and o is not Output.TRACKS]
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+@pytest.mark.parametrize("output", FILES)
+def test_an_error_leaves_the_old_file_or_none(tmp_path, output, threaded):
     place = place_of(output, tmp_path)
-    with pytest.raises(KeyboardInterrupt), open_sink(output, place, INFO, SinkOptions()) as sink:
-        for pair in list(frames())[:3]:
-            sink.write(*pair)
-        raise KeyboardInterrupt
+    for before in (None, b"old"):
+        if before is not None:
+            place.write_bytes(before)
+        sink = open_sink(output, place, INFO, SinkOptions())
+        sink = ThreadedSink(sink) if threaded else sink
+        with pytest.raises(KeyboardInterrupt), sink:
+            for pair in list(frames())[:3]:
+                sink.write(*pair)
+            raise KeyboardInterrupt
+        sink.close()
+        left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        assert left == ({} if before is None else {place.name: before})
+
+
+@pytest.mark.parametrize("output", Output)
+def test_a_sink_that_is_closed_has_what_was_written_so_far(tmp_path, output):
+    place = place_of(output, tmp_path)
+    sink = open_sink(output, place, INFO, SinkOptions())
+    for pair in list(frames())[:3]:
+        sink.write(*pair)
+    sink.close()
+    sink.abort()  # does nothing any more
     sink.close()
     assert [path.name for path in tmp_path.iterdir()] == [place.name]
     if place.suffix == ".json":
@@ -266,7 +289,7 @@ def test_a_place_that_is_taken(tmp_path, output):
 
 def test_names_of_outputs():
     assert parse_outputs(["masks,coco", "mot", "coco"]) == (Output.MASKS, Output.COCO, Output.MOT)
-    with pytest.raises(ConfigError, match=r"'ocerlay' is unknown; did you mean overlay\?"):
+    with pytest.raises(ConfigError, match=r"'ocerlay' is unknown: did you mean 'overlay'\?"):
         parse_outputs(["ocerlay"])
     with pytest.raises(ConfigError, match="no output"):
         parse_outputs([])

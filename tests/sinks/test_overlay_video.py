@@ -174,15 +174,14 @@ def test_style_is_used(tmp_path):
     assert np.abs(read(path)[0][0].astype(int) - 20).mean() < 3
 
 
-def test_what_was_written_is_kept_when_the_block_fails(tmp_path):
+def test_a_block_that_fails_leaves_no_video(tmp_path):
     path = tmp_path / "overlay.mp4"
     with pytest.raises(RuntimeError), OverlayVideoSink(path, info()) as sink:
         for frame, result in results([0.0, 0.04, 0.08]):
             sink.write(frame, result)
         raise RuntimeError
-    assert len(read(path)[0]) == 3
     sink.close()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["overlay.mp4"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_a_frame_there_is_no_file(tmp_path):

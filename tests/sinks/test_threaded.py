@@ -138,14 +138,16 @@ def test_of_two_errors_the_first_is_raised_and_the_other_kept_as_its_context() -
     assert "cannot be closed" in str(raised.value.__context__)
 
 
-def test_an_error_of_the_block_writes_what_is_queued() -> None:
+def test_an_error_of_the_block_drops_what_is_queued() -> None:
     recorder = Recorder()
     with pytest.raises(KeyboardInterrupt), ThreadedSink(recorder) as sink:
         for index in range(5):
             sink.write(*pair(index))
         raise KeyboardInterrupt
-    assert recorder.indices == list(range(5))
+    assert recorder.indices == list(range(len(recorder.indices)))
     assert recorder.closed == 1
+    with pytest.raises(ValueError, match="closed"):
+        sink.write(*pair(5))
 
 
 def test_a_queue_needs_room() -> None:

@@ -186,7 +186,7 @@ def test_a_correction_is_a_new_reference_in_the_frame_stepped_to_last(model, dem
     [
         (lambda tracker, mask: tracker.add_object(2, mask), "known already"),
         (lambda tracker, mask: tracker.add_object(255, mask), "1 to 254"),
-        (lambda tracker, mask: tracker.add_object(9, np.zeros_like(mask)), "no object"),
+        (lambda tracker, mask: tracker.add_object(9, np.zeros_like(mask)), "is empty"),
         (lambda tracker, mask: tracker.add_object(9, mask[1:]), "640x359"),
         (lambda tracker, mask: tracker.correct(9, mask), "no object 9"),
         (lambda tracker, _: tracker.remove(9), "no object 9"),

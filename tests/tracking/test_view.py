@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persam_video.config import ZoomSettings
+from persam_video.config.settings import ZoomSettings
 from persam_video.tracking.view import choose_view
 
 SIZE = (480, 854)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from persam_video.errors import DownloadError
-from persam_video.util.download import RemoteFile, check_address, download, file_sha256
+from persam_video.util.download import RemoteFile, check_address, download_file, file_sha256
 
 CONTENT = np.random.default_rng(0).bytes(600_000)
 
@@ -25,7 +25,7 @@ def part(file):
 def fetch(server, file, *, seen=None, **facts):
     remote = RemoteFile(server.url, **facts)
     progress = [] if seen is None else seen
-    download(
+    download_file(
         remote,
         file,
         publishers=None,

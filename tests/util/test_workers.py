@@ -76,10 +76,10 @@ def test_a_lost_task_is_reported_and_the_others_are_done(tmp_path):
 
 BOMBARDED = """
 import signal, sys
-from persam_video.util.workers import _InterruptOnce
+from persam_video.util.workers import InterruptOnce
 
 times = 0
-interrupt = _InterruptOnce()
+interrupt = InterruptOnce()
 signal.signal(signal.SIGTERM, interrupt)
 try:
     print("ready", flush=True)

@@ -269,17 +269,19 @@ def test_appears_only_when_closed(clips, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
-def test_an_error_in_the_block_keeps_the_frames_so_far(
+def test_an_error_in_the_block_leaves_the_old_file_or_none(
     clips, tmp_path: Path, error: type[BaseException]
 ) -> None:
     path = tmp_path / "a.mp4"
-    with pytest.raises(error), VideoWriter(path, size=SIZE, fps=Fraction(25)) as video:
-        for number in range(5):
-            video.write(clips.picture(number))
-        raise error
-    with FrameStream(path) as frames:
-        assert clips.numbers(frames) == [0, 1, 2, 3, 4]
-    assert entries(tmp_path) == ["a.mp4"]
+    for before in ([], ["a.mp4"]):
+        for name in before:
+            (tmp_path / name).write_bytes(b"old")
+        with pytest.raises(error), VideoWriter(path, size=SIZE, fps=Fraction(25)) as video:
+            for number in range(5):
+                video.write(clips.picture(number))
+            raise error
+        assert entries(tmp_path) == before
+    assert path.read_bytes() == b"old"
 
 
 @pytest.mark.parametrize("frames", [0, 5])

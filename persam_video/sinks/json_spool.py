@@ -2,16 +2,21 @@
 
 import json
 import tempfile
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from persam_video.results import FrameResult
+from persam_video.sinks.base import Sink
 from persam_video.util.atomic import atomic_path, output_error
+from persam_video.video.frame import Frame
+from persam_video.video.source import SourceInfo
 
 
-class Parts:
+class JsonSpool:
     """Lists of JSON values that grow on disk, for one output file.
 
     The lists live beside the output in files without a name, which the system removes however the
@@ -26,7 +31,7 @@ class Parts:
         """
         self.path = path
         self._files: dict[str | int, IO[bytes]] = {}
-        with self._told():
+        with self._write_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             # found out now, not after hours of tracking
             if path.is_dir():
@@ -40,7 +45,7 @@ class Parts:
         Raises:
             OutputError: it cannot be written.
         """
-        with self._told():
+        with self._write_errors():
             if name not in self._files:
                 file = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115
                 self._files[name] = file
@@ -79,7 +84,7 @@ class Parts:
         for file in files.values():
             file.close()
 
-    def __enter__(self) -> "Parts":
+    def __enter__(self) -> "JsonSpool":
         return self
 
     def __exit__(
@@ -91,11 +96,66 @@ class Parts:
         self.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _write_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise output_error(self.path, error) from error
+
+
+class SpooledSink(Sink):
+    """A sink whose one file is put together at the end, from what was noted frame by frame.
+
+    The file appears when the sink is closed; without a frame there is none.
+    """
+
+    def __init__(self, path: str | Path, info: SourceInfo) -> None:
+        """Prepare to write.
+
+        Args:
+            path: the file.
+            info: facts about the source of the frames.
+
+        Raises:
+            OutputError: the file cannot be written there.
+        """
+        self._spool = JsonSpool(Path(path))
+        self._info = info
+        self._frames = 0
+
+    @abstractmethod
+    def _note(self, frame: Frame, result: FrameResult) -> None:
+        """Add a frame to the lists; ``self._frames`` have come before it."""
+
+    @abstractmethod
+    def _assemble(self, file: IO[str], frames: int) -> None:
+        """Write the file from the lists of so many frames."""
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        """Take one frame and its result.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        self._note(frame, result)
+        self._frames += 1
+
+    def close(self) -> None:
+        """Write the file; a second call does nothing.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        frames, self._frames = self._frames, 0
+        with self._spool:
+            if frames:
+                with self._spool.assembled() as file:
+                    self._assemble(file, frames)
+
+    def abort(self) -> None:
+        """Drop the file; does nothing once it is closed."""
+        self._frames = 0
+        self._spool.close()
 
 
 def write_array(file: IO[str], items: Iterator[str]) -> None:

@@ -1,0 +1,176 @@
+"""``persam-video studio``: the page in the browser."""
+
+import os
+import socket
+import webbrowser
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Timer
+from typing import Annotated
+
+import typer
+
+from persam_video.cli.groups import with_option_groups
+from persam_video.cli.options import INPUT, OUTPUTS, RUN, ModelOptions, PresetOptions
+from persam_video.errors import ConfigError
+
+_DEFAULT_PORT = 8765
+_TRIES = 20
+
+
+@with_option_groups
+def studio(
+    *,
+    video: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[VIDEO|SESSION]",
+            help="Video, folder of images, or folder of an earlier session.",
+        ),
+    ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            "--root",
+            help="Folder whose videos the page may open; nothing outside of it.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder of the session; without VIDEO, the folder for sessions and uploads.",
+            show_default="persam-video-studio",
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = None,
+    upload_limit: Annotated[
+        int,
+        typer.Option(
+            "--upload-limit", min=1, help="Largest upload, in MiB.", rich_help_panel=INPUT
+        ),
+    ] = 4096,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host",
+            help="Address to listen on. Any other than 127.0.0.1 lets other machines in: whoever "
+            "has the token can see your videos, unencrypted.",
+            rich_help_panel=RUN,
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65535,
+            help="Port to listen on; the next free one when not given.",
+            show_default=str(_DEFAULT_PORT),
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    browser: Annotated[
+        bool,
+        typer.Option(
+            "--browser/--no-browser", help="Open the page in the browser.", rich_help_panel=RUN
+        ),
+    ] = True,
+    preset: PresetOptions,
+    model: ModelOptions,
+) -> None:
+    """Mark objects in a video, track and correct them, in a page of your browser.
+
+    Every gesture and every tracked frame is kept in the session's folder at once.
+
+    Examples:
+
+    persam-video studio clip.mp4 --out session
+
+    persam-video studio session
+
+    persam-video studio --root ~/videos
+    """
+    missing = [name for name in ("starlette", "uvicorn", "python_multipart") if not _has(name)]
+    if missing:
+        raise ConfigError(
+            f"the studio needs {', '.join(missing)}: pip install 'persam-video[studio]'"
+        )
+    import uvicorn
+
+    from persam_video.studio.security import LOOPBACK, AllowedHosts, kept_token, new_token
+    from persam_video.studio.server import make_app
+    from persam_video.studio.store import SessionPaths
+    from persam_video.studio.studio import Studio
+
+    settings = preset.settings(model)
+    is_session = video is not None and SessionPaths(Path(video)).is_session
+    base = Path("persam-video-studio")
+    if video is None:
+        base = out or base
+    elif is_session:
+        base = Path(video)
+    elif out is not None:
+        base = out
+    with_sessions = base if video is None or (out is None and not is_session) else base / "more"
+    opened = Studio(with_sessions, settings, root=root, upload_limit=upload_limit * 2**20)
+    try:
+        if video is not None:
+            folder = base if is_session or out is not None else base / (Path(video).stem or "video")
+            opened.named = opened.open(None if is_session else video, folder).id
+        given = os.environ.get("PERSAM_STUDIO_TOKEN")
+        # a token that is kept lets an open tab go on; one for other machines is better forgotten
+        token = given or (kept_token(base) if host in LOOPBACK else new_token())
+        listening = _listen(host, port)
+        bound = listening.getsockname()[1]
+        shown = host if host not in ("0.0.0.0", "::") else socket.gethostname()
+        address = f"http://{f'[{shown}]' if ':' in shown else shown}:{bound}/?token={token}"
+        if host not in LOOPBACK:
+            typer.echo(
+                f"persam-video: warning: listening on {host}: every machine that reaches this one "
+                "and has the token can see and change what the studio can; nothing is encrypted",
+                err=True,
+            )
+        typer.echo(f"studio: {address}")
+        typer.echo("end it with Ctrl-C")
+        opened.warm_up()
+        if browser:
+            timer = Timer(0.5, webbrowser.open, [address])
+            timer.daemon = True
+            timer.start()
+        app = make_app(opened, token, AllowedHosts.of(host, [socket.gethostname()]))
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+        )
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        opened.close()
+
+
+def _has(name: str) -> bool:
+    return find_spec(name) is not None
+
+
+def _listen(host: str, port: int | None) -> socket.socket:
+    """Return a listening socket, on the wanted port or, without one, on the next that is free.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
+    wanted = range(_DEFAULT_PORT, _DEFAULT_PORT + _TRIES) if port is None else (port,)
+    reason = ""
+    for number in wanted:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, number))
+        except OSError as error:
+            listening.close()
+            reason = error.strerror or str(error)
+            continue
+        return listening
+    raise ConfigError(
+        f"cannot listen on {host}:{wanted[0]} ({reason}): choose another with --port or --host"
+    )

@@ -1,0 +1,145 @@
+"""Loading settings: a preset or a YAML file, and single settings laid over it.
+
+A preset holds only what differs from the defaults. An unknown key is an error that names the
+nearest known one.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from persam_video.config.settings import Settings
+from persam_video.errors import ConfigError
+from persam_video.util.suggest import did_you_mean
+from persam_video.util.yaml import load_yaml
+
+_MOST_SHOWN = 80  # characters of a wrong value
+
+
+def presets() -> dict[str, Path]:
+    """Return the files of the presets that ship, by name."""
+    package = Path(__file__).parents[1]
+    packaged = package / "configs"
+    # an editable install has no copy inside the package: the checkout's own folder serves
+    folder = packaged if packaged.is_dir() else package.parent / "configs"
+    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+
+
+def load_settings(
+    preset: str | Path = "persam", overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Load a preset and lay single settings over it.
+
+    Args:
+        preset: a preset's name, or the path of a YAML file.
+        overrides: values by dotted key, as ``{"prior.alpha": 0.3}``.
+
+    Raises:
+        ConfigError: no such preset, an unknown key, or a value out of range.
+    """
+    values, origin = _read(preset)
+    known = set(known_keys())
+    for key, value in (overrides or {}).items():
+        if key not in known:
+            raise ConfigError(f"unknown setting '{key}': {_nearest(key)}")
+        *sections, name = key.split(".")
+        section = values
+        for part in sections:
+            section = section.setdefault(part, {})
+            if not isinstance(section, dict):
+                raise ConfigError(
+                    f"setting {part}: is a value in {origin}; write 'key: value' lines below it"
+                )
+        section[name] = value
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, origin)) from error
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """Read ``key=value`` texts; values are YAML scalars.
+
+    Raises:
+        ConfigError: a text without ``=``, or a value that is not YAML.
+    """
+    parsed: dict[str, Any] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"'{text}' is not key=value: write for example prior.alpha=0.3")
+        try:
+            parsed[key.strip()] = load_yaml(value)
+        except ValueError as error:
+            raise ConfigError(f"the value in '{text}' is not valid YAML") from error
+    return parsed
+
+
+def known_keys() -> list[str]:
+    """Return every setting as a dotted key."""
+    return _keys(Settings, "")
+
+
+def _keys(section: type[BaseModel], prefix: str) -> list[str]:
+    found: list[str] = []
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found += _keys(kind, f"{prefix}{name}.")
+        else:
+            found.append(prefix + name)
+    return found
+
+
+def preset_titles() -> dict[str, str]:
+    """Return the first comment line of each preset that ships, by name."""
+    return {
+        name: file.read_text(encoding="utf-8").split("\n", 1)[0].removeprefix("#").strip()
+        for name, file in presets().items()
+    }
+
+
+def _read(preset: str | Path) -> tuple[dict[str, Any], str]:
+    shipped = presets()
+    if str(preset) in shipped:
+        text = shipped[str(preset)].read_text(encoding="utf-8")
+    else:
+        path = Path(preset)
+        if not path.is_file():
+            raise ConfigError(
+                f"no preset '{preset}': choose one of {', '.join(shipped)}, or give a YAML file"
+            )
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read as text: give a YAML file") from error
+    try:
+        values = load_yaml(text) or {}
+    except ValueError as error:
+        raise ConfigError(f"{preset} is not valid YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{preset} holds no settings: write 'section:' and 'key: value' lines")
+    return values, str(preset)
+
+
+def _explain(error: ValidationError, origin: str) -> str:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown setting {_short(key)} ({origin}): {_nearest(key[:_MOST_SHOWN])}"
+    return f"setting {key}: {problem['msg']} (got {_short(problem['input'])})"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+def _nearest(key: str) -> str:
+    """Say which known setting was probably meant: of the same last name, else of a like name."""
+    known = known_keys()
+    last = key.rsplit(".", maxsplit=1)[-1]
+    same = [name for name in known if name.rsplit(".", maxsplit=1)[-1] == last]
+    return did_you_mean(same[0] if same else key, known, cutoff=0.5)

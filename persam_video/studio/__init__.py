@@ -1,0 +1,19 @@
+"""Interactive tracking: sessions without a user interface, and the page in the browser on them."""
+
+from typing import TYPE_CHECKING
+
+from persam_video.util.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from persam_video.studio.propagation import Propagation
+    from persam_video.studio.session import InteractiveSession
+
+__all__ = ["InteractiveSession", "Propagation"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "InteractiveSession": "persam_video.studio.session",
+        "Propagation": "persam_video.studio.propagation",
+    },
+)

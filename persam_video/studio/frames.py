@@ -1,0 +1,152 @@
+"""Frames of a source by their index, in any order."""
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from persam_video.errors import SourceError
+from persam_video.video import Frame, FrameStream, SourceInfo
+from persam_video.video.seek_index import SeekPoint
+from persam_video.video.source import SourceKind, locate
+
+CACHE_BYTES = 192 * 2**20
+"""Decoded frames that a reader keeps."""
+
+_BACK = 12
+"""Frames decoded before the wanted one when someone steps backwards: the next steps need them."""
+
+_NEAR = 48
+"""So many frames ahead are read on to without asking where the nearest keyframe is."""
+
+
+class FrameReader:
+    """Gives the frames of a source by index: the very frames that reading it in order gives.
+
+    A request that goes on from the last one reads on. Any other begins at the keyframe before the
+    frame where that is known to be exact, else at the beginning of the source, as ``FrameStream``
+    does. Frames are kept in memory up to a limit, the latest used for longest. May be used by
+    several threads.
+
+    Attributes:
+        source: what is read.
+        info: facts about it.
+    """
+
+    def __init__(self, source: str | Path, *, cache_bytes: int = CACHE_BYTES) -> None:
+        """Open a source and decode its first frame.
+
+        Args:
+            source: a video file, a folder of images, or a glob.
+            cache_bytes: decoded frames that are kept, in bytes; the latest frame always is.
+
+        Raises:
+            SourceError: the source cannot be read, or is live.
+        """
+        self.source = source
+        self._cache_bytes = cache_bytes
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[int, Frame] = OrderedDict()
+        self._bytes = 0
+        self._stream: FrameStream | None = FrameStream(source, prefetch=0)
+        self._next = 0
+        self.info: SourceInfo = self._stream.info
+        if self.info.live:
+            self._stream.close()
+            raise SourceError(
+                f"{self.info.name}: is live, and its frames cannot be sought; record it first"
+            )
+        self._count = self.info.frame_count or _count(source)
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames there are: what the source claims, corrected once its end was met."""
+        return self._count
+
+    def get(self, index: int) -> Frame:
+        """Return a frame, whose picture is shared: it must not be written to.
+
+        Raises:
+            SourceError: there is no such frame, or it cannot be decoded.
+        """
+        with self._lock:
+            if index in self._cache:
+                self._cache.move_to_end(index)
+                return self._cache[index]
+            if not 0 <= index < self._count:
+                raise self._missing(index)
+            return self._read(index)
+
+    def saw(self, index: int) -> None:
+        """Take note that someone else has read a frame of the source, so that there is one."""
+        self._count = max(self._count, index + 1)
+
+    def ends_after(self, index: int) -> None:
+        """Take note that someone else has found this frame to be the last one."""
+        self._count = index + 1
+
+    def close(self) -> None:
+        """Release the source and the frames; a second call does nothing."""
+        with self._lock:
+            self._forget_stream()
+            self._cache.clear()
+            self._bytes = 0
+
+    def _read(self, index: int) -> Frame:
+        stream = self._stream_before(index)
+        try:
+            for frame in stream:
+                self._next = frame.index + 1
+                if frame.index > index - _BACK:
+                    self._keep(frame)
+                if frame.index >= index:
+                    break
+        except SourceError:
+            self._forget_stream()
+            raise
+        if index not in self._cache:
+            self._count = min(self._count, max(self._next, 1))
+            self._forget_stream()
+            raise self._missing(index)
+        return self._cache[index]
+
+    def _stream_before(self, index: int) -> FrameStream:
+        """Return a stream whose next frame is the wanted one or an earlier one."""
+        ahead = index - self._next
+        if self._stream is not None and ahead >= 0 and (ahead < _NEAR or self._goes_on(index)):
+            return self._stream
+        start = max(0, index - _BACK + 1) if -_NEAR < ahead < 0 else index
+        self._forget_stream()
+        self._stream, self._next = FrameStream(self.source, start=start, prefetch=0), start
+        return self._stream
+
+    def _goes_on(self, index: int) -> bool:
+        """Whether reading on is less work than seeking: no keyframe lies between."""
+        if self.info.kind is not SourceKind.FILE:
+            return False
+        point = SeekPoint.before(locate(self.source), index)
+        return point is None or len(point.skipped) <= self._next
+
+    def _keep(self, frame: Frame) -> None:
+        if frame.index in self._cache:
+            return
+        self._cache[frame.index] = frame
+        self._bytes += frame.rgb.nbytes
+        while self._bytes > self._cache_bytes and len(self._cache) > 1:
+            _, oldest = self._cache.popitem(last=False)
+            self._bytes -= oldest.rgb.nbytes
+
+    def _forget_stream(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = None
+
+    def _missing(self, index: int) -> SourceError:
+        return SourceError(
+            f"{self.info.name}: has no frame {index}; it has {self._count}, 0 to {self._count - 1}"
+        )
+
+
+def _count(source: str | Path) -> int:
+    """Count the frames of a source that does not say how many it has, by decoding them."""
+    with FrameStream(source) as stream:
+        return sum(1 for _ in stream)

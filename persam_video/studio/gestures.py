@@ -1,0 +1,289 @@
+"""What a person did to mark objects: clicks, boxes, strokes, and what came of each."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.errors import AnnotationError
+from persam_video.masks.rle import Rle, decode
+
+_SHIFT = 4
+"""Bits of a fraction that OpenCV's drawing takes."""
+
+_MOST_POINTS = 20_000
+
+
+@dataclass(frozen=True)
+class Click:
+    """A point on an object, or beside it.
+
+    Attributes:
+        x: in pixels of the frame; the middle of the first pixel is 0.5.
+        y: the same downwards.
+        positive: whether the object is there.
+    """
+
+    x: float
+    y: float
+    positive: bool = True
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box around an object.
+
+    Attributes:
+        corners: (x0, y0, x1, y1) in pixels of the frame, x1 and y1 exclusive.
+    """
+
+    corners: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line drawn with a round brush or eraser.
+
+    Attributes:
+        points: (x, y) in pixels of the frame, in order.
+        radius: of the brush, in pixels of the frame.
+        erase: whether the object is taken away under the line.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    radius: float
+    erase: bool = False
+
+    def cover(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return the pixels (H, W) under the line in a frame of (height, width)."""
+        drawn = np.zeros(size, np.uint8)
+        # OpenCV counts from the middle of the first pixel
+        line = np.rint((np.array(self.points) - 0.5) * 2**_SHIFT).astype(np.int32)
+        radius = max(1, round(self.radius * 2**_SHIFT))
+        for x, y in line.tolist():
+            cv2.circle(drawn, (x, y), radius, 1, cv2.FILLED, cv2.LINE_8, _SHIFT)
+        thickness = max(1, round(2 * self.radius))
+        cv2.polylines(drawn, [line[:, None]], False, 1, thickness, cv2.LINE_8, _SHIFT)
+        return drawn > 0
+
+
+@dataclass(frozen=True)
+class Clear:
+    """Everything that was marked of an object in a frame is taken back."""
+
+
+Mark: TypeAlias = Click | Box | Stroke | Clear
+
+
+@dataclass(frozen=True)
+class Gesture:
+    """One mark and what came of it.
+
+    Attributes:
+        frame: index of the frame.
+        object_id: of the object.
+        mark: what was done.
+        mask: of the object after it; ``None`` after ``Clear``.
+    """
+
+    frame: int
+    object_id: int
+    mark: Mark
+    mask: Rle | None
+
+
+@dataclass
+class History:
+    """Gestures in their order, with those that were undone.
+
+    Attributes:
+        done: in force.
+        undone: the last one undone comes last.
+    """
+
+    done: list[Gesture] = field(default_factory=list)
+    undone: list[Gesture] = field(default_factory=list)
+
+    def add(self, gesture: Gesture) -> None:
+        """Add a gesture; what was undone before cannot be redone any more."""
+        self.done.append(gesture)
+        self.undone.clear()
+
+    def undo(self) -> Gesture | None:
+        """Take back the last gesture and return it; ``None`` where there is none."""
+        if not self.done:
+            return None
+        self.undone.append(self.done.pop())
+        return self.undone[-1]
+
+    def redo(self) -> Gesture | None:
+        """Do again what was undone last, and return it; ``None`` where there is nothing."""
+        if not self.undone:
+            return None
+        self.done.append(self.undone.pop())
+        return self.done[-1]
+
+    def forget(self, object_id: int) -> list[int]:
+        """Drop all gestures of an object and return the frames that they were in."""
+        frames = sorted({g.frame for g in self.done if g.object_id == object_id})
+        self.done = [g for g in self.done if g.object_id != object_id]
+        self.undone = [g for g in self.undone if g.object_id != object_id]
+        return frames
+
+    def of(self, frame: int, object_id: int) -> list[Gesture]:
+        """Return the gestures in force of an object in a frame: those since it was cleared."""
+        found: list[Gesture] = []
+        for gesture in self.done:
+            if (gesture.frame, gesture.object_id) == (frame, object_id):
+                found = [] if isinstance(gesture.mark, Clear) else [*found, gesture]
+        return found
+
+    def in_frame(self, frame: int) -> list[Gesture]:
+        """Return the gestures in force of a frame, in their order."""
+        ids = {gesture.object_id for gesture in self.done if gesture.frame == frame}
+        kept = {id(g) for object_id in ids for g in self.of(frame, object_id)}
+        return [gesture for gesture in self.done if id(gesture) in kept]
+
+    def masks(self, frame: int) -> dict[int, Rle]:
+        """Return the masks that were marked in a frame by object, the latest last."""
+        masks: dict[int, Rle] = {}
+        for gesture in self.done:
+            if gesture.frame == frame:
+                masks.pop(gesture.object_id, None)
+                if gesture.mask is not None:
+                    masks[gesture.object_id] = gesture.mask
+        return masks
+
+    @property
+    def frames(self) -> list[int]:
+        """Indices of the frames in which something is marked, in order."""
+        marked: dict[tuple[int, int], bool] = {}
+        for gesture in self.done:
+            marked[gesture.frame, gesture.object_id] = gesture.mask is not None
+        return sorted({frame for (frame, _), is_marked in marked.items() if is_marked})
+
+
+def compose(
+    masks: Mapping[int, Rle], size: tuple[int, int], below: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """Return the label map of masks, a later one over an earlier one.
+
+    Args:
+        masks: by object id.
+        size: height and width of the frame.
+        below: label map (H, W) that they lie over; what it has of the same objects goes.
+    """
+    labels = np.zeros(size, np.uint8) if below is None else below.copy()
+    if below is not None and masks:
+        labels[np.isin(labels, list(masks))] = 0
+    for object_id, mask in masks.items():
+        labels[decode(mask)] = object_id
+    return labels
+
+
+def mark_of(data: Mapping[str, Any], size: tuple[int, int]) -> Mark:
+    """Read a mark out of JSON.
+
+    Args:
+        data: ``kind`` and what belongs to it; see ``mark_json``.
+        size: height and width of the frame, which the mark must lie in.
+
+    Raises:
+        AnnotationError: it is no mark, or lies outside.
+    """
+    try:
+        kind = data["kind"]
+        if kind == "clear":
+            return Clear()
+        if kind == "click":
+            x, y = _inside([(data["x"], data["y"])], size)[0]
+            return Click(x, y, bool(data.get("positive", True)))
+        if kind == "box":
+            x0, y0, x1, y1 = map(_number, data["box"])
+            height, width = size
+            x0, x1 = max(0.0, min(x0, x1)), min(float(width), max(x0, x1))
+            y0, y1 = max(0.0, min(y0, y1)), min(float(height), max(y0, y1))
+            if x1 - x0 < 1 or y1 - y0 < 1:
+                raise AnnotationError("the box is empty: draw it around the object")
+            return Box((x0, y0, x1, y1))
+        if kind == "stroke":
+            points = [(_number(x), _number(y)) for x, y in data["points"]]
+            radius = _number(data["radius"])
+            if not 1 <= len(points) <= _MOST_POINTS or not 0 < radius <= max(size):
+                raise AnnotationError("the stroke has no points, too many, or no radius")
+            far = 2.0 * max(size)
+            if any(abs(x) > far or abs(y) > far for x, y in points):
+                raise AnnotationError("the stroke is far outside of the frame: draw it inside")
+            return Stroke(tuple(points), radius, bool(data.get("erase", False)))
+    except (LookupError, TypeError, ValueError) as error:
+        raise AnnotationError(f"the gesture cannot be read ({error}): reload the page") from error
+    raise AnnotationError(
+        f"gesture {str(kind)[:20]!r} is unknown (known: click, box, stroke, clear)"
+    )
+
+
+def mark_json(mark: Mark) -> dict[str, Any]:
+    """Return a mark in the types of JSON."""
+    if isinstance(mark, Click):
+        return {"kind": "click", "x": mark.x, "y": mark.y, "positive": mark.positive}
+    if isinstance(mark, Box):
+        return {"kind": "box", "box": list(mark.corners)}
+    if isinstance(mark, Stroke):
+        points = [list(point) for point in mark.points]
+        return {"kind": "stroke", "points": points, "radius": mark.radius, "erase": mark.erase}
+    return {"kind": "clear"}
+
+
+def gestures_json(gestures: Iterable[Gesture]) -> list[dict[str, Any]]:
+    """Return gestures in the types of JSON."""
+    return [
+        {
+            "frame": gesture.frame,
+            "object": gesture.object_id,
+            **mark_json(gesture.mark),
+            "mask": None if gesture.mask is None else gesture.mask["counts"],
+        }
+        for gesture in gestures
+    ]
+
+
+def read_gestures(data: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> Iterator[Gesture]:
+    """Read gestures out of JSON.
+
+    Args:
+        data: what ``gestures_json`` returned.
+        size: height and width of the frames.
+
+    Raises:
+        AnnotationError: a mark cannot be read.
+        ValueError: a mask is damaged.
+    """
+    for item in data:
+        counts = item["mask"]
+        mask = None if counts is None else Rle(size=list(size), counts=str(counts))
+        if mask is not None:
+            decode(mask)
+        yield Gesture(int(item["frame"]), int(item["object"]), mark_of(item, size), mask)
+
+
+def _inside(points: Iterable[tuple[Any, Any]], size: tuple[int, int]) -> list[tuple[float, float]]:
+    height, width = size
+    found = [(_number(x), _number(y)) for x, y in points]
+    for x, y in found:
+        if not (0 <= x < width and 0 <= y < height):
+            raise AnnotationError(
+                f"the point {x:g},{y:g} is outside of the frame, which is {width}x{height}: "
+                "click inside"
+            )
+    return found
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value} is not a finite number")
+    return number

@@ -1,0 +1,87 @@
+"""The outputs that the page offers, and how they will look."""
+
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.drawing.overlay import Look, OverlayStyle, draw_overlay
+from persam_video.errors import ConfigError
+from persam_video.results import FrameResult
+from persam_video.sinks.outputs import Output, SinkOptions, parse_outputs
+
+_TITLES = {
+    Output.OVERLAY: ("Video with masks (MP4)", "video"),
+    Output.CUTOUT_WEBM: ("Cut-out with transparency (WebM)", "video"),
+    Output.PRORES: ("Cut-out with transparency (ProRes MOV)", "video"),
+    Output.CUTOUT_PNG: ("Cut-outs as PNG, zipped", "images"),
+    Output.MASKS: ("Masks as indexed PNG, zipped", "images"),
+    Output.COCO: ("COCO instances (JSON)", "labels"),
+    Output.YTVOS: ("YouTube-VIS (JSON)", "labels"),
+    Output.MOT: ("MOT Challenge (text)", "labels"),
+    Output.LABELME: ("labelme, zipped", "labels"),
+    Output.CVAT: ("CVAT for video (XML)", "labels"),
+    Output.TRACKS: ("Tracks (JSON lines)", "labels"),
+    Output.TABLE: ("Table (CSV)", "table"),
+    Output.PARQUET: ("Table (Parquet)", "table"),
+}
+
+_CUTOUTS = (Output.CUTOUT_WEBM, Output.PRORES, Output.CUTOUT_PNG)
+_SQUARE = 16  # pixels of a field of the chequerboard that stands for transparency
+
+
+def offers_json() -> dict[str, Any]:
+    """Return the outputs that can be written here, in the types of JSON."""
+    offered = [o for o in _TITLES if o is not Output.PARQUET or find_spec("pyarrow") is not None]
+    looks = [look.value for look in Look]
+    return {
+        "outputs": [
+            {
+                "name": output.value,
+                "title": _TITLES[output][0],
+                "kind": _TITLES[output][1],
+                "styles": looks if output is Output.OVERLAY else None,
+            }
+            for output in offered
+        ]
+    }
+
+
+def sink_options(style: str | None) -> SinkOptions:
+    """Return how an output is written in a look; ``None`` for the usual one.
+
+    Raises:
+        ConfigError: there is no such look.
+    """
+    return SinkOptions() if style is None else SinkOptions(style=OverlayStyle(look=_look(style)))
+
+
+def preview(
+    rgb: NDArray[np.uint8], result: FrameResult, output: str, style: str | None
+) -> NDArray[np.uint8]:
+    """Return how an output shows a frame, uint8 RGB (H, W or 2 W, 3).
+
+    Args:
+        rgb: the frame, uint8 (H, W, 3).
+        result: of the frame.
+        output: its name.
+        style: the look of an overlay.
+
+    Raises:
+        ConfigError: there is no such output or look.
+    """
+    (chosen,) = parse_outputs([output])
+    if chosen in _CUTOUTS:
+        rows, columns = np.indices(result.labels.shape) // _SQUARE
+        board = np.where((rows + columns) % 2 == 0, np.uint8(205), np.uint8(245))
+        return np.where(result.labels[..., None] > 0, rgb, board[..., None])
+    return draw_overlay(rgb, result.labels, result.objects, style=sink_options(style).style)
+
+
+def _look(style: str) -> Look:
+    try:
+        return Look(style)
+    except ValueError:
+        known = ", ".join(look.value for look in Look)
+        raise ConfigError(f"look {style[:30]!r} is unknown (known: {known})") from None

@@ -1,0 +1,213 @@
+"""Tracking within a session, as an iterator that can be left at any frame."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.errors import AnnotationError, OutputError
+from persam_video.masks.annotation import Annotation
+from persam_video.results import FrameResult
+from persam_video.run.backward import CHUNK_BYTES, reversed_frames
+from persam_video.studio.marking import MarkedVideo
+from persam_video.tracking.objects import TrackerState
+from persam_video.tracking.snapshot import Snapshot, read_snapshot, write_snapshot
+from persam_video.tracking.tracker import Tracker
+from persam_video.video import Frame, FrameStream
+from persam_video.video.selection import Selection
+
+Direction: TypeAlias = Literal["forward", "backward"]
+
+_STATE_EVERY = 16
+_MOST_STATES = 256
+
+
+class Propagation(Iterator[FrameResult]):
+    """One pass through a part of a session's video; see ``InteractiveSession.propagate``.
+
+    The pass begins with the first ``next``. What it has given is written down.
+
+    Attributes:
+        first: index of the frame that it begins with.
+        last: index of the frame that it ends with.
+        total: how many frames that is.
+    """
+
+    def __init__(
+        self,
+        session: MarkedVideo,
+        start: int,
+        stop: int | None,
+        direction: Direction,
+        *,
+        until_next: bool,
+    ) -> None:
+        self._session = session
+        count = session.frame_count
+        if not 0 <= start < count:
+            raise AnnotationError(f"there is no frame {start} to start from: {count} frames")
+        annotated = session.annotated
+        backward = direction == "backward"
+        if backward:
+            end = 0 if stop is None else stop
+            if until_next:
+                end = max([end, *(i + 1 for i in annotated if i < start)])
+        else:
+            end = count - 1 if stop is None else min(stop, count - 1)
+            start = self._start(start, end, annotated)
+            if until_next:
+                end = min([end, *(i - 1 for i in annotated if i > start)])
+        if backward and not self._shown(start).any():
+            raise AnnotationError(
+                f"nothing is marked in frame {start}: click an object there, or start elsewhere"
+            )
+        if (end > start) if backward else (end < start):
+            raise AnnotationError(
+                f"no frame lies between {start} and {end}: set the marks the other way round"
+            )
+        self.first, self.last = start, end
+        self.total = abs(end - start) + 1
+        self._steps = self._backward() if backward else self._forward()
+
+    def __next__(self) -> FrameResult:
+        return next(self._steps)
+
+    def close(self) -> None:
+        """End the pass; what it has given stays."""
+        self._steps.close()
+
+    def _start(self, start: int, end: int, annotated: list[int]) -> int:
+        if self._shown(start).any() or self._is_empty_part(start):
+            return start
+        known = [i for i in annotated if i <= start][-1:] or [i for i in annotated if i <= end][:1]
+        if not known:
+            raise AnnotationError(
+                f"nothing is marked at or before frame {start}: click an object first"
+            )
+        return known[0]
+
+    def _is_empty_part(self, start: int) -> bool:
+        """Whether all objects are lost in the frame, while everything up to it is tracked."""
+        return 0 < start < self._session.valid and start in self._session.journal
+
+    def _shown(self, index: int) -> NDArray[np.uint8]:
+        return self._session.result(index).labels
+
+    def _forward(self) -> Generator[FrameResult, None, None]:
+        session, tracker = self._session, self._tracker()
+        valid = session.valid
+        goes_on = self.first <= valid
+        seed = None if goes_on else Annotation.from_labels(self._shown(self.first))
+        begin = self._restore(tracker) if goes_on else self.first
+        session.journal.begin_pass()
+        done: int | None = None
+        end_of_source = True
+        try:
+            with FrameStream(session.source, start=begin, stop=self.last + 1) as stream:
+                for frame in stream:
+                    session.reader.saw(frame.index)
+                    known = session.annotation(frame.index)
+                    given = seed if frame.index == self.first and seed is not None else known
+                    with session.model.turn():
+                        result = tracker.step(frame, given)
+                    if frame.index < self.first:
+                        continue  # on the way from the last state that was kept
+                    session.store(frame, result, backward=False, extends=goes_on)
+                    done = frame.index
+                    if goes_on and session.valid == done + 1 and self._is_due(done):
+                        self._keep_state(tracker, done)
+                        done = None
+                    end_of_source = frame.index == self.last
+                    yield result
+                if not end_of_source and done is not None:
+                    session.reader.ends_after(done)
+        finally:
+            if goes_on and done is not None and session.valid == done + 1:
+                self._keep_state(tracker, done)
+            session.write()
+
+    def _backward(self) -> Generator[FrameResult, None, None]:
+        session, tracker = self._session, self._tracker()
+        marked = session.annotation(self.first)
+        seed = marked or Annotation.from_labels(self._shown(self.first))
+        ids = set(seed.object_ids)
+        session.journal.begin_pass()
+
+        def open_part(part: Selection) -> FrameStream:
+            return FrameStream(session.source, start=part.start, stop=part.stop)
+
+        selection = Selection(self.last, self.first + 1)
+        try:
+            for frame in reversed_frames(open_part, selection, self.first, CHUNK_BYTES):
+                given: Annotation | None = seed
+                if frame.index != self.first:
+                    given = _only(session.annotation(frame.index), ids)
+                with session.model.turn():
+                    result = tracker.step(frame, given)
+                merged = self._beside(frame, result, ids)
+                session.store(frame, merged, backward=True, extends=False)
+                yield merged
+        finally:
+            session.write()
+
+    def _beside(self, frame: Frame, result: FrameResult, ids: set[int]) -> FrameResult:
+        """Put what was tracked backwards beside the masks that other objects have in the frame."""
+        known = self._session.result(frame.index)
+        others = [o for o in known.objects if o.object_id not in ids]
+        kept = np.isin(known.labels, [o.object_id for o in others])
+        merged = [*others, *(o for o in result.objects if o.object_id in ids)]
+        return FrameResult.from_labels(
+            frame.index,
+            frame.time,
+            np.where(kept, known.labels, result.labels),
+            sorted(o.object_id for o in merged),
+            scores={o.object_id: o.score for o in merged},
+            states={o.object_id: o.state for o in merged},
+        )
+
+    def _tracker(self) -> Tracker:
+        with self._session.model.turn() as model:
+            return Tracker(model, self._session.settings)
+
+    def _restore(self, tracker: Tracker) -> int:
+        """Bring the tracker to where it was at the first frame or before, and return where."""
+        session = self._session
+        begin = session.annotated[0] if session.annotated else 0
+        names = sorted(int(path.stem) for path in session.paths.states.glob("*.safetensors"))
+        for number in reversed([n for n in names if begin < n <= self.first]):
+            frame = session.frame(number - 1)
+            try:
+                with session.model.turn() as model:
+                    like = model.encode(frame.rgb)
+                    values = model.value_type
+                fitted = session.settings.method == "persam-f"
+                state = self._state(number)
+                tracker.restore(read_snapshot(state, like, fitted=fitted, values=values).state)
+            except OutputError:
+                continue  # an earlier one does as well
+            return number
+        begin = min(begin, self.first)
+        tracker.restore(TrackerState(session.size if begin else None, begin, ()))
+        return begin
+
+    def _is_due(self, index: int) -> bool:
+        every = max(_STATE_EVERY, self._session.frame_count // _MOST_STATES)
+        return (index + 1) % every == 0
+
+    def _keep_state(self, tracker: Tracker, index: int) -> None:
+        self._session.paths.states.mkdir(exist_ok=True)
+        write_snapshot(self._state(index + 1), Snapshot(index + 1, index, tracker.state()))
+        self._session.write()
+
+    def _state(self, number: int) -> Path:
+        return self._session.paths.states / f"{number:06d}.safetensors"
+
+
+def _only(annotation: Annotation | None, ids: set[int]) -> Annotation | None:
+    """Return the part of an annotation that is of some objects; ``None`` where nothing is."""
+    if annotation is None or not ids & set(annotation.object_ids):
+        return None
+    kept = np.isin(annotation.labels, list(ids))
+    return Annotation.from_labels(np.where(kept, annotation.labels, np.uint8(0)))

@@ -1,0 +1,216 @@
+"""Who may talk to the studio: the page that the user opened, and nobody else.
+
+A server on the loopback interface is within reach of every page that the user's browser shows. Four
+things keep those out: a random token, the Host header (DNS rebinding), the Origin of a request that
+changes something together with a header that a form cannot send (CSRF), and a policy that lets the
+page run its own scripts only.
+"""
+
+import hmac
+import ipaddress
+import os
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+COOKIE = "persam_token"
+_TOKEN_FILE = ".studio-token"
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+"""What every answer says to the browser."""
+
+
+@dataclass(frozen=True)
+class AllowedHosts:
+    """The names under which the server may be addressed.
+
+    Attributes:
+        names: in lower case, without a port.
+        addresses: whether any IP address will do, as it must where the server listens on all of
+            them; a page that rebinds a name still has to use that name.
+    """
+
+    names: frozenset[str] = LOOPBACK
+    addresses: bool = False
+
+    @classmethod
+    def of(cls, host: str, names: Collection[str] = ()) -> "AllowedHosts":
+        """Return what is allowed for a server that listens on ``host``.
+
+        Args:
+            host: the address or name that it binds to.
+            names: of this machine.
+        """
+        if host in LOOPBACK:
+            return cls()
+        own = frozenset(name.lower() for name in (host, *names))
+        return cls(LOOPBACK | own, addresses=True)
+
+    def __contains__(self, name: str | None) -> bool:
+        if name is None:
+            return False
+        if name.lower() in self.names:
+            return True
+        return self.addresses and _is_address(name)
+
+
+class Guard:
+    """Middleware that turns away every request that the user's page did not make.
+
+    Args:
+        app: what is guarded.
+        token: that every request has to bring.
+        hosts: see ``AllowedHosts``.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, hosts: AllowedHosts) -> None:
+        self._app = app
+        self._token = token
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or turn it away."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # there are no sockets here
+            await send({"type": "websocket.close", "code": 1008})
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        answer = self._refusal(scope)
+        await (self._app if answer is None else answer)(scope, receive, guarded)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        """Return the answer to a request that does not get through; ``None`` where it does."""
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if _host_name(host) not in self._hosts:
+            return _refuse("this name is not that of the studio; open the address it printed", 421)
+        if origin is not None and origin.lower() != f"{scope['scheme']}://{host}".lower():
+            return _refuse("requests from other pages are refused; use the studio's own page")
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+        in_query = self._is_token(query.get("token", ""))
+        bearer = self._is_token(headers.get("authorization", "").removeprefix("Bearer "))
+        cookie = self._is_token(_cookie(headers.get("cookie", ""), _cookie_name(host)))
+        if not (in_query or bearer or cookie):
+            return _refuse("the token is missing or wrong; open the address the studio printed")
+        if scope["method"] not in ("GET", "HEAD"):
+            # a form of another page can send neither this header nor a token of its own
+            if headers.get("x-persam") != "1" or (origin is None and not bearer):
+                return _refuse("the header X-Persam or Origin is missing; use the studio's page")
+        elif scope["path"] == "/" and in_query:
+            return self._welcome(host)
+        return None
+
+    def _welcome(self, host: str) -> Response:
+        """Give the browser the token as a cookie, and take it out of the address."""
+        answer = RedirectResponse("/", status_code=303)
+        answer.set_cookie(
+            _cookie_name(host), self._token, httponly=True, samesite="strict", path="/"
+        )
+        return answer
+
+    def _is_token(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self._token.encode())
+
+
+def new_token() -> str:
+    """Return a token that nobody can guess."""
+    return secrets.token_urlsafe(24)
+
+
+def kept_token(folder: Path) -> str:
+    """Return the token of a folder, made and kept there when it has none.
+
+    With it, a tab that is open goes on after the server was started again. Only its owner can
+    read the file.
+    """
+    path = folder / _TOKEN_FILE
+    try:
+        token = path.read_text(encoding="ascii").strip()
+        if len(token) >= 24:
+            return token
+    except (OSError, ValueError):
+        pass
+    token = new_token()
+    folder.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(token)
+    return token
+
+
+def contained(root: Path, relative: str) -> Path | None:
+    """Return a path below a folder with all links followed; ``None`` where it leads elsewhere.
+
+    Args:
+        root: the folder.
+        relative: with ``/`` between its parts.
+    """
+    if "\0" in relative:
+        return None
+    top = root.resolve()
+    try:
+        path = (top / relative).resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        return None
+    return path if path.is_relative_to(top) else None
+
+
+def _refuse(reason: str, status: int = 403) -> Response:
+    return JSONResponse(
+        {"error": reason}, status_code=status, headers={"Cache-Control": "no-store"}
+    )
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _cookie_name(host: str) -> str:
+    """Return the cookie's name: cookies do not know ports, and two studios may run at once."""
+    port = host.rpartition(":")[2]
+    return f"{COOKIE}_{port}" if port.isdecimal() else COOKIE
+
+
+def _cookie(header: str, name: str) -> str:
+    try:
+        found = SimpleCookie(header).get(name)
+    except CookieError:
+        return ""
+    return "" if found is None else found.value
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,112 @@
+"""Interactive tracking: mark objects in any frame, track them, correct them, and go on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from persam_video.studio.marking import MarkedVideo
+
+if TYPE_CHECKING:
+    from persam_video.sinks.outputs import Output, SinkOptions
+    from persam_video.studio.propagation import Direction, Propagation
+
+
+class InteractiveSession(MarkedVideo):
+    """A video, what was marked in it, and what tracking made of that, kept in a folder.
+
+    Everything is written down at once: after each gesture, and after each frame of a pass. A
+    session that was killed goes on where it was when its folder is opened again.
+
+    Frames can be read, marked and tracked from several threads; marks wait for each other, and for
+    the model no longer than a frame takes.
+
+    Args:
+        source: video file, folder of images, or glob; ``None`` for that of the folder's session.
+        folder: of the session; made where there is none.
+        settings: of the method, for a new session; the preset ``persam`` when not given.
+        model: a loaded model, or one that several sessions share; loaded when it is first needed
+            if not given.
+
+    Raises:
+        SourceError: the source cannot be read.
+        OutputError: the folder cannot be written to, holds a session of another source or another
+            run, or is in use.
+        DatasetError: the folder's session cannot be read.
+
+    Example:
+        >>> with InteractiveSession("clip.mp4", "session") as session:  # doctest: +SKIP
+        ...     cat = session.add_object("cat")
+        ...     session.click(0, cat.id, 320, 180)
+        ...     for result in session.propagate(0):
+        ...         print(result.index, result.objects)
+        ...     session.box(40, cat.id, (200, 100, 420, 300))
+        ...     list(session.propagate(40))
+        ...     session.export("overlay")
+    """
+
+    def propagate(
+        self,
+        start: int,
+        stop: int | None = None,
+        direction: "Direction" = "forward",
+        *,
+        until_next: bool = False,
+    ) -> "Propagation":
+        """Track from a frame on, and give every result when it is written down.
+
+        Going forwards from a frame up to which everything is tracked, results are those of
+        ``persam_video.run.track`` with the marks as annotations. Elsewhere, what is shown in the
+        first frame is taken as its annotation. Going backwards, the objects that are marked there
+        are tracked (where none is, those that are shown), and masks of other objects stay.
+
+        Leaving the loop, or closing the iterator, ends the pass and keeps what is done.
+
+        Args:
+            start: index of the first frame; where it shows nothing, tracking forwards begins at the
+                nearest annotated frame before it, or else after it.
+            stop: index of the last frame; ``None`` for the end of the source, or its beginning.
+            direction: forward or backward.
+            until_next: stop before the next annotated frame.
+
+        Raises:
+            AnnotationError: there is nothing to track, or the range is empty.
+        """
+        from persam_video.studio.propagation import Propagation
+
+        return Propagation(self, start, stop, direction, until_next=until_next)
+
+    def export(
+        self,
+        output: "Output | str",
+        options: "SinkOptions | None" = None,
+        *,
+        on_frame: Callable[[int, int], None] | None = None,
+    ) -> Path:
+        """Write one of the outputs that ``persam-video export`` offers into ``exports``.
+
+        Args:
+            output: which one.
+            options: how to write it.
+            on_frame: called after every frame with how many are done, and how many there are; what
+                it raises ends the export.
+
+        Returns:
+            The file; of an output that is a folder, a ZIP file of it.
+
+        Raises:
+            AnnotationError: there is no mask yet.
+            OutputError: it cannot be written.
+        """
+        from persam_video.studio.outputs import export_session
+
+        return export_session(self, output, options, on_frame)
+
+    def save_run(self) -> None:
+        """Bring ``run.json``, tracks, masks and state up to date, as ``track`` leaves them.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        from persam_video.studio.outputs import write_run_folder
+
+        write_run_folder(self)

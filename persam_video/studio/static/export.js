@@ -1,0 +1,195 @@
+// Taking results home: what can be written, how it looks, what is there to download.
+
+import { outputs as readOutputs } from "./api.js";
+import { byId, dress, icon, make, makeButton } from "./dom.js";
+import { jobLine } from "./jobs.js";
+import { jobActive } from "./store.js";
+import { sizeText } from "./open.js";
+
+export class ExportDialog {
+  #controller;
+  #dialog = byId("export-dialog");
+  #choices = make("div", { className: "outputs", role: "radiogroup", "aria-label": "What to write" });
+  #styles = make("div", { className: "styles", role: "radiogroup", "aria-label": "Look" });
+  #preview = make("img", { className: "preview", alt: "" });
+  #previewNote = make("p", { className: "empty" });
+  #files = make("ul", { className: "downloads" });
+  #filesNote = make("p", { className: "empty" });
+  #bar = make("progress", { max: "1", "aria-label": "Progress of the export" });
+  #line = make("p", { className: "job-line", role: "status" });
+  #start;
+  #outputs = null;
+  #output = null;
+  #style = null;
+  #seen = null; // state of the last export that was looked at
+
+  constructor(controller) {
+    this.#controller = controller;
+    dress(byId("export-button"), {
+      symbol: "export",
+      text: "Export",
+      label: "Export",
+      keys: "Ctrl+E",
+      press: () => this.show(),
+    });
+    this.#start = makeButton("button primary", {
+      symbol: "export",
+      text: "Export",
+      label: "Export",
+      press: () => this.#controller.startExport(this.#output.name, this.#style),
+    });
+    this.#dialog.append(
+      make(
+        "div",
+        { className: "dialog-head" },
+        make("h2", { id: "export-title" }, "Export"),
+        makeButton("icon-button", { symbol: "close", label: "Close", press: () => this.#dialog.close() }),
+      ),
+      make(
+        "div",
+        { className: "export-body" },
+        this.#choices,
+        make(
+          "div",
+          { className: "export-look" },
+          this.#styles,
+          make("div", { className: "preview-box" }, this.#preview, this.#previewNote),
+          make("div", { className: "export-run" }, this.#start, this.#line, this.#bar),
+          make("h3", {}, "Ready to download"),
+          this.#files,
+          this.#filesNote,
+        ),
+      ),
+    );
+    this.#preview.addEventListener("error", () => {
+      this.#preview.hidden = true;
+      this.#previewNote.textContent = "No preview of this frame: it has no masks yet.";
+    });
+    this.#preview.addEventListener("load", () => {
+      this.#preview.hidden = false;
+      this.#previewNote.textContent = "";
+    });
+    this.#controller.store.watch(["session"], (state) => this.#showJob(state));
+  }
+
+  async show() {
+    if (!this.#controller.state.session) return;
+    if (!this.#dialog.open) this.#dialog.showModal();
+    this.#showFiles();
+    if (!this.#outputs) {
+      const answer = await this.#controller.attempt(() => readOutputs());
+      if (!answer) return;
+      this.#outputs = answer.outputs;
+      this.#choices.replaceChildren(...this.#outputs.map((output) => this.#choice(output)));
+    }
+    this.#choose(this.#output ?? this.#outputs[0]);
+  }
+
+  #choice(output) {
+    return make(
+      "label",
+      { className: "output" },
+      make("input", {
+        type: "radio",
+        name: "output",
+        value: output.name,
+        onchange: () => this.#choose(output),
+      }),
+      make(
+        "span",
+        {},
+        make("span", { className: "output-title" }, output.title),
+        make("span", { className: "muted" }, output.kind),
+      ),
+    );
+  }
+
+  #choose(output) {
+    this.#output = output;
+    for (const radio of this.#choices.querySelectorAll("input")) {
+      radio.checked = radio.value === output.name;
+    }
+    const styles = output.styles ?? [];
+    this.#style = styles.includes(this.#style) ? this.#style : (styles[0] ?? null);
+    this.#styles.hidden = styles.length < 2;
+    this.#styles.replaceChildren(
+      ...styles.map((style) =>
+        make(
+          "label",
+          { className: "style" },
+          make("input", {
+            type: "radio",
+            name: "style",
+            value: style,
+            checked: style === this.#style,
+            onchange: () => {
+              this.#style = style;
+              this.#showPreview();
+            },
+          }),
+          make("span", {}, style.replaceAll("_", " ").replaceAll("-", " ")),
+        ),
+      ),
+    );
+    this.#showPreview();
+  }
+
+  #showPreview() {
+    const { frame, session } = this.#controller.state;
+    const pictured = this.#output.styles !== null && this.#output.styles !== undefined;
+    this.#preview.hidden = true;
+    if (!pictured) {
+      this.#preview.removeAttribute("src");
+      this.#previewNote.textContent = "This output is data: there is nothing to preview.";
+      return;
+    }
+    this.#previewNote.textContent = "Drawing the preview …";
+    this.#preview.alt = `Frame ${frame} as ${this.#output.title}${this.#style ? `, ${this.#style}` : ""}`;
+    this.#preview.src = this.#controller.api.previewUrl(
+      frame,
+      this.#output.name,
+      this.#style,
+      session.revision,
+    );
+  }
+
+  async #showFiles() {
+    const answer = await this.#controller.attempt(() => this.#controller.api.downloads());
+    if (!answer) return;
+    this.#filesNote.textContent =
+      answer.files.length === 0 ? "Nothing yet. Choose an output and press Export." : "";
+    this.#files.replaceChildren(
+      ...answer.files.map((file) =>
+        make(
+          "li",
+          {},
+          make(
+            "a",
+            { href: this.#controller.api.downloadUrl(file.name), download: "" },
+            icon("export"),
+            make("span", { className: "file-name" }, file.name),
+            make("span", { className: "muted" }, sizeText(file.size)),
+          ),
+        ),
+      ),
+    );
+  }
+
+  #showJob({ session }) {
+    const job = session?.job ?? null;
+    byId("export-button").disabled = !session;
+    const active = jobActive(job);
+    this.#start.disabled = active;
+    const exporting = job?.kind === "export";
+    this.#bar.hidden = !(active && exporting);
+    if (active && exporting && job.total) this.#bar.value = job.done / job.total;
+    else this.#bar.removeAttribute("value");
+    if (exporting) {
+      const done = job.state === "done" && job.message;
+      this.#line.textContent = done ? `Wrote ${job.message}` : jobLine(job);
+    } else this.#line.textContent = active ? "The tracker is at work; export when it is done." : "";
+    const now = exporting ? job.state : null;
+    if (this.#seen !== now && now === "done" && this.#dialog.open) this.#showFiles();
+    this.#seen = now;
+  }
+}

@@ -1,0 +1,384 @@
+"""The sessions that are open, the folders that may be looked into, and the jobs under way."""
+
+import hashlib
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from persam_video.config import Settings
+from persam_video.errors import PersamVideoError, SourceError
+from persam_video.studio.frames import FrameReader
+from persam_video.studio.jobs import Cancelled, Job
+from persam_video.studio.model import SharedModel, TurnLock
+from persam_video.studio.pictures import THUMB_HEIGHT, jpeg, scaled
+from persam_video.studio.security import contained
+from persam_video.studio.session import InteractiveSession
+from persam_video.studio.store import SessionDocument, SessionPaths
+from persam_video.util.atomic import atomic_path, output_error
+from persam_video.video.image_decoder import is_image
+
+UPLOAD_LIMIT = 4 * 2**30
+"""Bytes that an upload may have."""
+
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".3gp", ".apng", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
+        *(".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv"),
+    }
+)
+
+_THUMB_CACHE = 16 * 2**20
+_MOST_THUMBS = 2000
+_FRAME_CACHE = 192 * 2**20
+
+
+class BusyError(PersamVideoError):
+    """A job is under way that what was asked for has to wait for."""
+
+
+class NotFoundError(PersamVideoError):
+    """There is no such session, file or object."""
+
+
+@dataclass
+class OpenSession:
+    """A session with what its page needs.
+
+    Attributes:
+        id: follows from the folder, so that it is the same when the server was started again.
+        session: the session.
+        job: the last job.
+    """
+
+    id: str
+    session: InteractiveSession
+    job: Job | None = None
+
+    def __post_init__(self) -> None:
+        self._thumbs: dict[int, bytes] = {}
+        # apart from the frames, so that a timeline that fills does not make scrubbing wait
+        self._thumb_reader: FrameReader | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is under way."""
+        return self.job is not None and self.job.active
+
+    def check_idle(self) -> None:
+        """Refuse what cannot be done while a job is under way.
+
+        Raises:
+            BusyError: one is.
+        """
+        if self.busy:
+            raise BusyError("this has to wait for the job that is under way: cancel it first")
+
+    def thumb(self, index: int) -> bytes:
+        """Return the JPEG of a small picture of a frame.
+
+        Raises:
+            SourceError: there is no such frame.
+        """
+        known = self._thumbs.get(index)
+        if known is not None:
+            return known
+        with self._lock:
+            if self._thumb_reader is None:
+                self._thumb_reader = FrameReader(self.session.source, cache_bytes=_THUMB_CACHE)
+            frame = self._thumb_reader.get(index)
+        picture = jpeg(scaled(frame.rgb, height=THUMB_HEIGHT), quality=75)
+        while len(self._thumbs) >= _MOST_THUMBS:
+            self._thumbs.pop(next(iter(self._thumbs)))
+        self._thumbs[index] = picture
+        return picture
+
+    def close(self) -> None:
+        """End the job and close the session."""
+        if self.job is not None and self.job.active:
+            self.job.cancel()
+            self.job.wait(30)
+        if self._thumb_reader is not None:
+            self._thumb_reader.close()
+        self.session.close()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or folder that can be opened.
+
+    Attributes:
+        name: of the file.
+        path: from the root, with ``/`` between parts.
+        kind: ``folder``, ``video``, ``images`` or ``session``.
+        size: in bytes; ``None`` for folders.
+    """
+
+    name: str
+    path: str
+    kind: str
+    size: int | None
+
+
+class Studio:
+    """Everything that one server holds.
+
+    Args:
+        folder: where sessions and uploads are kept.
+        settings: of the method, for new sessions.
+        root: folder whose files may be opened; ``None`` for uploads only.
+        upload_limit: bytes that an upload may have.
+        model: a loaded model; loaded when it is first needed if not given.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        *,
+        root: Path | None = None,
+        upload_limit: int = UPLOAD_LIMIT,
+        model: SharedModel | None = None,
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.root = root
+        self.upload_limit = upload_limit
+        self.named: str | None = None
+        self._model = model or SharedModel(settings)
+        self._turn = TurnLock()
+        self._lock = threading.Lock()
+        self._sessions: dict[str, OpenSession] = {}
+
+    @property
+    def sessions(self) -> Sequence[OpenSession]:
+        """Those that are open, in the order of their opening."""
+        return list(self._sessions.values())
+
+    def get(self, session_id: str) -> OpenSession:
+        """Return an open session.
+
+        Raises:
+            NotFoundError: there is none of this id.
+        """
+        found = self._sessions.get(session_id)
+        if found is None:
+            raise NotFoundError("this session is not open: open its video or folder again")
+        return found
+
+    def open(self, source: str | Path | None, folder: Path) -> OpenSession:
+        """Open a session, or return the one that is open in the folder.
+
+        Args:
+            source: of a new session; ``None`` for the one that the folder holds.
+            folder: of the session.
+
+        Raises:
+            PersamVideoError: see ``InteractiveSession``.
+        """
+        session_id = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+        with self._lock:
+            if session_id not in self._sessions:
+                session = InteractiveSession(
+                    source, folder, settings=self.settings, model=self._model_for(folder)
+                )
+                self._sessions[session_id] = OpenSession(session_id, session)
+            return self._sessions[session_id]
+
+    def open_path(self, relative: str) -> OpenSession:
+        """Open a video, a folder of images or a session below the root.
+
+        Raises:
+            NotFoundError: there is no such path below the root.
+            PersamVideoError: it cannot be opened.
+        """
+        path = self._below_root(relative)
+        if SessionPaths(path).is_session:
+            self._check_source(path)
+            return self.open(None, path)
+        return self.open(path, self._folder_for(path))
+
+    def files(self, relative: str) -> list[Entry]:
+        """Return what can be opened in a folder below the root: folders first, then by name.
+
+        Raises:
+            NotFoundError: there is no such folder below the root.
+        """
+        folder = self._below_root(relative)
+        if self.root is None or not folder.is_dir():
+            raise NotFoundError(f"{relative}: is not a folder below the root")
+        top = self.root.resolve()
+        entries = []
+        for path in sorted(folder.iterdir(), key=lambda p: p.name.casefold()):
+            within = contained(top, path.relative_to(top).as_posix())
+            if path.name.startswith(".") or within is None:
+                continue
+            kind = _kind(within)
+            if kind is not None:
+                size = within.stat().st_size if within.is_file() else None
+                entries.append(Entry(path.name, path.relative_to(top).as_posix(), kind, size))
+        return sorted(entries, key=lambda entry: entry.kind != "folder")
+
+    def take_upload(self, name: str, file: BinaryIO) -> OpenSession:
+        """Keep an uploaded video and open it.
+
+        Args:
+            name: that it has with the user; only its letters and digits count.
+            file: its bytes.
+
+        Raises:
+            SourceError: it is no video.
+            OutputError: it cannot be written.
+        """
+        plain = _plain_name(name)
+        if Path(plain).suffix.lower() not in VIDEO_SUFFIXES:
+            raise SourceError(f"{plain}: is not a video by its name; upload a video file")
+        folder = self.folder / "uploads"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = _free(folder / plain)
+            with atomic_path(path) as sibling, sibling.open("wb") as out:
+                shutil.copyfileobj(file, out, 2**20)
+        except OSError as error:
+            raise output_error(folder, error) from error
+        try:
+            return self.open(path, self._folder_for(path))
+        except PersamVideoError:
+            path.unlink(missing_ok=True)
+            raise
+
+    def start_job(
+        self,
+        opened: OpenSession,
+        kind: str,
+        work: Callable[[Job], str],
+        *,
+        needs_model: bool,
+    ) -> None:
+        """Begin a job of a session; those that need the model wait for their turn.
+
+        Raises:
+            BusyError: the session has one under way.
+        """
+        opened.check_idle()
+        turn = self._turn if needs_model else None
+        opened.job = Job(kind, work, turn, lambda: opened.session.tell("state"))
+        opened.job.start()
+
+    def track(self, opened: OpenSession, passes: Sequence[dict[str, Any]]) -> None:
+        """Begin to track; see ``InteractiveSession.propagate`` for what a pass is.
+
+        Raises:
+            BusyError: a job is under way.
+            AnnotationError: there is nothing to track.
+        """
+        opened.check_idle()
+        session = opened.session
+        planned = [session.propagate(**request) for request in passes]
+        total = sum(each.total for each in planned)
+
+        def work(job: Job) -> str:
+            done = 0
+            try:
+                for propagation in planned:
+                    for _ in propagation:
+                        done += 1
+                        job.step(done, max(total, done))
+            except Cancelled:
+                session.save_run()
+                raise
+            finally:
+                for propagation in planned:
+                    propagation.close()
+            session.save_run()
+            return f"{done} frames tracked"
+
+        self.start_job(opened, "track", work, needs_model=True)
+        assert opened.job is not None
+        opened.job.report.total = total
+
+    def warm_up(self) -> None:
+        """Load the model in the background, so that the first click need not wait for it."""
+
+        def load() -> None:
+            try:
+                with self._model.turn():
+                    pass
+            except PersamVideoError:
+                pass  # the first one to need it is told
+
+        threading.Thread(target=load, name="studio-model", daemon=True).start()
+
+    def close(self) -> None:
+        """End all jobs and close all sessions."""
+        with self._lock:
+            for opened in self._sessions.values():
+                opened.close()
+            self._sessions.clear()
+
+    def _model_for(self, folder: Path) -> SharedModel | None:
+        """Return the shared model, or ``None`` for a session whose settings name another one."""
+        paths = SessionPaths(folder)
+        if not paths.is_session:
+            return self._model
+        chosen = SessionDocument.read(paths.session).settings.get("model")
+        same = chosen == self.settings.model_dump(mode="json").get("model")
+        return self._model if same else None
+
+    def _below_root(self, relative: str) -> Path:
+        path = None if self.root is None else contained(self.root, relative or ".")
+        if path is None or not path.exists():
+            raise NotFoundError(f"{relative}: there is no such file below the root")
+        return path
+
+    def _check_source(self, folder: Path) -> None:
+        """Refuse a session whose video is neither below the root nor an upload."""
+        source = Path(SessionDocument.read(SessionPaths(folder).session).source).resolve()
+        allowed = [self.folder.resolve(), *([self.root.resolve()] if self.root else [])]
+        if not any(source.is_relative_to(top) for top in allowed):
+            raise NotFoundError(f"the video of this session, {source.name}, is not below the root")
+
+    def _folder_for(self, source: Path) -> Path:
+        """Return the folder of a source's session: the one that it has, or a new one."""
+        for number in range(1, 1000):
+            suffix = "" if number == 1 else f"-{number}"
+            folder = self.folder / f"{source.stem or 'video'}{suffix}"
+            paths = SessionPaths(folder)
+            if not folder.exists():
+                return folder
+            if paths.is_session and SessionDocument.read(paths.session).source == str(source):
+                return folder
+        raise SourceError(f"{source.name}: has too many sessions in {self.folder}")
+
+
+def _kind(path: Path) -> str | None:
+    """Tell what a path can be opened as; ``None`` for anything else."""
+    if path.is_file():
+        return "video" if path.suffix.lower() in VIDEO_SUFFIXES else None
+    if not path.is_dir():
+        return None
+    try:
+        if SessionPaths(path).is_session:
+            return "session"
+        return "images" if any(is_image(file) for file in path.iterdir()) else "folder"
+    except OSError:
+        return None
+
+
+def _plain_name(name: str) -> str:
+    """Return a name for a file: no folders, no leading dot, nothing that a shell would mind."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    kept = "".join(c if c.isalnum() or c in "._- " else "_" for c in last).strip(". ")
+    return kept[-120:] or "video"
+
+
+def _free(path: Path) -> Path:
+    number = 2
+    free = path
+    while free.exists():
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        number += 1
+    return free

@@ -1,0 +1,73 @@
+"""What does not need torch does not wait for it."""
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys
+from persam_video.cli.main import run
+sys.argv = ["persam-video", *sys.argv[1:]]
+try:
+    run()
+finally:
+    print("torch" in sys.modules, file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def place(clip, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "clip.mp4").symlink_to(clip.video)
+    (folder / "first.png").symlink_to(clip.first_mask)
+    (folder / "jobs.csv").write_text("source,mask\n")
+    masks = folder / "masks"
+    masks.mkdir()
+    for truth in sorted(clip.truth.glob("*.png")):
+        (masks / truth.name).symlink_to(truth)
+    return folder
+
+
+TRACK = "track clip.mp4 --mask first.png --out r"
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("--help", 0),
+        ("track --help", 0),
+        ("nonsense", 2),
+        ("track clip.mp4", 2),
+        (f"{TRACK} --style nope", 2),
+        (f"{TRACK} --save nope", 2),
+        (f"{TRACK} --set nope=1", 2),
+        (f"{TRACK} --box 1:1", 2),
+        (f"{TRACK} --ref a:b", 2),
+        (f"{TRACK} --max-frames 0", 2),
+        ("track gone.mp4 --mask first.png --out r", 2),
+        ("prompt clip.mp4 --box 1:1 --out p.png", 2),
+        ("prompt gone.mp4 --box 1:1,2,3,4 --out p.png", 2),
+        ("segment a.jpg a.png b.jpg --out s", 2),
+        ("segment a.jpg a.png b.jpg --out s --max-objects 0", 2),
+        ("batch gone.csv --out b", 2),
+        ("batch jobs.csv --out b --save nope", 2),
+        ("davis gone --out d", 2),
+        ("perseg gone", 2),
+        ("models download nope", 2),
+        ("config show", 0),
+        ("evaluate gone gone", 2),
+        ("export masks --source clip.mp4 --to mot --out mot.txt", 0),
+        ("render masks clip.mp4 --out drawn.mp4", 0),
+    ],
+)
+def test_torch_is_not_imported(words, status, place):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *words.split()],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    assert done.stderr.splitlines()[-1] == "False"
