@@ -17,8 +17,8 @@ from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
 from persam_video.sam.transform import OUTSIDE
 
-_REFINEMENTS = 1
-"""How often the model is shown what it answered; later answers hardly change."""
+_REFINEMENTS = 2
+"""How often the embedded model is shown what it answered; another SAM is shown it once."""
 
 _SURE = 8.0
 """Logit of what is surely the object, in a mask that is shown to a SAM."""
@@ -38,9 +38,9 @@ def annotate(
 ) -> Annotation:
     """Segment the objects that boxes and points name, and merge them by their logits.
 
-    The model is asked twice, the second time with its own logits as mask prompt. Of the masks that
-    a SAM answers, the one of the highest predicted IoU is taken; the embedded model has learned to
-    answer clicks and boxes with the single one.
+    The model is asked again with its own logits as mask prompt. Of the masks that a SAM answers,
+    the one of the highest predicted IoU is taken; the embedded model has learned to answer clicks
+    and boxes with the single one.
 
     Args:
         model: the SAM.
@@ -85,7 +85,7 @@ def _segment(
     if previous is not None:
         first = replace(asked, masks=_as_logits(embedding, previous))
     low = _answer(model, embedding, first)
-    for _ in range(_REFINEMENTS):
+    for _ in range(_REFINEMENTS if model.readout is not None else 1):
         low = _answer(model, embedding, replace(asked, masks=low))
     logits = embedding.transform.restore(low)[0, 0].cpu().numpy()
     if prompts.box is None:
