@@ -71,7 +71,7 @@ class CascadeSettings(Section):
     """The refinement after the first pass."""
 
     passes: int = _setting(1, "refinements: 0, 1 (mask), 2 (then mask and box)", ge=0, le=2)
-    matching: bool = _setting(False, "keep the matching maps while refining")
+    matching: bool = _setting(True, "keep the matching maps while refining")
     readout: bool = _setting(True, "keep what was read from memory while refining")
 
 

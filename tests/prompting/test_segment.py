@@ -73,11 +73,11 @@ def test_prompts_are_needed_and_must_fit(model, picture):
 
 
 def test_plain_sams_refine_their_best_mask(picture):
-    """A SAM without matching maps is asked twice, the second time with its own logits."""
+    """A SAM without a memory is asked twice, the second time with its own logits."""
     rgb, _ = picture
 
     class Watched(type(load_sam("lite", device="cpu", image_size=256))):
-        takes_matching = False
+        readout = None
         asked = ()
 
         def decode(self, embedding, prompts):
