@@ -45,15 +45,19 @@ VARIANTS = (
     Variant("last mask as a prompt", {"prompts.mask": True}),
     Variant("no points", {"prompts.positive_points": 0, "prompts.negative_points": 0}),
     Variant("no matching maps", {"prompts.matching": False}),
+    Variant("no memory readout", {"prompts.readout": False}),
+    Variant("no past frames in memory", {"memory.frames": 0}),
     Variant("full motion", {"prior.motion": 1.0}),
     Variant("no semantic prompting (TSP)", {"guidance.semantic": False}),
     Variant("with guided attention (TGA)", {"guidance.attention": True}),
     Variant("no refinement", {"cascade.passes": 0}),
     Variant("two refinements", {"cascade.passes": 2}),
-    Variant("refinement with matching", {"cascade.matching": True}),
+    Variant("refinement without matching", {"cascade.matching": False}),
+    Variant("refinement without readout", {"cascade.readout": False}),
     Variant("specks kept", {"masks.min_component": 0.0}),
     Variant("components anywhere", {"masks.reach": None}),
     Variant("masks all over the frame", {"prompts.window": None}),
+    Variant("zoom", {"zoom.limit": 2.0}),
 )
 SIZES = (512, 640)
 

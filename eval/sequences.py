@@ -16,6 +16,7 @@ from PIL import Image
 from persam_video.config import Settings
 from persam_video.davis.dataset import DavisDataset, DavisSequence
 from persam_video.davis.scores import SequenceScore, score_masks
+from persam_video.masks.boxes import Box
 from persam_video.sam import ImageEmbedding, SamModel
 from persam_video.synthetic import SyntheticClip
 from persam_video.tracking import FrameResult, Tracker
@@ -115,9 +116,12 @@ class _Replay:
         self.embed_matching, self.decode = model.embed_matching, model.decode
         self.device = model.device
         self.takes_matching = model.takes_matching
+        self.readout = model.readout
+        self._model = model
 
-    def encode(self, _rgb: Labels) -> ImageEmbedding:
-        return next(self._embeddings)
+    def encode(self, rgb: Labels, view: Box | None = None) -> ImageEmbedding:
+        kept = next(self._embeddings)
+        return kept if view is None else self._model.encode(rgb, view)
 
 
 def _values(path: Path) -> Labels:

@@ -24,7 +24,7 @@ import torch
 from lite_training.clips import ClipBatch, ClipSettings, clip_batches
 from lite_training.data import load_training_data
 from lite_training.objective import Objective
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from persam_video.sam.lite import LiteSam
@@ -40,6 +40,7 @@ class Options:
     data: Path
     work: Path
     backbone: Path | None
+    weights: Path | None
     steps: int
     cooldown: int
     warmup: int
@@ -73,6 +74,16 @@ def load_backbone(model: LiteSam, file: Path) -> None:
         for place, layer in enumerate(block.children()):
             prefix = f"features.{number}.conv"
             fill(layer, f"{prefix}.{3 * place}", f"{prefix}.{3 * place + 1}")
+
+
+def load_weights(model: LiteSam, file: Path) -> None:
+    """Fill a model from an exported file; what the file does not have keeps its first values."""
+    state = {name: value.float() for name, value in load_file(file).items()}
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    if unexpected:
+        raise ValueError(f"{file} has weights of another model: {unexpected[0]}")
+    if missing:
+        print(f"{len(missing)} tensors are new, from {missing[0]} on", flush=True)
 
 
 class Average:
@@ -134,6 +145,8 @@ class Run:
         model = LiteSam(options.size)
         if options.backbone is not None:
             load_backbone(model, options.backbone)
+        if options.weights is not None:
+            load_weights(model, options.weights)
         backbone = model.image_encoder.backbone
         for layer in (backbone.stem, *backbone.blocks[:6]):
             layer.requires_grad_(False)
@@ -252,10 +265,11 @@ def parse() -> tuple[Options, Path | None]:
     parser.add_argument("--data", type=Path, required=True, help="the training folder")
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoint and log")
     parser.add_argument("--backbone", type=Path, help="MobileNetV2 weights (ImageNet)")
+    parser.add_argument("--weights", type=Path, help="exported weights to begin with")
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--cooldown", type=int, default=400, help="last steps, rate falling to 0")
     parser.add_argument("--warmup", type=int, default=200)
-    parser.add_argument("--clips", type=int, default=4, help="clips of three frames in a batch")
+    parser.add_argument("--clips", type=int, default=4, help="clips of four frames in a batch")
     parser.add_argument("--size", type=int, default=448, help="side of the training window")
     parser.add_argument("--rate", type=float, default=4e-4)
     parser.add_argument("--backbone-rate", type=float, default=0.15, help="factor on the rate")

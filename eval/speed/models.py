@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from eval.speed.timing import Spent, middle
+from persam_video.masks.boxes import Box
 from persam_video.sam.build import build_network, choose_precision
 from persam_video.sam.model import ImageEmbedding, ModelInfo, SamModel
 from persam_video.sam.modules import ImageEncoderViT
@@ -40,13 +41,13 @@ class TimedSam(SamModel):
         self.reckoned = Spent()
         self.decoded = 0
 
-    def encode(self, rgb: NDArray[np.uint8]) -> ImageEmbedding:
+    def encode(self, rgb: NDArray[np.uint8], view: Box | None = None) -> ImageEmbedding:
         """See ``SamModel.encode``."""
         if self.reckons and self.kept is not None:
             self.reckoned += middle(self.encodings)
             return self.kept
         begun = Spent.now()
-        self.kept = super().encode(rgb)
+        self.kept = super().encode(rgb, view)
         self.encodings.append(Spent.now().since(begun))
         return self.kept
 

@@ -50,6 +50,7 @@ class PromptSettings(Section):
     box_margin: float = _setting(0.1, "by this share of its size on each side", ge=0, le=2)
     mask: bool = _setting(False, "the last mask as mask prompt")
     matching: bool = _setting(True, "part-wise matching maps, for models that take them")
+    readout: bool = _setting(True, "what is read from remembered frames, for models that read them")
     window: float | None = _setting(
         1.0,
         "look no further from the last box than this share of its longer side, or 64 input "
@@ -70,7 +71,8 @@ class CascadeSettings(Section):
     """The refinement after the first pass."""
 
     passes: int = _setting(1, "refinements: 0, 1 (mask), 2 (then mask and box)", ge=0, le=2)
-    matching: bool = _setting(False, "keep the matching maps while refining")
+    matching: bool = _setting(True, "keep the matching maps while refining")
+    readout: bool = _setting(True, "keep what was read from memory while refining")
 
 
 class PriorSettings(Section):
@@ -82,6 +84,26 @@ class PriorSettings(Section):
     grow: int = _setting(1, "cells of the embedding that the last mask grows by", ge=0, le=8)
     motion: float = _setting(
         0.0, "share of the last displacement that mask and box are moved by", ge=0, le=1
+    )
+
+
+class MemorySettings(Section):
+    """The good past frames that are read besides the annotated and the last one."""
+
+    frames: int = _setting(2, "at most; the oldest gives way", ge=0, le=16)
+    every: int = _setting(5, "one in so many good frames", ge=1, le=1000)
+    score: float = _setting(0.8, "of at least this score", ge=0, le=1)
+
+
+class ZoomSettings(Section):
+    """What the model is shown of a frame while no object is lost."""
+
+    limit: float = _setting(1.0, "how much it may enlarge; 1 shows the whole frame", ge=1, le=8)
+    room: float = _setting(
+        2.0, "side of what is shown, in sides of the box around all objects", ge=1, le=10
+    )
+    least: float = _setting(
+        0.85, "the whole frame where more than this share of its sides would be", ge=0, le=1
     )
 
 
@@ -135,6 +157,10 @@ class Settings(Section):
     guidance: GuidanceSettings = _setting(GuidanceSettings(), "of the first pass")
     cascade: CascadeSettings = _setting(CascadeSettings(), "the passes after the first")
     prior: PriorSettings = _setting(PriorSettings(), "the temporal prior")
+    memory: MemorySettings = _setting(
+        MemorySettings(), "good past frames that are read besides the annotated and the last one"
+    )
+    zoom: ZoomSettings = _setting(ZoomSettings(), "what the model is shown of a frame")
     lost: LostSettings = _setting(LostSettings(), "when an object is lost, and found again")
     masks: MaskSettings = _setting(MaskSettings(), "cleaning of the masks that come out")
     weights: WeightSettings = _setting(WeightSettings(), "PerSAM-F's fit; unused by persam")

@@ -5,7 +5,7 @@ Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -253,7 +253,9 @@ def check_settings(settings: Settings) -> None:
 def _category(shown: Sequence[Sequence[LearnedObject]]) -> _Target:
     """Make one target of all objects; one example is no background of another."""
     memories = [
-        Memory(objects[0].memory.keys, torch.stack([o.memory.coverage for o in objects]).sum(0))
+        replace(
+            objects[0].memory, coverage=torch.stack([o.memory.coverage for o in objects]).sum(0)
+        )
         for objects in shown
     ]
     return _target(1, [o for objects in shown for o in objects], memories)

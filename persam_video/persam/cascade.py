@@ -17,10 +17,12 @@ class Cascade:
     Attributes:
         passes: refinements after the first pass: 0, 1 (mask prompt) or 2 (mask prompt and box).
         matching: keep the matching maps in the refinements.
+        readout: keep what was read from memory in the refinements.
     """
 
     passes: int = 2
     matching: bool = True
+    readout: bool = True
 
     def run(
         self,
@@ -48,6 +50,7 @@ class Cascade:
             target_embedding=None,
             boxes=None,
             dense=prompts.dense if self.matching else None,
+            readout=prompts.readout if self.readout else None,
         )
         for number in range(self.passes):
             # PerSAM gives the box from the second refinement on, PerSAM-F from the first
@@ -93,7 +96,7 @@ def mask_boxes(logits: Tensor, embedding: ImageEmbedding) -> Tensor:
         embedding: of the frame that they belong to.
 
     Returns:
-        (N, 4) float (x0, y0, x1, y1), clipped to the frame.
+        (N, 4) float (x0, y0, x1, y1), clipped to what the model sees of the frame.
     """
     masks = logits > 0
     rows, columns = masks.any(dim=2).float(), masks.any(dim=1).float()
@@ -109,7 +112,6 @@ def mask_boxes(logits: Tensor, embedding: ImageEmbedding) -> Tensor:
     ).float()
     transform = embedding.transform
     pixel = transform.padded_size[0] / height
-    frame_h, frame_w = transform.frame_size
-    down, across = frame_h / transform.input_size[0], frame_w / transform.input_size[1]
-    boxes = corners * pixel * corners.new_tensor([across, down, across, down])
-    return boxes.minimum(boxes.new_tensor([frame_w, frame_h, frame_w, frame_h]))
+    boxes = transform.frame_coordinates((corners * pixel).view(-1, 2, 2)).view(-1, 4)
+    corner = transform.seen[2:]
+    return boxes.minimum(boxes.new_tensor([*corner, *corner]))

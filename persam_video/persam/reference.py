@@ -58,12 +58,40 @@ def learn_objects(
     weights: Tensor | list[None] = [None] * len(ids)
     if settings.method == "persam-f":
         weights = _fit_weights(model, embedding, targets, soft, settings)
+    memories = remember(model, embedding, soft, coverage)
     return [
-        LearnedObject(
-            object_id, targets[n], Memory(embedding.keys, coverage[n]), soft[n], weights[n]
-        )
+        LearnedObject(object_id, targets[n], memories[n], soft[n], weights[n])
         for n, object_id in enumerate(ids)
     ]
+
+
+def remember(
+    model: SamModel, embedding: ImageEmbedding, masks: Tensor, coverage: Tensor
+) -> list[Memory]:
+    """Make a frame's memories of its objects.
+
+    Args:
+        model: the SAM.
+        embedding: of the frame.
+        masks: (N, 4h, 4w) soft masks of all objects in the frame, 0 to 1.
+        coverage: (N, h, w) how much of each cell they cover.
+
+    Returns:
+        One for each object.
+    """
+    values: Tensor | list[None] = [None] * len(masks)
+    if model.readout is not None:
+        values = model.readout.values(embedding.features, masks, others(masks))
+    extent = embedding.transform.extent
+    return [Memory(embedding.keys, c, extent, v) for c, v in zip(coverage, values, strict=True)]
+
+
+def others(masks: Tensor) -> Tensor:
+    """Return, for each of N soft masks (N, h, w), what the other ones cover."""
+    if len(masks) == 1:
+        return torch.zeros_like(masks)
+    highest = masks.topk(2, dim=0).values
+    return torch.where(masks == highest[:1], highest[1:], highest[:1])
 
 
 def _fit_weights(

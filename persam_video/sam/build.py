@@ -28,6 +28,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _CELL = 16
 _EMBED_DIM = 256
+_READOUT = "prompt_encoder.memory."
 
 
 def load_sam(
@@ -69,7 +70,10 @@ def load_sam(
             f"{file} is not the published file (its SHA-256 differs): run persam-video models "
             f"download {spec.name} to replace it, or pass it as --checkpoint to use it as it is"
         )
-    load_weights(network, read_state_dict(file), spec.name, file)
+    state = read_state_dict(file)
+    if isinstance(network, LiteSam) and not any(name.startswith(_READOUT) for name in state):
+        network.prompt_encoder.memory = None  # weights of before there was one
+    load_weights(network, state, spec.name, file)
     if isinstance(network, LiteSam) and chosen != "fp32":
         network.image_encoder.backbone.prepare_for_rounding()
     source = spec.weights.url if spec.weights is not None and published else file.name

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from persam_video.sam.decoder import FastLayerNorm2d, GuidedMaskDecoder, GuidedTwoWayTransformer
 from persam_video.sam.modules import PromptEncoder
+from persam_video.sam.readout import MemoryReadout
 
 CELL = 16
 """Side of one cell of the image embedding, in pixels of the encoder's input."""
@@ -214,12 +215,15 @@ class LiteImageEncoder(nn.Module):
 
 
 class LitePromptEncoder(PromptEncoder):  # type: ignore[misc]
-    """SAM's prompt encoder for any grid, with the matching prompt.
+    """SAM's prompt encoder for any grid, with the matching prompt and the memory readout.
 
     Args:
         embed_dim: channels of the image embedding.
         image_size: side of the square that coordinates are relative to, in input pixels.
         matching_channels: similarity maps of the matching prompt.
+
+    Attributes:
+        memory: the memory readout; ``None`` for weights that were trained without it.
     """
 
     def __init__(self, embed_dim: int, image_size: int, matching_channels: int) -> None:
@@ -234,6 +238,7 @@ class LitePromptEncoder(PromptEncoder):  # type: ignore[misc]
             nn.GELU(),
             nn.Conv2d(64, embed_dim, 3, padding=1),
         )
+        self.memory: MemoryReadout | None = MemoryReadout(embed_dim)
 
     def embed_matching(self, maps: Tensor) -> Tensor:
         """Embed similarity maps (B, channels, h, w) as a dense prompt (B, C, h, w)."""

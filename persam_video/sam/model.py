@@ -8,12 +8,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from persam_video.masks.boxes import Box
 from persam_video.sam.decoder import GuidedMaskDecoder
 from persam_video.sam.inference import inference
 from persam_video.sam.lite import LiteImageEncoder, LitePromptEncoder
 from persam_video.sam.memory import decode_in_parts, explained
 from persam_video.sam.modules import PromptEncoder
 from persam_video.sam.prompts import MaskPrediction, Prompts
+from persam_video.sam.readout import MemoryReadout
 from persam_video.sam.transform import InputTransform
 
 
@@ -46,14 +48,18 @@ class ImageEmbedding:
         rows, columns = (int(np.ceil(side / cell)) for side in self.transform.input_size)
         return rows, columns
 
+    @property
+    def cell_sides(self) -> tuple[float, float]:
+        """Width and height of a cell in frame pixels."""
+        x0, y0, x1, y1 = self.transform.extent
+        return (x1 - x0) / self.grid[1], (y1 - y0) / self.grid[0]
+
     def cell_centres(self, cells: Tensor) -> Tensor:
         """Turn cells (N, P, 2), (column, row), into points (N, P, 2), (x, y) in frame pixels."""
         transform = self.transform
         side = transform.padded_size[0] / self.grid[0]
-        height, width = transform.frame_size
-        down, across = height / transform.input_size[0], width / transform.input_size[1]
-        limit = cells.new_tensor([width - 1, height - 1])
-        return ((cells + 0.5) * side * cells.new_tensor([across, down])).minimum(limit)
+        limit = cells.new_tensor([transform.seen[2] - 1, transform.seen[3] - 1])
+        return transform.frame_coordinates((cells + 0.5) * side).minimum(limit)
 
 
 @dataclass(frozen=True)
@@ -106,12 +112,25 @@ class SamModel:
         self._image_encoder = image_encoder.to(device, dtype, memory_format=channels_last).eval()  # type: ignore[call-overload]
         # coordinates lose too much in 16 bits, and this part costs next to nothing
         self._prompt_encoder = prompt_encoder.to(device, torch.float32).eval()
+        if self.readout is not None:  # but not this one, which has no coordinates to lose
+            self.readout.to(dtype)
         self._mask_decoder = mask_decoder.to(device, dtype).eval()
 
     @property
     def takes_matching(self) -> bool:
         """Whether the model was trained with the dense matching prompt."""
         return isinstance(self._prompt_encoder, LitePromptEncoder)
+
+    @property
+    def readout(self) -> MemoryReadout | None:
+        """What reads memory, of a model that was trained with it."""
+        encoder = self._prompt_encoder
+        return encoder.memory if isinstance(encoder, LitePromptEncoder) else None
+
+    @property
+    def value_type(self) -> torch.dtype | None:
+        """Type of the values that memories of this model have; ``None`` if they have none."""
+        return None if self.readout is None else self.dtype
 
     @property
     def encodes_side_by_side(self) -> bool:
@@ -126,22 +145,25 @@ class SamModel:
             return position.to(self.dtype)
 
     @inference()
-    def encode(self, rgb: NDArray[np.uint8]) -> ImageEmbedding:
-        """Encode one frame.
+    def encode(self, rgb: NDArray[np.uint8], view: Box | None = None) -> ImageEmbedding:
+        """Encode one frame, or a part of it.
 
         Args:
             rgb: uint8 (H, W, 3).
+            view: (x0, y0, x1, y1), exclusive ends: the part of the frame that the model is to see
+                at its own resolution; ``None`` shows it all.
 
         Raises:
             ModelError: memory does not suffice.
         """
         with explained("encoding a frame"):
-            return self._encode(rgb)
+            return self._encode(rgb, view)
 
-    def _encode(self, rgb: NDArray[np.uint8]) -> ImageEmbedding:
+    def _encode(self, rgb: NDArray[np.uint8], view: Box | None) -> ImageEmbedding:
         lite = isinstance(self._image_encoder, LiteImageEncoder)
         height, width = rgb.shape[:2]
-        transform = InputTransform.fit((height, width), self.info.image_size, 32 if lite else None)
+        multiple = 32 if lite else None
+        transform = InputTransform.fit((height, width), self.info.image_size, multiple, view)
         image = transform.image(rgb, self.device).to(self.dtype)
         output = self._image_encoder(image.contiguous(memory_format=torch.channels_last))
         if lite:
@@ -208,5 +230,7 @@ class SamModel:
         count = len(prompts)
         sparse = sparse.expand(count, -1, -1)
         dense = dense[:, :, :rows, :columns].expand(count, -1, -1, -1)
-        embedded = self.embed_matching(prompts).dense
-        return sparse, dense if embedded is None else dense + embedded
+        for part in (self.embed_matching(prompts).dense, prompts.readout):
+            if part is not None:
+                dense = dense + part
+        return sparse, dense

@@ -19,6 +19,8 @@ class Prompts:
         matching: (N, 4, rows, columns) similarity maps; only models that take them get them.
         dense: (N, C, rows, columns) dense prompt that is embedded already; see
             ``persam_video.sam.model.SamModel.embed_matching``.
+        readout: (N, C, rows, columns) what was read from memory, as a dense prompt that is embedded
+            already (``persam_video.persam.recall``).
         windows: (N, 4) int, (x0, y0, x1, y1) in cells, exclusive ends: where each object is looked
             for. Outside, its logits are negative.
     """
@@ -31,6 +33,7 @@ class Prompts:
     target_embedding: Tensor | None = None
     matching: Tensor | None = None
     dense: Tensor | None = None
+    readout: Tensor | None = None
     windows: Tensor | None = None
 
     def __len__(self) -> int:

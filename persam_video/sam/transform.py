@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,8 +11,15 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from persam_video.masks.boxes import Box
+
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
+
+OUTSIDE = -32.0
+"""Logit of what the input does not show: surely not the object."""
+
+_Pixels = TypeVar("_Pixels", NDArray[np.uint8], Tensor)
 
 
 @dataclass(frozen=True)
@@ -22,28 +30,57 @@ class InputTransform:
         frame_size: (height, width) of the frame.
         input_size: (height, width) of the resized frame, its long side the model's image size.
         padded_size: (height, width) after padding at the right and at the bottom.
+        view: (x0, y0, x1, y1), exclusive ends: the part of the frame that the input shows;
+            ``None`` for all of it.
     """
 
     frame_size: tuple[int, int]
     input_size: tuple[int, int]
     padded_size: tuple[int, int]
+    view: Box | None = None
 
     @staticmethod
-    def fit(frame_size: tuple[int, int], long_side: int, multiple: int | None) -> "InputTransform":
-        """Choose the input size for a frame.
+    def fit(
+        frame_size: tuple[int, int],
+        long_side: int,
+        multiple: int | None,
+        view: Box | None = None,
+    ) -> "InputTransform":
+        """Choose the input size for a frame, or for a view of it.
 
         Args:
             frame_size: (height, width) of the frame.
             long_side: the input's long side in pixels.
             multiple: pad to a multiple of this; ``None`` pads to a square, as SAM does.
+            view: the part of the frame that is to be seen, in the frame and of its aspect ratio.
         """
+        # a view has the frame's aspect ratio, but for rounding: the input's size must not change
         scale = long_side / max(frame_size)
         height, width = (max(1, int(side * scale + 0.5)) for side in frame_size)
         if multiple is None:
             padded = (long_side, long_side)
         else:
             padded = (-(-height // multiple) * multiple, -(-width // multiple) * multiple)
-        return InputTransform(frame_size, (height, width), padded)
+        return InputTransform(frame_size, (height, width), padded, view)
+
+    @property
+    def seen(self) -> Box:
+        """The part of the frame (x0, y0, x1, y1) that the input shows."""
+        return self.view or (0, 0, self.frame_size[1], self.frame_size[0])
+
+    @property
+    def seen_size(self) -> tuple[int, int]:
+        """(height, width) of that part."""
+        x0, y0, x1, y1 = self.seen
+        return y1 - y0, x1 - x0
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """What the padded input spans, (x0, y0, x1, y1) in frame pixels; it may leave the frame."""
+        x0, y0, _, _ = self.seen
+        sizes = zip(self.padded_size, self.seen_size, self.input_size, strict=True)
+        down, across = (padded * seen / resized for padded, seen, resized in sizes)
+        return x0, y0, x0 + across, y0 + down
 
     def image(self, rgb: NDArray[np.uint8], device: torch.device) -> Tensor:
         """Resize, normalise and then pad one frame, as SAM was trained.
@@ -56,7 +93,9 @@ class InputTransform:
             float32 (1, 3, *padded_size).
         """
         height, width = self.input_size
-        if self.input_size != self.frame_size:
+        if self.view is not None:
+            rgb = self._cut(rgb)
+        if self.input_size != self.seen_size:
             rgb = np.asarray(
                 Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)
             )
@@ -78,25 +117,49 @@ class InputTransform:
         Returns:
             float32 (N, h, w), 0 to 1.
         """
-        sizes = zip(self.frame_size, self.input_size, self.padded_size, grid, strict=True)
+        sizes = zip(self.seen_size, self.input_size, self.padded_size, grid, strict=True)
         rows, columns = (_cell_means(*each).to(masks.device) for each in sizes)
-        return rows @ masks.float() @ columns.T
+        return rows @ self._cut(masks).float() @ columns.T
 
     def coordinates(self, xy: Tensor) -> Tensor:
-        """Scale coordinates (..., 2), (x, y) in frame pixels, to input pixels."""
-        height, width = (
-            new / old for new, old in zip(self.input_size, self.frame_size, strict=True)
-        )
-        return xy * torch.tensor([width, height], device=xy.device, dtype=xy.dtype)
+        """Bring coordinates (..., 2), (x, y) in frame pixels, to input pixels."""
+        return (xy - xy.new_tensor(self.seen[:2])) * self._scale(xy)
 
-    def restore(self, maps: Tensor) -> Tensor:
+    def lengths(self, xy: Tensor) -> Tensor:
+        """Bring displacements (..., 2), (x, y) in frame pixels, to input pixels."""
+        return xy * self._scale(xy)
+
+    def frame_coordinates(self, xy: Tensor) -> Tensor:
+        """Bring coordinates (..., 2), (x, y) in input pixels, back to frame pixels."""
+        return xy / self._scale(xy) + xy.new_tensor(self.seen[:2])
+
+    def _scale(self, xy: Tensor) -> Tensor:
+        height, width = (
+            new / old for new, old in zip(self.input_size, self.seen_size, strict=True)
+        )
+        return xy.new_tensor([width, height])
+
+    def restore(self, maps: Tensor, outside: float = OUTSIDE) -> Tensor:
         """Bring maps (N, M, h, w) over the padded input back to the frame: (N, M, H, W).
 
         Bilinear to the input, the padding cut off, bilinear to the frame: SAM's postprocessing.
+        What the input does not show gets the value ``outside``.
         """
         maps = F.interpolate(maps.float(), self.padded_size, mode="bilinear", align_corners=False)
         maps = maps[..., : self.input_size[0], : self.input_size[1]]
-        return F.interpolate(maps, self.frame_size, mode="bilinear", align_corners=False)
+        maps = F.interpolate(maps, self.seen_size, mode="bilinear", align_corners=False)
+        if self.view is None:
+            return maps
+        x0, y0, x1, y1 = self.view
+        height, width = self.frame_size
+        return F.pad(maps, (x0, width - x1, y0, height - y1), value=outside)
+
+    def _cut(self, pixels: _Pixels) -> _Pixels:
+        """Cut the view out of an RGB frame (H, W, 3) or out of masks (N, H, W)."""
+        x0, y0, x1, y1 = self.seen
+        if isinstance(pixels, Tensor):
+            return pixels[..., y0:y1, x0:x1]
+        return pixels[y0:y1, x0:x1]
 
     def _pad(self, image: Tensor) -> Tensor:
         bottom = self.padded_size[0] - self.input_size[0]

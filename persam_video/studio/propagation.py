@@ -182,8 +182,10 @@ class Propagation(Iterator[FrameResult]):
             try:
                 with session.model.turn() as model:
                     like = model.encode(frame.rgb)
+                    values = model.value_type
                 fitted = session.settings.method == "persam-f"
-                tracker.restore(read_snapshot(self._state(number), like, fitted=fitted).state)
+                state = self._state(number)
+                tracker.restore(read_snapshot(state, like, fitted=fitted, values=values).state)
             except OutputError:
                 continue  # an earlier one does as well
             return number

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
+from persam_video.masks.boxes import Box
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.video.frame import Frame
 
@@ -31,12 +32,19 @@ class EncodedFrame(Frame):
     encoding: Future[ImageEmbedding]
 
 
-def embedding_of(frame: Frame, model: SamModel) -> ImageEmbedding:
+def embedding_of(frame: Frame, model: SamModel, view: Box | None = None) -> ImageEmbedding:
     """Return a frame's embedding: the one that was made ahead, or a new one.
+
+    Args:
+        frame: the frame.
+        model: what encodes it.
+        view: the part of it that is to be seen; what was made ahead shows it all.
 
     Raises:
         ModelError: memory does not suffice.
     """
+    if view is not None:
+        return model.encode(frame.rgb, view)
     return frame.encoding.result() if isinstance(frame, EncodedFrame) else model.encode(frame.rgb)
 
 

@@ -19,13 +19,16 @@ class TrackedObject:
         target: (C,) target embedding, not normalised.
         reference: the annotated frame.
         recent: the last frame with a good mask.
-        mask: (h, w) last good soft mask at the model's low resolution.
+        past: good frames before it, the oldest first.
+        mask: (h, w) last good soft mask at the model's low resolution; it spans what ``recent``
+            spans.
         box: last good box (x0, y0, x1, y1) in frame pixels.
         weights: (2,) PerSAM-F's mask weights.
         velocity: (x, y) displacement of the box's centre between the last two good frames.
         likeness: what the likeness of its good masks usually is; ``None`` before the first.
         state: tracked or lost.
         streak: frames in a row in which a lost object was seen again.
+        age: good frames since the newest of ``past``, or since the annotated one.
     """
 
     object_id: int
@@ -39,6 +42,8 @@ class TrackedObject:
     likeness: float | None = None
     state: ObjectState = ObjectState.TRACKED
     streak: int = 0
+    past: tuple[Memory, ...] = ()
+    age: int = 0
 
     def usual_likeness(self, newest: float) -> float:
         """Return what the likeness of its good masks usually is; before the first, the newest."""

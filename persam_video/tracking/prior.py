@@ -1,6 +1,5 @@
 """The temporal prior: where the last mask says that the object is now."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -8,18 +7,25 @@ MASK_LOGIT = 6.0
 """Logit of a mask prompt where the last mask is certain."""
 
 
-def move_masks(masks: Tensor, shift: Tensor) -> Tensor:
-    """Translate masks; what comes in from outside is empty.
+def seen_from(masks: Tensor, extents: Tensor, extent: Tensor, shift: Tensor) -> Tensor:
+    """Bring masks from one view of a frame to another, moved; what was not seen is empty.
 
     Args:
         masks: (N, h, w), 0 to 1.
-        shift: (N, 2) as (x, y), in pixels of the masks.
+        extents: (N, 4) what each mask spans, (x0, y0, x1, y1) in frame pixels.
+        extent: (4,) what the results are to span.
+        shift: (N, 2) displacements (x, y) in frame pixels.
+
+    Returns:
+        (N, h, w).
     """
     count, height, width = masks.shape
-    scale = shift.new_tensor([2 / width, 2 / height])
-    theta = torch.zeros(count, 2, 3, dtype=masks.dtype, device=masks.device)
-    theta[:, 0, 0] = theta[:, 1, 1] = 1
-    theta[:, :, 2] = -shift * scale  # grid_sample asks where each output pixel comes from
+    sizes, size = extents[:, 2:] - extents[:, :2], extent[2:] - extent[:2]
+    middles = (extents[:, 2:] + extents[:, :2]) / 2
+    theta = masks.new_zeros(count, 2, 3)
+    theta[:, 0, 0], theta[:, 1, 1] = (size / sizes).T
+    # grid_sample asks where each output pixel comes from
+    theta[:, :, 2] = 2 * ((extent[2:] + extent[:2]) / 2 - shift - middles) / sizes
     grid = F.affine_grid(theta, [count, 1, height, width], align_corners=False)
     return F.grid_sample(masks[:, None], grid, align_corners=False)[:, 0]
 

@@ -13,12 +13,14 @@ from persam_video.masks.boxes import boxes_of_labels
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import blend, extreme_cells, standardise
 from persam_video.persam.matching import cell_coverage, match_memories
-from persam_video.persam.reference import learn_objects
+from persam_video.persam.recall import Recalled, recall
+from persam_video.persam.reference import learn_objects, others
 from persam_video.persam.target import location_confidence
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
+from persam_video.sam.readout import PRIOR_CHANNELS
 from persam_video.tracking.objects import TrackedObject
-from persam_video.tracking.prior import mask_prompt, move_masks, prior_on_grid
+from persam_video.tracking.prior import mask_prompt, prior_on_grid, seen_from
 from persam_video.util.timing import StageClock
 
 _UNKNOWN = 32.0
@@ -64,7 +66,8 @@ class Segmenter:
         self._model = model
         self._clock = clock
         self._settings = settings
-        self._cascade = Cascade(settings.cascade.passes, settings.cascade.matching)
+        chosen = settings.cascade
+        self._cascade = Cascade(chosen.passes, chosen.matching, chosen.readout)
 
     def learn(self, embedding: ImageEmbedding, annotation: Annotation) -> list[TrackedObject]:
         """Learn the objects of an annotation from its frame.
@@ -125,20 +128,20 @@ class Segmenter:
         similarity = location_confidence(embedding.features, targets)
         confidence = standardise(similarity, embedding.inside)
         boxes = masks = windows = None
+        evidence = torch.zeros(len(group), PRIOR_CHANNELS, *embedding.grid, device=targets.device)
         if tracked:
-            shift = torch.tensor(
-                np.stack([o.velocity for o in group]) * prior.motion,
-                dtype=torch.float32,
-                device=self._model.device,
-            )
-            per_pixel = group[0].mask.shape[0] / embedding.transform.padded_size[0]
-            moved = move_masks(
+            shift = confidence.new_tensor(np.stack([o.velocity for o in group]) * prior.motion)
+            moved = seen_from(
                 torch.stack([o.mask for o in group]),
-                embedding.transform.coordinates(shift) * per_pixel,
+                confidence.new_tensor([o.recent.extent for o in group]),
+                confidence.new_tensor(embedding.transform.extent),
+                shift,
             )
             alpha = confidence.new_full((len(group),), prior.alpha)
             on_grid = prior_on_grid(moved, embedding.grid, prior.grow)
             confidence = blend(confidence, on_grid, alpha)
+            evidence[:, 1] = prior.alpha * on_grid
+            evidence[:, 2] = prior.alpha * prior_on_grid(others(moved), embedding.grid, prior.grow)
             if chosen.box:
                 boxes = _grown_boxes(
                     group, shift, chosen.box_margin, embedding.transform.frame_size
@@ -153,6 +156,11 @@ class Segmenter:
         matching = None
         if chosen.matching and self._model.takes_matching:
             matching = _match(embedding, group)
+        readout = None
+        if chosen.readout and self._model.readout is not None:
+            evidence[:, 0] = confidence
+            recalled = [self._recalled(o, tracked) for o in group]
+            readout = recall(self._model.readout, embedding, recalled, evidence)
         guidance = self._settings.guidance
         return Prompts(
             points=embedding.cell_centres(cells),
@@ -162,8 +170,16 @@ class Segmenter:
             attention_bias=confidence.flatten(1)[:, None, None] if guidance.attention else None,
             target_embedding=targets[:, None] if guidance.semantic else None,
             matching=matching,
+            readout=readout,
             windows=windows,
         )
+
+    def _recalled(self, o: TrackedObject, tracked: bool) -> Recalled:
+        """Return what is to be read for an object; a lost one is looked for everywhere."""
+        prior = self._settings.prior
+        x, y = o.velocity * prior.motion
+        share = prior.alpha if tracked else 0.0
+        return Recalled((o.reference, *o.past), o.recent, (float(x), float(y)), share)
 
 
 def _windows(group: Sequence[TrackedObject], share: float, embedding: ImageEmbedding) -> Tensor:

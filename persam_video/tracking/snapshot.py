@@ -22,6 +22,7 @@ from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.persam.matching import Memory
 from persam_video.results import ObjectState
 from persam_video.sam.model import ImageEmbedding
+from persam_video.sam.readout import VALUE_DIM
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.util.atomic import write_bytes
 
@@ -114,6 +115,7 @@ def _is_dense(tensor: Tensor, stride: Sequence[int]) -> bool:
 
 _HEADER = "persam-video"
 _ROUNDING = 1e-3  # a mean of shares may be this much more than 1
+_MOST_PAST = 16  # frames that the settings allow
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ class Snapshot:
 class _StoredMemory(BaseModel):
     keys: StoredTensor
     coverage: StoredTensor
+    extent: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
+    values: StoredTensor | None
 
 
 class _StoredObject(BaseModel):
@@ -141,6 +145,7 @@ class _StoredObject(BaseModel):
     target: StoredTensor
     reference: _StoredMemory
     recent: _StoredMemory
+    past: Annotated[list[_StoredMemory], Field(max_length=_MOST_PAST)]
     mask: StoredTensor
     box: Box
     weights: StoredTensor | None
@@ -148,10 +153,11 @@ class _StoredObject(BaseModel):
     likeness: FiniteFloat | None
     state: ObjectState
     streak: NonNegativeInt
+    age: NonNegativeInt
 
 
 class _Header(BaseModel):
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     frames: NonNegativeInt
     last: NonNegativeInt
     frame_size: tuple[int, int] | None
@@ -178,7 +184,9 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
     write_bytes(path, save(shelf.tensors, metadata={_HEADER: header.model_dump_json()}))
 
 
-def read_snapshot(path: Path, like: ImageEmbedding, *, fitted: bool) -> Snapshot:
+def read_snapshot(
+    path: Path, like: ImageEmbedding, *, fitted: bool, values: torch.dtype | None
+) -> Snapshot:
     """Read a snapshot, if a tracker can go on from it.
 
     Args:
@@ -186,6 +194,8 @@ def read_snapshot(path: Path, like: ImageEmbedding, *, fitted: bool) -> Snapshot
         like: of a frame of the run, by the model that is to go on; its shapes and types are those
             that the state must have, and its device is where the tensors go.
         fitted: whether the objects must have PerSAM-F's mask weights; if not, they must have none.
+        values: type of the memories' values, of a model that reads them; ``None`` of one that does
+            not.
 
     Raises:
         OutputError: the file cannot be read, is not a snapshot of this version, or its state is not
@@ -195,7 +205,7 @@ def read_snapshot(path: Path, like: ImageEmbedding, *, fitted: bool) -> Snapshot
         with safe_open(path, framework="pt") as file:
             header = _Header.model_validate_json((file.metadata() or {}).get(_HEADER, ""))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        unpacker = _Unpacker(TensorUnpacker(tensors, like.features.device), like, fitted)
+        unpacker = _Unpacker(TensorUnpacker(tensors, like.features.device), like, fitted, values)
         state = unpacker.state(header)
     except (OSError, SafetensorError, ValueError, LookupError, RuntimeError) as error:
         raise OutputError(
@@ -217,6 +227,7 @@ def _pack(each: TrackedObject, shelf: TensorShelf) -> _StoredObject:
         target=shelf.put(each.target),
         reference=_pack_memory(each.reference, shelf),
         recent=_pack_memory(each.recent, shelf),
+        past=[_pack_memory(memory, shelf) for memory in each.past],
         mask=shelf.put(each.mask),
         box=each.box,
         weights=None if each.weights is None else shelf.put(each.weights),
@@ -224,11 +235,17 @@ def _pack(each: TrackedObject, shelf: TensorShelf) -> _StoredObject:
         likeness=each.likeness,
         state=each.state,
         streak=each.streak,
+        age=each.age,
     )
 
 
 def _pack_memory(memory: Memory, shelf: TensorShelf) -> _StoredMemory:
-    return _StoredMemory(keys=shelf.put(memory.keys), coverage=shelf.put(memory.coverage))
+    return _StoredMemory(
+        keys=shelf.put(memory.keys),
+        coverage=shelf.put(memory.coverage),
+        extent=memory.extent,
+        values=None if memory.values is None else shelf.put(memory.values),
+    )
 
 
 @dataclass(frozen=True)
@@ -239,11 +256,13 @@ class _Unpacker:
         tensors: of the file.
         like: see ``read_snapshot``.
         fitted: see ``read_snapshot``.
+        values: see there, too.
     """
 
     tensors: TensorUnpacker
     like: ImageEmbedding
     fitted: bool
+    values: torch.dtype | None
 
     def state(self, header: _Header) -> TrackerState:
         size = self.like.transform.frame_size
@@ -270,6 +289,7 @@ class _Unpacker:
             target=self.tensors.get(stored.target, self.like.features.shape[1:2]),
             reference=self._memory(stored.reference),
             recent=self._memory(stored.recent),
+            past=tuple(self._memory(memory) for memory in stored.past),
             mask=self._shares(stored.mask, (4 * rows, 4 * columns)),
             box=stored.box,
             weights=None if stored.weights is None else self.tensors.get(stored.weights, (2,)),
@@ -277,13 +297,29 @@ class _Unpacker:
             likeness=stored.likeness,
             state=stored.state,
             streak=stored.streak,
+            age=stored.age,
         )
 
     def _memory(self, stored: _StoredMemory) -> Memory:
-        keys = self.like.keys
+        keys, grid = self.like.keys, self.like.grid
+        x0, y0, x1, y1 = stored.extent
+        height, width = self.like.transform.frame_size
+        # padding leaves the frame at the right and at the bottom, and is less than the frame
+        if not (0 <= x0 < x1 <= 2 * width and 0 <= y0 < y1 <= 2 * height):
+            raise ValueError(f"extent {stored.extent} does not fit the frame")
+        if (stored.values is None) != (self.values is None):
+            raise ValueError("the memory is that of another model")
+        # like keys, values may be NaN
+        values = (
+            None
+            if stored.values is None or self.values is None
+            else self.tensors.get(stored.values, (VALUE_DIM, *grid), self.values)
+        )
         return Memory(
             self.tensors.get(stored.keys, keys.shape, keys.dtype),
-            self._shares(stored.coverage, self.like.grid),
+            self._shares(stored.coverage, grid),
+            stored.extent,
+            values,
         )
 
     def _shares(self, stored: StoredTensor, shape: tuple[int, int]) -> Tensor:

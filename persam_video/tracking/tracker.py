@@ -17,6 +17,7 @@ from persam_video.masks.boxes import boxes_of_labels, centre, grow
 from persam_video.masks.components import keep_large, keep_touching
 from persam_video.masks.labels import merge_logits
 from persam_video.persam.matching import Memory, cell_coverage
+from persam_video.persam.reference import remember
 from persam_video.results import FrameResult, ObjectState
 from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
@@ -24,6 +25,7 @@ from persam_video.tracking.ahead import embedding_of
 from persam_video.tracking.inputs import as_frame, as_mask, check_object_id
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.segmenter import Candidate, Segmenter
+from persam_video.tracking.view import choose_view
 from persam_video.util.timing import StageClock
 from persam_video.video.frame import Frame
 
@@ -197,7 +199,7 @@ class Tracker:
         """Segment the known objects, and learn those that are marked."""
         given = annotation.object_ids if annotation is not None else ()
         with self._clock.stage("encode"):
-            embedding = embedding_of(frame, self.model)
+            embedding = self._encode(frame, annotation)
         followed = [self._objects[i] for i in self.object_ids if i not in given]
         candidates = self._segmenter.segment(embedding, followed)
         believed = self._believe(followed, candidates)
@@ -213,13 +215,27 @@ class Tracker:
         scores = {o.object_id: c.score for o, c in zip(followed, candidates, strict=True)}
         return _Latest(frame, embedding, labels, scores)
 
+    def _encode(self, frame: Frame, annotation: Annotation | None) -> ImageEmbedding:
+        """Encode what is to be seen of a frame: all of it while an object is lost."""
+        view = None
+        if all(o.tracked for o in self._objects.values()):
+            boxes = [o.box for o in self._objects.values()]
+            if annotation is not None:
+                marked = boxes_of_labels(annotation.labels, annotation.object_ids)
+                boxes += [box for box in marked.values() if box is not None]
+            size = (frame.rgb.shape[0], frame.rgb.shape[1])
+            view = choose_view(boxes, size, self.settings.zoom)
+        return embedding_of(frame, self.model, view)
+
     def _learn_latest(self, object_id: int, mask: MaskArray) -> FrameResult:
         """Learn one object from its mask in the last frame, and give it the mask's pixels."""
         if self._latest is None:
             raise AnnotationError("no frame to mark the object in: call step() with it first")
         latest = self._latest
         annotation = as_mask(mask, object_id, (latest.labels.shape[0], latest.labels.shape[1]))
-        embedding = latest.embedding or embedding_of(latest.frame, self.model)
+        embedding = latest.embedding
+        if embedding is None or not _shows(embedding, annotation):
+            embedding = embedding_of(latest.frame, self.model)
         (learned,) = self._segmenter.learn(embedding, annotation)
         self._objects[object_id] = learned
         labels = _without(latest.labels, object_id)
@@ -303,12 +319,15 @@ class Tracker:
         boxes = boxes_of_labels(labels, ids)
         good = [b and boxes[i] is not None for b, i in zip(believed, ids, strict=True)]
         masks = self._clean_masks(embedding, candidates, labels, ids) if any(good) else None
-        coverage = None if masks is None else cell_coverage(masks, embedding.grid)
+        memories: list[Memory] = []
+        if masks is not None:
+            coverage = cell_coverage(masks, embedding.grid)
+            memories = remember(self.model, embedding, masks, coverage)
         for place, (o, candidate, is_good) in enumerate(
             zip(objects, candidates, good, strict=True)
         ):
             box = boxes[o.object_id]
-            if not is_good or box is None or masks is None or coverage is None:
+            if not is_good or box is None or masks is None:
                 o.state = ObjectState.LOST
                 o.velocity = np.zeros(2)
                 continue
@@ -320,7 +339,16 @@ class Tracker:
             o.likeness = usual + _ADAPTATION * (candidate.likeness - usual)
             o.box = box
             o.mask = masks[place]
-            o.recent = Memory(embedding.keys, coverage[place])
+            self._keep_past(o, candidate.score)
+            o.recent = memories[place]
+
+    def _keep_past(self, o: TrackedObject, score: float) -> None:
+        """Keep an object's last good frame among its past ones, now and then."""
+        chosen = self.settings.memory
+        o.age += 1
+        if chosen.frames and o.age > chosen.every and score >= chosen.score:
+            o.past = (*o.past, o.recent)[-chosen.frames :]
+            o.age = 0
 
     def _clean_masks(
         self,
@@ -346,6 +374,13 @@ class Tracker:
             scores=latest.scores,
             states={i: tracked.state for i, tracked in self._objects.items()},
         )
+
+
+def _shows(embedding: ImageEmbedding, annotation: Annotation) -> bool:
+    """Whether all that is marked is in the part of the frame that was encoded."""
+    x0, y0, x1, y1 = embedding.transform.seen
+    inside = np.count_nonzero(annotation.labels[y0:y1, x0:x1])
+    return bool(inside == np.count_nonzero(annotation.labels))
 
 
 def _without(labels: NDArray[np.uint8], object_id: int) -> NDArray[np.uint8]:

@@ -46,7 +46,7 @@ CASES = {
     "soft mask": (("CLIP", "--mask", "soft.png"), "soft.png"),
     "mask is text": (("CLIP", "--mask", "text.png"), "text.png"),
     "video as mask": (("CLIP", "--mask", "CLIP"), "clip.mp4"),
-    "unknown model": (("CLIP", "--model", "vit_x"), "vit_b"),
+    "unknown model": (("CLIP", "--model", "vit_x"), "vit_t"),
     "no checkpoint": (("CLIP", "--model", "vit_b"), "--checkpoint"),
     "checkpoint is text": (("CLIP", "--checkpoint", "text.pth"), "text.pth"),
     "foreign checkpoint": (("CLIP", "--checkpoint", "other.pth"), "other.pth"),
@@ -56,7 +56,7 @@ CASES = {
     "unknown setting": (("CLIP", "--set", "prior.alfa=1"), "prior.alpha"),
     "setting out of range": (("CLIP", "--set", "prior.alpha=7"), "prior.alpha"),
     "wrong preset file": (("CLIP", "--config", "wrong.yaml"), "prior.alpha"),
-    "start beyond the end": (("CLIP", "--start", "99"), "start"),
+    "start beyond the end": (("CLIP", "--start", "99"), "no frame 99"),
     "negative start": (("CLIP", "--start", "-1"), "start"),
     "stride of nothing": (("CLIP", "--stride", "0"), "stride"),
 }

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 from persam_video.persam.matching import Memory, match_memories, matching_maps
 
 CELLS = (5, 7)
+EXTENT = (0.0, 0.0, 112.0, 80.0)
 
 
 def keys_of(generator: torch.Generator) -> torch.Tensor:
@@ -27,7 +28,7 @@ def coverage_of(generator: torch.Generator, share: float) -> torch.Tensor:
 def test_sharing_changes_nothing(seed, images, share):
     generator = torch.Generator().manual_seed(seed)
     keys, remembered = keys_of(generator), [keys_of(generator) for _ in range(3)]
-    memories = [Memory(remembered[i], coverage_of(generator, share)) for i in images]
+    memories = [Memory(remembered[i], coverage_of(generator, share), EXTENT) for i in images]
     alone = [matching_maps(keys, m.keys, m.coverage[None])[0] for m in memories]
     torch.testing.assert_close(match_memories(keys, memories), torch.stack(alone))
 
@@ -38,7 +39,7 @@ def test_maps_are_the_nearest_neighbours(seed, share):
     generator = torch.Generator().manual_seed(seed)
     keys, remembered = keys_of(generator), keys_of(generator)
     coverage = coverage_of(generator, share)
-    maps = match_memories(keys, [Memory(remembered, coverage)])[0]
+    maps = match_memories(keys, [Memory(remembered, coverage, EXTENT)])[0]
     best = float(coverage.max())
     for row in range(CELLS[0]):
         for column in range(CELLS[1]):

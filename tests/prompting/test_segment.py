@@ -1,12 +1,9 @@
-import tracemalloc
-
 import numpy as np
 import pytest
 
 from persam_video.errors import AnnotationError
 from persam_video.masks import boxes_of_labels
 from persam_video.prompting import ObjectPrompts, Percent, annotate, prompt_warnings
-from persam_video.prompting.segment import _grab_cut
 from persam_video.sam import load_sam
 from persam_video.synthetic import demo
 
@@ -76,11 +73,11 @@ def test_prompts_are_needed_and_must_fit(model, picture):
 
 
 def test_plain_sams_refine_their_best_mask(picture):
-    """A SAM without matching maps is asked twice, the second time with its own logits."""
+    """A SAM without a memory is asked twice, the second time with its own logits."""
     rgb, _ = picture
 
     class Watched(type(load_sam("lite", device="cpu", image_size=256))):
-        takes_matching = False
+        readout = None
         asked = ()
 
         def decode(self, embedding, prompts):
@@ -120,21 +117,6 @@ def test_a_box_in_percent_is_that_in_pixels(model, picture):
     in_pixels = ObjectPrompts(1, (width / 4, height / 4, 3 * width / 4, 3 * height / 4))
     first, second = (annotate(model, rgb, [each]).labels for each in (in_percent, in_pixels))
     assert np.array_equal(first, second)
-
-
-def test_large_frames_are_reduced_for_the_first_guess(picture):
-    rgb, truth = picture
-    box = boxes_of_labels(truth, [1])[1]
-    small = _grab_cut(rgb, tuple(map(float, box)))
-    scale = 3
-    large = np.kron(rgb, np.ones((scale, scale, 1), np.uint8))
-    tracemalloc.start()
-    found = _grab_cut(large, tuple(float(scale * value) for value in box))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 4 * large.size
-    both = found[scale // 2 :: scale, scale // 2 :: scale], small
-    assert (both[0] & both[1]).sum() / (both[0] | both[1]).sum() > 0.8
 
 
 def test_points_alone_are_warned_of(model):

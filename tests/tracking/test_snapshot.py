@@ -23,7 +23,11 @@ from persam_video.tracking.snapshot import Snapshot, read_snapshot, write_snapsh
 
 def parts(value):
     """Give the tensors and plain values that an object's field is made of."""
-    return [value.keys, value.coverage] if isinstance(value, Memory) else [value]
+    if isinstance(value, tuple) and value and isinstance(value[0], Memory):
+        return [part for memory in value for part in parts(memory)]
+    if isinstance(value, Memory):
+        return [value.keys, value.coverage, value.extent, value.values]
+    return [value]
 
 
 @pytest.mark.parametrize("preset", ["persam", "persam_f"])
@@ -36,7 +40,8 @@ def test_a_restored_tracker_goes_on_exactly_as_the_first(model, demo_frames, tmp
         first.step(frame)
     write_snapshot(tmp_path / "state", Snapshot(4, 3, first.state()))
     like = model.encode(demo_frames[0][0].rgb)
-    snapshot = read_snapshot(tmp_path / "state", like, fitted=preset == "persam_f")
+    fitted = preset == "persam_f"
+    snapshot = read_snapshot(tmp_path / "state", like, fitted=fitted, values=model.dtype)
     assert (snapshot.frames, snapshot.last) == (4, 3)
     second.restore(snapshot.state)
     for frame, _ in demo_frames[4:7]:
@@ -52,16 +57,18 @@ def test_every_field_of_an_object_survives(model, demo_frames, tmp_path):
     before = tracker.state()
     write_snapshot(tmp_path / "state", Snapshot(2, 1, before))
     like = model.encode(demo_frames[0][0].rgb)
-    after = read_snapshot(tmp_path / "state", like, fitted=True).state
+    after = read_snapshot(tmp_path / "state", like, fitted=True, values=model.dtype).state
     assert (after.frame_size, after.steps) == (before.frame_size, before.steps)
     for old, new in zip(before.objects, after.objects, strict=True):
         for each in fields(TrackedObject):
             for a, b in zip(
                 parts(getattr(old, each.name)), parts(getattr(new, each.name)), strict=True
             ):
-                assert np.array_equal(a, b), each.name
                 if isinstance(a, torch.Tensor):
+                    assert torch.equal(a, b), each.name
                     assert (a.stride(), a.dtype) == (b.stride(), b.dtype)
+                else:
+                    assert np.array_equal(a, b), each.name
     # what objects share they share again
     assert len({id(o.recent.keys) for o in after.objects}) == 1
 
@@ -104,7 +111,8 @@ class Stored:
         return self.read_file(path)
 
     def read_file(self, path):
-        return read_snapshot(path, self.like, fitted=self.settings.method == "persam-f")
+        fitted = self.settings.method == "persam-f"
+        return read_snapshot(path, self.like, fitted=fitted, values=self.model.dtype)
 
     def step(self, snapshot):
         """Go on from a snapshot with the next frame."""
@@ -147,12 +155,15 @@ def test_a_snapshot_of_another_method_model_or_size_is_refused(stored, tmp_path)
     path = tmp_path / "state"
     stored.read(path, stored.header, stored.tensors)
     with pytest.raises(OutputError, match="another method"):
-        read_snapshot(path, stored.like, fitted=False)
+        read_snapshot(path, stored.like, fitted=False, values=stored.model.dtype)
+    turned = stored.model.encode(np.zeros((96, 64, 3), np.uint8))
     with pytest.raises(OutputError, match=r"frames are \(64, 96\) instead of \(96, 64\)"):
-        read_snapshot(path, stored.model.encode(np.zeros((96, 64, 3), np.uint8)), fitted=True)
+        read_snapshot(path, turned, fitted=True, values=stored.model.dtype)
+    with pytest.raises(OutputError, match="another model"):
+        read_snapshot(path, stored.like, fitted=True, values=None)
     larger = load_sam("lite", image_size=256, device="cpu").encode(stored.frame)
     with pytest.raises(OutputError, match="instead of"):
-        read_snapshot(path, larger, fitted=True)
+        read_snapshot(path, larger, fitted=True, values=stored.model.dtype)
 
 
 @pytest.mark.parametrize(

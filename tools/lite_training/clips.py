@@ -1,8 +1,8 @@
-"""Three-frame clips for training, cut from videos or made from stills.
+"""Short clips for training, cut from videos or made from stills.
 
-A clip is (reference, previous, current). Stills become clips by warping them three times; objects
-cut out of other stills, or out of the same one, move through some clips as occluders and as
-look-alikes.
+A clip is a reference and three frames that follow each other in time, which may be much later than
+the reference, or earlier. Stills become clips by warping them once for each frame; objects cut out
+of other stills, or out of the same one, move through many clips as occluders and as look-alikes.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lite_training.data import VOID, LabelledImage, TrainingData
 
-FRAMES = 3
+FRAMES = 4
 TARGETS = 2
 _MAX_ID = 60
 _PASTED = 100
@@ -27,8 +27,9 @@ class ClipBatch:
     """A batch of clips, all of one size.
 
     Attributes:
-        rgb: uint8 (B, 3 frames, H, W, 3), in the order reference, previous, current.
-        targets: uint8 (B, 2 objects, 3 frames, H, W): 1 object, 0 elsewhere, 255 ignore.
+        rgb: uint8 (B, 4 frames, H, W, 3), the reference first.
+        targets: uint8 (B, 2 objects, 4 frames, H, W): 1 object, 0 elsewhere, 255 ignore. The two
+            are the same one where a clip has no other.
         video: bool (B,), whether the clip comes from a real video.
     """
 
@@ -45,14 +46,18 @@ class ClipSettings:
         video_share: share of clips from real videos.
         paste: chance that a foreign object is pasted in.
         look_alike: chance that the pasted object is a copy of the clip's own.
-        absent: chance that the current frame shows another scene.
+        absent: chance that one of the later frames shows another scene.
+        leave: chance that the camera loses sight of the object for a frame.
+        bend: chance that the frames of a still are bent, each in its own way.
         blur: chance of motion blur for a frame.
     """
 
-    video_share: float = 0.45
-    paste: float = 0.35
-    look_alike: float = 0.35
+    video_share: float = 0.4
+    paste: float = 0.5
+    look_alike: float = 0.45
     absent: float = 0.05
+    leave: float = 0.06
+    bend: float = 0.3
     blur: float = 0.12
 
 
@@ -83,10 +88,18 @@ def _clip(
         target = _some_object(sources[0].labels, rng)
         if target is None:
             continue
-        mats = _camera(sources, target, size, video, rng)
+        poses = _camera(sources, target, size, video, rng)
+        if rng.random() < settings.leave:
+            poses = _turned_away(poses, size, rng)
+        mats = [
+            pose.matrix(size, np.zeros(2) if video else rng.normal(0, 0.04, 2)) for pose in poses
+        ]
+        bend = not video and rng.random() < settings.bend
         rgbs, labels = [], []
         for source, mat in zip(sources, mats, strict=True):
             rgb, label = _warp(source, mat, size)
+            if bend:
+                rgb, label = _bent(rgb, label, rng)
             rgbs.append(rgb)
             labels.append(label)
         if rng.random() < settings.paste:
@@ -97,9 +110,12 @@ def _clip(
             other = _still(data, rng)[0]
             chosen = _some_object(other.labels, rng)
             if chosen is not None:
-                mat = _camera([other], chosen, size, False, rng)[0]
-                rgbs[2], labels[2] = _warp(other, mat, size)
-                labels[2] = np.where(labels[2] == VOID, VOID, 0).astype(np.uint8)
+                place = int(rng.integers(2, FRAMES))
+                mat = _camera([other], chosen, size, False, rng)[0].matrix(size, np.zeros(2))
+                rgbs[place], labels[place] = _warp(other, mat, size)
+                labels[place] = np.where(labels[place] == VOID, VOID, 0).astype(np.uint8)
+        if any(not (label != VOID).any() for label in labels):
+            continue
         targets = _choose_targets(labels, rng)
         if targets is None:
             continue
@@ -125,11 +141,12 @@ def _still(data: TrainingData, rng: Generator) -> list[LabelledImage]:
 
 def _video_frames(data: TrainingData, rng: Generator) -> list[LabelledImage]:
     frames = data.videos[rng.integers(len(data.videos))]
-    current = int(rng.integers(len(frames)))
-    step = int(rng.choice([-3, -2, -1, -1, 1, 1, 2, 3]))
-    previous = current + step if 0 <= current + step < len(frames) else current - step
-    previous = int(np.clip(previous, 0, len(frames) - 1))
-    return [frames[rng.integers(len(frames))], frames[previous], frames[current]]
+    step = int(rng.choice([1, 1, 2, 3])) * (1 if rng.random() < 0.5 else -1)
+    first = int(rng.integers(len(frames)))
+    if not 0 <= first + (FRAMES - 2) * step < len(frames):
+        step = -step
+    places = np.clip(first + step * np.arange(FRAMES - 1), 0, len(frames) - 1)
+    return [frames[rng.integers(len(frames))], *(frames[int(place)] for place in places)]
 
 
 def _some_object(labels: NDArray[np.uint8], rng: Generator) -> int | None:
@@ -140,10 +157,38 @@ def _some_object(labels: NDArray[np.uint8], rng: Generator) -> int | None:
     return int(rng.choice(len(weights), p=weights / weights.sum())) + 1
 
 
+@dataclass(frozen=True)
+class _Pose:
+    """Where a training window looks.
+
+    Attributes:
+        focus: (x, y) in source pixels of what is in the window's middle.
+        zoom: window pixels for one source pixel.
+        angle: in degrees.
+    """
+
+    focus: NDArray[np.float64]
+    zoom: float
+    angle: float
+
+    def matrix(self, size: tuple[int, int], shear: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the 2x3 matrix that maps source pixels to a window (height, width)."""
+        theta = np.deg2rad(self.angle)
+        turn = np.array([[np.cos(theta), -np.sin(theta)], [np.sin(theta), np.cos(theta)]])
+        linear = self.zoom * turn @ np.array([[1.0, shear[0]], [shear[1], 1.0]])
+        offset = np.array([size[1], size[0]]) / 2 - linear @ self.focus
+        return np.hstack([linear, offset[:, None]])
+
+    def moved(self, shift: NDArray[np.float64], growth: float, turn: float, side: int) -> "_Pose":
+        """Return a pose that looks elsewhere: ``shift`` is in shares of the window's side."""
+        focus = self.focus + shift * side / self.zoom
+        return _Pose(focus, self.zoom * float(np.exp(growth)), self.angle + turn)
+
+
 def _camera(
     sources: list[LabelledImage], target: int, size: tuple[int, int], video: bool, rng: Generator
-) -> list[NDArray[np.float64]]:
-    """Return a 2x3 matrix for each frame that maps source pixels to the training window."""
+) -> list[_Pose]:
+    """Return a pose for each frame: the reference's, and those of a moving camera."""
     height, width = size
     ys, xs = np.nonzero(sources[0].labels == target)
     centre = np.array([xs.mean(), ys.mean()])
@@ -157,37 +202,55 @@ def _camera(
         focus = centre + rng.normal(0, 0.12, 2) * np.array([width, height]) / zoom
     else:
         focus = np.array([source_w, source_h]) / 2 + rng.normal(0, 0.05, 2) * source_w
-    angle = rng.normal(0, 6)
-    spread = (0.25, 0.3, 12.0) if not video else (0.06, 0.08, 3.0)
-    nearby = (0.06, 0.07, 5.0) if not video else (0.02, 0.03, 1.0)
-    mats = []
-    pose = None
-    for frame in range(len(sources)):
-        shift, scale, turn = spread if frame == 0 or pose is None else nearby
-        base = pose if pose is not None and frame == 2 else (focus, zoom, angle)
-        moved = (
-            base[0] + rng.normal(0, shift, 2) * min(size) / base[1],
-            base[1] * float(np.exp(rng.normal(0, scale))),
-            base[2] + rng.normal(0, turn),
+    side = min(size)
+    begin = _Pose(focus, zoom, rng.normal(0, 6))
+    shift, growth, turn = (0.06, 0.08, 3.0) if video else (0.2, 0.3, 12.0)
+    reference = begin.moved(
+        rng.normal(0, shift, 2), rng.normal(0, growth), rng.normal(0, turn), side
+    )
+    if rng.random() < (0.15 if video else 0.35):
+        # the object comes near, or goes far away, between the reference and the rest
+        wanted = np.log(zoom) + rng.uniform(-np.log(4), np.log(4))
+        limits = np.log(0.6 * fit), np.log(max(3.0, fit))
+        at = centre + rng.normal(0, 0.1, 2) * side / zoom if wanted > np.log(zoom) else focus
+        reference = _Pose(at, float(np.exp(np.clip(wanted, *limits))), reference.angle)
+    poses = [reference, begin]
+    shift, growth, turn = (0.015, 0.02, 0.7) if video else (0.05, 0.06, 4.0)
+    if rng.random() < 0.2:
+        shift, growth = 2 * shift, 2 * growth
+    course, grows, turns = rng.normal(0, shift, 2), rng.normal(0, growth), rng.normal(0, turn)
+    for _ in range(len(sources) - 2):
+        shake = rng.normal(0, shift / 2, 2)
+        poses.append(
+            poses[-1].moved(course + shake, grows + rng.normal(0, growth / 2), turns, side)
         )
-        if frame >= 1:
-            pose = moved
-        mats.append(_matrix(*moved, size, rng.normal(0, 0.0 if video else 0.04, 2)))
-    return mats
+    return poses[: len(sources)]
 
 
-def _matrix(
-    focus: NDArray[np.float64],
-    zoom: float,
-    angle: float,
-    size: tuple[int, int],
-    shear: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    theta = np.deg2rad(angle)
-    linear = zoom * np.array([[np.cos(theta), -np.sin(theta)], [np.sin(theta), np.cos(theta)]])
-    linear = linear @ np.array([[1.0, shear[0]], [shear[1], 1.0]])
-    offset = np.array([size[1], size[0]]) / 2 - linear @ focus
-    return np.hstack([linear, offset[:, None]])
+def _turned_away(poses: list[_Pose], size: tuple[int, int], rng: Generator) -> list[_Pose]:
+    """Let the camera look past the scene's middle in the third frame, or from there on."""
+    direction = rng.uniform(0, 2 * np.pi)
+    away = np.array([np.cos(direction), np.sin(direction)]) * rng.uniform(0.5, 1.0)
+    lasting = rng.random() < 0.4
+    return [
+        pose.moved(away, 0.0, 0.0, max(size)) if place == 2 or (lasting and place > 2) else pose
+        for place, pose in enumerate(poses)
+    ]
+
+
+def _bent(
+    rgb: NDArray[np.uint8], labels: NDArray[np.uint8], rng: Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Bend a frame smoothly, as limbs move and as things turn out of the picture's plane."""
+    height, width = labels.shape
+    coarse = rng.normal(0, 0.03 * min(height, width), (4, 4, 2)).astype(np.float32)
+    offset = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    at_x = (columns + offset[..., 0]).astype(np.float32)
+    at_y = (rows + offset[..., 1]).astype(np.float32)
+    bent = cv2.remap(rgb, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    mask = cv2.remap(labels, at_x, at_y, cv2.INTER_NEAREST, borderValue=VOID)
+    return _uint8(bent), _uint8(mask)
 
 
 def _warp(
@@ -233,11 +296,13 @@ def _paste_moving(
     place = rng.uniform(0.1, 0.9, 2) * [width, height]
     angle = rng.normal(0, 12)
     cut = LabelledImage(donor.rgb, ((donor.labels == chosen) * 255).astype(np.uint8))
-    for frame in (1, 2, 0):
-        spread = 0.3 if frame == 0 else 0.07
-        spot = place + rng.normal(0, spread, 2) * min(height, width)
+    course = rng.normal(0, 0.08, 2) * min(height, width)
+    for frame in range(FRAMES):
+        spread = 0.3 if frame == 0 else 0.02
+        spot = place + course * (frame - 1) + rng.normal(0, spread, 2) * min(height, width)
         scale = zoom * float(np.exp(rng.normal(0, 0.06)))
-        mat = _matrix(centre, scale, angle + rng.normal(0, 5), labels[0].shape, np.zeros(2))
+        pose = _Pose(centre, scale, angle + rng.normal(0, 5))
+        mat = pose.matrix((height, width), np.zeros(2))
         if mirrored:
             mat[:, 0] *= -1
             mat[:, 2] = np.array([width, height]) / 2 - mat[:, :2] @ centre

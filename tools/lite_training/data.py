@@ -38,8 +38,12 @@ class TrainingData:
     videos: list[list[LabelledImage]]
 
 
+HELD_OUT = Path(__file__).with_name("held_out.txt")
+"""Names of the stills that clicks are scored on, one in a line; nothing is trained on them."""
+
+
 def load_training_data(root: Path, limit: int | None = None) -> TrainingData:
-    """Read ``root/images``, ``root/masks`` and ``root/video``.
+    """Read ``root/images``, ``root/masks`` and ``root/video``, but not what is held out.
 
     Args:
         root: the training folder.
@@ -47,6 +51,8 @@ def load_training_data(root: Path, limit: int | None = None) -> TrainingData:
     """
     with (root / "index.csv").open(newline="") as index:
         names = [row["name"] for row in csv.DictReader(index)]
+    held_out = set(HELD_OUT.read_text(encoding="utf-8").splitlines())
+    names = [name for name in names if name not in held_out]
     sequences = sorted(folder for folder in (root / "video").iterdir() if folder.is_dir())
     if limit is not None:
         names = names[:: max(1, len(names) // limit)][:limit]
@@ -54,20 +60,26 @@ def load_training_data(root: Path, limit: int | None = None) -> TrainingData:
     with ThreadPoolExecutor(2) as pool:
         stills = list(
             pool.map(
-                lambda name: _read(
+                lambda name: read_labelled(
                     root / "images" / f"{name}.webp", root / "masks" / f"{name}.png"
                 ),
                 names,
             )
         )
         videos = [
-            list(pool.map(lambda image: _read(image, image.with_suffix(".png")), frames))
+            list(pool.map(lambda image: read_labelled(image, image.with_suffix(".png")), frames))
             for frames in (sorted(folder.glob("*.webp")) for folder in sequences)
         ]
     return TrainingData([still for still in stills if _has_object(still.labels)], videos)
 
 
-def _read(image: Path, mask: Path) -> LabelledImage:
+def read_labelled(image: Path, mask: Path) -> LabelledImage:
+    """Read one picture and its labels; a mask of one value besides void is one object.
+
+    Raises:
+        FileNotFoundError: one of them cannot be read.
+        ValueError: the mask has several channels.
+    """
     bgr = cv2.imread(str(image), cv2.IMREAD_COLOR)
     labels = cv2.imread(str(mask), cv2.IMREAD_UNCHANGED)
     if bgr is None or labels is None:

@@ -1,18 +1,20 @@
 """The training objective: clips in, a loss out.
 
-Each clip is segmented in five ways, so that one set of weights serves first prompts, tracking,
-re-detection and refinement.
+The objects of a clip are followed from its reference through three frames, with the model's own
+masks as memory and as prior, and one answer is refined. Then one frame is segmented as a person
+would: from a click or a box, and with more clicks where the mask is wrong.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lite_training.clicks import Clicks
 from lite_training.clips import ClipBatch
 from lite_training.data import VOID
-from lite_training.losses import decoder_loss, similarity_loss
+from lite_training.losses import decoder_loss, mask_iou, similarity_loss
 from lite_training.prompts import (
     PromptSet,
     boxes_of,
@@ -22,13 +24,18 @@ from lite_training.prompts import (
     jitter_boxes,
     random_points,
 )
+from persam_video.persam.confidence import blend, standardise
 from persam_video.persam.matching import cell_coverage, matching_maps
 from persam_video.persam.target import location_confidence, target_embedding
 from persam_video.sam.lite import CELL, LiteFeatures, LiteSam
+from persam_video.sam.readout import MemoryReadout, cell_distances
 from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD
-from persam_video.tracking.prior import mask_prompt
+from persam_video.tracking.prior import mask_prompt, prior_on_grid, seen_from
 
-REFERENCE, PREVIOUS, CURRENT = range(3)
+ROUNDS = 3
+"""Answers to clicks or a box: the first one, and the corrected ones."""
+
+_CLICKS_WEIGHT = 1.0
 
 
 class Objective(torch.nn.Module):
@@ -42,6 +49,32 @@ class Objective(torch.nn.Module):
 
     def forward(self, batch: ClipBatch, rng: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a batch of clips and the figures to log."""
+        scene = self._scene(batch)
+        frames = batch.rgb.shape[1]
+        rollout = Rollout(scene, rng)
+        followed = [rollout.step(frame) for frame in range(1, frames)]
+        chosen = int(torch.randint(1, frames, (1,), generator=rng))
+        refined = rollout.refine(chosen, followed[chosen - 1].masks)
+        # in the reference every object is seen; elsewhere it may have gone
+        asked = 0 if rng_float(rng) < 0.7 else frames - 1
+        clicked = click_rounds(scene, asked, rng)
+
+        confidence, matching = scene.similarity(
+            frames - 1, self.offset_confidence, self.offset_matching
+        )
+        parts = [part.loss for part in (*followed, refined)]
+        parts += [_CLICKS_WEIGHT * part.loss for part in clicked]
+        total = torch.stack(parts).sum() + confidence + matching
+        figures = {f"frame{n}": part.iou for n, part in enumerate(followed, start=1)}
+        figures |= {f"clicks{n}": part.iou for n, part in enumerate(clicked, start=1)}
+        figures |= {
+            "refined": refined.iou,
+            "confidence": confidence.item(),
+            "matching": matching.item(),
+        }
+        return total, figures
+
+    def _scene(self, batch: ClipBatch) -> "Scene":
         model = self.model
         clips, frames, height, width, _ = batch.rgb.shape
         images = torch.from_numpy(batch.rgb).flatten(0, 1).float()
@@ -53,237 +86,322 @@ class Objective(torch.nn.Module):
 
         objects = torch.from_numpy(batch.targets)  # clips, objects, frames, H, W
         per_clip = objects.shape[1]
+        distinct = (objects[:, 0] != objects[:, 1]).flatten(1).any(1).repeat_interleave(per_clip)
         truth = (objects == 1).flatten(0, 1).float()
         known = (objects != VOID).flatten(0, 1).float()
         grid = (height // CELL, width // CELL)
         fine = (4 * grid[0], 4 * grid[1])
         truth = F.adaptive_avg_pool2d(truth, fine)
         known = (F.adaptive_avg_pool2d(known, fine) > 0.99).float()
-        coverage = F.adaptive_avg_pool2d(truth, grid)  # N, frames, h, w
-        clip = torch.arange(clips).repeat_interleave(per_clip)
-
-        task = _Task(model, features, clip * frames, truth, known, coverage, rng)
-        blind, blind_masks = task.segment(PREVIOUS, REFERENCE, None, None)
-        own = chance(len(clip), 0.5, rng)[:, None, None]
-        earlier = torch.where(own, blind_masks, damage_masks(truth[:, [PREVIOUS]], rng)[:, 0])
-        tracked, tracked_masks = task.segment(CURRENT, REFERENCE, PREVIOUS, earlier)
-        # backwards in time with the truth's damaged mask, or a plain interactive prompt
-        again, again_masks = task.segment(REFERENCE, CURRENT, None, None, interactive=True)
-        refined, _ = task.refine(CURRENT, tracked_masks)
-        refined_again, _ = task.refine(REFERENCE, again_masks)
-
-        confidence, matching = task.similarity(self.offset_confidence, self.offset_matching)
-        parts = (blind, tracked, again, refined, refined_again)
-        total = torch.stack([part.loss for part in parts]).sum() + confidence + matching
-        figures = {
-            "blind": blind.iou,
-            "tracked": tracked.iou,
-            "again": again.iou,
-            "refined": refined.iou,
-            "confidence": confidence.item(),
-            "matching": matching.item(),
-        }
-        return total, figures
+        first = torch.arange(clips).repeat_interleave(per_clip) * frames
+        return Scene(model, features, first, truth, known, distinct)
 
 
 @dataclass(frozen=True)
-class _Round:
+class Answer:
+    """What the model answered.
+
+    Attributes:
+        loss: of all objects.
+        iou: mean IoU of those that are there.
+        masks: (N, 4h, 4w) soft masks, detached.
+        logits: (N, 4h, 4w) their logits, detached.
+    """
+
     loss: Tensor
     iou: float
+    masks: Tensor
+    logits: Tensor
 
 
-class _Task:
-    """Segments the objects of a batch in one frame of each clip, in several ways."""
+@dataclass(frozen=True)
+class Scene:
+    """The encoded frames of a batch, and the truth.
 
-    def __init__(
-        self,
-        model: LiteSam,
-        features: LiteFeatures,
-        first: Tensor,
-        truth: Tensor,
-        known: Tensor,
-        coverage: Tensor,
-        rng: torch.Generator,
-    ) -> None:
-        self.model = model
-        self.features = features
-        self.first = first
-        self.truth = truth
-        self.known = known
-        self.coverage = coverage
-        self.rng = rng
-        self.scale = CELL / 4  # input pixels for one pixel of a low-resolution mask
+    Attributes:
+        model: the model.
+        features: of all frames of all clips.
+        first: (N,) where the frames of each object's clip begin.
+        truth: (N, frames, 4h, 4w) share of the object, 0 to 1.
+        known: (N, frames, 4h, 4w) 1 where the truth is known.
+        distinct: (N,) bool, whether an object's neighbour in the batch is another one.
+    """
 
-    def segment(
-        self,
-        frame: int,
-        reference: int,
-        previous: int | None,
-        prior: Tensor | None,
-        *,
-        interactive: bool = False,
-    ) -> tuple[_Round, Tensor]:
-        """Segment ``frame`` and return the round and the soft masks (N, 4h, 4w), detached.
+    model: LiteSam
+    features: LiteFeatures
+    first: Tensor
+    truth: Tensor
+    known: Tensor
+    distinct: Tensor
 
-        Args:
-            frame: the frame to segment.
-            reference: the frame whose true mask is known.
-            previous: the frame that ``prior`` belongs to.
-            prior: (N, 4h, 4w) soft masks of the previous frame.
-            interactive: give points and boxes as a person would, and the reference more rarely.
-        """
-        rng, count = self.rng, len(self.first)
-        embedding = self.features.embedding[self.first + frame]
-        grid = embedding.shape[-2:]
-        keys = self.features.keys
-        maps = matching_maps(
-            keys[self.first + frame], keys[self.first + reference], self.coverage[:, reference]
-        )
-        has_matching = chance(count, 0.35 if interactive else 0.92, rng)
-        if previous is None or prior is None:
-            maps = torch.cat([maps, torch.zeros_like(maps)], dim=1)
-            mask = torch.zeros(count, 1, 4 * grid[0], 4 * grid[1])
-            has_mask = torch.zeros(count, dtype=torch.bool)
-            box_source = self.truth[:, frame]
-            boxed = chance(count, 0.4 if interactive else 0.1, rng)
-        else:
-            recent = matching_maps(
-                keys[self.first + frame],
-                keys[self.first + previous],
-                cell_coverage(prior, (grid[0], grid[1])),
-            )
-            dropped = chance(count, 0.15, rng)[:, None, None, None]
-            maps = torch.cat([maps, recent.masked_fill(dropped, 0.0)], dim=1)
-            sharp = torch.rand(count, generator=rng)[:, None, None, None]
-            mask = torch.where(sharp < 0.5, mask_prompt(prior), mask_prompt((prior > 0.5).float()))
-            has_mask = chance(count, 0.75, rng)
-            box_source = prior
-            boxed = chance(count, 0.5, rng)
-        boxes, exists = boxes_of(box_source > 0.5)
-        boxes = jitter_boxes(boxes * self.scale, 0.05 if interactive else 0.1, rng)
-        boxed &= exists
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of cells."""
+        return self.features.keys.shape[2], self.features.keys.shape[3]
 
-        target = target_embedding(
-            self.features.embedding[self.first + reference], self.coverage[:, reference]
-        )
-        confidence = location_confidence(embedding.float(), target.float()).detach()
-        if prior is not None:
-            confidence = 0.5 * confidence + 0.5 * cell_coverage(prior, (grid[0], grid[1]))
-        unprompted = ~(boxed | has_mask | has_matching)
-        points, labels = self._points(frame, confidence, unprompted, interactive=interactive)
-        attention = None
-        if rng_float(rng) < 0.15:
-            spread = confidence.flatten(1)
-            spread = (spread - spread.mean(1, keepdim=True)) / (spread.std(1, keepdim=True) + 1e-6)
-            attention = spread.sigmoid()[:, None, None]
-        guided = chance(count, 0.5, rng)[:, None, None]
-        prompts = PromptSet(
-            *with_boxes(points, labels, boxes, boxed),
-            mask=mask,
-            has_mask=has_mask,
-            matching=maps,
-            has_matching=has_matching,
-            target=torch.where(guided, target[:, None], 0.0),
-            attention=attention,
-        )
-        return self._decode(frame, prompts)
+    @property
+    def scale(self) -> float:
+        """Input pixels for one pixel of a low-resolution mask."""
+        return CELL / 4
 
-    def _points(
-        self, frame: int, confidence: Tensor, unprompted: Tensor, *, interactive: bool
-    ) -> tuple[Tensor, Tensor]:
-        """Draw two positive points and a negative one, (N, 3, 2), and labels, -1 for none.
+    @property
+    def memory(self) -> MemoryReadout:
+        """The model's memory readout."""
+        memory = self.model.prompt_encoder.memory
+        assert memory is not None, "it is trained with a readout"
+        return memory
 
-        Some come from the truth, as a person would give them, the others from the confidence.
-        """
-        rng, count = self.rng, len(self.first)
-        truth = self.truth[:, frame] > 0.5
-        middle = self.scale / 2
-        inside = random_points(truth, 2, rng) * self.scale + middle
-        outside = random_points(~truth, 1, rng) * self.scale + middle
-        likely, unlikely = extreme_points(confidence)
-        given = chance(count, 0.9 if interactive else 0.25, rng)
-        by_hand = given[:, None, None]
-        points = torch.cat(
-            [
-                torch.where(by_hand, inside[:, :1], likely),
-                inside[:, 1:],
-                torch.where(by_hand, outside, unlikely),
-            ],
-            dim=1,
-        )
-        first = chance(count, 0.6, rng) | unprompted
-        second = given & chance(count, 0.3, rng)
-        kept = torch.stack([first, second, chance(count, 0.4, rng)], dim=1)
-        if interactive:
-            kept[:, :2] &= truth.flatten(1).any(1)[:, None]  # nobody clicks on what is not there
-        return points, torch.tensor([1.0, 1.0, 0.0]).repeat(count, 1).masked_fill(~kept, -1)
+    def embedding(self, frame: int) -> Tensor:
+        """Return each object's image embedding (N, C, h, w) of a frame."""
+        return self.features.embedding[self.first + frame]
 
-    def refine(self, frame: int, masks: Tensor) -> tuple[_Round, Tensor]:
-        """Segment again with the model's own mask as the mask prompt, as the cascade does."""
-        rng, count = self.rng, len(self.first)
-        boxes, exists = boxes_of(masks > 0.5)
-        boxed = exists & chance(count, 0.6, rng)
-        points = random_points(masks > 0.5, 1, rng) * self.scale + self.scale / 2
-        labels = torch.ones(count, 1).masked_fill(~(exists & chance(count, 0.5, rng))[:, None], -1)
-        logits = torch.logit(masks.clamp(1e-5, 1 - 1e-5))[:, None]
-        reference = REFERENCE if frame != REFERENCE else CURRENT
-        keys = self.features.keys
-        maps = matching_maps(
-            keys[self.first + frame], keys[self.first + reference], self.coverage[:, reference]
-        )
-        prompts = PromptSet(
-            *with_boxes(points, labels, jitter_boxes(boxes * self.scale, 0.02, rng), boxed),
-            mask=logits,
-            has_mask=torch.ones(count, dtype=torch.bool),
-            matching=torch.cat([maps, torch.zeros_like(maps)], dim=1),
-            has_matching=chance(count, 0.5, rng),
-            target=torch.zeros(count, 1, self.model.embed_dim),
-            attention=None,
-        )
-        return self._decode(frame, prompts)
+    def keys(self, frame: int) -> Tensor:
+        """Return each object's matching keys (N, D, h, w) of a frame."""
+        return self.features.keys[self.first + frame]
 
-    def _decode(self, frame: int, prompts: PromptSet) -> tuple[_Round, Tensor]:
-        index = self.first + frame
-        model = self.model
+    def others(self, masks: Tensor) -> Tensor:
+        """Return the masks (N, 4h, 4w) of each object's company, zero for one that has none."""
+        swapped = masks.view(-1, 2, *masks.shape[1:]).flip(1).flatten(0, 1)
+        return swapped * self.distinct[:, None, None]
+
+    def target(self, frame: int) -> Tensor:
+        """Return target embeddings (N, C) by the truth of a frame."""
+        coverage = cell_coverage(self.truth[:, frame], self.grid)
+        return target_embedding(self.embedding(frame), coverage)
+
+    def decode(self, frame: int, prompts: PromptSet) -> Answer:
+        """Segment a frame."""
+        model, index = self.model, self.first + frame
+        encoder = model.prompt_encoder
         sparse = embed_points(model, prompts.points, prompts.point_labels)
         dense = torch.where(
             prompts.has_mask[:, None, None, None],
-            model.prompt_encoder._embed_masks(prompts.mask),
-            model.prompt_encoder.no_mask_embed.weight[:, :, None, None],
+            encoder._embed_masks(prompts.mask),
+            encoder.no_mask_embed.weight[:, :, None, None],
         )
-        dense = dense + prompts.has_matching[:, None, None, None] * (
-            model.prompt_encoder.embed_matching(prompts.matching)
-        )
-        height, width = self.features.embedding.shape[-2:]
-        place = model.prompt_encoder.get_dense_pe()[:, :, :height, :width]
+        if prompts.matching is not None and prompts.has_matching is not None:
+            embedded = encoder.embed_matching(prompts.matching)
+            dense = dense + prompts.has_matching[:, None, None, None] * embedded
+        if prompts.readout is not None and prompts.has_readout is not None:
+            dense = dense + prompts.has_readout[:, None, None, None] * prompts.readout
+        height, width = self.grid
         logits, iou = model.mask_decoder.predict_masks(
             self.features.embedding[index],
-            place,
+            encoder.get_dense_pe()[:, :, :height, :width],
             sparse,
             dense,
-            attention_bias=prompts.attention,
+            attention_bias=None,
             target_embedding=prompts.target,
             skips=(self.features.skips[0][index], self.features.skips[1][index]),
         )
         logits, iou = logits.float(), iou.float()
         loss, score = decoder_loss(logits, iou, self.truth[:, frame], self.known[:, frame])
-        return _Round(loss, score.item()), logits[:, 0].detach().sigmoid()
+        own = logits[:, 0].detach()
+        return Answer(loss, score.item(), own.sigmoid(), own)
 
     def similarity(
-        self, offset_confidence: Tensor, offset_matching: Tensor
+        self, frame: int, offset_confidence: Tensor, offset_matching: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the losses of the location confidence and of the matching in the last frame."""
-        keys, embedding = self.features.keys, self.features.embedding
-        target = target_embedding(embedding[self.first + REFERENCE], self.coverage[:, REFERENCE])
-        confidence = location_confidence(embedding[self.first + CURRENT].float(), target.float())
-        maps = matching_maps(
-            keys[self.first + CURRENT], keys[self.first + REFERENCE], self.coverage[:, REFERENCE]
-        ).float()
-        truth = self.coverage[:, CURRENT]
+        """Return the losses of the location confidence and of the matching with the reference."""
+        confidence = location_confidence(self.embedding(frame).float(), self.target(0).float())
+        reference = cell_coverage(self.truth[:, 0], self.grid)
+        maps = matching_maps(self.keys(frame), self.keys(0), reference).float()
+        truth = cell_coverage(self.truth[:, frame], self.grid)
         return (
             similarity_loss(confidence, truth, 10.0, offset_confidence),
             similarity_loss(maps[:, 0] - maps[:, 1], truth, 10.0, offset_matching),
         )
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    """A frame in memory.
+
+    Attributes:
+        keys: (N, D, h, w).
+        coverage: (N, h, w).
+        values: (N, V, h, w).
+    """
+
+    keys: Tensor
+    coverage: Tensor
+    values: Tensor
+
+
+class Rollout:
+    """Follows the objects of a scene from frame to frame.
+
+    Args:
+        scene: the frames; the first one is the annotated one.
+        rng: draws the prompts.
+    """
+
+    def __init__(self, scene: Scene, rng: torch.Generator) -> None:
+        self._scene = scene
+        self._rng = rng
+        self._target = scene.target(0)
+        self._reference = self._remember(0, scene.truth[:, 0])
+        self._recent = self._reference
+        self._past: _Remembered | None = None
+        self._masks: Tensor | None = None
+        self._prompts: dict[int, PromptSet] = {}
+
+    def step(self, frame: int) -> Answer:
+        """Follow the objects into the next frame."""
+        prompts = self._prompted(frame)
+        answer = self._scene.decode(frame, prompts)
+        self._prompts[frame] = prompts
+        self._see(frame, answer.masks)
+        return answer
+
+    def refine(self, frame: int, masks: Tensor) -> Answer:
+        """Segment again with the model's own mask as the mask prompt, as the cascade does."""
+        rng, scene = self._rng, self._scene
+        count = len(masks)
+        boxes, exists = boxes_of(masks > 0.5)
+        boxed = exists & chance(count, 0.4, rng)
+        points = random_points(masks > 0.5, 1, rng) * scene.scale + scene.scale / 2
+        labels = torch.ones(count, 1).masked_fill(~(exists & chance(count, 0.6, rng))[:, None], -1)
+        guided = chance(count, 0.3, rng)[:, None, None]
+        before = self._prompts[frame]
+        prompts = replace(
+            before,
+            points=points,
+            point_labels=labels,
+            mask=torch.logit(masks.clamp(1e-5, 1 - 1e-5))[:, None],
+            has_mask=torch.ones(count, dtype=torch.bool),
+            has_matching=chance(count, 0.4, rng),
+            has_readout=chance(count, 0.6, rng),
+            target=torch.where(guided, self._target[:, None], 0.0),
+        ).with_boxes(jitter_boxes(boxes * scene.scale, 0.02, rng), boxed)
+        return scene.decode(frame, prompts)
+
+    def _remember(self, frame: int, masks: Tensor) -> _Remembered:
+        scene = self._scene
+        values = scene.memory.values(scene.embedding(frame), masks, scene.others(masks))
+        return _Remembered(scene.keys(frame), cell_coverage(masks, scene.grid), values)
+
+    def _see(self, frame: int, masks: Tensor) -> None:
+        """Take the masks of a frame as what the next one follows from."""
+        rng, scene = self._rng, self._scene
+        masks = masks * (masks >= scene.others(masks))
+        truth = scene.truth[:, frame]
+        own = chance(len(masks), 0.75, rng)[:, None, None]
+        masks = torch.where(own, masks, damage_masks(truth[:, None], rng)[:, 0])
+        seen = self._remember(frame, masks)
+        # a few frames later the one before this is a past one, if it was good
+        self._past = self._recent if frame > 1 and rng_float(rng) < 0.6 else None
+        self._recent, self._masks = seen, masks
+
+    def _prior(self, frame: int) -> tuple[Tensor, Tensor]:
+        """Return the last masks (N, 4h, 4w), and (N,) which objects are tracked, not lost."""
+        rng, scene = self._rng, self._scene
+        truth = scene.truth[:, frame]
+        if self._masks is not None:
+            return self._masks, chance(len(truth), 0.85, rng)
+        # the frame before the first is not there; its mask would be near the truth
+        shift = torch.randn(len(truth), 2, generator=rng) * 3
+        whole = torch.tensor([0.0, 0.0, truth.shape[2], truth.shape[1]])
+        damaged = damage_masks(truth[:, None], rng)[:, 0]
+        near = seen_from(damaged, whole.expand(len(truth), 4), whole, shift)
+        return near, chance(len(truth), 0.35, rng)
+
+    def _prompted(self, frame: int) -> PromptSet:
+        rng, scene = self._rng, self._scene
+        count = len(scene.first)
+        masks, tracked = self._prior(frame)
+        alpha = torch.where(
+            chance(count, 0.6, rng), 0.5, torch.rand(count, generator=rng)
+        ) * chance(count, 0.85, rng)
+        alpha = alpha * tracked
+        share = alpha[:, None, None]
+        own, others = (prior_on_grid(m, scene.grid, 1) for m in (masks, scene.others(masks)))
+        similarity = location_confidence(scene.embedding(frame).float(), self._target.float())
+        confidence = blend(standardise(similarity.detach(), scene.grid), own, alpha)
+        prior = torch.stack([confidence, share * own, share * others], dim=1)
+
+        boxes, exists = boxes_of(masks > 0.5)
+        boxed = chance(count, 0.7, rng) & exists & tracked
+        sharp = torch.rand(count, generator=rng)[:, None, None, None]
+        mask = torch.where(sharp < 0.5, mask_prompt(masks), mask_prompt((masks > 0.5).float()))
+        points, labels = self._points(confidence)
+        guided = chance(count, 0.7, rng)[:, None, None]
+        return PromptSet(
+            points=points,
+            point_labels=labels,
+            mask=mask,
+            has_mask=chance(count, 0.25, rng) & tracked,
+            matching=self._matched(frame),
+            has_matching=chance(count, 0.85, rng),
+            readout=self._read(frame, prior, share),
+            has_readout=chance(count, 0.9, rng),
+            target=torch.where(guided, self._target[:, None], 0.0),
+        ).with_boxes(jitter_boxes(boxes * scene.scale, 0.1, rng), boxed)
+
+    def _matched(self, frame: int) -> Tensor:
+        keys = self._scene.keys(frame)
+        maps = [
+            matching_maps(keys, memory.keys, memory.coverage)
+            for memory in (self._reference, self._recent)
+        ]
+        dropped = chance(len(keys), 0.1, self._rng)[:, None, None, None]
+        return torch.cat([maps[0], maps[1].masked_fill(dropped, 0.0)], dim=1)
+
+    def _read(self, frame: int, prior: Tensor, share: Tensor) -> Tensor:
+        memory = self._scene.memory
+        keys = self._scene.keys(frame)
+        kept = [self._reference] if self._past is None else [self._reference, self._past]
+        long_term = memory.read(
+            keys,
+            torch.cat([remembered.keys.flatten(2) for remembered in kept], dim=2),
+            torch.cat([remembered.values.flatten(2) for remembered in kept], dim=2),
+        )
+        distance = share * cell_distances(self._scene.grid)
+        recent = memory.read(
+            keys, self._recent.keys.flatten(2), self._recent.values.flatten(2), distance
+        )
+        return memory.embed(long_term, recent, prior)
+
+    def _points(self, confidence: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the most and the least likely cell (N, 2, 2), and labels, -1 for none."""
+        count = len(confidence)
+        likely, unlikely = extreme_points(confidence)
+        kept = torch.stack([chance(count, 0.8, self._rng), chance(count, 0.7, self._rng)], dim=1)
+        labels = torch.tensor([1.0, 0.0]).repeat(count, 1).masked_fill(~kept, -1)
+        return torch.cat([likely, unlikely], dim=1), labels
+
+
+def click_rounds(scene: Scene, frame: int, rng: torch.Generator) -> list[Answer]:
+    """Segment a frame from a click or a box, then with more clicks where the mask was wrong."""
+    truth, known = scene.truth[:, frame], scene.known[:, frame]
+    count = len(truth)
+    boxes, exists = boxes_of(truth > 0.5)
+    boxed = exists & chance(count, 0.35, rng)
+    boxes = jitter_boxes(boxes * scene.scale, 0.04, rng)
+    clicks = Clicks(count, scene.scale)
+    shown = torch.zeros_like(truth)
+    clicks.add(shown, truth, known, ~boxed, rng)
+    logits = torch.zeros_like(truth)[:, None]
+    answers: list[Answer] = []
+    for number in range(ROUNDS):
+        prompts = PromptSet(
+            points=clicks.points,
+            point_labels=clicks.labels,
+            mask=logits,
+            has_mask=torch.full((count,), number > 0),
+            matching=None,
+            has_matching=None,
+            readout=None,
+            has_readout=None,
+            target=torch.zeros(count, 1, scene.model.embed_dim),
+        ).with_boxes(boxes, boxed)
+        answer = scene.decode(frame, prompts)
+        answers.append(answer)
+        logits = answer.logits[:, None]
+        if number + 1 < ROUNDS:
+            wrong = mask_iou(logits, truth, known)[:, 0] < 0.98
+            clicks.add(answer.masks, truth, known, wrong, rng)
+    return answers
 
 
 def rng_float(rng: torch.Generator) -> float:
@@ -297,15 +415,6 @@ def set_canvas(model: LiteSam, side: int) -> None:
     model.image_size = side
     model.prompt_encoder.input_image_size = (side, side)
     model.prompt_encoder.image_embedding_size = (cells, cells)
-
-
-def with_boxes(
-    points: Tensor, labels: Tensor, boxes: Tensor, boxed: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Append box corners to points, as labels 2 and 3, or as padding where there is no box."""
-    corners = boxes.view(-1, 2, 2)
-    corner_labels = torch.tensor([2.0, 3.0]).repeat(len(boxes), 1).masked_fill(~boxed[:, None], -1)
-    return torch.cat([points, corners], dim=1), torch.cat([labels, corner_labels], dim=1)
 
 
 def embed_points(model: LiteSam, points: Tensor, labels: Tensor) -> Tensor:

@@ -1,14 +1,12 @@
 """Prompts for training: what a tracker would give the model, with a tracker's errors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from persam_video.sam.lite import CELL
-
-POINTS = 3
 
 
 @dataclass(frozen=True)
@@ -20,20 +18,31 @@ class PromptSet:
         point_labels: (N, P): 1 object, 0 background, 2 and 3 box corners, -1 padding.
         mask: (N, 1, 4h, 4w) mask prompt as logits.
         has_mask: (N,) bool.
-        matching: (N, 4, h, w) similarity maps.
-        has_matching: (N,) bool.
+        matching: (N, 4, h, w) similarity maps, or ``None`` for all.
+        has_matching: (N,) bool, with ``matching``.
+        readout: (N, C, h, w) what was read from memory, embedded, or ``None`` for all.
+        has_readout: (N,) bool, with ``readout``.
         target: (N, 1, C) target embedding, zero where not used.
-        attention: (N, 1, 1, h*w) attention bias, or None for all.
     """
 
     points: Tensor
     point_labels: Tensor
     mask: Tensor
     has_mask: Tensor
-    matching: Tensor
-    has_matching: Tensor
+    matching: Tensor | None
+    has_matching: Tensor | None
+    readout: Tensor | None
+    has_readout: Tensor | None
     target: Tensor
-    attention: Tensor | None
+
+    def with_boxes(self, boxes: Tensor, boxed: Tensor) -> "PromptSet":
+        """Append the corners of boxes (N, 4) to the points, as padding where not ``boxed``."""
+        kinds = torch.tensor([2.0, 3.0]).repeat(len(boxes), 1).masked_fill(~boxed[:, None], -1)
+        return replace(
+            self,
+            points=torch.cat([self.points, boxes.view(-1, 2, 2)], dim=1),
+            point_labels=torch.cat([self.point_labels, kinds], dim=1),
+        )
 
 
 def chance(count: int, share: float, rng: Generator) -> Tensor:

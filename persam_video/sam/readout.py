@@ -1,0 +1,133 @@
+"""Memory readout: what a frame reads from remembered frames, as a dense prompt.
+
+Each remembered cell has a key (what it looks like) and, for each object, a value (what of the
+object it holds, and what of the other objects). A cell of a new frame takes the mean of the values,
+weighted by how alike the keys are. The last frame is read by itself: there, what is far from where
+the object was counts for less, as far as the temporal prior is trusted.
+
+Sources: Oh et al., "Video Object Segmentation using Space-Time Memory Networks", ICCV 2019 (keys
+and values); Yang et al., "Associating Objects with Transformers", NeurIPS 2021 (all the frame's
+objects in a value, a short-term memory that is local).
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+VALUE_DIM = 96
+"""Channels of a value."""
+
+PRIOR_CHANNELS = 3
+"""Channels of what the temporal prior adds: see ``MemoryReadout.embed``."""
+
+_SUBCELLS = 4
+"""Pixels of a low-resolution mask along one side of a cell."""
+
+_HIDDEN = 192
+
+
+class MemoryReadout(nn.Module):
+    """Makes values of remembered frames, and a dense prompt of what is read from them.
+
+    A new one adds nothing to the dense prompt, so that it can be put into a trained model.
+
+    Args:
+        embed_dim: channels of the image embedding and of the dense prompt.
+    """
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.image = nn.Conv2d(embed_dim, VALUE_DIM, 1)
+        self.masks = nn.Conv2d(2 * _SUBCELLS**2, VALUE_DIM, 3, padding=1)
+        self.mix = nn.Sequential(nn.GELU(), nn.Conv2d(VALUE_DIM, VALUE_DIM, 3, padding=1))
+        self.log_sharpness = nn.Parameter(torch.tensor([3.2, 3.2]))  # long term, last frame
+        self.log_locality = nn.Parameter(torch.tensor(-3.2))
+        self.fuse = nn.Sequential(
+            nn.Conv2d(2 * VALUE_DIM + PRIOR_CHANNELS, _HIDDEN, 1),
+            nn.GELU(),
+            nn.Conv2d(_HIDDEN, _HIDDEN, 3, padding=1, groups=_HIDDEN),
+            nn.GELU(),
+            nn.Conv2d(_HIDDEN, embed_dim, 1),
+        )
+        last = cast(nn.Conv2d, self.fuse[-1])
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(cast(Tensor, last.bias))
+
+    def values(self, features: Tensor, masks: Tensor, others: Tensor) -> Tensor:
+        """Make the values of a frame for N objects.
+
+        Args:
+            features: (1 or N, C, h, w) image embedding.
+            masks: (N, 4h, 4w) soft masks of the objects, 0 to 1.
+            others: (N, 4h, 4w) what all other objects cover together, 0 to 1.
+
+        Returns:
+            (N, V, h, w), in the precision of the weights.
+        """
+        dtype = self.image.weight.dtype
+        both = F.pixel_unshuffle(torch.stack([masks, others], dim=1), _SUBCELLS)
+        mixed = self.image(features.to(dtype)) + self.masks(both.to(dtype))
+        return cast(Tensor, mixed + self.mix(mixed))
+
+    def read(
+        self, keys: Tensor, memory_keys: Tensor, values: Tensor, distance: Tensor | None = None
+    ) -> Tensor:
+        """Read the values of remembered cells.
+
+        Args:
+            keys: (B, D, h, w) L2-normalised keys of the frames that read.
+            memory_keys: (B, D, M) L2-normalised keys of the remembered cells.
+            values: (B, K, M) their values; K is V, or V of several objects one after the other.
+            distance: for the last frame's memory: (B or 1, h*w, M) squared distances between
+                cells, in cells, times the prior's share. ``None`` reads the long-term memory.
+
+        Returns:
+            (B, K, h, w).
+        """
+        local = distance is not None
+        sharpness = self.log_sharpness[1 if local else 0].exp()
+        queries = (keys.flatten(2).transpose(1, 2) * sharpness).to(values.dtype)
+        logits = queries @ memory_keys.to(values.dtype)
+        if distance is not None:
+            logits = logits - (self.log_locality.exp() * distance).to(logits.dtype)
+        weights = torch.softmax(logits, dim=-1).to(values.dtype)
+        # this way round: the product of the transposed ones takes three times as long
+        read = (weights @ values.transpose(1, 2)).transpose(1, 2)
+        return read.reshape(*read.shape[:2], *keys.shape[-2:])
+
+    def embed(self, long_term: Tensor, recent: Tensor, prior: Tensor) -> Tensor:
+        """Embed what was read as a dense prompt.
+
+        Args:
+            long_term: (N, V, h, w) read from the annotated frame and from good past ones.
+            recent: (N, V, h, w) read from the last frame.
+            prior: (N, 3, h, w) the blended location confidence, then the last mask and the other
+                objects' last masks on the grid, both times the prior's share.
+
+        Returns:
+            (N, C, h, w).
+        """
+        everything = torch.cat([long_term, recent, prior.to(recent.dtype)], dim=1)
+        return cast(Tensor, self.fuse(everything))
+
+
+def cell_distances(grid: tuple[int, int]) -> Tensor:
+    """Return squared distances (h*w, h*w), in cells, between the cells of a grid (h, w)."""
+    rows, columns = (torch.arange(count, dtype=torch.float32) for count in grid)
+    return distances(rows, rows, columns, columns)
+
+
+def distances(rows: Tensor, other_rows: Tensor, columns: Tensor, other_columns: Tensor) -> Tensor:
+    """Return squared distances (h*w, g*v) between the cells of two grids by their coordinates.
+
+    Args:
+        rows: (h,) of the first grid.
+        other_rows: (g,) of the second grid.
+        columns: (w,) of the first grid.
+        other_columns: (v,) of the second grid.
+    """
+    down = (rows[:, None] - other_rows[None]).square()
+    across = (columns[:, None] - other_columns[None]).square()
+    return (down[:, None, :, None] + across[None, :, None, :]).flatten(2).flatten(0, 1)
