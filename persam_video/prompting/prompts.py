@@ -83,7 +83,7 @@ class PixelPrompts:
 def prompt_warnings(model: "SamModel", prompts: Sequence[ObjectPrompts]) -> list[str]:
     """Return what a user should know of prompts before relying on their masks, a line each.
 
-    The embedded model takes a point for no more than a disc around it.
+    The embedded model often takes a point alone for a part of the object.
     """
     if not model.takes_matching:
         return []
