@@ -34,7 +34,7 @@ class Case:
     """Something that could go wrong.
 
     Attributes:
-        group: zoo, faults, numbers, untrusted or evaluation.
+        group: zoo, faults, numbers, untrusted, evaluation or outputs.
         name: unique among all cases.
         expected: what should happen, in words.
         check: is given an empty folder and says what happened; raises ``UnexpectedError`` when

@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 
 from eval import fuzz
-from eval.robust import evaluation, numbers, untrusted, zoo
+from eval.robust import evaluation, numbers, outputs, untrusted, zoo
 from eval.robust.case import Case, UnexpectedError, Verdict, as_table, try_here
 from eval.robustness import all_cases
 
 ROOT = Path(__file__).parents[2]
-QUICK = [case for case in (*zoo.cases(), *untrusted.cases(), *evaluation.cases()) if not case.heavy]
+QUICK = [
+    case
+    for group in (zoo, untrusted, evaluation, outputs)
+    for case in group.cases()
+    if not case.heavy
+]
 ODD_NUMBERS = [
     case
     for case in numbers.cases()

@@ -186,6 +186,7 @@ export class TimelineView {
       const session = this.#session;
       const picture = new Image();
       this.#loading += 1;
+      this.#thumbs.set(frame, null);
       picture.src = this.#controller.api.thumbUrl(frame);
       picture
         .decode()
