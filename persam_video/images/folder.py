@@ -29,7 +29,8 @@ from persam_video.util.atomic import make_folder, write_bytes
 from persam_video.util.inputs import ProtectedInputs
 from persam_video.video.image_decoder import find_images, read_image
 from persam_video.video.inputs import source_inputs
-from persam_video.video.source import locate
+from persam_video.video.masks_beside import refuse_masks_beside
+from persam_video.video.source import Location, locate
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class ImageOutputs:
 
     @property
     def record(self) -> Path:
-        """Model, settings and references, and the segments of every image.
+        """Model, settings and reference photos, and the segments of every image.
 
         The file has this form::
 
@@ -146,7 +147,7 @@ def segment_to_folder(
     An error or an interrupt on the way keeps what is done.
 
     Args:
-        references: at least one.
+        references: the reference photos with their masks, at least one.
         tests: photos, folders or globs of photos.
         out: the folder; see ``ImageOutputs`` for what it will hold.
         settings: see ``OneShotSegmenter``.
@@ -162,7 +163,7 @@ def segment_to_folder(
     """
     settings = settings or load_settings("images")
     check_settings(settings)
-    found = (path for test in tests for path in find_images(locate(Path(test))))
+    found = (path for test in tests for path in _photos(locate(Path(test))))
     images = tuple(dict.fromkeys(found))  # one that is named twice is segmented once
     learned = [reference.read() for reference in references]
     for path in images:
@@ -197,6 +198,12 @@ def segment_to_folder(
                 on_image(done)
     finally:
         write_bytes(outputs.record, f"{json.dumps(record, indent=1)}\n".encode())
+
+
+def _photos(location: Location) -> Sequence[Path]:
+    images = find_images(location)
+    refuse_masks_beside(location, images)
+    return images
 
 
 def _as_json(done: SegmentedImage) -> dict[str, Any]:

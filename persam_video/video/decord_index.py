@@ -42,7 +42,7 @@ class DecordIndex:
         finally:
             container.close()
         exact = exact_keyframes(packets)
-        if any(each.is_keyframe and not ok for each, ok in zip(packets, exact, strict=True)):
+        if any(packet.is_keyframe and not ok for packet, ok in zip(packets, exact, strict=True)):
             problem = "has open groups of pictures, in which decord loses its place"
             raise SourceError(f"{location.name}: {problem}; {USE_PYAV}")
         packets.sort()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from persam_video.errors import SourceError
 from persam_video.util.image_file import open_image, picture_count
 from persam_video.video.frame import Frame
+from persam_video.video.masks_beside import masks_beside, refuse_masks_beside
 from persam_video.video.pixels import DecodedImage, bits_warning, decode_image
 from persam_video.video.selection import Selection
 from persam_video.video.source import Location, SourceInfo, SourceKind
@@ -44,10 +45,14 @@ class ImageDecoder:
         """Find the images and read the first.
 
         Raises:
-            SourceError: there are none, or the first cannot be read.
+            SourceError: there are none, the first cannot be read, or there are masks among the
+                images of a folder.
         """
         self.warnings: list[str] = []
         self._paths = find_images(location)
+        refuse_masks_beside(location, self._paths)
+        if message := masks_beside(location, self._paths):
+            self.warnings.append(message)  # a glob names what it wants
         self._names = frame_names(self._paths)
         count = len(self._paths)
         self._name = location.name

@@ -308,7 +308,7 @@ def video_form(
         known = ", ".join(settings.suffixes)
         raise OutputError(f"{path}: {codec} cannot be written to {suffix!r} files; use {known}")
     if not has_encoder(settings.encoder):
-        usable = ", ".join(name for name, each in CODECS.items() if has_encoder(each.encoder))
+        usable = ", ".join(name for name, codec in CODECS.items() if has_encoder(codec.encoder))
         raise OutputError(
             f"{path}: the installed FFmpeg lacks {settings.encoder}, which {codec} needs; "
             f"reinstall av, or use {usable}"
