@@ -103,18 +103,34 @@ def _one_bar(what: str, bar: Bar) -> Iterator[Callable[[int, int | None], None]]
 
 
 @contextmanager
-def progress_bar(*, quiet: bool = False) -> Iterator[Callable[["Progress"], None]]:
+def status_line(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Show on standard error what is being done while the block runs; nothing where no terminal is.
+
+    Args:
+        what: is being done.
+        quiet: show nothing anywhere.
+    """
+    console = Console(stderr=True)
+    with nullcontext() if quiet or not console.is_terminal else console.status(what):
+        yield
+
+
+@contextmanager
+def progress_bar(
+    *, quiet: bool = False, before: str = "starting"
+) -> Iterator[Callable[["Progress"], None]]:
     """Show a bar on standard error while the block runs; nothing when that is not a terminal.
 
     Args:
         quiet: show nothing anywhere.
+        before: what is being done until the first frame is tracked, which may take a while.
 
     Yields:
         What to call after every frame.
     """
     bar = _frame_bars(quiet=quiet)
     with shown(bar):
-        task = bar.add_task("tracking", total=None, objects="")
+        task = bar.add_task(before, total=None, objects="")
         backwards = False
 
         def show(progress: "Progress") -> None:

@@ -78,6 +78,7 @@ def prompt(
     """
     settings = model.settings()
     # imported late: --help should not wait for them, nor what is wrong on the line for torch
+    from persam_video.cli.progress import status_line
     from persam_video.prompting import parse_prompts
     from persam_video.util.atomic import check_suffix
     from persam_video.util.inputs import ProtectedInputs, same_place
@@ -99,7 +100,7 @@ def prompt(
     from persam_video.run.annotations import write_reference_picture
     from persam_video.run.prompted import annotate_frame
 
-    with printer.timed("prompting"):
+    with printer.timed("prompting"), status_line("marking the objects", quiet=printer.quiet):
         done = annotate_frame(source, frame, named, settings=settings)
     for warning in done.warnings:
         printer.warn(warning)

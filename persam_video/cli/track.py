@@ -206,7 +206,8 @@ def track(
     locate(source)
     from persam_video.run import track_to_folder
 
-    with progress_bar(quiet=printer.quiet) as show:
+    before = "marking the objects" if options.prompts else "starting"
+    with progress_bar(quiet=printer.quiet, before=before) as show:
         record = track_to_folder(source, masks, out, options, on_progress=show)
     places = {kind.value: place_of(kind, out) for kind in dict.fromkeys((*STORES, *outputs))}
     if options.prompts:
