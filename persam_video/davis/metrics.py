@@ -30,11 +30,11 @@ BOUND = 0.008
 _NEIGHBOURS = np.ones((2, 2), np.uint8)
 
 Binary = NDArray[np.uint8]
-Masks = NDArray[Any]
+MaskArray = NDArray[Any]
 
 
 def region_similarity(
-    annotation: Masks, prediction: Masks, void: Masks | None = None
+    annotation: MaskArray, prediction: MaskArray, void: MaskArray | None = None
 ) -> float | NDArray[np.float64]:
     """Return J, the intersection over union of two masks.
 
@@ -58,7 +58,10 @@ def region_similarity(
 
 
 def contour_accuracy(
-    annotation: Masks, prediction: Masks, void: Masks | None = None, bound: float = BOUND
+    annotation: MaskArray,
+    prediction: MaskArray,
+    void: MaskArray | None = None,
+    bound: float = BOUND,
 ) -> float | NDArray[np.float64]:
     """Return F, the F-measure of the boundary pixels of two masks.
 
@@ -267,9 +270,9 @@ def _disk(radius: int) -> tuple[Binary, ...]:
 
 def _per_frame(
     measure: Callable[[Binary, Binary], float],
-    annotation: Masks,
-    prediction: Masks,
-    void: Masks | None,
+    annotation: MaskArray,
+    prediction: MaskArray,
+    void: MaskArray | None,
 ) -> float | NDArray[np.float64]:
     """Apply a measure of two uint8 masks to (H, W) or (N, H, W) masks of any type."""
     shape = np.shape(annotation)

@@ -36,7 +36,8 @@ class Segment:
     """One object in an image.
 
     Attributes:
-        label: the reference's id, or the number in the order of finding; see ``Search``.
+        label: the object's id in the reference photo, or the number in the order of finding; see
+            ``Search``.
         mask: bool (H, W), with at least one pixel; the masks of an image do not overlap.
         score: how alike mask and object are, part by part (``persam_video.images.match``); where
             a category is looked for, the IoU that the model predicts for the mask. 0 to 1.
@@ -51,12 +52,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class _Target:
-    """What the references say of one object, or of one category.
+    """What the reference photos say of one object, or of one category.
 
     Attributes:
         label: the object's id.
-        embedding: (C,) mean of the references' target embeddings.
-        memories: the references that show it.
+        embedding: (C,) mean of the reference photos' target embeddings.
+        memories: of the reference photos that show it.
         weights: (2,) mean of PerSAM-F's mask weights.
     """
 
@@ -86,13 +87,13 @@ class OneShotSegmenter:
 
     Args:
         model: the SAM.
-        references: at least one; an id stands for the same object in all of them.
+        references: the reference photos, at least one; an id stands for the same object in all.
         settings: of which ``prior`` and ``lost`` have no meaning here, nor have ``prompts.box`` and
             ``prompts.mask``; the preset ``images`` when not given.
         search: how many objects to look for; ``Search()`` when not given.
 
     Raises:
-        AnnotationError: there is no reference, or one of them does not fit its image.
+        AnnotationError: there is no reference photo, or one of them does not fit its image.
         ConfigError: the settings ask for the procedure ``upstream``, which is for videos.
 
     Examples:
@@ -118,7 +119,7 @@ class OneShotSegmenter:
 
     @property
     def object_ids(self) -> tuple[int, ...]:
-        """Ids of the references' objects, in order."""
+        """Ids of the reference photos' objects, in order."""
         return tuple(target.label for target in self._targets)
 
     @inference()
@@ -276,7 +277,7 @@ def _match(embedding: ImageEmbedding, target: _Target, taken: Tensor) -> Tensor:
 
     Args:
         embedding: of the image.
-        target: whose best match in any of its references counts.
+        target: whose best match in any of its reference photos counts.
         taken: (h, w) share of each cell that is found already, and so is background now.
     """
     alike, unlike = match_memories(embedding.keys, target.memories).float().amax(dim=0)

@@ -18,9 +18,9 @@ class Search:
     """How many objects are looked for in an image, and what counts as one.
 
     Attributes:
-        max_objects: 1 looks for each of the references' objects once, and the label is the object's
-            id. Otherwise all marked objects are examples of one category, of which up to so many
-            are found, each in one piece, labelled 1, 2, … in the order in which they are found.
+        max_objects: 1 looks for each of the reference photos' objects once, and the label is the
+            object's id. Otherwise all marked objects are examples of one category, of which up to
+            so many are found, each in one piece, labelled 1, 2, … in the order of finding.
         overlap: a mask whose IoU with an earlier one is above this is that object again, and ends
             the search.
         score: a mask whose score (see ``Segment``) is below this is no object, and ends the search.

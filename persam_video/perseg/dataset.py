@@ -1,8 +1,8 @@
 """Where PerSeg keeps its images and masks.
 
 The layout is ``Images/<object>/NN.jpg`` and ``Annotations/<object>/NN.png``. Image 00 of an object
-is its reference, the others are to be segmented. A mask's pixel belongs to the object where any of
-its channels is above 0 (the published masks are RGB, the object 128 in red).
+is its reference photo, the others are to be segmented. A mask's pixel belongs to the object where
+any of its channels is above 0 (the published masks are RGB, the object 128 in red).
 """
 
 from collections.abc import Iterator, Sequence
@@ -108,8 +108,8 @@ class PerSegDataset:
         """List the files of one object.
 
         Raises:
-            DatasetError: there is no such object, it has no reference or nothing to segment, or an
-                image has no mask.
+            DatasetError: there is no such object, it has no reference photo or nothing to segment,
+                or an image has no mask.
         """
         if name not in self.names:
             raise DatasetError(f"{self.root}: has no object {name}")
@@ -123,7 +123,9 @@ class PerSegDataset:
                 raise DatasetError(f"{pair.image}: has no mask {pair.mask}")
         reference = pairs.pop(REFERENCE, None)
         if reference is None or not pairs:
-            missing = f"reference {REFERENCE}.jpg" if reference is None else "image to segment"
+            missing = (
+                f"reference photo {REFERENCE}.jpg" if reference is None else "image to segment"
+            )
             raise DatasetError(f"{self.root / 'Images' / name}: has no {missing}")
         return PerSegObject(name, reference, tuple(pairs.values()))
 

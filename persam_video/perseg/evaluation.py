@@ -1,4 +1,4 @@
-"""Scores on PerSeg: how well each object is found from its reference."""
+"""Scores on PerSeg: how well each object is found from its reference photo."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from persam_video.util.atomic import write_output
 
 @dataclass(frozen=True)
 class PerSegObjectScore:
-    """The scores of one object, over all of its images but the reference.
+    """The scores of one object, over all of its images but the reference photo.
 
     Pixels are summed over the images before they are divided, as in PerSAM's evaluation, so that
     the images in which the object is large count for more.
@@ -71,7 +71,7 @@ def evaluate_perseg(
     model: SamModel | None = None,
     on_object: Callable[[PerSegObjectScore], None] | None = None,
 ) -> PerSegScore:
-    """Segment every image of a dataset from its object's reference, and score the masks.
+    """Segment every image of a dataset from its object's reference photo, and score the masks.
 
     Every image shows its object, so a mask counts however low its score.
 

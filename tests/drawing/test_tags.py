@@ -1,5 +1,7 @@
 """Tags: readable, inside the picture, apart from each other."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -39,7 +41,15 @@ def test_tags_stay_in_the_picture(corner):
 
 
 def test_many_objects_in_one_place_are_all_drawn():
-    draw_tags(np.zeros((240, 320, 3), np.uint8), dict.fromkeys(range(1, 256), (160, 120)))
+    """Beyond the 81 places around it, tags cover one another, and the last is still drawn."""
+    place = (160, 120)
+    drawn = []
+    for count in (0, 1, 2, 30, 31, 99, 100, 254, 255):
+        drawn.append(np.full((240, 320, 3), 90, np.uint8))
+        draw_tags(drawn[-1], dict.fromkeys(range(1, count + 1), place))
+    assert all((more != fewer).any() for fewer, more in pairwise(drawn))
+    one, all_of_them = ((picture != 90).any(axis=2).sum() for picture in (drawn[1], drawn[-1]))
+    assert all_of_them > 40 * one
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (3, 200), (200, 3)])
