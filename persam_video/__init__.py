@@ -5,16 +5,21 @@
 ...     print(result.index, [(o.object_id, o.box) for o in result.objects])
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from persam_video.util.lazy import lazy_names
 
 if TYPE_CHECKING:
     from persam_video.config import Settings, load_settings
+    from persam_video.davis.evaluation import evaluate
     from persam_video.errors import PersamVideoError
+    from persam_video.images import segment
     from persam_video.masks import Annotation, read_annotation
-    from persam_video.run import FrameRange, track, track_to_folder
+    from persam_video.results import FrameResult, ObjectResult, ObjectState
+    from persam_video.run import FrameRange, TrackOptions, track, track_to_folder
+    from persam_video.run.export import export, render
     from persam_video.sam import load_sam
-    from persam_video.tracking import FrameResult, ObjectResult, ObjectState, Tracker
+    from persam_video.tracking import Tracker
     from persam_video.video import Frame, FrameStream
 
 __all__ = [
@@ -27,38 +32,45 @@ __all__ = [
     "ObjectState",
     "PersamVideoError",
     "Settings",
+    "TrackOptions",
     "Tracker",
+    "evaluate",
+    "export",
     "load_sam",
     "load_settings",
     "read_annotation",
+    "render",
+    "segment",
     "track",
     "track_to_folder",
 ]
 
-_HOMES = {
-    "Annotation": "masks",
-    "Frame": "video",
-    "FrameRange": "run",
-    "FrameResult": "tracking",
-    "FrameStream": "video",
-    "ObjectResult": "tracking",
-    "ObjectState": "tracking",
-    "PersamVideoError": "errors",
-    "Settings": "config",
-    "Tracker": "tracking",
-    "load_sam": "sam",
-    "load_settings": "config",
-    "read_annotation": "masks",
-    "track": "run",
-    "track_to_folder": "run",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: torch takes seconds, and --help should not."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# torch takes seconds, and --help should not
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Annotation": "persam_video.masks",
+        "Frame": "persam_video.video",
+        "FrameRange": "persam_video.run",
+        "FrameResult": "persam_video.results",
+        "FrameStream": "persam_video.video",
+        "ObjectResult": "persam_video.results",
+        "ObjectState": "persam_video.results",
+        "PersamVideoError": "persam_video.errors",
+        "Settings": "persam_video.config",
+        "TrackOptions": "persam_video.run",
+        "Tracker": "persam_video.tracking",
+        "evaluate": "persam_video.davis.evaluation",
+        "export": "persam_video.run.export",
+        "load_sam": "persam_video.sam",
+        "load_settings": "persam_video.config",
+        "read_annotation": "persam_video.masks",
+        "render": "persam_video.run.export",
+        "segment": "persam_video.images",
+        "track": "persam_video.run",
+        "track_to_folder": "persam_video.run",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -108,6 +108,22 @@ def test_no_module_needs_one_that_needs_it(graph):
         pytest.fail(f"these need one another: {' → '.join(error.args[1])}")
 
 
+def test_the_names_of_the_package_itself_wait_for_torch_until_it_is_needed():
+    program = (
+        "import sys, persam_video\n"
+        "assert 'torch' not in sys.modules\n"
+        "from persam_video import (FrameRange, FrameResult, FrameStream, Settings,\n"
+        "    evaluate, export, read_annotation, render)\n"
+        "assert 'torch' not in sys.modules\n"
+        "from persam_video import Tracker\n"
+        "assert 'torch' in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_needs_no_torch_imports_none(graph):
     parts = [f"persam_video.{part}" for part in WITHOUT_TORCH]
     # optional libraries are imported when they are used

@@ -11,7 +11,7 @@ from persam_video.cli.options import INPUT, OUTPUTS, OverlayOptions, output_path
 from persam_video.cli.printing import Printer
 
 if TYPE_CHECKING:
-    from persam_video.sinks.outputs import Output, SinkOptions
+    from persam_video.run.export import Exported
 
 RunArgument = Annotated[
     Path,
@@ -54,9 +54,11 @@ def render(
 
     persam-video render results/dog DAVIS/JPEGImages/480p/dog --out dog.mp4
     """
-    from persam_video.sinks.outputs import Output
+    from persam_video.run.export import render as write
 
-    _export(run, Output.OVERLAY, out, source, overlay.sink_options(), overwrite, printer)
+    with printer.timed("exporting"):
+        done = write(run, source, out, options=overlay.sink_options(), overwrite=overwrite)
+    _tell(done, printer)
 
 
 @with_option_groups
@@ -87,27 +89,19 @@ def export(
     Example: persam-video export result --to coco --out coco.json
     """
     from persam_video.errors import ConfigError
+    from persam_video.run.export import export as write
     from persam_video.sinks.outputs import parse_outputs
 
     outputs = parse_outputs([to])
     if len(outputs) > 1:
         raise ConfigError(f"--to {to} names {len(outputs)} outputs: convert to one at a time")
-    _export(run, outputs[0], out, source, overlay.sink_options(), overwrite, printer)
-
-
-def _export(
-    run: Path,
-    output: "Output",
-    out: Path,
-    source: str | None,
-    options: "SinkOptions",
-    overwrite: bool,
-    printer: Printer,
-) -> None:
-    from persam_video.run.export import export as write
-
+    options = overlay.sink_options()
     with printer.timed("exporting"):
-        done = write(run, output, out, source=source, options=options, overwrite=overwrite)
+        done = write(run, outputs[0], out, source=source, options=options, overwrite=overwrite)
+    _tell(done, printer)
+
+
+def _tell(done: "Exported", printer: Printer) -> None:
     for warning in done.warnings:
         printer.warn(warning)
     printer.document(done)

@@ -134,7 +134,8 @@ def segment(
     search = Search(max_objects, overlap, min_score)
     for path in (image, mask, *tests):
         locate(path)
-    from persam_video.images import ImageOutputs, segment_to_folder
+    from persam_video.images import ImageOutputs
+    from persam_video.images import segment as segment_photos
 
     images = []
 
@@ -149,7 +150,7 @@ def segment(
     outputs, interrupted = ImageOutputs(out), False
     try:
         with printer.timed("segmenting"):
-            segment_to_folder(
+            segment_photos(
                 photos,
                 tests,
                 out,

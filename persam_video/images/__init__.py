@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from persam_video.images.folder import (
         ImageOutputs,
         SegmentedImage,
-        segment_to_folder,
+        segment,
     )
     from persam_video.images.one_shot import OneShotSegmenter, Segment
     from persam_video.images.reference_files import Reference, ReferenceFiles
@@ -22,7 +22,7 @@ __all__ = [
     "Search",
     "Segment",
     "SegmentedImage",
-    "segment_to_folder",
+    "segment",
 ]
 
 __getattr__ = lazy_names(
@@ -35,6 +35,6 @@ __getattr__ = lazy_names(
         "Search": "persam_video.images.search",
         "Segment": "persam_video.images.one_shot",
         "SegmentedImage": "persam_video.images.folder",
-        "segment_to_folder": "persam_video.images.folder",
+        "segment": "persam_video.images.folder",
     },
 )

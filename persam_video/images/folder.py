@@ -130,7 +130,7 @@ class ImageOutputs:
         make_folder(self.folder)
 
 
-def segment_to_folder(
+def segment(
     references: Sequence[ReferenceFiles],
     tests: Sequence[str | Path],
     out: str | Path,

@@ -14,7 +14,7 @@ from persam_video.results import FrameResult
 from persam_video.run.mask_folder import mask_results, match_masks
 from persam_video.run.outputs import OutputPaths
 from persam_video.sinks import FrameRecord, RunRecord, read_run, read_tracks
-from persam_video.sinks.outputs import Output, SinkOptions, open_sink
+from persam_video.sinks.outputs import Output, SinkOptions, known_output, open_sink
 from persam_video.util.atomic import check_suffix, staged
 from persam_video.util.inputs import OutputFolder, ProtectedInputs
 from persam_video.video import Frame, FrameStream, SourceInfo, SourceKind
@@ -40,7 +40,7 @@ class Exported:
 
 def export(
     run: str | Path,
-    output: Output,
+    output: Output | str,
     out: str | Path,
     *,
     source: str | Path | None = None,
@@ -54,7 +54,7 @@ def export(
     Args:
         run: folder of the run, with ``tracks.jsonl`` and ``run.json``, or one that holds indexed
             PNGs alone; see ``persam_video.run.mask_folder.match_masks`` for their names.
-        output: what to write.
+        output: what to write, or its name: coco, mot, overlay, …
         out: the file or folder to write to.
         source: the video that was tracked; where the run found it, when not given. For masks it
             must be given.
@@ -67,8 +67,12 @@ def export(
         SourceError: the source cannot be read, or is not the one that was tracked.
         OutputError: the output cannot be written, is there already, or would replace an input.
             Nothing is there then that was not before.
-        ConfigError: a setting is out of range.
+        ConfigError: there is no such output, or a setting is out of range.
+
+    Examples:
+        >>> export("result", "coco", "coco.json")  # doctest: +SKIP
     """
+    output = known_output(output)
     folder, place = Path(run), Path(out)
     options = options or SinkOptions()
     _check_place(place, output, options)
@@ -100,6 +104,32 @@ def export(
                 )
         stream_warnings = conversion.stream.warnings if conversion.stream else ()
         return Exported(output, place, count, (*stream_warnings, *sink.warnings))
+
+
+def render(
+    run: str | Path,
+    source: str | Path,
+    out: str | Path,
+    *,
+    options: SinkOptions | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Draw the results of a run, or masks that anything else made, over the video.
+
+    Args:
+        run: see ``export``.
+        source: the video that was tracked.
+        out: the video file to write.
+        options: how to draw and write.
+        overwrite: replace a file that is there.
+
+    Raises:
+        PersamVideoError: see ``export``.
+
+    Examples:
+        >>> render("result", "clip.mp4", "overlay.mp4")  # doctest: +SKIP
+    """
+    return export(run, Output.OVERLAY, out, source=source, options=options, overwrite=overwrite)
 
 
 def _check_place(place: Path, output: Output, options: SinkOptions) -> None:

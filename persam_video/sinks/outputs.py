@@ -171,15 +171,25 @@ def parse_outputs(texts: Iterable[str]) -> tuple[Output, ...]:
     Raises:
         ConfigError: a name is unknown, or there is none.
     """
-    known = {output.value: output for output in Output}
     found: list[Output] = []
     for name in (part.strip() for text in texts for part in text.split(",")):
-        output = known[known_name("output", name, list(known))]
+        output = known_output(name)
         if output not in found:
             found.append(output)
     if not found:
-        raise ConfigError(f"no output is asked for; choose of {', '.join(known)}")
+        names = ", ".join(output.value for output in Output)
+        raise ConfigError(f"no output is asked for; choose of {names}")
     return tuple(found)
+
+
+def known_output(name: str) -> Output:
+    """Return the output of a name.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
+    known = {output.value: output for output in Output}
+    return known[known_name("output", name, list(known))]
 
 
 def known_name(what: str, name: str, known: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from persam_video.errors import AnnotationError, OutputError, SourceError
-from persam_video.images import ImageOutputs, ReferenceFiles, segment_to_folder
+from persam_video.images import ImageOutputs, ReferenceFiles, segment
 from persam_video.masks import read_label_png
 from persam_video.util.inputs import ProtectedInputs
 
@@ -36,7 +36,7 @@ def names(folder):
 
 def test_every_photo_gets_its_files(model, pair, files, moved, tmp_path):
     seen = []
-    segment_to_folder([pair], [files / "tests"], tmp_path, model=model, on_image=seen.append)
+    segment([pair], [files / "tests"], tmp_path, model=model, on_image=seen.append)
     assert names(tmp_path) == ["a.overlay.png", "a.png", "b.overlay.png", "b.png", "segments.json"]
     assert [each.path.name for each in seen] == ["a.jpg", "b.jpg"]
     assert seen[0].size == moved.labels.shape
@@ -63,10 +63,10 @@ def test_an_earlier_run_is_kept_unless_told_otherwise(model, pair, files, tmp_pa
     tests = [files / "tests" / "a.jpg"]
     (tmp_path / "a.png").write_text("kept")
     with pytest.raises(OutputError, match="--overwrite"):
-        segment_to_folder([pair], tests, tmp_path, model=model)
+        segment([pair], tests, tmp_path, model=model)
     assert (tmp_path / "a.png").read_text() == "kept"
     assert names(tmp_path) == ["a.png"]
-    segment_to_folder([pair], tests, tmp_path, model=model, overwrite=True)
+    segment([pair], tests, tmp_path, model=model, overwrite=True)
     assert read_label_png(tmp_path / "a.png").any()
 
 
@@ -81,9 +81,7 @@ def test_an_input_is_never_replaced(model, three, of, tmp_path):
         mask = mask.rename(tmp_path / "ref.png")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(OutputError, match="is an input"):
-        segment_to_folder(
-            [ReferenceFiles(image, mask)], tests, tmp_path, model=model, overwrite=True
-        )
+        segment([ReferenceFiles(image, mask)], tests, tmp_path, model=model, overwrite=True)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -110,7 +108,7 @@ def test_photos_of_one_name_are_both_segmented(model, pair, files, tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "00010.jpg").write_bytes((files / "tests" / "a.jpg").read_bytes())
     photos = [tmp_path / "left" / "00010.jpg", tmp_path / "right" / "00010.jpg"]
-    segment_to_folder([pair], [*photos, photos[0]], tmp_path / "out", model=model)
+    segment([pair], [*photos, photos[0]], tmp_path / "out", model=model)
     record = json.loads((tmp_path / "out" / "segments.json").read_text())
     assert [(image["file"], image["mask"]) for image in record["images"]] == [
         (str(photos[0]), "left_00010.png"),
@@ -139,7 +137,7 @@ def test_what_is_wrong_shows_before_anything_is_written(model, pair, files, tmp_
         ([], [good], AnnotationError),
     ):
         with pytest.raises(error) as raised:
-            segment_to_folder(references, tests, out, model=model)
+            segment(references, tests, out, model=model)
         assert "\n" not in str(raised.value)
         assert not out.exists()
 
@@ -149,7 +147,7 @@ def test_an_interrupt_keeps_what_is_done(model, pair, files, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        segment_to_folder([pair], [files / "tests"], tmp_path, model=model, on_image=stop)
+        segment([pair], [files / "tests"], tmp_path, model=model, on_image=stop)
     assert names(tmp_path) == ["a.overlay.png", "a.png", "segments.json"]
     record = json.loads((tmp_path / "segments.json").read_text())
     assert [image["file"] for image in record["images"]] == [str(files / "tests" / "a.jpg")]

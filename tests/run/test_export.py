@@ -5,9 +5,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from persam_video.errors import AnnotationError, DatasetError, PersamVideoError, SourceError
+from persam_video.errors import (
+    AnnotationError,
+    ConfigError,
+    DatasetError,
+    PersamVideoError,
+    SourceError,
+)
 from persam_video.masks import read_label_png, write_label_png
-from persam_video.run.export import export
+from persam_video.run.export import export, render
 from persam_video.sinks.outputs import Output
 from persam_video.sinks.tracks_jsonl import read_tracks
 from persam_video.video import FrameStream, VideoWriter
@@ -140,6 +146,19 @@ def test_masks_of_another_source_are_one_line(place, masks, source, spoil, says)
 def test_bare_masks_need_a_source(place):
     with pytest.raises(SourceError, match="give their source"):
         export(place / "by_name", Output.MOT, place / "m.txt")
+
+
+def test_render_is_an_export_of_the_overlay_and_outputs_have_names(place):
+    masks, clip = place / "by_number", place / "clip.mp4"
+    done = render(masks, clip, place / "a.mp4")
+    again = export(masks, "overlay", place / "b.mp4", source=clip)
+    assert (done.output, done.frames) == (again.output, again.frames) == (Output.OVERLAY, LENGTH)
+    shown, shown_again = (
+        [frame.rgb for frame in FrameStream(name)] for name in (done.place, again.place)
+    )
+    np.testing.assert_array_equal(shown, shown_again)
+    with pytest.raises(ConfigError, match=r"output 'coca' is unknown.*coco"):
+        export(masks, "coca", place / "c.json", source=clip)
 
 
 def test_a_folder_of_neither_is_told(place):
