@@ -212,8 +212,11 @@ def recorded_sequences(results: Path, dataset: DavisDataset) -> tuple[str, ...]:
         DatasetError: the run has come to no end, or was of another set.
     """
     record = results / "run.json"
-    if not record.is_file():
-        return ()
+    try:
+        if not record.is_file():
+            return ()
+    except PermissionError:
+        return ()  # whoever reads the masks says so
     try:
         run = read_run_as(_BenchmarkRun, record)
     except DatasetError:
