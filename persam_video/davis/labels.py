@@ -10,16 +10,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from persam_video.errors import DatasetError
+from persam_video.util.image_file import MAX_PIXELS, open_image
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LABEL_MODES = ("P", "L", "1")
 _PLAIN_LAYOUTS = ([8, 0, 0, 0, 0], [8, 3, 0, 0, 0])
 """Depth, colour type (grey, indexed), compression, filter and interlace method of a plain PNG."""
-_MOST_PIXELS = 1 << 26
-"""Above this Pillow decides, which knows how to refuse a decompression bomb."""
 
 
 def read_labels(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.uint8]:
@@ -56,23 +54,18 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 def _decode(path: Path) -> NDArray[np.uint8]:
-    try:
-        # no other format: an untrusted file could choose a decoder that starts a program (EPS does)
-        with Image.open(path, formats=("PNG",)) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise DatasetError(
-                    f"{path}: claims {_size(image.size[::-1])} pixels; write it again"
-                )
-            if image.mode == "LA":
-                return _opaque(np.asarray(image), path)
-            if image.mode not in _LABEL_MODES:
-                raise DatasetError(
-                    f"{path}: a {image.mode} image; labels must be an indexed or grey 8-bit PNG"
-                )
-            return np.asarray(image).astype(np.uint8, copy=False)
-    # Pillow raises these for files that are no image, are cut off or claim absurd sizes.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise DatasetError(f"{path}: not a readable image; write it again") from None
+    with open_image(path, DatasetError) as image:
+        if image.format != "PNG":
+            raise DatasetError(
+                f"{path}: a {image.format} image; labels must be an indexed or grey 8-bit PNG"
+            )
+        if image.mode == "LA":
+            return _opaque(np.asarray(image), path)
+        if image.mode not in _LABEL_MODES:
+            raise DatasetError(
+                f"{path}: a {image.mode} image; labels must be an indexed or grey 8-bit PNG"
+            )
+        return np.asarray(image).astype(np.uint8, copy=False)
 
 
 def _opaque(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
@@ -97,7 +90,7 @@ def _decode_plain_png(data: bytes) -> NDArray[np.uint8] | None:
     if chunks is None or len(chunks.get(b"IHDR", b"")) != 13:
         return None
     width, height, *layout = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
-    if layout not in _PLAIN_LAYOUTS or not 0 < width * height <= _MOST_PIXELS:
+    if layout not in _PLAIN_LAYOUTS or not 0 < width * height <= MAX_PIXELS:
         return None
     size = height * (width + 1)
     decompressor = zlib.decompressobj()

@@ -86,10 +86,10 @@ EVALUATE = {
         lambda path: write_label_png(path, np.full((48, 64), 255, np.uint8)),
         "holds label 255",
     ),
-    "cut off": (RESULT, lambda path: path.write_bytes(path.read_bytes()[:60]), "not a readable"),
-    "text": (RESULT, lambda path: path.write_text("text"), "not a readable image"),
+    "cut off": (RESULT, lambda path: path.write_bytes(path.read_bytes()[:60]), "cannot be read"),
+    "text": (RESULT, lambda path: path.write_text("text"), "cannot be read (damaged"),
     "a folder": (RESULT, lambda path: (path.unlink(), path.mkdir()), "cannot be read"),
-    "damaged annotation": (TRUTH, lambda path: path.write_text("text"), "not a readable image"),
+    "damaged annotation": (TRUTH, lambda path: path.write_text("text"), "cannot be read (damaged"),
     "no annotations": (
         "DAVIS/Annotations/480p/dog",
         lambda path: (shutil.rmtree(path), path.mkdir()),

@@ -149,8 +149,10 @@ def test_all_faults_are_reported_at_once(written_set, boxes):
             " 8-bit PNG",
             f"{written_set.result('label', 2)}: holds label 4; the sequence's objects are 1",
             f"{written_set.result('void', 1)}: holds label 255; the sequence's objects are 1",
-            f"{written_set.result('cut', 1)}: not a readable image; write it again",
-            f"{written_set.annotation('cut', 2)}: not a readable image; write it again",
+            f"{written_set.result('cut', 1)}: cannot be read (damaged: image file is truncated);"
+            " replace or remove it",
+            f"{written_set.annotation('cut', 2)}: cannot be read (damaged, or not an image);"
+            " replace it, or save it as PNG or JPEG",
             f"{written_set.annotation('unlabelled', 0)}: shows no object; 0 and 255 are the masks"
             " of DAVIS 2016: pass --year 2016",
             f"{written_set.root / 'Annotations/480p/bare'}: no annotations (*.png)",
