@@ -138,6 +138,8 @@ def progress_bar(
             if backwards and not progress.backwards:
                 bar.reset(task)  # the rate, too, is that of one pass
             backwards = progress.backwards
+            if progress.estimate is not None and not bar.disable:
+                bar.console.print(str(progress.estimate), highlight=False, markup=False)
             bar.update(
                 task,
                 description="backwards" if backwards else "tracking",
@@ -162,6 +164,9 @@ class JobBars:
 
     def progressed(self, job: "JobProgress") -> None:
         """Show how far a job has come."""
+        estimate = job.progress.estimate
+        if estimate is not None and not self._bars.disable:
+            self._bars.console.print(f"{job.name}: {estimate}", highlight=False, markup=False)
         if job.name not in self._running:
             self._running[job.name] = self._bars.add_task(job.name, total=None, objects="")
         self._bars.update(

@@ -15,6 +15,7 @@ from persam_video.errors import SourceError
 from persam_video.masks.annotation import Annotation
 from persam_video.results import FrameResult
 from persam_video.run.annotations import AnnotatedFrames
+from persam_video.run.estimate import Estimator
 from persam_video.run.progress import OnProgress, Progress
 from persam_video.sam.model import SamModel
 from persam_video.sinks import TracksJsonlSink, read_tracks
@@ -68,6 +69,7 @@ class BackwardResults:
         open_part: OpenPart,
         chunk_bytes: int = CHUNK_BYTES,
         on_progress: OnProgress | None = None,
+        estimator: Estimator | None = None,
     ) -> None:
         """Track every object from its first annotated frame back to the first frame.
 
@@ -81,6 +83,7 @@ class BackwardResults:
             open_part: opens the source; called for one part after the other.
             chunk_bytes: decoded frames that may be held at once.
             on_progress: called after every frame.
+            estimator: tells with the first encoded frame how long the others will take.
 
         Raises:
             PersamVideoError: a frame cannot be read or a result not be written.
@@ -103,7 +106,11 @@ class BackwardResults:
                 ids = [i for i, at in first.items() if at > frame.index]
                 self._write(frame, _parts(result, ids))
                 if on_progress is not None:
-                    on_progress(Progress.after(result, done, total, backwards=True))
+                    estimate = estimator.after(frame, total - done) if estimator else None
+                    progress = Progress.after(
+                        result, done, total, backwards=True, estimate=estimate
+                    )
+                    on_progress(progress)
         write_bytes(self._mark, b"")
 
     def merge_backward(self, result: FrameResult) -> FrameResult:

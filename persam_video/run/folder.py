@@ -12,6 +12,7 @@ from persam_video.prompting import prompt_warnings
 from persam_video.results import FrameResult
 from persam_video.run.annotations import Masks, write_reference_picture
 from persam_video.run.backward import BackwardResults
+from persam_video.run.estimate import Estimator
 from persam_video.run.frames import expected_frames
 from persam_video.run.options import FolderKeywords, FolderOptions, run_inputs, with_keywords
 from persam_video.run.outputs import OutputPaths
@@ -105,7 +106,8 @@ def track_to_folder(
                 return old
         point = _go_on(old, session, paths, record)
         record.warnings += prompt_warnings(session.model, options.prompts)
-        run = _Run(session, paths, record, point, options.outputs, writing, on_progress)
+        estimator = Estimator(session.model, session.clock)
+        run = _Run(session, paths, record, point, options.outputs, writing, on_progress, estimator)
         with _recorded(paths, record, session.stream):
             if old is None and options.prompts:
                 annotation = session.annotations.by_frame[session.first.index]
@@ -166,6 +168,7 @@ class _Run:
         outputs: what to write beside masks and lines.
         writing: how to write it.
         on_progress: called after every frame.
+        estimator: tells with the first encoded frame how long the others will take.
     """
 
     session: Session
@@ -175,6 +178,7 @@ class _Run:
     outputs: Sequence[Output]
     writing: SinkOptions
     on_progress: OnProgress | None
+    estimator: Estimator
 
     def into_sinks(self, backward: BackwardResults | None, snapshot_seconds: float) -> int:
         """Take every frame to its end, and return the index of the last one."""
@@ -222,7 +226,9 @@ class _Run:
         self.record.frames_done += 1
         if self.on_progress is not None:
             total = expected_frames(self.session.stream, self.session.options.frames)
-            self.on_progress(Progress.after(result, self.record.frames_done, total))
+            done = self.record.frames_done
+            estimate = self.estimator.after(frame, None if total is None else total - done)
+            self.on_progress(Progress.after(result, done, total, estimate=estimate))
         return frame.index
 
     def _open(self, output: Output, stack: ExitStack) -> ThreadedSink:

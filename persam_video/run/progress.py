@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from persam_video.results import FrameResult, ObjectState
+from persam_video.run.estimate import Estimate
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Progress:
         tracked: objects that are followed in the last frame.
         lost: objects that are lost in the last frame.
         backwards: whether this is the pass backwards, which comes before the other.
+        estimate: how long the pass will take, if this follows its first encoded frame and is long.
     """
 
     done: int
@@ -23,14 +25,21 @@ class Progress:
     tracked: int
     lost: int
     backwards: bool = False
+    estimate: Estimate | None = None
 
     @classmethod
     def after(
-        cls, result: FrameResult, done: int, total: int | None, *, backwards: bool = False
+        cls,
+        result: FrameResult,
+        done: int,
+        total: int | None,
+        *,
+        backwards: bool = False,
+        estimate: Estimate | None = None,
     ) -> "Progress":
         """Return the progress after a frame with this result."""
         lost = sum(known.state is ObjectState.LOST for known in result.objects)
-        return cls(done, total, len(result.objects) - lost, lost, backwards)
+        return cls(done, total, len(result.objects) - lost, lost, backwards, estimate)
 
 
 OnProgress = Callable[[Progress], None]

@@ -11,6 +11,7 @@ from persam_video.run.annotations import (
     load_annotations,
 )
 from persam_video.run.backward import BackwardResults, check_backward
+from persam_video.run.estimate import Estimator
 from persam_video.run.frames import open_stream
 from persam_video.run.options import TrackOptions
 from persam_video.run.progress import OnProgress
@@ -87,13 +88,15 @@ class Session:
         results = BackwardResults(folder)
         if not results.complete:
             with self.clock.stage("backward"):
+                clock = StageClock()  # its stages are all of "backward"
                 results.make(
-                    make_tracker(self.model, self.options.settings),
+                    make_tracker(self.model, self.options.settings, clock),
                     self.model,
                     self.annotations,
                     self.options.frames,
                     self._open_part,
                     on_progress=on_progress,
+                    estimator=Estimator(self.model, clock),
                 )
         return results
 
