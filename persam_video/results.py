@@ -74,6 +74,13 @@ class FrameResult:
             scores: by id; 1 for an object without one.
             states: by id; an object without one is tracked where it has a pixel, and lost where
                 it has none.
+
+        Examples:
+            >>> labels = np.zeros((4, 6), np.uint8)
+            >>> labels[1:3, 2:6] = 1
+            >>> result = FrameResult.from_labels(0, 0.0, labels, [1, 2])
+            >>> [(o.object_id, o.state.value, o.box, o.area) for o in result.objects]
+            [(1, 'tracked', (2, 1, 6, 3), 8), (2, 'lost', None, 0)]
         """
         boxes = boxes_of_labels(labels, object_ids)
         areas = areas_of_labels(labels, object_ids)

@@ -38,6 +38,11 @@ def load_settings(
 
     Raises:
         ConfigError: no such preset, an unknown key, or a value out of range.
+
+    Examples:
+        >>> settings = load_settings("persam", {"model.name": "vit_b"})
+        >>> settings.model.name
+        'vit_b'
     """
     values, origin = _read(preset)
     known = set(known_keys())
@@ -64,6 +69,10 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
     Raises:
         ConfigError: a text without ``=``, or a value that is not YAML.
+
+    Examples:
+        >>> parse_assignments(["prior.alpha=0.3", "model.checkpoint=null"])
+        {'prior.alpha': 0.3, 'model.checkpoint': None}
     """
     parsed: dict[str, Any] = {}
     for text in assignments:

@@ -18,7 +18,14 @@ Box: TypeAlias = tuple[int, int, int, int]
 
 
 def box_of(mask: NDArray[np.bool_]) -> Box | None:
-    """Return the smallest box around a boolean (H, W) mask, ``None`` when it is empty."""
+    """Return the smallest box around a boolean (H, W) mask, ``None`` when it is empty.
+
+    Examples:
+        >>> mask = np.zeros((10, 20), bool)
+        >>> mask[2:5, 4:10] = True
+        >>> box_of(mask)
+        (4, 2, 10, 5)
+    """
     x, y, width, height = cv2.boundingRect(np.ascontiguousarray(mask, np.bool_).view(np.uint8))
     return (x, y, x + width, y + height) if width else None
 

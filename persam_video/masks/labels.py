@@ -27,6 +27,11 @@ def label_map(masks: NDArray[np.bool_], ids: Sequence[int]) -> NDArray[np.uint8]
 
     Raises:
         ValueError: ids and masks do not go together.
+
+    Examples:
+        >>> masks = np.array([[[True, True, False]], [[False, True, True]]])
+        >>> label_map(masks, [7, 3]).tolist()
+        [[7, 3, 3]]
     """
     _check_ids(ids, len(masks))
     labels = np.zeros(masks.shape[1:], np.uint8)
