@@ -140,7 +140,7 @@ def random_scene() -> Scene:
         torch.nn.Identity(),
         network.prompt_encoder,
         network.mask_decoder,
-        ModelInfo(spec.name, "", "random weights", spec.image_size, "cpu", "fp32"),
+        ModelInfo(spec.name, "", spec.image_size, "cpu", "fp32"),
         torch.device("cpu"),
         torch.float32,
     )

@@ -61,5 +61,5 @@ def load_nano_sam(folder: Path, model_type: type[SamModel] = SamModel) -> SamMod
     )
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
-    info = ModelInfo("nano", sha256, weights.name, side, "cpu", "fp32")
+    info = ModelInfo("nano", sha256, side, "cpu", "fp32")
     return model_type(encoder, prompt_encoder, decoder, info, torch.device("cpu"), torch.float32)

@@ -105,7 +105,7 @@ def vit_models(name: str) -> VitModels:
             encoder,
             network.prompt_encoder,
             network.mask_decoder,
-            ModelInfo(name, "", "random weights", spec.image_size, "cpu", precision),
+            ModelInfo(name, "", spec.image_size, "cpu", precision),
             CPU,
             _DTYPES[precision],
         )

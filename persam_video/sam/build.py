@@ -76,12 +76,11 @@ def load_sam(
     load_weights(network, state, spec.name, file)
     if isinstance(network, LiteSam) and chosen != "fp32":
         network.image_encoder.backbone.prepare_for_rounding()
-    source = spec.weights.url if spec.weights is not None and published else file.name
     return SamModel(
         network.image_encoder,
         network.prompt_encoder,
         network.mask_decoder,
-        ModelInfo(spec.name, sha256, source, side, str(place), chosen),
+        ModelInfo(spec.name, sha256, side, str(place), chosen),
         place,
         _DTYPES[chosen],
     )

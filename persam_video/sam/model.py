@@ -69,7 +69,6 @@ class ModelInfo:
     Attributes:
         name: lite, vit_b, vit_l, vit_h or vit_t.
         sha256: of the weight file.
-        source: the weight file's name.
         image_size: long side of the input, in pixels.
         device: torch device.
         precision: fp32, bf16 or fp16.
@@ -77,7 +76,6 @@ class ModelInfo:
 
     name: str
     sha256: str
-    source: str
     image_size: int
     device: str
     precision: str

@@ -15,13 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from persam_video.masks.boxes import box_of
-from persam_video.persam.confidence import extreme_cells
 from persam_video.persam.target import location_confidence
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
-
-IMAGE_PAINT = 128
-"""Red value of the mask in the reference's image scripts: a cell counts from 97 % coverage on."""
 
 VIDEO_PAINT = 215
 """Red value of the mask in the reference's video scripts: a cell counts from 58 % coverage on."""
@@ -63,39 +59,6 @@ def full_size_similarity(embedding: ImageEmbedding, targets: Tensor) -> Tensor:
     similarity = location_confidence(embedding.features, targets)
     enlarged = F.interpolate(similarity[:, None], scale_factor=4, mode="bilinear")
     return embedding.transform.restore(enlarged)[:, 0]
-
-
-def attention_guidance(similarity: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Turn similarity into the bias of target-guided attention.
-
-    Args:
-        similarity: (N, H, W) at the frame's size; stretched over the grid, padding and all.
-        grid: (h, w) of the embedding.
-
-    Returns:
-        (N, 1, 1, h * w), 0 to 1.
-    """
-    deviation = similarity.std(dim=(1, 2), keepdim=True)
-    scaled = (similarity - similarity.mean(dim=(1, 2), keepdim=True)) / deviation
-    small = F.interpolate(scaled[:, None], grid, mode="bilinear")
-    return small.sigmoid().flatten(2)[:, None]
-
-
-def guided_prompts(embedding: ImageEmbedding, target: Tensor) -> Prompts:
-    """Make the prompts of image PerSAM's first pass: two points and both kinds of guidance.
-
-    Args:
-        embedding: of the test image.
-        target: (C,) target embedding, not normalised: the mean of the reference's cells.
-    """
-    similarity = full_size_similarity(embedding, target[None])
-    points, labels = extreme_cells(similarity, embedding.transform.frame_size, 1, 1)
-    return Prompts(
-        points=points,
-        point_labels=labels,
-        attention_bias=attention_guidance(similarity, embedding.grid),
-        target_embedding=target[None, None],
-    )
 
 
 @dataclass(frozen=True)
@@ -178,21 +141,3 @@ def refine(
     if box is None:
         return None
     return predict(model, embedding, replace(points, masks=first.low[None], boxes=box)).best()
-
-
-def segment_image(
-    model: SamModel, embedding: ImageEmbedding, target: Tensor
-) -> FullSizeMasks | None:
-    """Find the target in an image: PerSAM's image script, all three passes.
-
-    Args:
-        model: the SAM.
-        embedding: of the test image.
-        target: (C,) as for ``guided_prompts``.
-
-    Returns:
-        One mask; ``None`` when the first refinement leaves nothing.
-    """
-    prompts = guided_prompts(embedding, target)
-    first = predict(model, embedding, prompts, single=True)
-    return refine(model, embedding, prompts, first.low)

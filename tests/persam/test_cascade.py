@@ -22,7 +22,7 @@ def model():
         network.image_encoder,
         network.prompt_encoder,
         network.mask_decoder,
-        ModelInfo("lite", "", "random", 128, "cpu", "fp32"),
+        ModelInfo("lite", "", 128, "cpu", "fp32"),
         torch.device("cpu"),
         torch.float32,
     )

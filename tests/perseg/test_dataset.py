@@ -67,7 +67,7 @@ def _empty(root):
 FAULTS = {
     "no folder": (lambda root: shutil.rmtree(root / "Images"), "Images and Annotations"),
     "no object": (_empty, "no object"),
-    "no reference": (lambda root: (root / "Images/blue/00.jpg").unlink(), "reference 00.jpg"),
+    "no reference": (lambda root: (root / "Images/blue/00.jpg").unlink(), "reference photo 00.jpg"),
     "a mask is missing": (lambda root: (root / "Annotations/blue/01.png").unlink(), "01.png"),
     "nothing to segment": (
         lambda root: [(root / f"Images/blue/0{n}.jpg").unlink() for n in (1, 2)],

@@ -109,7 +109,7 @@ def as_model() -> Callable[[Sam], SamModel]:
         network.image_encoder,
         network.prompt_encoder,
         network.mask_decoder,
-        ModelInfo("nano", "", "", 1024, "cpu", "fp32"),
+        ModelInfo("nano", "", 1024, "cpu", "fp32"),
         torch.device("cpu"),
         torch.float32,
     )

@@ -11,16 +11,19 @@ from persam_video.masks import read_annotation
 from persam_video.persam.confidence import extreme_cells
 from persam_video.persam.target import location_confidence, target_embedding
 from persam_video.sam.model import ImageEmbedding
+from persam_video.sam.prompts import Prompts
 from persam_video.sam.transform import InputTransform
 from persam_video.upstream.steps import (
-    IMAGE_PAINT,
     VIDEO_PAINT,
-    attention_guidance,
     full_size_similarity,
     mask_box,
     painted_cells,
-    segment_image,
+    predict,
+    refine,
 )
+
+IMAGE_PAINT = 128
+"""Red value of the mask in upstream's image scripts: a cell counts from 97 % coverage on."""
 
 
 @pytest.fixture
@@ -58,7 +61,6 @@ def close(ours, wanted):
 def test_parity_of_the_location_confidence(target, frame_4, expected):
     close(target[None, None], expected["target_embedding"])
     similarity = full_size_similarity(frame_4, target[None])
-    close(attention_guidance(similarity, frame_4.grid), expected["attn_sim"])
     points, labels = extreme_cells(similarity, frame_4.transform.frame_size, 1, 1)
     assert points[0].tolist() == expected["points"].tolist()
     assert labels[0].tolist() == expected["labels"].tolist()
@@ -70,7 +72,16 @@ def test_parity_of_the_similarity_on_the_grid(target, frame_4, expected):
 
 
 def test_parity_of_the_three_passes_and_the_mask(nano_sam, target, frame_4, expected):
-    answer = segment_image(nano_sam, frame_4, target)
+    similarity = full_size_similarity(frame_4, target[None])
+    points, labels = extreme_cells(similarity, frame_4.transform.frame_size, 1, 1)
+    guidance = Prompts(
+        points=points,
+        point_labels=labels,
+        attention_bias=torch.from_numpy(expected["attn_sim"]),
+        target_embedding=target[None, None],
+    )
+    first = predict(nano_sam, frame_4, guidance, single=True)
+    answer = refine(nano_sam, frame_4, guidance, first.low)
     assert len(nano_sam.calls) == 3
     masks = (slice(0, 1), slice(1, 4), slice(1, 4))
     for number, ((_, prompts, found), chosen) in enumerate(
@@ -122,15 +133,12 @@ def test_a_tiny_object_has_no_cell():
 
 @given(st.integers(8, 90), st.integers(8, 90), st.integers(0, 1000))
 @settings(max_examples=25)
-def test_guidance_has_the_shape_of_frame_and_grid(height, width, seed):
+def test_similarity_has_the_shape_of_the_frame(height, width, seed):
     embedding = embedding_of((height, width), seed=seed)
     targets = torch.randn(2, 4, generator=torch.Generator().manual_seed(seed + 1))
     similarity = full_size_similarity(embedding, targets)
     assert similarity.shape == (2, height, width)
     assert similarity.abs().max() <= 1 + 1e-5
-    bias = attention_guidance(similarity, embedding.grid)
-    assert bias.shape == (2, 1, 1, 16)
-    assert (bias >= 0).all() and (bias <= 1).all()
 
 
 def test_a_box_goes_through_the_first_and_the_last_pixels():

@@ -90,7 +90,7 @@ class BoxSam(SamModel):
     """
 
     def __init__(self, nested=0):
-        info = ModelInfo("box", "", "none", SIDE, "cpu", "fp32")
+        info = ModelInfo("box", "", SIDE, "cpu", "fp32")
         nothing = torch.nn.Identity()
         super().__init__(nothing, nothing, nothing, info, torch.device("cpu"), torch.float32)
         self.nested = nested
