@@ -117,8 +117,8 @@ class InputTransform:
         Returns:
             float32 (N, h, w), 0 to 1.
         """
-        sizes = zip(self.seen_size, self.input_size, self.padded_size, grid, strict=True)
-        rows, columns = (_cell_means(*each).to(masks.device) for each in sizes)
+        axes = zip(self.seen_size, self.input_size, self.padded_size, grid, strict=True)
+        rows, columns = (_cell_means(*axis).to(masks.device) for axis in axes)
         return rows @ self._cut(masks).float() @ columns.T
 
     def coordinates(self, xy: Tensor) -> Tensor:

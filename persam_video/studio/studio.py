@@ -283,7 +283,7 @@ class Studio:
         opened.check_idle()
         session = opened.session
         planned = [session.propagate(**request) for request in passes]
-        total = sum(each.total for each in planned)
+        total = sum(propagation.total for propagation in planned)
 
         def work(job: Job) -> str:
             done = 0

@@ -209,7 +209,7 @@ def _likeness(logits: Tensor, matching: Tensor | None) -> list[float]:
     cells = share.sum(dim=(1, 2))
     margins = matching[:, 0::2] - matching[:, 1::2]  # annotated frame, last good frame
     means = (margins * share[:, None]).sum(dim=(2, 3)) / cells.clamp(min=1e-6)[:, None]
-    return [float(each) for each in means.amax(dim=1)]
+    return [float(margin) for margin in means.amax(dim=1)]
 
 
 def _grown_boxes(

@@ -102,7 +102,7 @@ class TensorUnpacker:
 
 def _is_dense(tensor: Tensor, stride: Sequence[int]) -> bool:
     """Whether strides lay a tensor out without gaps, in whatever order of its dimensions."""
-    if len(stride) != tensor.dim() or not all(0 < each <= tensor.numel() for each in stride):
+    if len(stride) != tensor.dim() or not all(0 < step <= tensor.numel() for step in stride):
         return False
     span = 1
     for step, length in sorted(zip(stride, tensor.shape, strict=True)):
@@ -178,7 +178,7 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
         last=snapshot.last,
         frame_size=state.frame_size,
         steps=state.steps,
-        objects=[_pack(each, shelf) for each in state.objects],
+        objects=[_pack(tracked, shelf) for tracked in state.objects],
     )
     # not by the library's own writing, whose errors hide what the system says
     write_bytes(path, save(shelf.tensors, metadata={_HEADER: header.model_dump_json()}))
@@ -221,21 +221,21 @@ def _problem(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _pack(each: TrackedObject, shelf: TensorShelf) -> _StoredObject:
+def _pack(tracked: TrackedObject, shelf: TensorShelf) -> _StoredObject:
     return _StoredObject(
-        object_id=each.object_id,
-        target=shelf.put(each.target),
-        reference=_pack_memory(each.reference, shelf),
-        recent=_pack_memory(each.recent, shelf),
-        past=[_pack_memory(memory, shelf) for memory in each.past],
-        mask=shelf.put(each.mask),
-        box=each.box,
-        weights=None if each.weights is None else shelf.put(each.weights),
-        velocity=(float(each.velocity[0]), float(each.velocity[1])),
-        likeness=each.likeness,
-        state=each.state,
-        streak=each.streak,
-        age=each.age,
+        object_id=tracked.object_id,
+        target=shelf.put(tracked.target),
+        reference=_pack_memory(tracked.reference, shelf),
+        recent=_pack_memory(tracked.recent, shelf),
+        past=[_pack_memory(memory, shelf) for memory in tracked.past],
+        mask=shelf.put(tracked.mask),
+        box=tracked.box,
+        weights=None if tracked.weights is None else shelf.put(tracked.weights),
+        velocity=(float(tracked.velocity[0]), float(tracked.velocity[1])),
+        likeness=tracked.likeness,
+        state=tracked.state,
+        streak=tracked.streak,
+        age=tracked.age,
     )
 
 
@@ -268,10 +268,10 @@ class _Unpacker:
         size = self.like.transform.frame_size
         if header.frame_size != size:
             raise ValueError(f"frames are {header.frame_size} instead of {size}")
-        ids = [each.object_id for each in header.objects]
+        ids = [stored.object_id for stored in header.objects]
         if ids != sorted(set(ids)):
             raise ValueError(f"objects are {ids}")
-        objects = tuple(self._object(each) for each in header.objects)
+        objects = tuple(self._object(stored) for stored in header.objects)
         return TrackerState(size, header.steps, objects)
 
     def _object(self, stored: _StoredObject) -> TrackedObject:

@@ -46,13 +46,13 @@ def decoder_loss(
     squared error of the predicted IoU. An absent object has IoU 0 by definition, so that predicted
     IoU also tells whether the object is there.
     """
-    each = mask_losses(logits, truth, known)
+    losses = mask_losses(logits, truth, known)
     with torch.no_grad():
         actual = mask_iou(logits, truth, known)
         present = (truth * known).flatten(1).amax(1) > 0.5
         wanted = actual * present[:, None]
-    best = each[:, 1:].amin(1) + 0.1 * each[:, 1:].mean(1)
-    loss = each[:, 0].mean() + best.mean() + (iou - wanted).square().mean()
+    best = losses[:, 1:].amin(1) + 0.1 * losses[:, 1:].mean(1)
+    loss = losses[:, 0].mean() + best.mean() + (iou - wanted).square().mean()
     return loss, actual[present, 0].mean()
 
 
