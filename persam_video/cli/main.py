@@ -103,13 +103,15 @@ def run() -> None:
     except PersamVideoError as error:
         typer.echo(f"persam-video: error: {error}", err=True)
         sys.exit(USER_ERROR)
-    except OSError as error:  # above all of standard output, such as a full device
-        what = error.filename or ("standard output" if _writes_text(error) else "the output")
-        typer.echo(
-            f"persam-video: error: {what}: {error.strerror or error}; free some space, "
-            "or choose another place",
-            err=True,
-        )
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.filename is not None:  # a file that nobody foresaw: standard output is sound
+            advice = "check that it may be read and written"
+            typer.echo(f"persam-video: error: {error.filename}: {reason}; {advice}", err=True)
+            sys.exit(USER_ERROR)
+        what = "standard output" if _writes_text(error) else "the output"
+        advice = "free some space, or choose another place"
+        typer.echo(f"persam-video: error: {what}: {reason}; {advice}", err=True)
         with suppress(OSError):  # what is left in its buffer would be tried once more at the end
             sys.stdout.close()
         sys.exit(USER_ERROR)

@@ -561,7 +561,7 @@ def test_sigterm_ends_a_run_in_order(root, out):
         time.sleep(0.002)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == 143
     assert said.count("\n") == 1
     assert "interrupted; run the same command again" in said
     assert json.loads((out / "run.json").read_text())["status"] == "interrupted"
