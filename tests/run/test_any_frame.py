@@ -180,7 +180,7 @@ def test_the_way_back_must_have_met_the_same_frames(squares, settings, loaded):
         make_tracker(loaded, settings),
         loaded,
         given,
-        frames.selection,
+        frames,
         lambda part: open_stream(squares.frames, "pyav", part),
     )
     labels = np.zeros_like(squares.truth[0])
