@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from persam_video.images import OneShotSegmenter, Reference, Search
-from persam_video.run.seeker import SEEN
+from persam_video.images.search import SEEN
 from persam_video.sam import load_sam
 from persam_video.util.atomic import write_bytes
 from persam_video.util.table import Table

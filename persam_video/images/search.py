@@ -9,6 +9,11 @@ SAME_OBJECT = 0.65
 """Match score from which a mask shows the object that was looked for; chosen on the training videos
 by ``python -m eval.photo_search``, so that few are missed."""
 
+SEEN = 0.72
+"""Match score from which an object counts as seen in a frame: the best F1 on the training videos of
+``python -m eval.photo_search``. More is asked than of a photo, because every frame is another
+chance to be wrong, and what is wrong once is tracked on."""
+
 GOOD_MASK = 0.6
 """Predicted IoU from which a mask counts where any object of a category will do."""
 

@@ -7,10 +7,10 @@ from typing import Any, TypedDict, TypeVar
 
 from persam_video.config import Settings
 from persam_video.images.reference_files import ReferenceFiles
+from persam_video.images.search import SEEN
 from persam_video.prompting import ObjectPrompts
 from persam_video.run.annotations import Masks
 from persam_video.run.frames import ALL_FRAMES, FrameRange
-from persam_video.run.seeker import SEEN
 from persam_video.sinks.outputs import DEFAULT_OUTPUTS, Output, SinkOptions
 from persam_video.util.inputs import ProtectedInputs
 from persam_video.video.inputs import source_inputs

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from persam_video.config import Settings, load_settings
 from persam_video.images.one_shot import OneShotSegmenter
 from persam_video.images.reference_files import ReferenceFiles
-from persam_video.images.search import Search
+from persam_video.images.search import SEEN, Search
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.arrays import MaskArray
 from persam_video.results import FrameResult, ObjectResult, ObjectState
@@ -19,11 +19,6 @@ from persam_video.tracking.objects import TrackerState
 from persam_video.tracking.tracker import Tracker
 from persam_video.util.nested import flatten
 from persam_video.video.frame import Frame
-
-SEEN = 0.72
-"""Match score from which an object counts as seen in a frame: the best F1 on the training videos of
-``python -m eval.photo_search``. More is asked than of a photo, because every frame is another
-chance to be wrong, and what is wrong once is tracked on."""
 
 _PRESETS = {"persam": ("persam", "images"), "persam-f": ("persam_f", "images_f")}
 """By method, the presets for videos and for single images."""

@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 from persam_video.config import Settings
 from persam_video.errors import ConfigError
 from persam_video.images.reference_files import ReferenceFiles
-from persam_video.run.seeker import SEEN, SeekingTracker, photo_segmenter
+from persam_video.images.search import SEEN
+from persam_video.run.seeker import SeekingTracker, photo_segmenter
 from persam_video.sam.model import SamModel
 from persam_video.tracking.protocol import VideoTracker
 from persam_video.tracking.tracker import Tracker
