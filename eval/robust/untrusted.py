@@ -336,7 +336,7 @@ def cases() -> list[Case]:
         (
             "an annotation with a comment of a gibibyte",
             refused,
-            refuses(lambda folder: read_annotation(_text_bomb(folder)), "cannot be decoded"),
+            refuses(lambda folder: read_annotation(_text_bomb(folder)), "cannot be read"),
         ),
         (
             "YAML that calls a function",
