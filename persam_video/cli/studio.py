@@ -124,7 +124,8 @@ def studio(
         token = given or (kept_token(base) if host in LOOPBACK else new_token())
         listening = _listen(host, port)
         bound = listening.getsockname()[1]
-        shown = host if host not in ("0.0.0.0", "::") else socket.gethostname()
+        everywhere = ("0.0.0.0", "::")  # nosec B104: compared with, not bound to
+        shown = socket.gethostname() if host in everywhere else host
         address = f"http://{f'[{shown}]' if ':' in shown else shown}:{bound}/?token={token}"
         if host not in LOOPBACK:
             typer.echo(
