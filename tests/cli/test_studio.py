@@ -43,6 +43,8 @@ def fails(*arguments, program=None):
 
 def start(*arguments):
     environment = {k: v for k, v in os.environ.items() if k != "PERSAM_STUDIO_TOKEN"}
+    # a shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [*PROGRAM, *map(str, arguments), "--port", "0", "--no-browser"],
         stdout=subprocess.PIPE,
@@ -50,6 +52,7 @@ def start(*arguments):
         text=True,
         env=environment,
     )
+    signal.signal(signal.SIGINT, before)
     line = process.stdout.readline()
     port, token = re.fullmatch(r"studio: http://[^/]+:(\d+)/\?token=(\S+)\n", line).groups()
     return process, int(port), token

@@ -15,7 +15,8 @@ def coverage(*shares: float) -> torch.Tensor:
     return torch.tensor([shares])
 
 
-OBJECT = Memory(keys(1, 2, 0, 0), coverage(1, 1, 0, 0))
+EXTENT = (0.0, 0.0, 4.0, 1.0)
+OBJECT = Memory(keys(1, 2, 0, 0), coverage(1, 1, 0, 0), EXTENT)
 
 
 def test_the_object_itself_matches_wherever_it_is():
@@ -34,7 +35,7 @@ def test_a_part_and_too_much_match_less():
 
 
 def test_the_best_photo_counts_and_nothing_matches_nothing():
-    other = Memory(keys(3, 3, 0, 0), coverage(1, 1, 0, 0))
+    other = Memory(keys(3, 3, 0, 0), coverage(1, 1, 0, 0), EXTENT)
     assert match_score(keys(1, 2, 0, 0), coverage(1, 1, 0, 0), [other, OBJECT]) == 1
     assert match_score(keys(1, 2, 0, 0), coverage(0, 0, 0, 0), [OBJECT]) == 0
     broken = keys(1, 2, 0, 0) * torch.nan

@@ -198,7 +198,7 @@ def test_odd_sizes(width, height):
         (lambda: come_and_go(leaves=3), "not in order"),
         (lambda: SyntheticClip((), length=0), "length"),
         (lambda: SyntheticClip((), width=4), "width"),
-        (lambda: one_object(Kind.BALL, object_id=256), "object id 256"),
+        (lambda: one_object(Kind.BALL, object_id=256), "object id is 256"),
         (lambda: one_object(Kind.BALL, path=()), "path"),
         (lambda: one_object(Kind.BALL, path=(Waypoint(3, 0, 0), Waypoint(3, 1, 1))), "path"),
     ],

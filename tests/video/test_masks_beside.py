@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from persam_video.errors import SourceError
-from persam_video.images import ReferenceFiles, segment_to_folder
+from persam_video.images import ReferenceFiles, segment
 from persam_video.masks.png import write_label_png
 from persam_video.video import FrameStream
 
@@ -146,5 +146,5 @@ def test_photos_with_masks_beside_them_are_not_segmented(tmp_path: Path) -> None
     folder_of(photos, "{:05d}.jpg", "{:05d}_mask.png", white, masks=1)
     given = ReferenceFiles(photos / "00000.jpg", photos / "00000_mask.png")
     with pytest.raises(SourceError, match=r"give the frames alone: '.*jpg'"):
-        segment_to_folder([given], [photos], tmp_path / "out")
+        segment([given], [photos], tmp_path / "out")
     assert not (tmp_path / "out").exists()
