@@ -124,7 +124,7 @@ def studio(
         token = given or (kept_token(base) if host in LOOPBACK else new_token())
         listening = _listen(host, port)
         bound = listening.getsockname()[1]
-        everywhere = ("0.0.0.0", "::")
+        everywhere = ("0.0.0.0", "::")  # nosec B104
         shown = socket.gethostname() if host in everywhere else host
         address = f"http://{f'[{shown}]' if ':' in shown else shown}:{bound}/?token={token}"
         if host not in LOOPBACK:

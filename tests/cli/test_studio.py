@@ -43,7 +43,7 @@ def fails(*arguments, program=None):
 
 def start(*arguments):
     environment = {k: v for k, v in os.environ.items() if k != "PERSAM_STUDIO_TOKEN"}
-    # a shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that
+    # tests that run in the background of a shell ignore Ctrl-C, and children would inherit that
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [*PROGRAM, *map(str, arguments), "--port", "0", "--no-browser"],
