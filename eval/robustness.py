@@ -17,16 +17,36 @@ from importlib.metadata import version
 from pathlib import Path
 
 from eval import common
-from eval.robust import evaluation, faults, inputs, numbers, outputs, untrusted, zoo
+from eval.robust import (
+    evaluation,
+    faults,
+    inputs,
+    numbers,
+    outputs,
+    pixels,
+    runs,
+    untrusted,
+    zoo,
+)
 from eval.robust.case import Apart, Case, Outcome, Verdict, as_table, serve
 from persam_video.util.atomic import write_bytes
 
-GROUPS = ("zoo", "faults", "numbers", "untrusted", "evaluation", "outputs", "inputs")
+GROUPS = (
+    "zoo",
+    "faults",
+    "numbers",
+    "untrusted",
+    "evaluation",
+    "outputs",
+    "inputs",
+    "pixels",
+    "runs",
+)
 
 
 def all_cases() -> list[Case]:
     """Return every case; their names are unique."""
-    groups = (zoo, faults, numbers, untrusted, evaluation, outputs, inputs)
+    groups = (zoo, faults, numbers, untrusted, evaluation, outputs, inputs, pixels, runs)
     return [case for group in groups for case in group.cases()]
 
 

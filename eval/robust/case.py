@@ -34,7 +34,8 @@ class Case:
     """Something that could go wrong.
 
     Attributes:
-        group: zoo, faults, numbers, untrusted, evaluation, outputs or inputs.
+        group: zoo, faults, numbers, untrusted, evaluation, outputs, inputs, pixels or
+            runs.
         name: unique among all cases.
         expected: what should happen, in words.
         check: is given an empty folder and says what happened; raises ``UnexpectedError`` when

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from eval import fuzz
-from eval.robust import evaluation, inputs, numbers, outputs, untrusted, zoo
+from eval.robust import evaluation, inputs, numbers, outputs, pixels, runs, untrusted, zoo
 from eval.robust.case import Case, UnexpectedError, Verdict, as_table, try_here
 from eval.robustness import all_cases
 
 ROOT = Path(__file__).parents[2]
 QUICK = [
     case
-    for group in (zoo, untrusted, evaluation, outputs, inputs)
+    for group in (zoo, untrusted, evaluation, outputs, inputs, pixels, runs)
     for case in group.cases()
     if not case.heavy
 ]
