@@ -22,13 +22,13 @@ from PIL import Image
 
 from persam_video.images import OneShotSegmenter, Reference, Search
 from persam_video.images.search import SEEN
+from persam_video.masks.labels import VOID
 from persam_video.sam import load_sam
 from persam_video.util.atomic import write_bytes
 from persam_video.util.table import Table
 
 RESULTS = Path(__file__).parent / "results"
 THRESHOLDS = (0.5, 0.6, 0.65, 0.68, 0.7, 0.72, 0.75, 0.8)
-VOID = 255
 GOOD = 0.5
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, OUTPUTS, RUN, output_path
+from persam_video.cli.options import INPUT, OUTPUTS, RUN, ScoresFile, output_path
 from persam_video.cli.printing import Printer
 from persam_video.davis.dataset import DavisDataset, Task
 
@@ -58,15 +58,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Score only this sequence. Repeatable.", rich_help_panel=INPUT),
     ] = None,
-    scores: Annotated[
-        Path | None,
-        typer.Option(
-            help="File for all scores in full, as JSON.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
-    ] = None,
+    scores: ScoresFile = None,
     csv: Annotated[
         Path | None,
         typer.Option(

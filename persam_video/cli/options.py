@@ -42,6 +42,17 @@ def output_path(text: str | Path) -> Path:
     return Path(text)
 
 
+ScoresFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File for all scores in full, as JSON.",
+        rich_help_panel=OUTPUTS,
+        parser=output_path,
+        metavar="PATH",
+    ),
+]
+
+
 class Method(str, Enum):
     """The two methods, by the names of their papers."""
 

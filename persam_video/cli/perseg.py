@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, OUTPUTS, ModelOptions, PresetOptions, output_path
+from persam_video.cli.options import INPUT, ModelOptions, PresetOptions, ScoresFile
 from persam_video.cli.printing import Printer
 
 
@@ -25,15 +25,7 @@ def perseg(
     ] = None,
     preset: PresetOptions,
     model: ModelOptions,
-    scores: Annotated[
-        Path | None,
-        typer.Option(
-            help="File for all scores in full, as JSON.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
-    ] = None,
+    scores: ScoresFile = None,
     printer: Printer,
 ) -> None:
     """Segment PerSeg, each object from its image 00, and print mIoU and boundary IoU.
