@@ -52,6 +52,7 @@ class Options:
     seed: int
     limit: int | None
     save_every: int
+    precision: str
 
 
 def load_backbone(model: LiteSam, file: Path) -> None:
@@ -128,6 +129,7 @@ class Run:
         objective: the model inside its objective.
         optimizer: with two groups of parameters, new layers and pretrained ones.
         average: averaged weights of the model, which ship.
+        autocast: whether it computes in bfloat16 where that is safe.
         step: steps done.
         seconds: seconds spent on them.
     """
@@ -135,6 +137,7 @@ class Run:
     objective: Objective
     optimizer: torch.optim.Optimizer
     average: Average
+    autocast: bool
     step: int = 0
     seconds: float = 0.0
 
@@ -163,7 +166,7 @@ class Run:
             )
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=0.02, betas=(0.9, 0.98))
-        run = Run(objective, optimizer, Average(model, options.ema))
+        run = Run(objective, optimizer, Average(model, options.ema), options.precision == "bf16")
         if _checkpoint(options).exists():
             run._restore(torch.load(_checkpoint(options), weights_only=True))
             print(f"going on from step {run.step} ({run.seconds / 3600:.1f} h so far)", flush=True)
@@ -171,7 +174,7 @@ class Run:
 
     def take_step(self, batch: ClipBatch, rng: torch.Generator) -> dict[str, float]:
         """Learn from one batch and return the figures to log."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             loss, figures = self.objective(batch, rng)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -277,6 +280,12 @@ def parse() -> tuple[Options, Path | None]:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=int, help="use only that many stills")
     parser.add_argument("--save-every", type=int, default=50)
+    parser.add_argument(
+        "--precision",
+        choices=("bf16", "fp32"),
+        default="bf16",
+        help="fp32 is faster on processors that compute bfloat16 slowly",
+    )
     parser.add_argument("--export", type=Path, help="write the averaged weights here at the end")
     parser.add_argument("--smoke", action="store_true", help="a few small steps, to try the tool")
     args = vars(parser.parse_args())

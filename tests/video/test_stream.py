@@ -636,11 +636,20 @@ def test_memory_does_not_grow_with_the_video(clips, decoder: str) -> None:
     options = {"preset": "ultrafast", "g": "50"}
     path = clips.encode("long.mp4", still, clips.recipe(size=size, options=options))
     reader = [sys.executable, "-c", RESIDENT, str(path), decoder]
-    said = subprocess.run(reader, capture_output=True, text=True, check=True).stdout
-    growth, frames = map(int, said.split())
-    assert frames == len(still)
-    # decord holds batches of 64 frames, of which several may be alive at once
-    assert growth < decoded_bytes / 3
+    # While decord waits for a frame it hands its decoding thread packet after packet, so on a busy
+    # machine a single batch can take in the rest of the file (dmlc/decord#157). That happens now
+    # and then; without the seek that ends a batch it would happen every time.
+    tries = 3 if decoder == "decord" else 1
+    growths = []
+    for _ in range(tries):
+        said = subprocess.run(reader, capture_output=True, text=True, check=True).stdout
+        growth, frames = map(int, said.split())
+        assert frames == len(still)
+        growths.append(growth)
+        # decord holds batches of 64 frames, of which several may be alive at once
+        if growth < decoded_bytes / 3:
+            return
+    pytest.fail(f"{decoder} held {growths} bytes of {decoded_bytes}")
 
 
 def test_a_missing_decord_is_told(clips, monkeypatch: pytest.MonkeyPatch) -> None:
