@@ -40,6 +40,7 @@ WITHOUT_TORCH = (
     "sinks",
     "report",
     "run.export",
+    "run.stored",
     "cli.main",
 )
 """What reads, draws, writes and scores masks starts in a moment, for torch takes seconds."""
