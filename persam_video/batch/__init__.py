@@ -1,4 +1,4 @@
-"""Many videos, each with its annotations, one after the other or several at once."""
+"""Tracking many videos, each with its own annotations, sequentially or in parallel."""
 
 from typing import TYPE_CHECKING
 

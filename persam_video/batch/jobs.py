@@ -27,17 +27,17 @@ _PLAIN_NAME = re.compile(r"(?!\.)[^/\\:*?\"<>|\x00-\x1f\x7f]{1,200}(?<![. ])")
 
 @dataclass(frozen=True)
 class Job:
-    """A video and what is tracked in it.
+    """A video to track, and the objects to track in it.
 
     Attributes:
-        name: of its folder of results.
+        name: name of the folder for its results.
         source: video file, folder of images, glob, camera index or URL.
-        masks: annotations by the index of their frame.
-        prompts: objects of the first frame that boxes and points name.
-        overrides: settings of this video alone, by dotted key.
+        masks: annotations by frame index.
+        prompts: boxes and points in the first frame.
+        overrides: settings for this video only, by dotted key.
 
     Raises:
-        ConfigError: the name is no plain file name.
+        ConfigError: the name cannot be used as a folder name.
     """
 
     name: str
@@ -56,16 +56,16 @@ class Job:
 def read_jobs(path: str | Path) -> tuple[Job, ...]:
     """Read a list of jobs.
 
-    A job has ``source``, and ``mask``, ``boxes`` or ``points`` in the form of the command line;
-    ``name`` is the source's stem when not given, and ``settings`` hold for this job alone. Paths
-    are those that the command line would take: relative ones begin in the working directory.
+    A job has a ``source`` and a ``mask``, ``boxes`` or ``points``, written as on the command line.
+    ``name`` defaults to the stem of the source, and ``settings`` apply to this job only. Relative
+    paths start from the working directory.
 
     Args:
-        path: a CSV file whose first line names the columns (several values of a cell are separated
-            by semicolons, settings are ``key=value``), else a YAML list of mappings.
+        path: a CSV file whose first line names the columns (semicolons separate several values in
+            one cell; settings are written ``key=value``), or a YAML list of mappings.
 
     Raises:
-        PersamVideoError: the file cannot be read, or a job is not in this form.
+        PersamVideoError: the file cannot be read, or a job is malformed.
     """
     path = Path(path)
     text = _read_text(path)
@@ -85,7 +85,7 @@ def _read_text(path: Path) -> str:
     """Return the text of a file in UTF-8.
 
     Raises:
-        ConfigError: there is no such file, or it is in another encoding or format.
+        ConfigError: the file is missing, or has another encoding or format.
     """
     try:
         data = path.read_bytes()
@@ -142,7 +142,7 @@ def _csv_rows(text: str, path: Path) -> Iterator[_Row]:
 
 
 def _check_separator(text: str, path: Path) -> None:
-    """Refuse columns that are not separated by commas."""
+    """Reject a table whose columns are not separated by commas."""
     first = text.lstrip().split("\n", maxsplit=1)[0]
     for separator, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         names = [name.strip(" '\"\r") for name in first.split(separator)]
@@ -151,7 +151,7 @@ def _check_separator(text: str, path: Path) -> None:
 
 
 def _check_header(header: list[str], path: Path) -> None:
-    """Refuse a list that does not name its columns."""
+    """Reject a table whose first line does not name the columns."""
     if header and not set(header) & set(_KEYS) and not _close_keys(header):
         raise ConfigError(
             f"{path}: the first line must name the columns ({', '.join(_KEYS)}), found "

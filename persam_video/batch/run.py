@@ -1,4 +1,4 @@
-"""Tracking the videos of a list; one that fails does not stop the others."""
+"""Running a list of jobs; a job that fails does not stop the others."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What came of a job.
+    """The outcome of a job.
 
     Attributes:
-        name: of the job.
+        name: name of the job.
         status: finished, failed or interrupted.
-        frames: whose results are written.
-        warnings: what the user should know of a run that went on.
+        frames: number of frames written.
+        warnings: problems that did not stop the run, one line each.
         error: why it failed, in one line; ``None`` if it did not.
     """
 
@@ -49,11 +49,11 @@ class JobResult:
 
 @dataclass(frozen=True)
 class JobProgress:
-    """How far a job has come.
+    """Progress of a job.
 
     Attributes:
-        name: of the job.
-        progress: of its run.
+        name: name of the job.
+        progress: progress of its run.
     """
 
     name: str
@@ -74,31 +74,30 @@ def run_jobs(
     on_progress: OnJobProgress = lambda progress: None,
     **keywords: "Unpack[FolderKeywords]",
 ) -> Iterator[JobResult]:
-    """Track each video into a folder of its own; see ``persam_video.run.track_to_folder``.
+    """Track each video into its own folder, as ``persam_video.run.track_to_folder`` does.
 
-    Names and settings of all jobs are checked by the call itself, before the first one begins.
-    Jobs in a row that want the same model share it. After a keyboard interrupt no job begins, and
-    those that run keep what is done.
+    The names and settings of all jobs are checked before the first one starts. Consecutive jobs
+    that use the same model share it. After a keyboard interrupt no further job starts, and the
+    running ones keep what they have written.
 
     Args:
-        jobs: in the order in which they begin.
-        out: where the folders are, each with the name of its job.
-        preset: a preset's name or a YAML file.
-        overrides: settings of all jobs by dotted key; those of a job lie over them.
-        options: of every job, but for mask, prompts and settings, which each job has of its own.
-        workers: processes that track videos side by side and share the cores; 1 tracks them in
-            this one. More than 1 needs a main module that can be imported, as always with
-            processes. A batch is resumed with the number it was begun with: masks may depend, in
-            the last bits of a sum, on how many threads add it up.
+        jobs: in the order in which they start.
+        out: folder for the results; each job gets a subfolder named after it.
+        preset: name of a preset, or a YAML file.
+        overrides: settings for all jobs by dotted key; a job's own settings take precedence.
+        options: options for every job, except mask, prompts and settings, which come from the job.
+        workers: number of worker processes, which share the cores; 1 tracks in this process. With
+            more than 1, the main module must be importable, as multiprocessing requires. Resume a
+            batch with the same number: rounding depends on the number of threads.
         on_progress: called after every frame, in this process.
-        **keywords: fields of ``FolderOptions``, which go before those of ``options``.
+        **keywords: fields of ``FolderOptions``; they override those of ``options``.
 
     Yields:
-        One result for each job that was begun, as they end.
+        One result per started job, in order of completion.
 
     Raises:
-        ConfigError: two jobs have one name, or a setting of one is unknown or out of range.
-        OutputError: the results of a job would replace what it, or another one, reads.
+        ConfigError: two jobs have the same name, or a setting is unknown or out of range.
+        OutputError: the results of a job would overwrite an input of this or another job.
     """
     common = with_keywords(options or FolderOptions(), None, {**keywords})
     if common.overwrite and common.resume:
@@ -128,7 +127,7 @@ def run_jobs(
 
 @dataclass(frozen=True)
 class _Task:
-    """A job, where its results go, and the options that it has in the end."""
+    """A job, its output folder and its resolved options."""
 
     job: Job
     paths: OutputPaths
@@ -136,7 +135,7 @@ class _Task:
 
 
 def _run_here(tasks: Sequence[_Task], on_progress: OnJobProgress) -> Iterator[JobResult]:
-    """Track one video after the other."""
+    """Track the videos sequentially in this process."""
     model = _LastModel()
     for task in tasks:
         result = _track(task, model, on_progress)
@@ -148,7 +147,7 @@ def _run_here(tasks: Sequence[_Task], on_progress: OnJobProgress) -> Iterator[Jo
 def _run_in_processes(
     tasks: Sequence[_Task], workers: int, on_progress: OnJobProgress
 ) -> Iterator[JobResult]:
-    """Track videos side by side."""
+    """Track the videos in parallel worker processes."""
     workers = min(workers, len(tasks))
     threads = max(1, available_cores() // max(1, workers))
     events = work_in_processes(tasks, _handler, workers=workers, threads=threads)
@@ -181,13 +180,13 @@ def _run_in_processes(
 
 @dataclass(frozen=True)
 class _Begun:
-    """A process has begun a job."""
+    """A worker has started a job."""
 
     name: str
 
 
 def _handler(share: Share) -> Handler[_Task, _Begun | JobProgress | JobResult]:
-    """Return what tracks the video of a job in a process."""
+    """Return the function that runs a job inside a worker process."""
     use_share(share)
     model = _LastModel()
 
@@ -204,7 +203,7 @@ def _lost(name: str, done: int) -> JobResult:
 
 
 def _cut_off(paths: OutputPaths, name: str, done: int) -> JobResult:
-    """Return the result of a job whose process was interrupted after ``done`` frames or more."""
+    """Return the result of a job that was interrupted after at least ``done`` frames."""
     try:
         record: RunRecord | None = read_run(paths.record)
     except DatasetError:
@@ -217,7 +216,7 @@ def _cut_off(paths: OutputPaths, name: str, done: int) -> JobResult:
 
 
 def _track(task: _Task, model: "_LastModel", on_progress: OnJobProgress) -> JobResult:
-    """Track the video of a job, whatever happens."""
+    """Run a job and turn any failure into a result."""
     job, done = task.job, 0
 
     def count(progress: Progress) -> None:
@@ -248,7 +247,7 @@ def _track(task: _Task, model: "_LastModel", on_progress: OnJobProgress) -> JobR
 
 @dataclass
 class _LastModel:
-    """The model of the last job, for the next one that wants the same."""
+    """Keeps the last model loaded, for the next job that uses the same one."""
 
     wanted: ModelSettings | None = None
     model: SamModel | None = None

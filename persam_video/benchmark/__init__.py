@@ -1,1 +1,1 @@
-"""Running a whole benchmark; `persam_video.davis` measures what it leaves."""
+"""Running whole benchmarks; `persam_video.davis` scores the results."""

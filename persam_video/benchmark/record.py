@@ -1,4 +1,4 @@
-"""What was done of a benchmark, so that a run can be gone on with and nothing is mixed."""
+"""The record of a benchmark run: what is finished, and what may be continued."""
 
 import hashlib
 from collections.abc import Iterable
@@ -18,11 +18,11 @@ class SequenceRecord:
     """A finished sequence.
 
     Attributes:
-        frames: how many masks there are.
-        width: of the masks, in pixels.
-        height: likewise.
-        seconds: from the first frame's reading to the last mask's writing.
-        masks_sha256: of the mask files; see ``masks_sha256``.
+        frames: number of masks.
+        width: width of the masks in pixels.
+        height: height of the masks in pixels.
+        seconds: from reading the first frame to writing the last mask.
+        masks_sha256: hash of the mask files, as ``masks_sha256`` computes it.
     """
 
     frames: int
@@ -34,7 +34,7 @@ class SequenceRecord:
 
 @dataclass
 class BenchmarkRecord(RunRecord):
-    """What ``run.json`` of a benchmark holds.
+    """The contents of a benchmark's ``run.json``.
 
     Attributes:
         sequences: the finished sequences, by name.
@@ -48,10 +48,10 @@ class BenchmarkRecord(RunRecord):
         self.count()
 
     def count(self) -> None:
-        """Add up frames and seconds of the finished sequences.
+        """Add up the frames and seconds of the finished sequences.
 
         Raises:
-            TypeError: a sequence holds something else than numbers.
+            TypeError: a sequence holds something other than numbers.
         """
         self.frames_done = sum(sequence.frames for sequence in self.sequences.values())
         self.timings = {"track": sum(sequence.seconds for sequence in self.sequences.values())}
@@ -60,7 +60,7 @@ class BenchmarkRecord(RunRecord):
 def new_record(
     dataset: DavisDataset, settings: Settings, model: ModelInfo, threads: int
 ) -> BenchmarkRecord:
-    """Return the record of a run that has done nothing yet."""
+    """Return the record of a run that has not started yet."""
     return BenchmarkRecord(
         ModelRecord(model.name, model.sha256),
         # the model is recorded as what it has become: auto is no device
@@ -82,7 +82,7 @@ def read_record(path: Path) -> BenchmarkRecord:
     """Read the record of an earlier run.
 
     Raises:
-        DatasetError: the file cannot be read or is another kind of file.
+        DatasetError: the file cannot be read, or is not such a record.
     """
     record = read_run_as(BenchmarkRecord, path)
     try:
@@ -98,7 +98,7 @@ def read_record(path: Path) -> BenchmarkRecord:
 
 
 def check_same_run(earlier: BenchmarkRecord, now: BenchmarkRecord, folder: Path) -> None:
-    """Refuse to go on with a run of other settings, another model or another set.
+    """Check that an earlier run has the same settings, model and sequences.
 
     The dataset may have moved to another folder.
 
@@ -114,7 +114,7 @@ def check_same_run(earlier: BenchmarkRecord, now: BenchmarkRecord, folder: Path)
 
 
 def check_same_versions(earlier: BenchmarkRecord, now: BenchmarkRecord, folder: Path) -> None:
-    """Refuse to add to the masks of a run what other versions of the libraries would give.
+    """Check that an earlier run was made with the same versions of the libraries.
 
     Raises:
         OutputError: a version differs.
@@ -123,7 +123,7 @@ def check_same_versions(earlier: BenchmarkRecord, now: BenchmarkRecord, folder: 
 
 
 def masks_sha256(folder: Path, frames: Iterable[str]) -> str:
-    """Return the SHA-256, in hexadecimal, of the masks of some frames and of their names.
+    """Return the SHA-256, in hexadecimal, of the names and contents of the masks of some frames.
 
     Raises:
         OSError: a mask is missing or cannot be read.

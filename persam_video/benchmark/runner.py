@@ -1,11 +1,10 @@
-"""Running a benchmark: all sequences of a set, one after the other or several at once.
+"""Running a benchmark: all sequences of a set, sequentially or in parallel.
 
-What is finished is kept. A run that was interrupted in any way, by SIGKILL too, is gone on with by
-the same call: finished sequences are verified (every mask is there, of the frames' size, and the
-bytes are those that were written) and left alone, and an unfinished one is tracked again from its
-first frame, because the state of a tracker is not stored. The masks are then, byte by byte, those
-of a run that was not interrupted. To that end a process computes with one thread, so that neither
-the cores of the machine nor the number of workers show in the last bits of a sum.
+Finished work is kept. After any interruption, SIGKILL included, the same call continues the run:
+finished sequences are verified (every mask exists, has the size of the frames and the bytes that
+were written) and left alone; an unfinished sequence starts over, because the state of a tracker is
+not stored. The masks are byte-identical to those of an uninterrupted run. For that, each process
+computes with one thread, so that rounding depends neither on the number of cores nor of workers.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -49,7 +48,7 @@ from persam_video.util.run_record import recording, write_run
 
 
 class SequenceState(str, Enum):
-    """How far a sequence has come."""
+    """Progress of a sequence."""
 
     VERIFIED = "verified"
     RUNNING = "running"
@@ -59,16 +58,16 @@ class SequenceState(str, Enum):
 
 @dataclass(frozen=True)
 class BenchmarkProgress:
-    """How far a sequence has come, and all of them.
+    """Progress of a sequence and of the whole run.
 
     Attributes:
-        name: the sequence.
-        state: verified when an earlier run had finished it.
-        done: frames of it that are tracked.
-        total: frames that it has.
-        all_done: frames of all sequences that are tracked.
+        name: name of the sequence.
+        state: state of the sequence; ``verified`` if an earlier run had finished it.
+        done: tracked frames of the sequence.
+        total: frames of the sequence.
+        all_done: tracked frames of all sequences.
         all_total: frames of all sequences.
-        seconds: that tracking took, once it is finished.
+        seconds: time that tracking the sequence took, once it is finished.
     """
 
     name: str
@@ -91,32 +90,32 @@ def run_davis(
     keep: Sequence[Path] = (),
     on_progress: Callable[[BenchmarkProgress], None] = lambda progress: None,
 ) -> BenchmarkRecord:
-    """Track every sequence of a set, or go on with a run that was interrupted.
+    """Track every sequence of a set, or continue an interrupted run.
 
-    Of the annotations only the first one of each sequence is opened; in YouTube-VOS-like folders
-    see ``persam_video.benchmark.tracking``.
+    Only the first annotation of each sequence is opened; for YouTube-VOS-like folders see
+    ``persam_video.benchmark.tracking``.
 
     A keyboard interrupt ends the run early and keeps what is done; the record says so.
 
     Args:
-        dataset: the set, of the semi-supervised task.
+        dataset: the set, for the semi-supervised task.
         out: folder for ``<sequence>/<frame>.png``, ``tracks/<sequence>.jsonl`` and ``run.json``.
-        settings: the preset ``persam`` when not given.
-        workers: processes that track sequences side by side; 1 tracks them in this one. More than 1
-            needs a main module that can be imported, as always with processes.
-        threads: that a process computes with. Other numbers may give slightly other masks.
-        overwrite: start anew in a folder that holds another run.
-        keep: files that must stay as they are, such as the one that the settings come from.
-        on_progress: called for every frame and every end of a sequence.
+        settings: the preset ``persam`` by default.
+        workers: number of worker processes; 1 tracks in this process. With more than 1, the main
+            module must be importable, as multiprocessing requires.
+        threads: threads per process; another number may change masks slightly.
+        overwrite: replace another run in the folder.
+        keep: files that must not be overwritten, such as the settings file.
+        on_progress: called after every frame and at the end of every sequence.
 
     Returns:
-        The record, as it stands in ``run.json``.
+        The record, as in ``run.json``.
 
     Raises:
-        DatasetError: a sequence cannot be tracked. The message has a line for each; what shows
-            before the first frame is found in all of them before anything is written, and a
-            sequence that fails later does not keep the others from being tracked.
-        OutputError: the folder holds another run, is one that is read from, or cannot be written.
+        DatasetError: a sequence cannot be tracked. The message has one line per sequence. Problems
+            that show before the first frame are reported for all sequences before anything is
+            written; a sequence that fails later does not stop the others.
+        OutputError: the folder holds another run, is an input folder, or cannot be written.
         PersamVideoError: the model or a setting cannot be used.
     """
     _check_arguments(dataset, workers, threads)
@@ -149,7 +148,7 @@ def run_davis(
 
 
 class _Monitor:
-    """Keeps count of the frames and tells how far a run has come."""
+    """Counts frames and reports the progress of a run."""
 
     def __init__(
         self, plans: Sequence[SequencePlan], on_progress: Callable[[BenchmarkProgress], None]
@@ -159,12 +158,12 @@ class _Monitor:
         self._on_progress = on_progress
 
     def verified(self, name: str) -> None:
-        """Tell of a sequence that an earlier run had finished."""
+        """Report a sequence that an earlier run had finished."""
         self._done[name] = self._totals[name]
         self._tell(name, SequenceState.VERIFIED)
 
     def happened(self, event: Event) -> None:
-        """Tell of an event."""
+        """Report an event."""
         match event:
             case FrameTracked():
                 self._done[event.name] = event.done
@@ -217,7 +216,7 @@ def _resume(
     *,
     overwrite: bool,
 ) -> list[str]:
-    """Take over what an earlier run has finished, and return the names of those sequences."""
+    """Adopt the finished sequences of an earlier run, and return their names."""
     if not folder.record.exists():
         foreign = [plan.name for plan in plans if any(folder.masks(plan.name).glob("*.png"))]
         if foreign:
@@ -251,7 +250,7 @@ def _resume(
 
 
 def _is_whole(plan: SequencePlan, known: SequenceRecord, masks: Path) -> bool:
-    """Tell whether all masks of a finished sequence are there as they were written."""
+    """Return whether all masks of a finished sequence are still as they were written."""
     if (known.frames, known.height, known.width) != (len(plan.frames), *plan.size):
         return False
     try:
@@ -264,7 +263,7 @@ def _is_whole(plan: SequencePlan, known: SequenceRecord, masks: Path) -> bool:
 
 
 def default_workers(settings: Settings) -> int:
-    """Return how many sequences can be tracked at once: one for each GPU, else for each core."""
+    """Return how many sequences to track in parallel: one per GPU, or else one per core."""
     device = choose_device(settings.model.device)
     if device.type == "cpu":
         return available_cores()
@@ -274,7 +273,7 @@ def default_workers(settings: Settings) -> int:
 def _track_here(
     plans: Sequence[SequencePlan], work: Work, model: SamModel
 ) -> Generator[Event, None, None]:
-    """Track sequences in this process, with the number of threads that was asked for."""
+    """Track the sequences in this process with the given number of threads."""
     before = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(work.threads)
     cv2.setNumThreads(work.threads)
@@ -289,7 +288,7 @@ def _track_here(
 def _follow(
     events: Iterator[Event], folder: BenchmarkFolder, record: BenchmarkRecord, monitor: _Monitor
 ) -> list[str]:
-    """Record and report what happens, and return what went wrong."""
+    """Record and report the events of a run, and return its errors."""
     failed = []
     for event in events:
         if isinstance(event, SequenceTracked):

@@ -1,8 +1,8 @@
 """Tracking one sequence of a benchmark.
 
-Of the annotations of a DAVIS sequence only the first is ever opened. In YouTube-VOS-like folders
-every annotation is opened when its frame comes, to see whether an object shows for the first time;
-of what it shows of objects that are known already nothing is used.
+Only the first annotation of a DAVIS sequence is ever opened. In YouTube-VOS-like folders each
+annotation is opened when its frame is reached, to add the objects that appear there; what it shows
+of known objects is not used.
 """
 
 import logging
@@ -36,12 +36,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SequencePlan:
-    """A sequence that was found fit to be tracked.
+    """A sequence that has passed the checks and can be tracked.
 
     Attributes:
         sequence: its files.
         size: height and width of its frames.
-        single_object: whether all labels of an annotation are one object (DAVIS 2016).
+        single_object: whether all labels of an annotation form one object (DAVIS 2016).
         sparse: whether objects may appear later (YouTube-VOS).
     """
 
@@ -81,14 +81,14 @@ class BenchmarkFolder:
 
     @property
     def record(self) -> Path:
-        """What the run was, and which sequences are finished."""
+        """The record of the run: what it was, and which sequences are finished."""
         return self.folder / "run.json"
 
     def check(self, inputs: ProtectedInputs, names: Iterable[str]) -> None:
-        """Refuse a folder where the results of these sequences would touch what is read.
+        """Check that the results of these sequences would not overwrite an input.
 
         Raises:
-            OutputError: it is one.
+            OutputError: they would.
         """
         masks = frozenset({".png"})
         folders = [OutputFolder(self.folder, frozenset())]
@@ -99,7 +99,7 @@ class BenchmarkFolder:
 
 @dataclass(frozen=True)
 class FrameTracked:
-    """The masks of a frame are about to be written; ``done`` counts the frames with this one."""
+    """The masks of a frame are about to be written; ``done`` counts the frames up to this one."""
 
     name: str
     done: int
@@ -125,10 +125,10 @@ Event = FrameTracked | SequenceTracked | SequenceFailed
 
 
 def plan_sequence(dataset: DavisDataset, name: str) -> SequencePlan:
-    """Check that a sequence can be tracked; the first image and annotation are opened.
+    """Check that a sequence can be tracked; opens the first image and the first annotation.
 
     Raises:
-        PersamVideoError: it cannot: images or annotation are missing, damaged or do not fit.
+        PersamVideoError: images or annotation are missing, damaged or do not match.
     """
     sequence = dataset.sequence(name)
     if not sequence.images:
@@ -148,7 +148,7 @@ def plan_sequence(dataset: DavisDataset, name: str) -> SequencePlan:
 
 
 class GivenObjects:
-    """Gives each object in the first annotated frame that shows it.
+    """Supplies each object in the first annotated frame that shows it.
 
     Args:
         plan: the sequence.
@@ -161,7 +161,7 @@ class GivenObjects:
         self._known: set[int] = set()
 
     def at(self, frame: str) -> Annotation | None:
-        """Return the objects that are given in a frame; ``None`` for none.
+        """Return the objects that are given in a frame, or ``None``.
 
         Raises:
             AnnotationError: the annotation cannot be used.
@@ -191,10 +191,10 @@ class GivenObjects:
 def track_sequence(
     plan: SequencePlan, model: SamModel, settings: Settings, out: BenchmarkFolder
 ) -> Iterator[Event]:
-    """Track a sequence from its first frame on and write its masks and tracks.
+    """Track a sequence from its first frame and write its masks and tracks.
 
-    What an earlier, unfinished attempt left is removed first: the state of a tracker is not stored,
-    and from the first frame on the same masks come out again, byte by byte.
+    The remains of an unfinished attempt are removed first: the state of a tracker is not stored,
+    and starting over gives byte-identical masks.
 
     Args:
         plan: the sequence.
@@ -203,7 +203,7 @@ def track_sequence(
         out: where the results go.
 
     Yields:
-        The progress, each frame before it is written, and how it ended.
+        Progress events, each before its frame is written, and finally how the sequence ended.
 
     Raises:
         OutputError: a result cannot be written.
@@ -260,7 +260,7 @@ def _read(plan: SequencePlan) -> Iterator[Frame]:
 
 
 def _clear(masks: Path) -> None:
-    """Make the folder of a sequence's masks and remove what lies in it."""
+    """Create the folder for a sequence's masks, or empty it."""
     try:
         masks.mkdir(parents=True, exist_ok=True)
         for stale in (*masks.glob("*.png"), *masks.glob(".*.png.part")):

@@ -1,7 +1,6 @@
-"""Tracking several sequences at once, a process for each.
+"""Tracking several sequences in parallel, one per worker process.
 
-A worker reports a frame before it writes it, so that one whose parent was killed writes nothing
-more.
+A worker reports a frame before writing it, so that a worker whose parent was killed stops writing.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -19,12 +18,12 @@ from persam_video.util.workers import Handler, Share, TaskLost, work_in_processe
 
 @dataclass(frozen=True)
 class Work:
-    """What is common to all sequences of a run.
+    """What all sequences of a run share.
 
     Attributes:
         settings: see ``persam_video.config.Settings``.
         out: where the results go.
-        threads: that a process computes with.
+        threads: threads per process.
     """
 
     settings: Settings
@@ -35,9 +34,9 @@ class Work:
 def track_in_processes(
     plans: Sequence[SequencePlan], work: Work, workers: int
 ) -> Generator[Event, None, None]:
-    """Track sequences in processes of their own.
+    """Track sequences in worker processes.
 
-    Leaving the iteration early ends the processes.
+    Leaving the iteration early terminates them.
 
     Raises:
         PersamVideoError: a result cannot be written, the model cannot be loaded, or a process was
@@ -56,7 +55,7 @@ def track_in_processes(
 
 
 def _handler(work: Work, share: Share) -> Handler[SequencePlan, Event]:
-    """Load the model of a process, and return what tracks a sequence with it."""
+    """Load the model in a worker, and return the function that tracks a sequence with it."""
     use_share(share)
     model = load_model(work.settings)
 
