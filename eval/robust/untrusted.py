@@ -365,12 +365,12 @@ def cases() -> list[Case]:
         (
             "a job called ../outside",
             inside,
-            refuses(_job("- {source: a.mp4, mask: a.png, name: ../outside}"), "no plain name"),
+            refuses(_job("- {source: a.mp4, mask: a.png, name: ../outside}"), "not a folder name"),
         ),
         (
             "a job whose source is called ..",
             inside,
-            refuses(_job("- {source: .., mask: a.png}"), "no plain name"),
+            refuses(_job("- {source: .., mask: a.png}"), "not a folder name"),
         ),
         ("a report of names that are HTML", "they are shown and are no HTML", _escaped),
         (

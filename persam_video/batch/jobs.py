@@ -49,7 +49,7 @@ class Job:
     def __post_init__(self) -> None:
         if not _PLAIN_NAME.fullmatch(self.name):
             raise ConfigError(
-                f"{self.name!r} is no plain name of a folder: give the job a 'name' without / and :"
+                f"{self.name!r} is not a folder name: give the job a 'name' without / and :"
             )
 
 
@@ -122,7 +122,7 @@ def _yaml_rows(text: str, path: Path) -> Iterator[_Row]:
     if not isinstance(listed, list):
         first = text.split("\n", maxsplit=1)[0]
         hint = "; is it CSV? Then name it .csv" if "source" in re.split("[,;\t]", first) else ""
-        raise ConfigError(f"{path} is no list of jobs: begin each with '- source: FILE'{hint}")
+        raise ConfigError(f"{path} is not a list of jobs: start each with '- source: FILE'{hint}")
     for values in listed:
         yield lambda values=values: _mapping(values, "the job")  # type: ignore[misc]
 

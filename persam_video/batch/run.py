@@ -101,7 +101,7 @@ def run_jobs(
     """
     common = with_keywords(options or FolderOptions(), None, {**keywords})
     if common.overwrite and common.resume:
-        raise ConfigError("--overwrite starts anew and --resume goes on: give one of them")
+        raise ConfigError("--overwrite starts over and --resume continues: pass only one of them")
     if workers < 1:
         raise ConfigError(f"workers must be 1 or more, found {workers}")
     tasks: dict[str, _Task] = {}
@@ -198,7 +198,7 @@ def _handler(share: Share) -> Handler[_Task, _Begun | JobProgress | JobResult]:
 
 
 def _lost(name: str, done: int) -> JobResult:
-    error = "its process ended too early (out of memory?): go on with --resume, or fewer --workers"
+    error = "its process ended too early (out of memory?): pass --resume, or fewer --workers"
     return JobResult(name, RunStatus.FAILED, done, error=error)
 
 

@@ -63,7 +63,7 @@ def new_record(
     """Return the record of a run that has not started yet."""
     return BenchmarkRecord(
         ModelRecord(model.name, model.sha256),
-        # the model is recorded as what it has become: auto is no device
+        # the model is recorded as resolved: auto is not a device
         settings=settings.model_dump(mode="json", exclude={"model"}),
         source={
             "root": dataset.root,
@@ -150,5 +150,5 @@ def _refuse(differences: list[str], folder: Path, what: str) -> None:
     if differences:
         raise OutputError(
             f"{folder}: holds a run with {what} ({'; '.join(differences)}): "
-            "choose another folder, or pass --overwrite to start anew"
+            "choose another folder, or pass --overwrite to start over"
         )

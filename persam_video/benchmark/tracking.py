@@ -165,7 +165,7 @@ class GivenObjects:
 
         Raises:
             AnnotationError: the annotation cannot be used.
-            DatasetError: likewise, in a YouTube-VOS-like folder.
+            DatasetError: the annotation of a YouTube-VOS-like folder cannot be used.
         """
         path = self._paths.get(frame)
         if path is None:

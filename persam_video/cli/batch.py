@@ -33,7 +33,7 @@ class BatchDocument:
     Attributes:
         folder: holds the folders of the jobs.
         jobs: how many the list has.
-        results: of those that were begun, in the list's order.
+        results: results of the started jobs, in the order of the list.
     """
 
     folder: Path

@@ -29,7 +29,7 @@ class DavisDocument:
 
     Attributes:
         folder: of the results.
-        run: the record, as it stands in ``run.json``.
+        run: the record, as in ``run.json``.
     """
 
     folder: Path

@@ -79,7 +79,7 @@ def demo(
     objects = [ObjectFigures.of(str(scored.object_id), scored) for scored in score.objects]
     figures = [*objects, ObjectFigures.of("mean", score)]
     printer.document(DemoDocument(result.clip, result.outputs.folder, figures))
-    if not printer.as_json:  # with --quiet, too: the scores are what is asked for
+    if not printer.as_json:  # with --quiet, too: the scores are what the user asked for
         rows = tuple((row.name, row.j, row.f, row.mean) for row in figures)
         typer.echo(Table("scores", ("object", "J", "F", "J&F"), rows, digits=3).text())
     printer.say("look at")

@@ -22,7 +22,7 @@ class EvaluateDocument:
 
     Attributes:
         evaluation: every figure, as ``--scores`` writes it.
-        comparison: with the official code, where that is asked for.
+        comparison: with the official code, if requested.
     """
 
     evaluation: Mapping[str, Any]

@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def run() -> None:
-    """Run the command line as ``main`` does, within a process that goes on."""
+    """Run the command line as ``main`` does, in a process that continues afterwards."""
     terminated: list[int] = []
 
     def terminate(number: int, frame: FrameType | None) -> None:
@@ -136,6 +136,6 @@ def _refuse_empty(arguments: Sequence[str]) -> None:
 
 
 def _writes_text(error: OSError) -> bool:
-    """Tell whether an error comes from typer or rich, which write to standard streams only."""
+    """Return whether an error comes from typer or rich, which write to standard streams only."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return frame.f_globals["__name__"].partition(".")[0] in ("typer", "click", "rich")

@@ -203,7 +203,7 @@ class PresetOptions:
 
     @property
     def files(self) -> list[Path]:
-        """The file that the settings come from, if it is none of the presets."""
+        """The file that the settings come from, if it is not a preset."""
         path = Path(self.preset)
         return [path] if path.is_file() else []
 

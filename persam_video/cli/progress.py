@@ -163,7 +163,7 @@ class JobBars:
         self._running: dict[str, TaskID] = {}
 
     def progressed(self, job: "JobProgress") -> None:
-        """Show how far a job has come."""
+        """Show the progress of a job."""
         estimate = job.progress.estimate
         if estimate is not None and not self._bars.disable:
             self._bars.console.print(f"{job.name}: {estimate}", highlight=False, markup=False)

@@ -120,7 +120,7 @@ def studio(
             folder = base if is_session or out is not None else base / (Path(video).stem or "video")
             opened.named = opened.open(None if is_session else video, folder).id
         given = os.environ.get("PERSAM_STUDIO_TOKEN")
-        # a token that is kept lets an open tab go on; one for other machines is better forgotten
+        # a kept token lets an open tab continue; one that other machines know is better forgotten
         token = given or (kept_token(base) if host in LOOPBACK else new_token())
         listening = _listen(host, port)
         bound = listening.getsockname()[1]

@@ -39,7 +39,7 @@ class TrackDocument:
     Attributes:
         folder: of the results.
         outputs: files and folders by the name of their output.
-        run: the record, as it stands in ``run.json``.
+        run: the record, as in ``run.json``.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""The settings of a run: typed, checked, and each explained where it stands."""
+"""The settings of a run, typed and validated, each with its description."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
-    """Settings that belong together; unknown ones are refused, and none changes in place."""
+    """A group of settings; immutable, and unknown keys are rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,19 +22,19 @@ class ModelSettings(Section):
 
     name: str = _setting("lite", "lite (embedded), vit_t, vit_b, vit_l, vit_h")
     checkpoint: Path | None = _setting(
-        None, "weight file; null takes the one that `models download` fetched"
+        None, "weight file; null uses the one that `models download` fetched"
     )
     device: str = _setting("auto", "auto, cpu, cuda, mps")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = _setting(
-        "auto", "auto, fp32, bf16, fp16; auto is bf16 where it is native"
+        "auto", "auto, fp32, bf16, fp16; auto is bf16 where the device supports it"
     )
     image_size: int | None = _setting(
-        None, "long side of the input in pixels; null is the model's own"
+        None, "long side of the input in pixels; null for the model's default"
     )
 
 
 class TargetSettings(Section):
-    """The target embedding: what the object looks like, as one vector."""
+    """The target embedding: the object's appearance as one vector."""
 
     pooling: Literal["mean", "mean_max"] = _setting(
         "mean_max", "over the object's cells: mean, or mean_max (half mean, half maximum)"
@@ -44,24 +44,26 @@ class TargetSettings(Section):
 class PromptSettings(Section):
     """The prompts of the first pass."""
 
-    positive_points: int = _setting(1, "at the highest location confidence", ge=0, le=16)
-    negative_points: int = _setting(1, "at the lowest", ge=0, le=16)
-    box: bool = _setting(True, "the last box, grown")
-    box_margin: float = _setting(0.1, "by this share of its size on each side", ge=0, le=2)
-    mask: bool = _setting(False, "the last mask as mask prompt")
-    matching: bool = _setting(True, "part-wise matching maps, for models that take them")
-    readout: bool = _setting(True, "what is read from remembered frames, for models that read them")
+    positive_points: int = _setting(1, "points at the highest location confidence", ge=0, le=16)
+    negative_points: int = _setting(1, "points at the lowest location confidence", ge=0, le=16)
+    box: bool = _setting(True, "prompt with the last box")
+    box_margin: float = _setting(
+        0.1, "enlarge it by this share of its size on each side", ge=0, le=2
+    )
+    mask: bool = _setting(False, "prompt with the last mask")
+    matching: bool = _setting(True, "part-wise matching maps, if the model supports them")
+    readout: bool = _setting(True, "readout of remembered frames, if the model supports it")
     window: float | None = _setting(
         1.0,
-        "look no further from the last box than this share of its longer side, or 64 input "
-        "pixels; null looks everywhere",
+        "predict only this close to the last box, as a share of its longer side (at least 64 "
+        "input pixels); null predicts everywhere",
         ge=0,
         le=100,
     )
 
 
 class GuidanceSettings(Section):
-    """How the target steers the first pass."""
+    """Guidance of the first pass by the target."""
 
     attention: bool = _setting(False, "target-guided attention (TGA)")
     semantic: bool = _setting(True, "target-semantic prompting (TSP)")
@@ -70,66 +72,69 @@ class GuidanceSettings(Section):
 class CascadeSettings(Section):
     """The refinement after the first pass."""
 
-    passes: int = _setting(1, "refinements: 0, 1 (mask), 2 (then mask and box)", ge=0, le=2)
+    passes: int = _setting(1, "refinements: 0, 1 (by mask), 2 (then by mask and box)", ge=0, le=2)
     matching: bool = _setting(True, "keep the matching maps while refining")
     readout: bool = _setting(True, "keep what was read from memory while refining")
 
 
 class PriorSettings(Section):
-    """The temporal prior: where the last mask says that the object is."""
+    """The temporal prior: the last mask as evidence of where the object is."""
 
     alpha: float = _setting(
-        0.5, "share of the last mask in the location confidence; 0 switches it off", ge=0, le=1
+        0.5, "weight of the last mask in the location confidence; 0 turns it off", ge=0, le=1
     )
-    grow: int = _setting(1, "cells of the embedding that the last mask grows by", ge=0, le=8)
+    grow: int = _setting(1, "cells of the embedding by which the last mask is grown", ge=0, le=8)
     motion: float = _setting(
-        0.0, "share of the last displacement that mask and box are moved by", ge=0, le=1
+        0.0, "share of the last displacement by which mask and box are moved on", ge=0, le=1
     )
 
 
 class MemorySettings(Section):
-    """The good past frames that are read besides the annotated and the last one."""
+    """Past frames that are remembered besides the annotated and the last one."""
 
-    frames: int = _setting(2, "at most; the oldest gives way", ge=0, le=16)
-    every: int = _setting(5, "one in so many good frames", ge=1, le=1000)
-    score: float = _setting(0.8, "of at least this score", ge=0, le=1)
+    frames: int = _setting(2, "maximum number; the oldest is dropped", ge=0, le=16)
+    every: int = _setting(5, "remember every Nth good frame", ge=1, le=1000)
+    score: float = _setting(0.8, "score from which a frame counts as good", ge=0, le=1)
 
 
 class ZoomSettings(Section):
-    """What the model is shown of a frame while no object is lost."""
+    """The part of a frame that the model sees while no object is lost."""
 
-    limit: float = _setting(1.0, "how much it may enlarge; 1 shows the whole frame", ge=1, le=8)
+    limit: float = _setting(1.0, "largest magnification; 1 shows the whole frame", ge=1, le=8)
     room: float = _setting(
-        2.0, "side of what is shown, in sides of the box around all objects", ge=1, le=10
+        2.0, "side of the view, relative to the box around all objects", ge=1, le=10
     )
     least: float = _setting(
-        0.85, "the whole frame where more than this share of its sides would be", ge=0, le=1
+        0.85,
+        "show the whole frame where the view would take more than this share of it",
+        ge=0,
+        le=1,
     )
 
 
 class LostSettings(Section):
     """When an object is lost, and when it is found again."""
 
-    score: float = _setting(0.15, "an object whose score falls below this is lost", ge=0, le=1)
+    score: float = _setting(0.15, "an object is lost when its score falls below this", ge=0, le=1)
     likeness_drop: float = _setting(
-        0.3, "or whose mask is by this much less like the object than usual", ge=0, le=4
+        0.3, "or when its mask resembles the object this much less than usual", ge=0, le=4
     )
     found: float = _setting(
-        0.4, "it is found again when its score reaches this, the likeness being back", ge=0, le=1
+        0.4, "it is found again when score and resemblance recover, the score to this", ge=0, le=1
     )
-    confirm: int = _setting(2, "in so many frames in a row", ge=1, le=30)
+    confirm: int = _setting(2, "for this many frames in a row", ge=1, le=30)
 
 
 class MaskSettings(Section):
-    """The masks that come out."""
+    """Cleaning of the final masks."""
 
     min_component: float = _setting(
-        0.02, "components smaller than this share of the largest are removed", ge=0, le=1
+        0.02, "remove components smaller than this share of the largest", ge=0, le=1
     )
     reach: float | None = _setting(
         0.15,
-        "so are those further from the last box than this share of its longer side, if another "
-        "is near; null keeps them",
+        "remove components further from the last box than this share of its longer side, if "
+        "another is closer; null keeps them",
         ge=0,
     )
 
@@ -138,29 +143,33 @@ class WeightSettings(Section):
     """PerSAM-F's fit of the mask weights."""
 
     steps: int = _setting(800, "optimiser steps on the cached logits", ge=1)
-    learning_rate: float = _setting(4e-4, "at the start of the cosine schedule", gt=0)
+    learning_rate: float = _setting(4e-4, "initial rate of the cosine schedule", gt=0)
 
 
 class Settings(Section):
-    """All settings of a run; ``persam-video config show`` prints them with their meaning."""
+    """All settings of a run; ``persam-video config show`` prints them with their descriptions."""
 
     procedure: Literal["tracker", "upstream"] = _setting(
         "tracker",
-        "tracker, or upstream: as the reference's video scripts, by method, model, weights only",
+        "tracker; or upstream, the reference's scripts, which use only method, model and weights",
     )
     method: Literal["persam", "persam-f"] = _setting(
-        "persam", "persam learns nothing, persam-f learns two mask weights from the annotation"
+        "persam", "persam needs no training; persam-f fits two mask weights to the annotation"
     )
     model: ModelSettings = _setting(ModelSettings(), "which SAM, where and how")
-    target: TargetSettings = _setting(TargetSettings(), "what the object looks like, as one vector")
-    prompts: PromptSettings = _setting(PromptSettings(), "of the first pass")
-    guidance: GuidanceSettings = _setting(GuidanceSettings(), "of the first pass")
+    target: TargetSettings = _setting(TargetSettings(), "the object's appearance as one vector")
+    prompts: PromptSettings = _setting(PromptSettings(), "prompts of the first pass")
+    guidance: GuidanceSettings = _setting(
+        GuidanceSettings(), "guidance of the first pass by the target"
+    )
     cascade: CascadeSettings = _setting(CascadeSettings(), "the passes after the first")
     prior: PriorSettings = _setting(PriorSettings(), "the temporal prior")
     memory: MemorySettings = _setting(
-        MemorySettings(), "good past frames that are read besides the annotated and the last one"
+        MemorySettings(), "past frames that are remembered besides the annotated and the last one"
     )
-    zoom: ZoomSettings = _setting(ZoomSettings(), "what the model is shown of a frame")
-    lost: LostSettings = _setting(LostSettings(), "when an object is lost, and found again")
-    masks: MaskSettings = _setting(MaskSettings(), "cleaning of the masks that come out")
+    zoom: ZoomSettings = _setting(ZoomSettings(), "the part of a frame that the model sees")
+    lost: LostSettings = _setting(
+        LostSettings(), "when an object counts as lost, and as found again"
+    )
+    masks: MaskSettings = _setting(MaskSettings(), "cleaning of the final masks")
     weights: WeightSettings = _setting(WeightSettings(), "PerSAM-F's fit; unused by persam")

@@ -37,7 +37,7 @@ def extract(
     outside of ``target``, neither by the names in the archive nor through links that lie in the
     folder, and no links, devices or encrypted files are made. Each file appears only when its
     CRC-32 is right. Files that are there already are kept when they are the same and else replaced,
-    so that an interrupted call is gone on with by another one.
+    so that calling again continues an interrupted call.
 
     Args:
         archive: the ZIP file.

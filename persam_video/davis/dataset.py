@@ -11,7 +11,7 @@ Three layouts are read:
 
 * DAVIS 2016, with the same folders and masks of 0 and 255. Its lists are ``ImageSets/2016/val.txt``
   or ``ImageSets/480p/val.txt``, a sequence a line or the image and annotation of a frame a line.
-* Folders in the manner of YouTube-VOS, without a resolution (``JPEGImages/<sequence>/``,
+* Folders laid out like YouTube-VOS, without a resolution (``JPEGImages/<sequence>/``,
   ``Annotations/<sequence>/``): only some frames are annotated and objects may appear later. Where
   there is no list, every folder of annotations is a sequence.
 

@@ -18,11 +18,11 @@ The figures are the official ones to the last digits, except where the official 
 * It prints the CSVs that it finds in the results' folder instead of scoring again. Nothing is read
   back here.
 * A stray label of 255 makes it allocate 255 float64 copies of the sequence, tens of gigabytes.
-  Here it is a fault like any other label that is no object, and memory is bounded by a frame.
+  Here it is an error like any other label that is not an object, and memory is bounded by a frame.
 * It fails on sequences of which no frame remains (one or two frames). Here they are listed without
   figures and do not count.
 * It counts an object that no annotation shows, as a gap in the labels makes one, with full marks.
-  Here it is no object.
+  Here it is not an object.
 * In the unsupervised task it names objects by the order of their proposals. Here they keep their
   labels; the global figures are the same.
 """
@@ -69,7 +69,7 @@ class Evaluation:
         year, split, task, resolution: what they were scored against.
         sequences: one entry per sequence, in the set's order; a sequence with no frame to score has
             no frames and its figures are NaN.
-        warnings: what is odd about the results, but does not keep them from being scored.
+        warnings: oddities in the results that do not prevent scoring.
     """
 
     results: Path
@@ -232,7 +232,7 @@ def _plan(name: str, results: Path, dataset: DavisDataset, faults: list[str]) ->
 
 
 def _nothing_there(results: Path, dataset: DavisDataset) -> str:
-    """Say that no sequence has results, with what is there instead."""
+    """Return an error that no sequence has results, naming what the folder holds instead."""
     there = sorted(path.name for path in results.iterdir() if path.is_dir())
     held = f"it holds {', '.join(there[:3])}{' …' if there[3:] else ''}" if there else "it is empty"
     other = [split for split, names in dataset.other_splits().items() if set(names) & set(there)]

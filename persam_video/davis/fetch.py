@@ -134,7 +134,7 @@ class FetchedSplit:
 
 @dataclass(frozen=True)
 class FetchedDavis:
-    """What has come of an archive.
+    """An archive that was downloaded and unpacked.
 
     Attributes:
         folder: the dataset, for ``DavisDataset``.
@@ -161,7 +161,7 @@ def find_archive(name: str) -> Archive:
     """Return a published archive by its name, a key of ``ARCHIVES``.
 
     Raises:
-        DatasetError: there is none of this name.
+        DatasetError: there is no archive of this name.
     """
     if name in ARCHIVES:
         return ARCHIVES[name]
@@ -228,7 +228,7 @@ def unpack_archive(
     sha256: str | None = None,
     on_progress: OnBytes = _ignore,
 ) -> FetchedDavis:
-    """Unpack an archive, and look at what has come.
+    """Unpack an archive and check its contents.
 
     Every file is checked against the CRC-32 in the archive, and nothing is written outside of the
     dataset's folder.

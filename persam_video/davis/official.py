@@ -56,7 +56,7 @@ class OfficialScores:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far our figures and the official ones are apart.
+    """The difference between our figures and the official ones.
 
     Attributes:
         largest: the largest absolute difference.
@@ -91,7 +91,7 @@ def run_official(
         repeat: how often to run it, for timing.
 
     Raises:
-        DatasetError: the code is not there, does not do what is asked for, or found a fault.
+        DatasetError: the code is not there, does not support the request, or found a fault.
     """
     if dataset.sparse or dataset.resolution != "480p":
         raise DatasetError("the official code scores DAVIS at 480p only; leave out --official")

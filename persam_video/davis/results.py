@@ -109,7 +109,7 @@ def check_names(
     digits = all(_NUMBER.search(name) for name in annotated)
     extra = sorted(
         stem for stem in found - known if not digits or _NUMBER.search(stem)
-    )  # reference.png is no mask
+    )  # reference.png is not a mask
     if missing and extra:
         cause = _cause(annotated, sorted((found & known) | set(extra)), missing, extra)
         return NameCheck(f"{masks}: {cause}")
@@ -144,7 +144,7 @@ def _cause(
 
 
 def _other_kind(masks: Path, missing: Sequence[str]) -> str | None:
-    """Tell of masks in other formats under the names that are missing."""
+    """Mention masks in other formats under the names that are missing."""
     wanted = set(missing)
     others = sorted(
         path.name
@@ -169,7 +169,7 @@ def _some(names: Sequence[str], suffix: str = ".png") -> str:
 
 
 def describe_checks(checks: Mapping[str, NameCheck]) -> tuple[str, ...]:
-    """Return a line for what is odd in names that can be scored.
+    """Return a warning about odd names that can still be scored.
 
     Args:
         checks: by sequence.
@@ -209,7 +209,7 @@ def recorded_sequences(results: Path, dataset: DavisDataset) -> tuple[str, ...]:
         or lists all.
 
     Raises:
-        DatasetError: the run has come to no end, or was of another set.
+        DatasetError: the run is unfinished, or was of another set.
     """
     record = results / "run.json"
     try:
@@ -235,7 +235,7 @@ def recorded_sequences(results: Path, dataset: DavisDataset) -> tuple[str, ...]:
     if run.status is not RunStatus.FINISHED:
         raise DatasetError(
             f"{results}: the run is {run.status.value}, {len(names)} of its sequences are finished;"
-            " run davis again to go on, or score some with --sequence"
+            " run davis again to continue, or score some with --sequence"
         )
     return names
 

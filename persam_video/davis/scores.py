@@ -32,7 +32,7 @@ class ObjectScore:
         object_id: the object's label in the annotations.
         region: J of each scored frame, float64 of shape (T,); NaN before the object appears, where
             that matters (see ``SequenceScorer``).
-        contour: F of each scored frame, likewise.
+        contour: F of each scored frame.
         proposal: the label that was matched with the object, in the unsupervised task.
         shown: whether the annotation of each scored frame shows the object, bool of shape (T,).
         predicted: whether the prediction does; neither is known in the unsupervised task.
@@ -196,7 +196,7 @@ class SequenceScorer:
         return tuple(sorted(frozenset().union(*(score.truth_ids for score in self._scores))))
 
     def strays(self) -> list[tuple[str, tuple[int, ...]]]:
-        """Return the frames whose predictions hold labels that are no object, with those labels."""
+        """Return the frames with predicted labels that are not objects, and those labels."""
         known = frozenset(self.object_ids)
         return [
             (frame, tuple(sorted(score.predicted_ids - known)))
@@ -208,7 +208,7 @@ class SequenceScorer:
         """Return the scores of the frames so far.
 
         Raises:
-            DatasetError: a prediction holds a label that is no object.
+            DatasetError: a prediction holds a label that is not an object.
         """
         for frame, labels in self.strays():
             raise DatasetError(
@@ -242,7 +242,7 @@ def score_masks(
         name: the sequence's name.
 
     Raises:
-        DatasetError: a prediction holds a label that is no object.
+        DatasetError: a prediction holds a label that is not an object.
         ValueError: one of the two sequences is longer, or a pair of maps does not fit.
     """
     scorer = SequenceScorer(name, object_ids)
@@ -334,7 +334,7 @@ def match_proposals(
 
 
 def describe_strays(labels: Iterable[int], object_ids: Iterable[int]) -> str:
-    """Say which labels of a prediction are no objects, for a message that names the place."""
+    """Describe which labels of a prediction are not objects, for a message that names the place."""
     found, known = (", ".join(map(str, ids)) for ids in (labels, object_ids))
     return f"holds label {found}; the sequence's objects are {known}"
 

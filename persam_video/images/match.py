@@ -1,4 +1,4 @@
-"""How surely a mask shows the object of a photo, and not just any object.
+"""How likely it is that a mask shows the object of a photo, and not just any object.
 
 The IoU that a SAM predicts says how well a mask fits whatever it is on: it is as high on a car as
 on the dog that was looked for. Here the parts of the two are compared, by the matching keys of

@@ -93,7 +93,7 @@ class OneShotSegmenter:
         search: how many objects to look for; ``Search()`` when not given.
 
     Raises:
-        AnnotationError: there is no reference photo, or one of them does not fit its image.
+        AnnotationError: there is no reference photo, or an annotation does not fit its image.
         ConfigError: the settings ask for the procedure ``upstream``, which is for videos.
 
     Examples:
@@ -252,7 +252,7 @@ def check_settings(settings: Settings) -> None:
 
 
 def _category(shown: Sequence[Sequence[LearnedObject]]) -> _Target:
-    """Make one target of all objects; one example is no background of another."""
+    """Make one target of all objects; one example is not background for another."""
     memories = [
         replace(
             objects[0].memory, coverage=torch.stack([o.memory.coverage for o in objects]).sum(0)

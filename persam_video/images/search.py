@@ -25,10 +25,10 @@ class Search:
     Attributes:
         max_objects: 1 looks for each of the reference photos' objects once, and the label is the
             object's id. Otherwise all marked objects are examples of one category, of which up to
-            so many are found, each in one piece, labelled 1, 2, … in the order of finding.
+            ``max_objects`` are found, each in one piece, labelled 1, 2, … in the order of finding.
         overlap: a mask whose IoU with an earlier one is above this is that object again, and ends
             the search.
-        score: a mask whose score (see ``Segment``) is below this is no object, and ends the search.
+        score: a mask that scores below this (see ``Segment``) is not an object; the search ends.
             ``None`` is ``SAME_OBJECT``, or ``GOOD_MASK`` where a category is looked for.
     """
 

@@ -33,7 +33,7 @@ def label_array(labels: MaskArray, name: str) -> NDArray[np.uint8]:
         uint8 array of shape (H, W), as ``persam_video.masks.values`` has them.
 
     Raises:
-        AnnotationError: it is none of these; the message names what it is and what is wanted.
+        AnnotationError: it is something else; the message names what it is and what is wanted.
     """
     if isinstance(labels, Image.Image):
         return label_values(ImageOps.exif_transpose(labels), name)
@@ -52,7 +52,7 @@ def mask_array(mask: MaskArray, name: str = "the mask") -> NDArray[np.bool_]:
         Boolean array of shape (H, W).
 
     Raises:
-        AnnotationError: it is none of these; the message names what it is and what is wanted.
+        AnnotationError: it is something else; the message names what it is and what is wanted.
     """
     if isinstance(mask, Image.Image):
         values = label_values(ImageOps.exif_transpose(mask), name)

@@ -18,7 +18,7 @@ from persam_video.masks.boxes import Box, box_of
 
 @dataclass(frozen=True)
 class _Components:
-    """Components of a mask: ``ids`` inside ``window`` (0 is none), ``areas`` from id 1 on."""
+    """Components of a mask: ``ids`` inside ``window`` (0 outside all), ``areas`` from id 1 on."""
 
     window: tuple[slice, slice]
     ids: NDArray[Any]

@@ -91,7 +91,7 @@ def decode(rle: Rle) -> NDArray[np.bool_]:
 def _unpack(counts: str) -> NDArray[np.int64]:
     """Return the runs of a packed string.
 
-    A character carries five bits of a number, lowest first, and says whether the number goes on.
+    A character carries five bits of a number, lowest first, and says whether more digits follow.
     Numbers are signed, and from the fourth on they are differences to the number two places before.
     """
     digits = np.frombuffer(counts.encode("ascii"), np.uint8).astype(np.int64) - ord("0")

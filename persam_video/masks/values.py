@@ -164,7 +164,7 @@ def _check_edges(order: NDArray[np.uint8], name: str) -> None:
     """Refuse levels that are a blend of their neighbours.
 
     A blended pixel lies strictly between its darkest and its brightest neighbour. A level where
-    most pixels do is no object of its own.
+    most pixels do is not an object.
 
     Args:
         order: levels of shape (H, W) in the order in which blending would mix them.

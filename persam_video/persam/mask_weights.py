@@ -19,7 +19,7 @@ from torch.nn import functional as F
 EQUAL = (1 / 3, 1 / 3)
 
 _LOGIT_REACH = 0.1
-"""How far the pixels' logits may move, on average, before the loss is expanded anew."""
+"""How far the pixels' logits may move, on average, before the loss is expanded again."""
 
 _WEIGHT_REACH = 0.03
 """How far the weights may move before that, however little the logits do."""

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 Extent: TypeAlias = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in frame pixels."""
 
-_NOTHING = -1.0  # the lowest cosine similarity: there is no cell of that kind to match
+_NOTHING = -1.0  # the lowest cosine similarity: no cell of that kind to match
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def matching_maps(keys: Tensor, memory_keys: Tensor, memory_coverage: Tensor) ->
 
     Returns:
         (N, 2, h, w): cosine similarity to the nearest cell of the object and to the nearest cell of
-        the background; -1 where there is none.
+        the background; -1 if it has no cells.
     """
     similarity = keys.flatten(2).transpose(1, 2) @ memory_keys.flatten(2)
     sides = [side.flatten(1)[:, None, :] for side in _sides(memory_coverage)]

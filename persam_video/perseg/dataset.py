@@ -37,7 +37,7 @@ class PerSegImage:
         rgb = read_image(self.image)
         picture = open_mask(self.mask)
         if len(picture.getbands()) > 1:
-            picture = picture.convert("RGB")  # alpha is no channel of the mask
+            picture = picture.convert("RGB")  # alpha is not a channel of the mask
         mask = np.atleast_3d(np.array(picture)).max(axis=2) > 0
         if mask.shape != rgb.shape[:2]:
             raise DatasetError(

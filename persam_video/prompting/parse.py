@@ -1,4 +1,4 @@
-"""Boxes and points as the command line has them."""
+"""Parsing boxes and points from the command line."""
 
 import math
 from collections.abc import Sequence

@@ -54,7 +54,7 @@ class ObjectPrompts:
             corrects: whether there is a mask already, so that background points alone will do.
 
         Raises:
-            AnnotationError: the id is no label, the box has no pixel, a coordinate is outside of
+            AnnotationError: the id is not a label, the box has no pixel, a coordinate is outside of
                 the frame or seems to be a share of it, or nothing says where the object is.
         """
         name = f"object {self.object_id}"

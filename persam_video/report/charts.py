@@ -35,7 +35,7 @@ class Chart:
 
     Attributes:
         region: the parts of J's curve, each as the points of an SVG polyline.
-        contour: likewise of F.
+        contour: the same for F.
         lost: when the object had no mask.
         frames: a band for each frame, none where there are very many.
         ticks: the first, the middle and the last frame, as bands without a width.

@@ -35,7 +35,7 @@ class ShownFrame:
         name: of the frame.
         place: on the time axis, 0 to 100.
         j: J, averaged over the objects.
-        f: likewise F.
+        f: the same for F.
         shown: the pictures.
     """
 

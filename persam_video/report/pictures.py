@@ -150,7 +150,7 @@ def error_map(rgb: Rgb, truth: Labels, predicted: Labels) -> Rgb:
 
 
 def _image(files: DavisSequence, frame: str, shape: tuple[int, int]) -> Rgb | None:
-    """Read the image of a frame; ``None`` when there is none that fits."""
+    """Read the image of a frame; ``None`` if no image fits."""
     path = next((path for path in files.images if path.stem == frame), None)
     if path is None:
         return None

@@ -47,7 +47,7 @@ class AnnotatedFrames:
         return iter(self.by_frame)
 
     def add(self, index: int, annotation: Annotation) -> "AnnotatedFrames":
-        """Return these with more objects in a frame, which lie over those that it has."""
+        """Return these with more objects in a frame, drawn over the ones that it has."""
         known = self.get(index)
         if known is not None:
             over = np.where(annotation.labels > 0, annotation.labels, known.labels)
@@ -77,7 +77,7 @@ class AnnotatedFrames:
 
 
 def parse_masks(texts: Sequence[str], start: int) -> dict[int, Path]:
-    """Read annotations as the command line has them: ``first.png``, ``40=more.png``.
+    """Parse annotations from the command line: ``first.png``, ``40=more.png``.
 
     Args:
         texts: files, with the index of their frame or without.

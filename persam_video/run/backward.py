@@ -73,7 +73,7 @@ class BackwardResults:
     ) -> None:
         """Track every object from its first annotated frame back to the first frame.
 
-        An earlier pass that was cut off is begun again.
+        An earlier pass that was interrupted starts over.
 
         Args:
             tracker: a new one.

@@ -55,7 +55,7 @@ class Estimator:
     """Estimates once, from the first frame that a tracker encoded.
 
     On a GPU the first frame takes longer than all others, and the embedded model encodes several
-    frames side by side, so neither is estimated: both are fast enough that the progress tells.
+    frames side by side, so neither is estimated: the progress bar is enough for both.
 
     Args:
         model: what encodes.

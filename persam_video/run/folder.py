@@ -76,10 +76,10 @@ def track_to_folder(
         options: what is tracked, how, and what is written.
         model: a loaded model, to share it between videos; loaded by the settings when not given.
         on_progress: called after every frame, those of the pass backwards included.
-        **keywords: fields of ``FolderOptions``, which go before those of ``options``.
+        **keywords: fields of ``FolderOptions``; they override those of ``options``.
 
     Returns:
-        The record, as it stands in ``run.json``.
+        The record, as in ``run.json``.
 
     Raises:
         PersamVideoError: the source, an annotation, the model, a setting or the folder cannot be
@@ -88,7 +88,7 @@ def track_to_folder(
     """
     options = with_keywords(options or FolderOptions(), mask, {**keywords})
     if options.overwrite and options.resume:
-        raise ConfigError("--overwrite starts anew and --resume goes on: give one of them")
+        raise ConfigError("--overwrite starts over and --resume continues: pass only one of them")
     paths = OutputPaths(Path(out))
     paths.check(run_inputs(source, options))
     writing = replace(options.writing, stride=options.frames.stride)
@@ -187,7 +187,7 @@ class _Run:
             # an interrupt may come when a sink has its file and is not the stack's to close yet
             for output in self.outputs:
                 stack.callback(discard, unfinished(place_of(output, self.paths.folder)))
-            # these go on where an earlier run stopped, all others are made anew
+            # these continue where an earlier run stopped, all others are made again
             stores = [
                 stack.enter_context(closing(ThreadedSink(sink)))
                 for sink in (

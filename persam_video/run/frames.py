@@ -70,7 +70,7 @@ def open_stream(
         live: see ``FrameStream``.
 
     Raises:
-        PersamVideoError: the source cannot be read or the range is none.
+        PersamVideoError: the source cannot be read or the range is empty.
     """
     stream = FrameStream(
         source,

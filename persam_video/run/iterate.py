@@ -34,7 +34,7 @@ def track(
         mask: see ``TrackOptions``; not needed where ``prompts`` or ``photos`` name the objects.
         options: what is tracked, and how.
         model: a loaded model, to share it between videos; loaded by the settings when not given.
-        **keywords: fields of ``TrackOptions``, which go before those of ``options``.
+        **keywords: fields of ``TrackOptions``; they override those of ``options``.
 
     Raises:
         PersamVideoError: the source, an annotation, the model or a setting cannot be used.

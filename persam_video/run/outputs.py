@@ -48,7 +48,7 @@ class OutputPaths:
 
     @property
     def state(self) -> Path:
-        """The tracker's state while the run is not finished, to go on from."""
+        """The tracker's state while the run is unfinished, from which to continue."""
         return self.folder / "state.safetensors"
 
     @property
@@ -104,7 +104,7 @@ class OutputPaths:
         if earlier is not None:
             if not overwrite:
                 raise OutputError(
-                    f"{self.folder} holds an earlier run: pass --resume to go on with it, "
+                    f"{self.folder} holds an earlier run: pass --resume to continue it, "
                     "--overwrite to replace it, or another folder"
                 )
             # until the new record is there: nobody is to take what is left for a finished run
@@ -128,7 +128,7 @@ class OutputPaths:
         return record if "width" in record.source else None
 
     def forget_progress(self) -> None:
-        """Remove what only a run that goes on needs.
+        """Remove what only an unfinished run needs.
 
         Raises:
             OutputError: it cannot be removed.

@@ -43,7 +43,7 @@ def begin_record(run: Session) -> RunRecord:
             "instructions": torch.backends.cpu.get_cpu_capability(),
         },
         references=run.annotations.hashes(),
-        timings=run.clock.seconds,  # the clock goes on filling it
+        timings=run.clock.seconds,  # the clock keeps filling it
     )
 
 

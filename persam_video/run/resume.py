@@ -66,7 +66,7 @@ class ResumePoint:
         if frame.index != result.index:
             raise SourceError(
                 f"frame {frame.index} comes where frame {result.index} came before: "
-                "the source is another; start anew with --overwrite"
+                "the source has changed; start over with --overwrite"
             )
 
 
@@ -81,7 +81,7 @@ def read_record(paths: OutputPaths) -> RunRecord | None:
 
 
 def check_same(old: RunRecord, new: RunRecord, info: SourceInfo, folder: Path) -> None:
-    """Refuse to go on with a run as another one.
+    """Check that an earlier run is the same run.
 
     Raises:
         OutputError: settings, model, source, annotations or versions are not those of the run.
@@ -91,17 +91,17 @@ def check_same(old: RunRecord, new: RunRecord, info: SourceInfo, folder: Path) -
         raise SourceError(f"{info.name}: is live, its frames do not come again: leave out --resume")
     if difference := first_difference(old, new):
         raise OutputError(
-            f"{folder} holds a run that was begun otherwise ({difference}): "
-            "resume it as it was begun, or start anew with --overwrite"
+            f"{folder} holds a run that was started differently ({difference}): "
+            "resume it as it was started, or start over with --overwrite"
         )
 
 
 def find_resume_point(paths: OutputPaths, session: Session) -> tuple[ResumePoint, list[str]]:
-    """Find how far a run has come, as far as everything up to there is whole.
+    """Find the frame up to which everything that a run wrote is whole.
 
     Args:
         paths: of the run.
-        session: the run that is to go on; its first frame is encoded to know what the model makes
+        session: the run to continue; its first frame is encoded to know what the model makes
             of such frames.
 
     Returns:
@@ -161,7 +161,7 @@ class Snapshots:
     """Leaves the tracker's state in a file: every now and then, and when a run ends.
 
     However it ends, the state is that after the last frame that was done: a run that was
-    interrupted amid the next one goes on from there.
+    interrupted during the next one continues from there.
 
     Args:
         path: the file.
@@ -185,7 +185,7 @@ class Snapshots:
         self._unwritten: Snapshot | None = None
 
     def after(self, frames: int, index: int) -> None:
-        """Take note that so many frames are done, the last of them with this index.
+        """Note the number of finished frames and the index of the last one.
 
         Raises:
             OutputError: the file cannot be written, or a result could not be.

@@ -15,7 +15,7 @@ State = dict[str, Tensor]
 _BATCH_NORM_EPS = 1e-5
 _UNUSED = ("image_encoder.head.", "image_encoder.norm_head.")
 
-# applied one after the other to each name
+# applied in turn to each name
 _HUGGING_FACE_NAMES = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (

@@ -79,7 +79,7 @@ class MemoryReadout(nn.Module):
         Args:
             keys: (B, D, h, w) L2-normalised keys of the frames that read.
             memory_keys: (B, D, M) L2-normalised keys of the remembered cells.
-            values: (B, K, M) their values; K is V, or V of several objects one after the other.
+            values: (B, K, M) their values; K is V, or the concatenated V of several objects.
             distance: for the last frame's memory: (B or 1, h*w, M) squared distances between
                 cells, in cells, times the prior's share. ``None`` reads the long-term memory.
 

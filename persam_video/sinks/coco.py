@@ -29,7 +29,7 @@ class CocoSink(SpooledSink):
     ``bbox`` is x, y, width, height. There is one category, as the objects have ids but no
     classes.
 
-    The file appears when the sink is closed; without a frame there is none.
+    The file appears when the sink is closed, unless no frame was written.
     """
 
     def __init__(self, path: str | Path, info: SourceInfo) -> None:
@@ -89,7 +89,7 @@ class YouTubeVosSink(SpooledSink):
     run-length codes), ``bboxes`` (x, y, width, height), ``areas`` and ``scores`` have one item for
     each frame, null where the object is not visible.
 
-    The file appears when the sink is closed; without a frame there is none.
+    The file appears when the sink is closed, unless no frame was written.
     """
 
     def __init__(self, path: str | Path, info: SourceInfo) -> None:

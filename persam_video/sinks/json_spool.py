@@ -106,7 +106,7 @@ class JsonSpool:
 class SpooledSink(Sink):
     """A sink whose one file is put together at the end, from what was noted frame by frame.
 
-    The file appears when the sink is closed; without a frame there is none.
+    The file appears when the sink is closed, unless no frame was written.
     """
 
     def __init__(self, path: str | Path, info: SourceInfo) -> None:
@@ -125,11 +125,11 @@ class SpooledSink(Sink):
 
     @abstractmethod
     def _note(self, frame: Frame, result: FrameResult) -> None:
-        """Add a frame to the lists; ``self._frames`` have come before it."""
+        """Add a frame to the lists; ``self._frames`` counts those before it."""
 
     @abstractmethod
     def _assemble(self, file: IO[str], frames: int) -> None:
-        """Write the file from the lists of so many frames."""
+        """Write the file from the lists of the given number of frames."""
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Take one frame and its result.

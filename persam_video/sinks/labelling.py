@@ -87,7 +87,7 @@ class CvatSink(SpooledSink):
     which needs a label named ``object``. An object is one polygon, whose parts and holes are joined
     by cuts without width. While it is lost, its track is outside.
 
-    The file appears when the sink is closed; without a frame there is none.
+    The file appears when the sink is closed, unless no frame was written.
     """
 
     def __init__(

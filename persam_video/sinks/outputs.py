@@ -169,7 +169,7 @@ def parse_outputs(texts: Iterable[str]) -> tuple[Output, ...]:
     """Return the outputs that names, or lists of names with commas, ask for; each one once.
 
     Raises:
-        ConfigError: a name is unknown, or there is none.
+        ConfigError: a name is unknown, or none is given.
     """
     found: list[Output] = []
     for name in (part.strip() for text in texts for part in text.split(",")):
@@ -178,7 +178,7 @@ def parse_outputs(texts: Iterable[str]) -> tuple[Output, ...]:
             found.append(output)
     if not found:
         names = ", ".join(output.value for output in Output)
-        raise ConfigError(f"no output is asked for; choose of {names}")
+        raise ConfigError(f"no output was named; choose from {names}")
     return tuple(found)
 
 

@@ -114,7 +114,7 @@ class TracksJsonlSink(Sink):
 
         Args:
             path: the file.
-            keep: so many lines of a file that is there stay, and writing goes on after them.
+            keep: number of lines of an existing file to keep; writing continues after them.
 
         Raises:
             OutputError: the file cannot be written.
@@ -183,7 +183,7 @@ def read_tracks(path: str | Path) -> Iterator[FrameRecord]:
 
 
 def _cut(path: Path, lines: int) -> None:
-    """Cut a file off after so many lines."""
+    """Truncate a file after a number of lines."""
     with path.open("r+b") as file:
         for _ in range(lines):
             file.readline()

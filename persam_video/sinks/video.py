@@ -26,7 +26,7 @@ class VideoSink(Sink):
     varies, and the sound that goes with the frames. With a stride it plays as long as the source
     does, with fewer frames a second.
 
-    The file appears when the sink is closed; without a frame there is none.
+    The file appears when the sink is closed, unless no frame was written.
     """
 
     def __init__(

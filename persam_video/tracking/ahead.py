@@ -1,7 +1,7 @@
 """Encoding frames ahead of the tracker, several at once.
 
 A tracker takes frames in order, but what encodes them need not wait for it. The operators of a
-small model are too short to keep all cores busy, so some frames are encoded side by side, each with
+small model are too short to keep all cores busy, so some frames are encoded in parallel, each with
 its share of the threads, while the tracker predicts the masks of the frames before them.
 """
 

@@ -21,7 +21,7 @@ def as_frame(frame: Any, number: int) -> Frame:
         number: index of a frame that does not say its own; its time is 0.
 
     Raises:
-        SourceError: it is no such picture; the message names what it is and what is wanted.
+        SourceError: it is not such a picture; the message names what it is and what is wanted.
     """
     if not isinstance(frame, Frame):
         return Frame(number, as_rgb(frame), 0.0)
@@ -40,7 +40,7 @@ def as_mask(mask: MaskArray, object_id: int, size: tuple[int, int]) -> Annotatio
         size: height and width of the frame.
 
     Raises:
-        AnnotationError: the id is out of range, or the mask is no such mask, is empty or has
+        AnnotationError: the id is out of range, or the mask is of another form, is empty or has
             another size.
     """
     object_id = check_object_id(object_id)
@@ -56,7 +56,7 @@ def check_object_id(object_id: Any) -> int:
     """Return an object id as an int.
 
     Raises:
-        AnnotationError: it is no whole number from 1 to 254.
+        AnnotationError: it is not a whole number from 1 to 254.
     """
     try:
         number = index(object_id)

@@ -1,4 +1,4 @@
-"""A tracker's state as a file, from which an interrupted run goes on.
+"""A tracker's state as a file, from which an interrupted run continues.
 
 The file is in the safetensors format, which holds numbers only: reading one runs no code. All that
 is not a tensor stands as JSON in its metadata.
@@ -120,7 +120,7 @@ _MOST_PAST = 16  # frames that the settings allow
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How far a run had come, and the tracker's state there.
+    """The point that a run had reached, and the tracker's state there.
 
     Attributes:
         frames: frames tracked so far.
@@ -187,11 +187,11 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
 def read_snapshot(
     path: Path, like: ImageEmbedding, *, fitted: bool, values: torch.dtype | None
 ) -> Snapshot:
-    """Read a snapshot, if a tracker can go on from it.
+    """Read a snapshot, if a tracker can continue from it.
 
     Args:
         path: the file.
-        like: of a frame of the run, by the model that is to go on; its shapes and types are those
+        like: of a frame of the run, by the model that will continue; its shapes and types are those
             that the state must have, and its device is where the tensors go.
         fitted: whether the objects must have PerSAM-F's mask weights; if not, they must have none.
         values: type of the memories' values, of a model that reads them; ``None`` of one that does

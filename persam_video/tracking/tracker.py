@@ -179,7 +179,7 @@ class Tracker:
 
         Raises:
             AnnotationError: the annotation does not fit the frame.
-            SourceError: the frame is no such picture, or has another size than those before.
+            SourceError: the frame is not such a picture, or has another size than those before.
         """
         frame = as_frame(frame, self._steps)
         size = self._check_size(frame)

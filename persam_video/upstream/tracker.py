@@ -6,7 +6,7 @@ highest similarity, the centre of its last box, and that box, grown; the mask is
 Neither has guided attention, semantic prompting or negative points.
 
 What the scripts get wrong is kept where it changes the masks, and is marked "Fault" below. Where
-they stop with an error this tracker goes on: an object whose mask comes out empty has no mask in
+they stop with an error this tracker continues: an object whose mask comes out empty has no mask in
 that frame.
 """
 

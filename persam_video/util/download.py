@@ -53,8 +53,8 @@ def download_file(
 ) -> None:
     """Fetch a published file, unless it is there already.
 
-    What has come lies beside ``file`` as ``<name>.part``. It is kept when the transfer breaks off,
-    and the next attempt, or the next call, goes on from there. ``file`` appears, or is replaced,
+    Data received so far is in ``<name>.part`` beside ``file``. It is kept when a transfer fails,
+    and the next attempt, or the next call, continues from there. ``file`` appears, or is replaced,
     only when its size and SHA-256 are those of the published one, as far as these are known; of a
     file with an unknown SHA-256 one that is there is left alone.
 
@@ -104,8 +104,8 @@ def check_address(
         sent_by: the address that sent on to this one.
 
     Raises:
-        DownloadError: it is no web address, not https on one of the hosts, or sent on from https to
-            http, where anybody on the way could put in another file.
+        DownloadError: it is not a web address, not https on one of the hosts, or redirected from
+            https to http, where anybody on the way could substitute another file.
     """
     try:
         parts = urlsplit(url)
@@ -270,7 +270,7 @@ class _Source:
 
     @staticmethod
     def _read(response: HTTPResponse, count: int) -> bytes:
-        """Read what has come, ``count`` bytes at most; nothing at the end."""
+        """Read up to ``count`` bytes; nothing at the end."""
         try:
             return response.read1(count)
         except (OSError, HTTPException) as error:
@@ -284,7 +284,7 @@ def _complete(
     attempts: int,
     pause: float,
 ) -> None:
-    """Attempt until ``part`` is complete; one that gets further than all before starts anew."""
+    """Retry until ``part`` is complete; an attempt that makes progress resets the count."""
     furthest, failures = _size(part), 0
     while True:
         try:

@@ -36,7 +36,7 @@ class ProtectedInputs:
         files: files that are read.
         folders: folders from which files are read, with the suffixes of these files. A file that is
             added to such a folder would be read the next time.
-        patterns: glob patterns, likewise.
+        patterns: glob patterns that name such files.
         trees: folders in which every file that exists is protected, however deep, and in which no
             folder of outputs may be.
     """

@@ -24,5 +24,5 @@ def show_log(wanted: bool) -> None:
 
 
 def log_is_shown() -> bool:
-    """Tell whether ``show_log`` shows the log."""
+    """Return whether ``show_log`` shows the log."""
     return any(isinstance(handler, _Handler) for handler in _PACKAGE.handlers)

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the values that are no mappings, by dotted key.
+    """Return the values that are not mappings, by dotted key.
 
     Examples:
         >>> flatten({"prior": {"alpha": 0.5}, "method": "persam"})

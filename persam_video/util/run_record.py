@@ -48,7 +48,7 @@ _FIELD_TYPES: dict[str, type] = {
 
 
 class RunStatus(str, Enum):
-    """How far a run has come."""
+    """The status of a run."""
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -94,7 +94,7 @@ class RunRecord:
         model: the model.
         settings: the resolved settings.
         source: facts of the source, as its size, frame rate and decoder.
-        status: how far the run has come.
+        status: status of the run.
         started: start in ISO 8601, with the offset from UTC.
         versions: versions of Python and of the packages that the results depend on.
         references: SHA-256 of the labels of each annotation, by the index of its frame.
@@ -209,7 +209,7 @@ def check_numbers(record: RunRecord) -> None:
     """Refuse counts and times that no run can have.
 
     Raises:
-        TypeError: one is no number.
+        TypeError: one is not a number.
         ValueError: one is negative, not finite, or so large that it has no place in a float.
     """
     counts: dict[str, object] = {
@@ -221,7 +221,7 @@ def check_numbers(record: RunRecord) -> None:
         if not isinstance(value, (int, float)):
             raise TypeError(f"{name} is {value!r:.40}")
         if not 0 <= value < _MOST:
-            raise ValueError(f"{name} is no number that a run can have")
+            raise ValueError(f"{name} is not a number that a run can have")
 
 
 def _check_types(known: dict[str, Any]) -> None:

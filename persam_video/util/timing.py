@@ -8,7 +8,7 @@ from contextlib import contextmanager
 class StageClock:
     """Adds up the seconds of named stages; what a stage spends in an inner one counts there only.
 
-    So the seconds of all stages make up the whole. On devices that work while the program goes on,
+    So the seconds of all stages make up the whole. On devices that work asynchronously,
     such as GPUs, a stage's seconds are those in which the program waited for it. For one thread.
 
     Attributes:

@@ -65,7 +65,7 @@ def work_in_processes(
     workers: int,
     threads: int,
 ) -> Generator[_EventT | TaskLost[_TaskT], None, None]:
-    """Do tasks in processes, each of which does one after the other.
+    """Run tasks in worker processes, one task at a time in each.
 
     A process that dies is replaced. Leaving the iteration early interrupts the processes and waits
     for their end.

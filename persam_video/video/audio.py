@@ -19,7 +19,7 @@ from persam_video.video.source import Location, SourceKind
 class AudioTrack:
     """The main sound of a file, written alongside a video in step with its frames.
 
-    Sound is copied as it is where the container takes it, and otherwise encoded anew as mono or
+    Sound is copied as it is where the container takes it, and otherwise re-encoded as mono or
     stereo. It is cut to the span of the video, to the packet (20 ms, with FLAC 0.1 s). Sound that
     is damaged ends early, with a warning, and does not stop the video.
     """
@@ -46,7 +46,7 @@ class AudioTrack:
     def open(
         cls, path: Path, output: OutputContainer, container: VideoContainer
     ) -> "AudioTrack | None":
-        """Add a stream for the sound of a file to an output that has not begun.
+        """Add a stream for the sound of a file to an output that has not been started.
 
         Returns:
             The track, or ``None`` if the file has no sound that can be read.

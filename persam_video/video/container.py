@@ -19,7 +19,7 @@ _URL_OPTIONS = {
 }
 _URL_TIMEOUTS = (15.0, 30.0)  # seconds to connect, and to wait for data
 
-# Tags that are not UTF-8 are no reason to refuse a video; from release 19 on, PyAV never does so.
+# Tags that are not UTF-8 must not make a video unreadable; from release 19, PyAV accepts them.
 _ANY_TAGS: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
@@ -61,7 +61,7 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     """Return the main video stream.
 
     Raises:
-        SourceError: there is none that can be decoded; the picture on a music file's cover does
+        SourceError: no stream can be decoded; the picture on a music file's cover does
             not count.
     """
     stream = container.streams.best("video")

@@ -40,7 +40,7 @@ class QualityScale:
     """An encoder's setting of constant quality, lower being better.
 
     Attributes:
-        default: the value that is used when none is asked for.
+        default: the value used by default.
         greatest: the worst quality; 0 is the best.
         option: FFmpeg's name of the setting.
     """
@@ -57,7 +57,7 @@ class VideoContainer:
     Attributes:
         format: FFmpeg's name of the muxer.
         copied_audio: audio codecs that are copied as they are, because the container holds them
-            and players (for MP4: browsers) play them in it. Others are encoded anew.
+            and players (for MP4: browsers) play them in it. Others are re-encoded.
         audio_encoder: FFmpeg's name of the encoder for those.
         options: options of the muxer.
         keeps_aspect: whether the shape of pixels can be written; for Matroska, PyAV cannot do it.

@@ -1,6 +1,6 @@
 """Masks that lie among the frames of a video: a folder that was meant for a labelling program.
 
-A name alone is no proof, for a photo may be called "cat_mask.jpg" and exist as JPEG and as PNG. A
+A name alone proves nothing: a photo may be called "cat_mask.jpg" and exist as JPEG and as PNG. A
 file counts as a mask only if its name or type sets it apart from a frame, and its pixels, too.
 """
 

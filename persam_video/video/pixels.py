@@ -31,7 +31,7 @@ def as_rgb(picture: Any, name: str = "the frame") -> NDArray[np.uint8]:
         A new uint8 array of shape (H, W, 3), C-contiguous.
 
     Raises:
-        SourceError: it is none of these; the message names what it is and what is wanted.
+        SourceError: it is something else; the message names what it is and what is wanted.
     """
     if isinstance(picture, Image.Image):
         return decode_image(picture, name).rgb

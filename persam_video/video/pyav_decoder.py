@@ -146,7 +146,7 @@ class PyAVDecoder:
         return (packet for packet in self._container.demux(self._stream) if packet.size)
 
     def _decode(self, packets: Iterator["av.Packet[VideoStream]"]) -> Iterator[VideoFrame]:
-        # The decoder holds frames back to sort them; at the end, it is asked for the rest.
+        # The decoder holds frames back to sort them; at the end, it is flushed.
         for packet in chain(self._whole(packets), [None]):
             try:
                 yield from self._stream.codec_context.decode(packet)

@@ -37,7 +37,7 @@ class SourceInfo:
         width: width of every frame in pixels, after rotation.
         height: height of every frame in pixels, after rotation.
         fps: frames per second as an exact fraction: nominal at a constant rate, the average at a
-            variable one; ``None`` where nothing is known.
+            variable one; ``None`` if unknown.
         variable_frame_rate: whether the header shows that frames are not evenly spaced. A
             container that claims a constant rate and does not keep it goes unnoticed here; the
             times of the frames are true all the same.

@@ -57,7 +57,7 @@ class FrameStream(Iterator[Frame]):
 
         Args:
             source: a video file, a folder of images, a glob, a camera index (a number, or digits
-                that are no path), or a URL with http, https, rtsp or rtsps.
+                that are not a path), or a URL with http, https, rtsp or rtsps.
             decoder: what decodes video files. ``decord`` needs the extra of that name and refuses
                 files that it would read wrongly; images and cameras do not depend on it.
             start: index of the first frame to give.

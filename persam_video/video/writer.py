@@ -86,7 +86,7 @@ class VideoWriter:
 
     Frames go to a hidden file beside ``path``. ``close``, and leaving the ``with`` block without
     an error, finishes it and moves it to ``path``; ``abort``, and an error, removes it. Without a
-    frame there is no file.
+    frame no file appears.
 
     Examples:
         >>> with VideoWriter("out.mp4", size=(640, 360), fps=Fraction(25)) as video:

@@ -57,8 +57,8 @@ def test_both_forms_say_the_same(tmp_path, name, text):
         ("j.yaml", "- {source: a.mp4, mask: [m.png, {}]}", "mask is {} and no text"),
         ("j.yaml", "- {source: a.mp4, mask: m.png, settings: [1]}", "settings must be"),
         ("j.yaml", "- a.mp4", "the job must be"),
-        ("j.yaml", "source: a.mp4", "no list of jobs"),
-        ("j.yaml", "", "no list of jobs"),
+        ("j.yaml", "source: a.mp4", "not a list of jobs"),
+        ("j.yaml", "", "not a list of jobs"),
         ("j.yaml", "[]", "has no jobs"),
         ("j.yaml", "- &a [*a]", "alias"),
         ("j.yaml", "- !!python/object/apply:os.system [true]", "not valid YAML"),
@@ -129,7 +129,7 @@ def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path):
     "name", ["", ".", "..", "../x", "a/b", "a\\b", "/x", "C:x", ".hidden", "x.", "x\n", "a" * 201]
 )
 def test_names_cannot_lead_elsewhere(name):
-    with pytest.raises(ConfigError, match="no plain name"):
+    with pytest.raises(ConfigError, match="not a folder name"):
         Job(name, "clip.mp4")
 
 

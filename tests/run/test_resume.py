@@ -318,7 +318,7 @@ def test_another_model_or_version_is_another_run(begin, squares):
         data = json.loads(kept)
         change(data)
         path.write_text(json.dumps(data))
-        with pytest.raises(OutputError, match="begun otherwise"):
+        with pytest.raises(OutputError, match="started differently"):
             begin(resume=True)
         path.write_text(kept)
 
