@@ -1,4 +1,4 @@
-"""From a source and its annotations to results, as an iterator or as a folder of outputs."""
+"""Tracking a source: as an iterator of results, or into a folder of outputs."""
 
 from typing import TYPE_CHECKING
 

@@ -31,7 +31,7 @@ _WITH_FRAME = re.compile(r"(\d+)=(.+)")
 
 @dataclass(frozen=True)
 class AnnotatedFrames:
-    """Annotations by the index of their frame in the source.
+    """Annotations by frame index in the source.
 
     Attributes:
         by_frame: in order of frame.
@@ -40,7 +40,7 @@ class AnnotatedFrames:
     by_frame: Mapping[int, Annotation]
 
     def get(self, index: int) -> Annotation | None:
-        """Return the annotation of a frame, ``None`` where it has none."""
+        """Return the annotation of a frame, or ``None``."""
         return self.by_frame.get(index)
 
     def __iter__(self) -> Iterator[int]:
@@ -80,14 +80,14 @@ def parse_masks(texts: Sequence[str], start: int) -> dict[int, Path]:
     """Parse annotations from the command line: ``first.png``, ``40=more.png``.
 
     Args:
-        texts: files, with the index of their frame or without.
-        start: the first frame, which a file without an index belongs to.
+        texts: files, with or without the index of their frame.
+        start: index of the first frame, to which a file without an index belongs.
 
     Returns:
         The files by frame.
 
     Raises:
-        AnnotationError: two are of one frame.
+        AnnotationError: two files annotate the same frame.
     """
     masks: dict[int, Path] = {}
     for text in texts:
@@ -112,11 +112,11 @@ def load_annotations(
     """Load the annotations of a run.
 
     Args:
-        masks: of the first frame, or by frame; ``None`` for none.
-        info: of the source that they belong to.
+        masks: annotation of the first frame, or annotations by frame; ``None`` for none.
+        info: facts about the source.
         frames: the frames that will be tracked.
         prompts: objects that will be added to the first frame; they are checked here.
-        photos: that show objects to look for, with which a run needs no annotation.
+        photos: reference photos of objects to search for; with them, no annotation is needed.
 
     Raises:
         AnnotationError: a prompt does not fit the frames, or a mask cannot be used, has another

@@ -1,7 +1,7 @@
-"""Tracking backwards: an object that is first annotated in the middle, up to the first frame.
+"""Tracking backwards, from an annotation in the middle to the first frame.
 
-The backward pass comes first and leaves its results in a folder, a file for each frame; the forward
-pass then picks them up in order, so that everything after it still sees one frame after the other.
+The backward pass runs first and stores its results in a folder, one file per frame; the forward
+pass then merges them in order, so that everything downstream still sees frames in sequence.
 """
 
 import shutil
@@ -34,7 +34,7 @@ OpenPart = Callable[[Selection], FrameStream]
 
 
 def check_backward(info: SourceInfo) -> None:
-    """Refuse a source that cannot be tracked backwards.
+    """Check that a source can be tracked backwards.
 
     Raises:
         SourceError: the source can be read only once.
@@ -47,17 +47,17 @@ def check_backward(info: SourceInfo) -> None:
 
 @dataclass(frozen=True)
 class BackwardResults:
-    """Results of a backward pass, a file for each frame.
+    """Results of a backward pass, one file per frame.
 
     Attributes:
-        folder: where they are.
+        folder: folder of the files.
     """
 
     folder: Path
 
     @property
     def complete(self) -> bool:
-        """Whether the pass came to its end."""
+        """Whether the pass is complete."""
         return self._mark.exists()
 
     def make(
@@ -80,13 +80,13 @@ class BackwardResults:
             model: the tracker's.
             annotations: the annotated frames.
             selection: the frames that are tracked.
-            open_part: opens the source; called for one part after the other.
-            chunk_bytes: decoded frames that may be held at once.
+            open_part: opens the source; called once per chunk.
+            chunk_bytes: limit on the decoded frames held at once.
             on_progress: called after every frame.
-            estimator: tells with the first encoded frame how long the others will take.
+            estimator: estimates the remaining time after the first encoded frame.
 
         Raises:
-            PersamVideoError: a frame cannot be read or a result not be written.
+            PersamVideoError: a frame cannot be read, or a result cannot be written.
         """
         try:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -114,11 +114,11 @@ class BackwardResults:
         write_bytes(self._mark, b"")
 
     def merge_backward(self, result: FrameResult) -> FrameResult:
-        """Add the backward results of the frame; where both claim a pixel, the forward one wins.
+        """Add the frame's backward results; where both claim a pixel, the forward one wins.
 
         Raises:
-            SourceError: the pass backwards met another frame under this index, as it can where
-                packets before it are so damaged that they give no frame.
+            SourceError: the backward pass saw another frame under this index, which happens when
+                damaged packets before it yield no frame.
         """
         path = self._path(result.index)
         record = next(read_tracks(path), None) if path.exists() else None
@@ -152,17 +152,17 @@ class BackwardResults:
 def reversed_frames(
     open_part: OpenPart, selection: Selection, last: int, chunk_bytes: int
 ) -> Iterator[Frame]:
-    """Give frames from ``last`` back to the first selected one.
+    """Yield the selected frames in reverse order, from ``last`` to the first.
 
-    Videos decode forwards only, so they are decoded part by part from the last part on; a part is
-    decoded from the keyframe before it where that is known to be exact, else from the beginning of
-    the source. Frames are forgotten as they are given.
+    Videos decode forwards only, so they are decoded in chunks, the last chunk first. A chunk is
+    decoded from the keyframe before it if that is known to be exact, otherwise from the start of
+    the source. Frames are released as they are yielded.
 
     Args:
         open_part: opens a part of the source.
-        selection: the wanted frames, of which ``last`` is one.
-        last: index of the frame that comes first.
-        chunk_bytes: decoded frames that may be held at once; one frame always may.
+        selection: the selected frames, including ``last``.
+        last: index of the frame to yield first.
+        chunk_bytes: limit on the decoded frames held at once; one frame is always allowed.
     """
     indices = selection.within(last + 1)
     end, count = len(indices), 1  # a part of one frame tells how large a frame is
@@ -184,7 +184,7 @@ def _only(annotation: Annotation, ids: list[int]) -> Annotation:
 
 
 def _parts(result: FrameResult, ids: list[int]) -> FrameResult:
-    """Return the result of some of the objects."""
+    """Return a result with only some of the objects."""
     labels = np.where(np.isin(result.labels, ids), result.labels, np.uint8(0))
     objects = tuple(shown for shown in result.objects if shown.object_id in ids)
     return replace(result, labels=labels, objects=objects)

@@ -1,4 +1,4 @@
-"""How long a run will take, told when its first frame was encoded."""
+"""Estimating how long a run will take, from its first encoded frame."""
 
 import logging
 import time
@@ -20,13 +20,13 @@ _WORTH_TELLING = 60.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """How long it will take to encode the frames of a run; what else is done to them comes on top.
+    """Estimated time to encode the remaining frames of a run; all other work comes on top.
 
     Attributes:
-        model: its name.
-        frame_seconds: for one frame, as measured.
-        frames: how many are left.
-        lite_frame_seconds: for one frame with the embedded model, if that is faster.
+        model: name of the model.
+        frame_seconds: measured seconds per frame.
+        frames: number of frames left.
+        lite_frame_seconds: seconds per frame with the embedded model, if that is faster.
     """
 
     model: str
@@ -52,14 +52,14 @@ class Estimate:
 
 
 class Estimator:
-    """Estimates once, from the first frame that a tracker encoded.
+    """Gives one estimate, after a tracker's first encoded frame.
 
     On a GPU the first frame takes longer than all others, and the embedded model encodes several
     frames side by side, so neither is estimated: the progress bar is enough for both.
 
     Args:
-        model: what encodes.
-        clock: the tracker's.
+        model: the model that encodes.
+        clock: the tracker's stage timer.
     """
 
     def __init__(self, model: SamModel, clock: StageClock) -> None:
@@ -68,11 +68,11 @@ class Estimator:
         self._waiting = model.device.type == "cpu" and not model.encodes_side_by_side
 
     def after(self, frame: Frame, remaining: int | None) -> Estimate | None:
-        """Return the estimate if the frame is the first one encoded and much is left to do.
+        """Return the estimate if the frame is the first one encoded and much work is left.
 
         Args:
-            frame: the one that was stepped to last.
-            remaining: frames that are left, if known.
+            frame: the tracker's current frame.
+            remaining: number of frames left, if known.
         """
         frame_seconds = self._clock.seconds.get("encode", 0.0)
         if not self._waiting or not frame_seconds:

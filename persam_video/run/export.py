@@ -1,4 +1,4 @@
-"""Make outputs of a run later, from what it stored, without tracking again."""
+"""Making further outputs from the stored results of a run, without tracking again."""
 
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -16,10 +16,10 @@ class Exported:
     """What was written.
 
     Attributes:
-        output: what it is.
+        output: the kind of output.
         place: the file or folder.
-        frames: how many were written.
-        warnings: of the source and of the output, a line each.
+        frames: number of frames written.
+        warnings: warnings about the source and the output, one line each.
     """
 
     output: Output
@@ -37,26 +37,26 @@ def export(
     options: SinkOptions | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """Write one output of a run, or of masks that anything else made.
+    """Convert a run, or masks from any other program, to one output.
 
     The source is read only for outputs that show it, and for masks.
 
     Args:
-        run: folder of the run, with ``tracks.jsonl`` and ``run.json``, or one that holds indexed
-            PNGs alone; see ``persam_video.run.mask_folder.match_masks`` for their names.
-        output: what to write, or its name: coco, mot, overlay, …
-        out: the file or folder to write to.
-        source: the video that was tracked; where the run found it, when not given. For masks it
-            must be given.
-        options: how to write; the stride is the run's or the masks' in any case.
-        overwrite: replace a file that is there, or write into a folder that holds files.
+        run: folder of a run, with ``tracks.jsonl`` and ``run.json``, or a folder of indexed PNGs;
+            for their names see ``persam_video.run.mask_folder.match_masks``.
+        output: the kind of output, or its name: coco, mot, overlay, …
+        out: the file or folder to write.
+        source: the video that was tracked; by default the path that the run recorded. Required
+            for masks.
+        options: how to write; the stride is always that of the run or the masks.
+        overwrite: replace an existing file, or write into a folder that is not empty.
 
     Raises:
-        DatasetError: the folder does not hold a run that can be read, its masks are not those of
-            the source, or no frame of it shows an object.
+        DatasetError: the folder does not hold a readable run, its masks do not match the source,
+            or none of its frames shows an object.
         SourceError: the source cannot be read, or is not the one that was tracked.
-        OutputError: the output cannot be written, is there already, or would replace an input.
-            Nothing is there then that was not before.
+        OutputError: the output cannot be written, already exists, or would overwrite an input.
+            Whatever existed before is unchanged.
         ConfigError: there is no such output, or a setting is out of range.
 
     Examples:
@@ -98,17 +98,17 @@ def render(
     options: SinkOptions | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """Draw the results of a run, or masks that anything else made, over the video.
+    """Draw the results of a run, or masks from any other program, over the video.
 
     Args:
-        run: see ``export``.
+        run: folder of a run or of masks, as for ``export``.
         source: the video that was tracked.
         out: the video file to write.
         options: how to draw and write.
-        overwrite: replace a file that is there.
+        overwrite: replace an existing file.
 
     Raises:
-        PersamVideoError: see ``export``.
+        PersamVideoError: as for ``export``.
 
     Examples:
         >>> render("result", "clip.mp4", "overlay.mp4")  # doctest: +SKIP
@@ -117,11 +117,11 @@ def render(
 
 
 def _check_place(place: Path, output: Output, options: SinkOptions) -> None:
-    """Refuse a place that is not one of such outputs.
+    """Check that an output of this kind can be written to a place.
 
     Raises:
         ConfigError: an option is out of range.
-        OutputError: the name has another suffix than such files, or is that of a folder.
+        OutputError: the file has the wrong suffix, or the place is a folder.
     """
     output.kind.check(place, options)
     suffix = Path(output.kind.place).suffix

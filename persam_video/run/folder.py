@@ -1,4 +1,4 @@
-"""From a source and its annotations to a folder of outputs."""
+"""Tracking a source into a folder of outputs."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -63,19 +63,20 @@ def track_to_folder(
     on_progress: OnProgress | None = None,
     **keywords: "Unpack[FolderKeywords]",
 ) -> RunRecord:
-    """Track and write masks, overlay video, JSON lines and the record of the run into a folder.
+    """Track objects and write masks, overlay video, tracks and the run's record into a folder.
 
-    A keyboard interrupt ends the run early and keeps what is done; the record says so. While it
-    runs, torch's threads may be divided (``persam_video.tracking.ahead``), for the whole
-    process.
+    A keyboard interrupt ends the run early and keeps what is done; the record says so. During the
+    run, torch's threads may be divided among encoders (``persam_video.tracking.ahead``), which
+    affects the whole process.
 
     Args:
         source: video file, folder of images, glob, camera index or URL.
-        mask: see ``TrackOptions``; ``None`` where ``prompts`` or ``photos`` name the objects.
-        out: the folder; see ``OutputPaths`` for what it will hold.
-        options: what is tracked, how, and what is written.
-        model: a loaded model, to share it between videos; loaded by the settings when not given.
-        on_progress: called after every frame, those of the pass backwards included.
+        mask: annotation of the first frame, or annotations by frame, as in ``TrackOptions``;
+            ``None`` if ``prompts`` or ``photos`` name the objects.
+        out: the folder; ``OutputPaths`` lists what it will hold.
+        options: what to track, how, and what to write.
+        model: a loaded model, to share between videos; by default the settings' model is loaded.
+        on_progress: called after every frame, including those of the backward pass.
         **keywords: fields of ``FolderOptions``; they override those of ``options``.
 
     Returns:
@@ -83,8 +84,8 @@ def track_to_folder(
 
     Raises:
         PersamVideoError: the source, an annotation, the model, a setting or the folder cannot be
-            used, or the earlier run is another one. Nothing is written when that shows before the
-            first frame.
+            used, or the folder holds a different run. If that shows before the first frame,
+            nothing is written.
     """
     options = with_keywords(options or FolderOptions(), mask, {**keywords})
     if options.overwrite and options.resume:
@@ -125,7 +126,7 @@ def track_to_folder(
 def _go_on(
     old: RunRecord | None, session: Session, paths: OutputPaths, record: RunRecord
 ) -> ResumePoint:
-    """Bring tracker and record to where an earlier run was, and return what it has done."""
+    """Restore tracker and record to where an earlier run stopped, and return that point."""
     if old is None:
         size = (session.stream.info.height, session.stream.info.width)
         return ResumePoint(0, None, paths.tracks, size)
@@ -139,7 +140,7 @@ def _go_on(
 
 @contextmanager
 def _recorded(paths: OutputPaths, record: RunRecord, stream: FrameStream) -> Iterator[None]:
-    """Write the record before and after the run, with what the stream has to tell."""
+    """Write the record before and after the run, with the stream's warnings."""
     with recording(paths.record, record):
         try:
             yield
@@ -158,17 +159,17 @@ def _recorded(paths: OutputPaths, record: RunRecord, stream: FrameStream) -> Ite
 
 @dataclass(frozen=True)
 class _Run:
-    """One run on its way from frames to sinks.
+    """A run, from frames to sinks.
 
     Attributes:
-        session: its parts, the tracker in the state after the frames that are done.
-        paths: of the results.
-        record: kept up to date.
-        point: what is done already.
-        outputs: what to write beside masks and lines.
-        writing: how to write it.
+        session: its parts, with the tracker in its state after the finished frames.
+        paths: paths of the results.
+        record: the run's record, kept up to date.
+        point: what an earlier run has finished.
+        outputs: outputs besides masks and tracks.
+        writing: how to write them.
         on_progress: called after every frame.
-        estimator: tells with the first encoded frame how long the others will take.
+        estimator: estimates the remaining time after the first encoded frame.
     """
 
     session: Session
@@ -181,7 +182,7 @@ class _Run:
     estimator: Estimator
 
     def into_sinks(self, backward: BackwardResults | None, snapshot_seconds: float) -> int:
-        """Take every frame to its end, and return the index of the last one."""
+        """Track and write all frames, and return the index of the last one."""
         images, last = self.session.images(), -1
         with ExitStack() as stack:
             # an interrupt may come when a sink has its file and is not the stack's to close yet

@@ -17,11 +17,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FrameRange(Selection):
-    """Which frames of a source are tracked.
+    """The frames of a source that are tracked.
 
     Attributes:
-        start: index of the first one, which an annotation without an index belongs to.
-        stop: index before which to end, or ``None`` for the end of the source.
+        start: index of the first frame, to which an annotation without an index belongs.
+        stop: index before which to stop, or ``None`` for the end of the source.
         stride: process every ``stride``-th frame.
         max_frames: stop after this many frames, or ``None``.
         duration: stop this many seconds of the source after the first frame, or ``None``.
@@ -43,7 +43,7 @@ class FrameRange(Selection):
             )
 
     def limit(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Give frames until ``max_frames`` or ``duration`` is reached."""
+        """Yield frames until ``max_frames`` or ``duration`` is reached."""
         first: float | None = None
         for number, frame in enumerate(frames, start=1):
             first = frame.time if first is None else first
@@ -88,7 +88,7 @@ def open_stream(
 
 
 def expected_frames(stream: FrameStream, frames: FrameRange) -> int | None:
-    """Return how many frames will come if the source keeps its claim; ``None`` if unknown."""
+    """Return how many frames the source promises, or ``None`` if unknown."""
     counts = [stream.expected_frames, frames.max_frames]
     if frames.duration is not None and stream.info.fps:
         counts.append(max(1, round(frames.duration * stream.info.fps / frames.stride)))

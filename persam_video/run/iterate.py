@@ -1,4 +1,4 @@
-"""Results one by one, without files."""
+"""Tracking as an iterator of results, without files."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,16 +24,17 @@ def track(
     model: SamModel | None = None,
     **keywords: "Unpack[TrackKeywords]",
 ) -> Iterator[FrameResult]:
-    """Track the objects of annotations through a source, one frame at a time.
+    """Track annotated objects through a source, one frame at a time.
 
-    Source, annotations and model are opened by the call itself, so what is wrong with them shows
-    before the first result is asked for.
+    The call itself opens source, annotations and model, so problems with them are raised before
+    the first result is requested.
 
     Args:
         source: video file, folder of images, glob, camera index or URL.
-        mask: see ``TrackOptions``; not needed where ``prompts`` or ``photos`` name the objects.
-        options: what is tracked, and how.
-        model: a loaded model, to share it between videos; loaded by the settings when not given.
+        mask: annotation of the first frame, or annotations by frame, as in ``TrackOptions``; not
+            needed if ``prompts`` or ``photos`` name the objects.
+        options: what to track, and how.
+        model: a loaded model, to share between videos; by default the settings' model is loaded.
         **keywords: fields of ``TrackOptions``; they override those of ``options``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Masks of another program, or of a benchmark: a folder of indexed PNGs and nothing else."""
+"""Folders of indexed PNGs from other programs or benchmarks."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,18 +20,18 @@ _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 def match_masks(folder: Path, source: str | Path) -> dict[int, Path]:
     """Find the frame that each mask of a folder belongs to.
 
-    With images, a mask has the name of its image; with a video, the last number in its name is the
-    index of its frame, from 0.
+    If the source is a folder of images, a mask has the name of its image; if it is a video, the
+    last number in a mask's name is the index of its frame, from 0.
 
     Args:
-        folder: with a PNG for each frame, or for some.
+        folder: folder with a PNG for each frame, or for some frames.
         source: the images or the video.
 
     Returns:
-        The masks by the index of their frame, in order.
+        The masks by frame index, in order.
 
     Raises:
-        DatasetError: a mask has no frame, or two have one.
+        DatasetError: a mask has no frame, or two masks have the same one.
         SourceError: the images cannot be listed.
     """
     location = locate(source)
@@ -62,11 +62,10 @@ def match_masks(folder: Path, source: str | Path) -> dict[int, Path]:
 def mask_results(
     masks: Mapping[int, Path], frames: Iterator[Frame]
 ) -> Iterator[tuple[Frame, FrameResult]]:
-    """Give each mask with its frame, as a result of tracking.
+    """Yield each mask with its frame, as a tracking result.
 
-    See ``persam_video.masks.folder.MaskFiles`` for what the values mean. An object is known from
-    the first mask that shows it, and lost where a later one does not. Its score is 1, as nothing is
-    known against it.
+    ``persam_video.masks.folder.MaskFiles`` explains the pixel values. An object is known from the
+    first mask that shows it, and lost where a later one does not. Scores are 1.
 
     Raises:
         DatasetError: there is no such frame, or it has another size than the mask.

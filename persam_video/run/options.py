@@ -1,4 +1,4 @@
-"""What can be asked of a run: the one place where its options are listed and explained."""
+"""The options of a run, listed and explained in one place."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,23 +22,23 @@ SNAPSHOT_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class TrackOptions:
-    """What is tracked in a source, and how.
+    """What to track in a source, and how.
 
     Attributes:
         mask: annotation of the first frame (a file, a label map (H, W), or an ``Annotation``), or
-            a mapping from frame indices to such annotations: new ids begin in their frame, known
+            a mapping from frame indices to such annotations: new ids start in their frame, known
             ids are corrected there. Frames before the first annotation have no objects.
-        prompts: objects of the first frame that boxes and points name instead of a mask.
-        photos: annotated photos of objects to look for, from the first frame on; an id stands for
+        prompts: boxes and points that name objects of the first frame, instead of a mask.
+        photos: reference photos of objects to search for from the first frame on; an id denotes
             the same object in all of them.
         min_score: match score, 0 to 1, from which an object of the photos counts as seen.
-        settings: of the method; the defaults are the preset ``persam``.
-        frames: which frames of the source.
+        settings: settings of the method; the preset ``persam`` by default.
+        frames: the frames to track.
         decoder: pyav or decord, for video files.
-        backward: track objects whose first annotation is in the middle back to the first frame,
-            too; that is done before the first result, and reads the source more than once.
-        live: whether frames that arrive while the tracker is busy are dropped; ``None`` drops them
-            for cameras and live streams.
+        backward: also track objects whose first annotation is in the middle back to the first
+            frame. This happens before the first result, and reads the source more than once.
+        live: drop frames that arrive while the tracker is busy; ``None`` does so for cameras and
+            live streams only.
     """
 
     mask: Masks | None = None
@@ -54,20 +54,20 @@ class TrackOptions:
 
 @dataclass(frozen=True)
 class FolderOptions(TrackOptions):
-    """The same, and what is written.
+    """What to track, how, and what to write.
 
     Attributes:
         overwrite: replace an earlier run in the folder.
-        resume: continue an earlier run in the folder that was interrupted or killed; masks and
-            lines come out as if it had not been. A finished run is left as it is, and without an
-            earlier run this begins one.
-        outputs: what to write beside masks and lines, which are always written because a run
-            resumes from them.
-        writing: how outputs are written; the stride is that of ``frames`` in any case.
-        keep: files that the run does not read itself and must not write to either, such as the
-            configuration that its settings come from.
-        snapshot_seconds: how often the state to resume from is written; 0 for every frame. An
-            interrupted run leaves it in any case.
+        resume: continue an interrupted or killed run in the folder; masks and tracks are the same
+            as without the interruption. A finished run is left as it is; if there is no earlier
+            run, a new one starts.
+        outputs: outputs besides masks and tracks, which are always written because a run resumes
+            from them.
+        writing: how to write outputs; the stride is always that of ``frames``.
+        keep: further files that the run must not overwrite, such as the configuration that its
+            settings come from.
+        snapshot_seconds: interval between snapshots of the tracker's state; 0 for every frame. An
+            interrupted run always leaves one.
     """
 
     overwrite: bool = False
@@ -79,7 +79,7 @@ class FolderOptions(TrackOptions):
 
 
 class TrackKeywords(TypedDict, total=False):
-    """The fields of ``TrackOptions`` as keywords of a call; ``None`` leaves one as it is."""
+    """The fields of ``TrackOptions`` as keyword arguments; ``None`` keeps the default."""
 
     prompts: Sequence[ObjectPrompts]
     photos: Sequence[ReferenceFiles]

@@ -33,17 +33,17 @@ class OutputPaths:
 
     @property
     def tracks(self) -> Path:
-        """Boxes, areas, scores, states and run-length codes, a line for each frame."""
+        """Boxes, areas, scores, states and run-length codes, one line per frame."""
         return self.folder / "tracks.jsonl"
 
     @property
     def record(self) -> Path:
-        """What the run was."""
+        """The record of the run."""
         return self.folder / "run.json"
 
     @property
     def reference(self) -> Path:
-        """What boxes and points made of the objects, drawn over the first frame with them."""
+        """A picture of the masks made from boxes and points, drawn over the first frame."""
         return self.folder / "reference.png"
 
     @property
@@ -53,17 +53,17 @@ class OutputPaths:
 
     @property
     def backward(self) -> Path:
-        """What was tracked backwards, while the run is not finished."""
+        """The backward pass's results, while the run is unfinished."""
         return self.folder / "backward"
 
     @property
     def finished(self) -> bool:
-        """Whether the folder holds a run that came to its end."""
+        """Whether the folder holds a finished run."""
         run = self._earlier_run()
         return run is not None and run.status is RunStatus.FINISHED
 
     def check(self, inputs: ProtectedInputs) -> None:
-        """Refuse what cannot be a folder, or where a run would write to what it reads.
+        """Check that the path can be a folder, and that outputs would not overwrite inputs.
 
         Raises:
             OutputError: it is a file, or an input is where outputs of any kind go.
@@ -80,10 +80,10 @@ class OutputPaths:
         inputs.check(files, folders)
 
     def check_owned(self) -> None:
-        """Refuse files that lie where results go and that no record says are of a run.
+        """Check that no files of unknown origin are where results go.
 
         Raises:
-            OutputError: there are such files.
+            OutputError: there are files that no run's record accounts for.
         """
         present = self._files()
         if present and self._earlier_run() is None:
@@ -94,10 +94,10 @@ class OutputPaths:
             )
 
     def prepare(self, *, overwrite: bool) -> None:
-        """Make the folder, and with ``overwrite`` remove what an earlier run left in it.
+        """Create the folder; with ``overwrite``, remove an earlier run's files from it.
 
         Raises:
-            OutputError: it holds a run already, or files of unknown origin where results go.
+            OutputError: it already holds a run, or files of unknown origin where results go.
         """
         self.check_owned()
         earlier = self._earlier_run()

@@ -12,12 +12,13 @@ class Progress:
     """The progress of a run.
 
     Attributes:
-        done: frames tracked so far, in this pass.
-        total: frames of this pass as the source claims, or ``None``.
-        tracked: objects that are followed in the last frame.
-        lost: objects that are lost in the last frame.
-        backwards: whether this is the pass backwards, which comes before the other.
-        estimate: how long the pass will take, if this follows its first encoded frame and is long.
+        done: frames tracked so far in this pass.
+        total: frames of this pass according to the source, or ``None``.
+        tracked: number of objects followed in the last frame.
+        lost: number of objects lost in the last frame.
+        backwards: whether this is the backward pass, which precedes the forward one.
+        estimate: how long the pass will take; set once, after the first encoded frame of a long
+            pass.
     """
 
     done: int

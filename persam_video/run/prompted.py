@@ -1,4 +1,4 @@
-"""Annotations made from boxes and points, which takes a model."""
+"""Annotations made from boxes and points by the model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class PromptedFrame:
     """A frame that was annotated by boxes and points.
 
     Attributes:
-        frame: of the source.
+        frame: the frame.
         annotation: its objects.
-        warnings: what the user should know of the prompts, one line each.
+        warnings: warnings about the prompts, one line each.
     """
 
     frame: Frame
@@ -39,10 +39,10 @@ def annotate_frame(
     """Make the annotation of one frame of a source from boxes and points.
 
     Args:
-        source: see ``persam_video.run.track``.
-        index: of the frame, from 0.
-        prompts: one for each object.
-        settings: of which ``model`` counts.
+        source: video file, folder of images, glob, camera index or URL.
+        index: index of the frame, from 0.
+        prompts: one per object.
+        settings: only ``model`` is used.
 
     Raises:
         PersamVideoError: the source, a prompt or the model cannot be used.
@@ -59,7 +59,7 @@ def annotate_frame(
 def add_prompted(
     annotations: AnnotatedFrames, model: SamModel, frame: Frame, prompts: Sequence[ObjectPrompts]
 ) -> AnnotatedFrames:
-    """Annotate the objects that boxes and points name in a frame, beside those that have masks.
+    """Annotate the objects that boxes and points name, besides those that have masks.
 
     Raises:
         AnnotationError: a prompt does not fit the frame, or gives an empty mask.

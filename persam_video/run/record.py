@@ -1,4 +1,4 @@
-"""What ``run.json`` says of a run, and whether another call would be the same run."""
+"""The record of a run in ``run.json``, and comparing two of them."""
 
 import hashlib
 from dataclasses import asdict
@@ -17,7 +17,7 @@ _FREE = ("source.name", "source.path")  # a source that was moved is the same so
 
 
 def begin_record(run: Session) -> RunRecord:
-    """Return the record of a run that is about to begin, with all that its masks depend on."""
+    """Return the record of a run about to start, with everything that its masks depend on."""
     options, stream, model = run.options, run.stream, run.model.info
     path = stream.info.path
     frames = asdict(options.frames)
@@ -48,7 +48,7 @@ def begin_record(run: Session) -> RunRecord:
 
 
 def first_difference(old: RunRecord, new: RunRecord) -> str | None:
-    """Say in what the masks of two runs may differ; ``None`` when they are the same run."""
+    """Describe the first difference that may change masks, or return ``None``."""
     before, now = _facts(old), _facts(new)
     for key in [*now, *(key for key in before if key not in now)]:
         if before.get(key) != now.get(key):

@@ -1,8 +1,8 @@
-"""Going on with a run that was cut off.
+"""Resuming an interrupted run.
 
-A run leaves the tracker's state in its folder every now and then and when it is interrupted or
-fails, never before the masks and lines up to that frame are written. What comes later in the files
-is tracked again.
+A run stores the tracker's state in its folder at intervals, and when it is interrupted or fails,
+but never before the masks and tracks up to that frame are written. Frames after the stored state
+are tracked again.
 """
 
 import time
@@ -38,12 +38,12 @@ from persam_video.video.source import SourceInfo
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """What a run that was cut off has left.
+    """The point from which an interrupted run resumes.
 
     Attributes:
-        frames: how many frames are done.
-        state: of the tracker after them; ``None`` to begin again from the first frame.
-        tracks: the file with a line for each of them.
+        frames: number of finished frames.
+        state: the tracker's state after them; ``None`` to start over from the first frame.
+        tracks: the file with a line for each finished frame.
         size: height and width of the frames.
     """
 
@@ -53,12 +53,12 @@ class ResumePoint:
     size: tuple[int, int]
 
     def results(self) -> Iterator[FrameResult]:
-        """Give the results of the frames that are done, in order."""
+        """Yield the results of the finished frames, in order."""
         for record in islice(read_tracks(self.tracks), self.frames):
             yield record.result(self.size)
 
     def check(self, frame: Frame, result: FrameResult) -> None:
-        """Refuse a source that no longer gives the frames it gave.
+        """Check that the source still gives the same frame.
 
         Raises:
             SourceError: the frame is not the one that the result belongs to.
@@ -71,10 +71,10 @@ class ResumePoint:
 
 
 def read_record(paths: OutputPaths) -> RunRecord | None:
-    """Read the record of the run that a folder holds; ``None`` when it holds none.
+    """Read the record of the run in a folder, or return ``None`` if there is none.
 
     Raises:
-        OutputError: there are files where results go, but no record of a run that they are from.
+        OutputError: there are files where results go, but no record of the run they came from.
     """
     paths.check_owned()
     return read_run(paths.record) if paths.record.exists() else None
@@ -84,7 +84,7 @@ def check_same(old: RunRecord, new: RunRecord, info: SourceInfo, folder: Path) -
     """Check that an earlier run is the same run.
 
     Raises:
-        OutputError: settings, model, source, annotations or versions are not those of the run.
+        OutputError: settings, model, source, annotations or versions differ.
         SourceError: the source is live.
     """
     if info.live:
@@ -100,12 +100,12 @@ def find_resume_point(paths: OutputPaths, session: Session) -> tuple[ResumePoint
     """Find the frame up to which everything that a run wrote is whole.
 
     Args:
-        paths: of the run.
-        session: the run to continue; its first frame is encoded to know what the model makes
-            of such frames.
+        paths: paths of the run's results.
+        session: the run to continue; its first frame is encoded to learn the shapes and types
+            of embeddings.
 
     Returns:
-        What is left of the run, and warnings.
+        The point to resume from, and warnings.
 
     Raises:
         ModelError: memory does not suffice.
@@ -132,7 +132,7 @@ def find_resume_point(paths: OutputPaths, session: Session) -> tuple[ResumePoint
 
 
 def _check_objects(snapshot: Snapshot, session: Session) -> None:
-    """Check that the objects are those that are annotated up to there, or shown by photos."""
+    """Check that the objects are those annotated so far, or shown in photos."""
     first_frames = session.annotations.first_frames
     annotated = {i for i, first in first_frames.items() if first <= snapshot.last}
     may_be_known = annotated | set(session.tracker.object_ids)  # a new one knows those of photos
@@ -144,7 +144,7 @@ def _check_objects(snapshot: Snapshot, session: Session) -> None:
 
 
 def _check_results(point: ResumePoint, paths: OutputPaths) -> int:
-    """Check that mask and line of each frame are there and agree; return the last index."""
+    """Check that each frame has a mask and a line that agree; return the last index."""
     done, last = 0, -1
     for record in islice(read_tracks(point.tracks), point.frames):
         result = record.result(point.size)
@@ -158,16 +158,15 @@ def _check_results(point: ResumePoint, paths: OutputPaths) -> int:
 
 
 class Snapshots:
-    """Leaves the tracker's state in a file: every now and then, and when a run ends.
+    """Stores the tracker's state in a file, at intervals and when a run ends.
 
-    However it ends, the state is that after the last frame that was done: a run that was
-    interrupted during the next one continues from there.
+    However the run ends, the stored state is the one after the last finished frame.
 
     Args:
         path: the file.
-        tracker: one without a state is left alone.
-        stores: sinks whose results must be on disk before the state is; to be closed later.
-        every: seconds between two; 0 for every frame.
+        tracker: the tracker; nothing is stored for one without a state.
+        stores: sinks whose results must be on disk before the state; closed by the caller.
+        every: seconds between snapshots; 0 for every frame.
     """
 
     def __init__(
@@ -198,10 +197,10 @@ class Snapshots:
             self._write(self._unwritten)
 
     def finish(self) -> None:
-        """Write the state after the last frame that was done, if that is not in the file yet.
+        """Write the state after the last finished frame, unless the file holds it already.
 
-        Nothing is raised: what a store failed with comes out when it is closed, and the error that
-        ended the run is the one to be told.
+        Raises nothing: a store reports its failure when it is closed, and the error that ended
+        the run takes precedence.
         """
         with suppress(PersamVideoError):
             if self._unwritten is not None:

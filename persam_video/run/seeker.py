@@ -1,4 +1,4 @@
-"""Objects that photos show, looked for in a video until they are found."""
+"""Searching a video for the objects of reference photos."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,15 +25,15 @@ _PRESETS = {"persam": ("persam", "images"), "persam-f": ("persam_f", "images_f")
 
 
 class SeekingTracker:
-    """A tracker whose objects are named by photos instead of an annotation of the video.
+    """A tracker whose objects are given by reference photos instead of an annotation.
 
-    Every frame is searched, as single images are, for the objects that were not found yet: PerSAM's
-    own task. What is found with a sufficient score becomes the object's annotation in that frame,
-    and is tracked from there on. Until then the object is lost and has no mask.
+    Every frame is searched like a single image for the objects not found yet, which is PerSAM's
+    original task. A mask with a sufficient score becomes the object's annotation in that frame and
+    is tracked from there on. Until then the object is lost and has no mask.
 
     Args:
-        tracker: that follows what is found.
-        segmenter: of the photos; its search says what score is sufficient.
+        tracker: follows the objects that were found.
+        segmenter: knows the photos; its search sets the sufficient score.
     """
 
     def __init__(self, tracker: Tracker, segmenter: OneShotSegmenter) -> None:
@@ -51,7 +51,7 @@ class SeekingTracker:
         return self._tracker.state()
 
     def restore(self, state: TrackerState) -> None:
-        """Continue from a state; what it does not hold is still looked for."""
+        """Continue from a state; objects that it does not hold are still searched for."""
         self._tracker.restore(state)
         self._steps = state.steps
 
@@ -62,7 +62,7 @@ class SeekingTracker:
     ) -> FrameResult:
         """Take the next frame; see ``persam_video.tracking.tracker.Tracker.step``.
 
-        An object that an annotation marks is not looked for any more.
+        An object that an annotation marks is no longer searched for.
         """
         frame = as_frame(frame, self._steps)
         self._steps += 1
@@ -90,17 +90,17 @@ def photo_segmenter(
     photos: Sequence[ReferenceFiles],
     min_score: float = SEEN,
 ) -> OneShotSegmenter:
-    """Learn the objects of photos, to look for them in the frames of a video.
+    """Learn the objects of photos, to search for them in the frames of a video.
 
     Args:
         model: the SAM.
-        settings: of the tracker. Photos are learned by the preset for single images of the same
-            method, with what these settings change of their own preset.
-        photos: at least one.
-        min_score: match score from which an object counts as seen; see ``Search``.
+        settings: settings of the tracker. Photos use the single-image preset of the same method,
+            with the changes that these settings make to their own preset.
+        photos: the photos, at least one.
+        min_score: match score, 0 to 1, from which an object counts as seen.
 
     Raises:
-        PersamVideoError: a photo or its mask cannot be read, or they do not fit.
+        PersamVideoError: a photo or its mask cannot be read, or they do not match.
     """
     video, image = _PRESETS[settings.method]
     usual = flatten(load_settings(video).model_dump())

@@ -1,4 +1,4 @@
-"""The one place where what a run needs is opened and checked."""
+"""Opening and checking everything that a run needs, in one place."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -28,17 +28,17 @@ from persam_video.video.selection import Selection
 
 @dataclass(frozen=True)
 class Session:
-    """A run whose parts are open and known to fit together.
+    """A run whose parts are open and have been checked against each other.
 
     Attributes:
-        source: what the frames are read from.
-        options: what was asked for.
+        source: the source of the frames.
+        options: what to track, and how.
         stream: the source, after its first frame.
         first: the first frame.
-        annotations: the annotated frames, with what prompts add to the first one.
+        annotations: the annotated frames, including objects from prompts in the first one.
         model: the loaded model.
-        tracker: one that has seen no frame.
-        clock: is told of the tracker's stages.
+        tracker: a tracker that has seen no frame.
+        clock: timer of the tracker's stages.
     """
 
     source: str | Path | int
@@ -51,17 +51,17 @@ class Session:
     clock: StageClock
 
     def images(self) -> Iterator[Frame]:
-        """Give the frames that are tracked, the first one included; may be called once."""
+        """Yield the frames to track, including the first; may be called once."""
         return self.options.frames.limit(chain((self.first,), self.stream))
 
     def ahead(self, frames: Iterator[Frame]) -> AbstractContextManager[Iterator[Frame]]:
         """Encode frames ahead of the tracker, from the first annotated one on.
 
-        Frames of a live source would be old when their turn comes, and objects of photos are looked
-        for in frames that are encoded otherwise: such frames come as they are.
+        Frames of a live source would be stale by then, and the search for objects of photos
+        encodes frames differently: such frames are passed through.
 
         Args:
-            frames: those of ``images`` that are left to track.
+            frames: the frames of ``images`` that are left to track.
         """
         if self.stream.live or self.options.photos:
             return nullcontext(frames)
@@ -71,16 +71,16 @@ class Session:
     def go_back(
         self, folder: Path, on_progress: OnProgress | None = None
     ) -> BackwardResults | None:
-        """Track backwards, if the run is to and an object begins after the first frame.
+        """Track backwards, if the options say so and an object starts after the first frame.
 
-        A pass that the folder holds is not done again.
+        A complete pass in the folder is not repeated.
 
         Args:
             folder: for the results.
             on_progress: called after every frame.
 
         Raises:
-            PersamVideoError: a frame cannot be read or a result not be written.
+            PersamVideoError: a frame cannot be read, or a result cannot be written.
         """
         begins = self.annotations.first_frames.values()
         if not self.options.backward or max(begins, default=self.first.index) <= self.first.index:
@@ -101,7 +101,7 @@ class Session:
         return results
 
     def _open_part(self, part: Selection) -> FrameStream:
-        """Open the source once more, at some of its frames."""
+        """Open the source again for some of its frames."""
         return open_stream(self.source, self.options.decoder, part)
 
 
@@ -109,12 +109,12 @@ class Session:
 def open_session(
     source: str | Path | int, options: TrackOptions, model: SamModel | None = None
 ) -> Iterator[Session]:
-    """Open source, annotations and model, check that they fit together, and read the first frame.
+    """Open source, annotations and model, check that they match, and read the first frame.
 
     Args:
-        source: see ``persam_video.run.track``.
+        source: video file, folder of images, glob, camera index or URL.
         options: what to track, and how.
-        model: a loaded model; loaded by the settings when not given.
+        model: a loaded model; by default the settings' model is loaded.
 
     Raises:
         PersamVideoError: the source, an annotation, the model or a setting cannot be used, or the

@@ -1,4 +1,4 @@
-"""The tracker that the settings ask for, and what it can be asked to do."""
+"""Creating the tracker that the settings choose, and checking what it supports."""
 
 from collections.abc import Collection, Sequence
 
@@ -21,18 +21,18 @@ def make_tracker(
     photos: Sequence[ReferenceFiles] = (),
     min_score: float = SEEN,
 ) -> VideoTracker:
-    """Make the tracker of ``settings.procedure``.
+    """Create the tracker for ``settings.procedure``.
 
     Args:
         model: the SAM.
-        settings: all of them.
-        clock: is told of the tracker's stages; the procedure ``upstream`` has none.
-        photos: of objects that the tracker looks for.
-        min_score: see ``persam_video.run.TrackOptions``.
+        settings: all settings of the run.
+        clock: timer of the tracker's stages; the procedure ``upstream`` has none.
+        photos: reference photos of objects to search for.
+        min_score: match score, 0 to 1, from which an object of the photos counts as seen.
 
     Raises:
-        ConfigError: the procedure does not take a setting that was made.
-        PersamVideoError: a photo or its mask cannot be read, or they do not fit.
+        ConfigError: the procedure does not support a setting.
+        PersamVideoError: a photo or its mask cannot be read, or they do not match.
     """
     if settings.procedure == "upstream":
         return UpstreamTracker(model, settings)
@@ -50,18 +50,18 @@ def check_procedure(
     photos: bool = False,
     backward: bool = False,
 ) -> None:
-    """Refuse what ``settings.procedure`` cannot do, before a model is loaded for it.
+    """Check that ``settings.procedure`` supports a run, before a model is loaded.
 
     Args:
-        settings: all of them.
-        annotated: indices of the frames that are annotated.
+        settings: all settings of the run.
+        annotated: indices of the annotated frames.
         start: index of the first frame.
-        photos: whether objects are looked for by photos.
-        backward: whether objects are tracked backwards, too.
+        photos: whether objects are given by reference photos.
+        backward: whether objects are also tracked backwards.
 
     Raises:
-        ConfigError: the procedure ``upstream`` is given more than the first frame's annotation, or
-            is to go backwards.
+        ConfigError: the procedure ``upstream`` is given more than an annotation of the first
+            frame, or is to track backwards.
     """
     if settings.procedure != "upstream":
         return

@@ -39,7 +39,7 @@ def test_the_text_loads_again_to_equal_settings(tmp_path, preset, overrides):
 def test_every_line_says_what_its_setting_means():
     lines = [line for line in settings_text(Settings()).splitlines() if line]
     assert all(line.partition(" # ")[2] for line in lines)
-    assert any(line.startswith("  alpha: 0.5              # share of the last") for line in lines)
+    assert any(line.startswith("  alpha: 0.5              # weight of the last") for line in lines)
 
 
 def test_every_setting_is_shown_once_and_values_are_the_given_ones():
