@@ -1,4 +1,4 @@
-"""Frames in, frames out: reading any source one frame at a time, and writing finished videos."""
+"""Reading any source one frame at a time, and writing finished videos."""
 
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo, SourceKind

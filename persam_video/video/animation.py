@@ -1,4 +1,4 @@
-"""Image files of several pictures as videos: TIFF of several pages, animated WebP and PNG."""
+"""Multi-picture image files as videos: multi-page TIFF, animated WebP and PNG."""
 
 import struct
 from collections.abc import Generator, Iterator
@@ -23,7 +23,7 @@ _UNTIMED = Fraction(1, 10)
 
 
 class AnimationDecoder:
-    """An image file of several pictures, one frame each.
+    """A multi-picture image file, one frame per picture.
 
     The pictures of an animation are shown as long as it says, the pages of a TIFF for 1/24 second
     each. Pictures are as in ``persam_video.video.image_decoder.ImageDecoder`` otherwise.
@@ -64,7 +64,7 @@ class AnimationDecoder:
         )
 
     def frames(self, selection: Selection) -> Generator[Frame, None, None]:
-        """Read the wanted pictures, in order.
+        """Read the selected pictures, in order.
 
         Raises:
             SourceError: a picture cannot be read, or differs in size from the first.

@@ -1,4 +1,4 @@
-"""Carrying the sound of a source over to a written video."""
+"""Copying the sound of a source into a written video."""
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ class AudioTrack:
         target: AudioStream,
         copies: bool,
     ) -> None:
-        """Take over an opened source; see ``open``."""
+        """Take ownership of an opened source; use ``open`` instead."""
         self.warnings: list[str] = []
         self._origin = origin
         self._output = output

@@ -17,8 +17,8 @@ from persam_video.video.source import Location, SourceInfo
 class CameraDecoder:
     """A camera, or whatever else a ``cv2.VideoCapture`` reads.
 
-    Time is the moment at which a frame arrived, from the first on. Frames are not skipped here to
-    catch up: that is for ``persam_video.video.live.NewestItems``.
+    A frame's time is when it arrived, relative to the first. Frames are not skipped here to
+    catch up; ``persam_video.video.live.NewestItems`` does that.
     """
 
     def __init__(self, location: Location, capture: cv2.VideoCapture) -> None:
@@ -58,7 +58,7 @@ class CameraDecoder:
         )
 
     def frames(self, selection: Selection) -> Generator[Frame, None, None]:
-        """Grab frames and give the wanted ones, until the camera stops."""
+        """Grab frames and yield the selected ones until the camera stops."""
         rgb: NDArray[np.uint8] | None = self._first
         arrived, index = 0.0, 0
         while rgb is not None:

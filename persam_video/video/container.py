@@ -32,7 +32,7 @@ def open_container(location: Location) -> InputContainer:
     """Open a file or URL.
 
     Raises:
-        SourceError: it cannot be opened, or is of a kind that is not video.
+        SourceError: it cannot be opened, or is not a video.
     """
     is_url = location.kind is SourceKind.URL
     try:
@@ -75,10 +75,10 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
 
 
 def is_live(container: InputContainer, location: Location) -> bool:
-    """Return whether a network stream comes when it comes and has no end.
+    """Return whether a network stream is live.
 
-    That is RTSP, and HTTP where neither a length in bytes nor a duration is told. Playlists (HLS)
-    are not counted: FFmpeg fetches their parts as it needs them and passes over expired ones.
+    RTSP is, and HTTP that announces neither a length in bytes nor a duration. Playlists (HLS)
+    are not: FFmpeg fetches their segments as it needs them and skips expired ones.
     """
     if location.kind is not SourceKind.URL:
         return False
@@ -93,7 +93,7 @@ def _is_cover(stream: Stream) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """Return FFmpeg's or the system's words for an error, without the address of the source."""
+    """Return FFmpeg's or the system's message for an error, without the source's address."""
     if isinstance(error, av.error.ExitError):
         return "no answer in time"
     return str(getattr(error, "strerror", None) or error)

@@ -1,4 +1,4 @@
-"""What every way of decoding a source offers."""
+"""The interface of all decoders."""
 
 from collections.abc import Generator
 from typing import Protocol
@@ -9,7 +9,7 @@ from persam_video.video.source import SourceInfo
 
 
 class Decoder(Protocol):
-    """An opened source that is decoded once, from its first frame to its last.
+    """An open source that is decoded once, from its first frame to its last.
 
     Opening decodes the first frame, so that a source without one fails at once. Faults that do
     not end the stream, or end it early, are added to ``warnings`` as they are met.
@@ -21,10 +21,10 @@ class Decoder(Protocol):
 
     @property
     def warnings(self) -> list[str]:
-        """What was wrong with the source so far, one line each."""
+        """Problems with the source so far, one line each."""
 
     def frames(self, selection: Selection) -> Generator[Frame, None, None]:
-        """Decode the wanted frames, in order; may be called once."""
+        """Decode the selected frames, in order; may be called once."""
 
     def close(self) -> None:
         """Release the source; a second call does nothing."""

@@ -28,7 +28,7 @@ _CODE_PLACE = re.compile(r"^(\[[\d:]+\] \S+:\d+: ?)+")
 
 
 class DecordDecoder:
-    """A video file, decoded by decord; see ``PyAVDecoder`` for what its frames are."""
+    """A video file decoded by decord; frames are the same as ``PyAVDecoder``'s."""
 
     def __init__(self, location: Location) -> None:
         """Open a file and check that decord reads it faithfully.
@@ -70,7 +70,7 @@ class DecordDecoder:
             )
 
     def frames(self, selection: Selection) -> Generator[Frame, None, None]:
-        """Decode the wanted frames, in order; may be called once.
+        """Decode the selected frames, in order; may be called once.
 
         Raises:
             SourceError: decord cannot decode a frame.

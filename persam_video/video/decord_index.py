@@ -1,4 +1,4 @@
-"""Whether decord reads a file faithfully, and when the frames of such a file are shown."""
+"""Checking that decord reads a file correctly, and the times of its frames."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +13,7 @@ USE_PYAV = "read it with the pyav decoder"
 
 @dataclass(frozen=True)
 class DecordIndex:
-    """The frames of a file as its packets announce them, without decoding.
+    """The frames of a file according to its packets, without decoding.
 
     Attributes:
         timestamps: one per frame, in the order of presentation.
@@ -30,7 +30,7 @@ class DecordIndex:
         """Read through a file.
 
         Raises:
-            SourceError: decord would not find the frames of this file where it looks for them.
+            SourceError: decord would seek to the wrong frames in this file.
         """
         container = open_container(location)
         try:

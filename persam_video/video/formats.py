@@ -9,19 +9,19 @@ from av.video.reformatter import Colorspace
 
 @dataclass(frozen=True)
 class VideoCodec:
-    """How to encode a kind of video.
+    """A codec and how to encode with it.
 
     Attributes:
         encoder: FFmpeg's name of the encoder.
         pixel_format: FFmpeg's name of the pixel format to encode.
         quality: the encoder's scale of constant quality; ``None`` for one that has no such scale.
         options: further options of the encoder.
-        tag: four letters that name the codec in MP4 and QuickTime files, where FFmpeg's own choice
+        tag: the codec's four-letter tag in MP4 and QuickTime files, where FFmpeg's own choice
             does not play everywhere.
         alpha: whether frames are written with their transparency.
         even_size: whether width and height must be even, as chroma is halved.
         suffixes: containers that can hold it, a subset of ``CONTAINERS``.
-        keeps_aspect: whether the coded video itself tells the shape of its pixels.
+        keeps_aspect: whether the coded video itself stores the pixel aspect ratio.
     """
 
     encoder: str
@@ -52,7 +52,7 @@ class QualityScale:
 
 @dataclass(frozen=True)
 class VideoContainer:
-    """How to write a kind of file.
+    """A container and how to write it.
 
     Attributes:
         format: FFmpeg's name of the muxer.
@@ -60,7 +60,7 @@ class VideoContainer:
             and players (for MP4: browsers) play them in it. Others are re-encoded.
         audio_encoder: FFmpeg's name of the encoder for those.
         options: options of the muxer.
-        keeps_aspect: whether the shape of pixels can be written; for Matroska, PyAV cannot do it.
+        keeps_aspect: whether it stores the pixel aspect ratio; for Matroska, PyAV cannot.
     """
 
     format: str
@@ -72,7 +72,7 @@ class VideoContainer:
 
 @dataclass(frozen=True)
 class ColourTags:
-    """The colours of a video: how to turn RGB into YUV, and what to tell players about it.
+    """The colours of a video: the conversion from RGB to YUV, and the tags for players.
 
     Attributes:
         matrix: from RGB to YUV.
@@ -86,7 +86,7 @@ class ColourTags:
     def for_height(cls, height: int) -> "ColourTags":
         """Return BT.709 from 720 rows on, else BT.601.
 
-        That is what players which ignore the tags assume, so they are right as well.
+        Players that ignore the tags assume the same.
         """
         return _BT709 if height >= 720 else _BT601
 

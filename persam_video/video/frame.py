@@ -26,15 +26,15 @@ class Frame:
 
     @property
     def stem(self) -> str:
-        """What a file that belongs to the frame is called, without its suffix."""
+        """The stem for files that belong to the frame."""
         return frame_stem(self.index, self.name)
 
 
 def frame_stem(index: int, name: str | None) -> str:
-    """Return what files of a frame are called: after its image, else after its index.
+    """Return the stem for files of a frame: that of its image, or else its index.
 
     Args:
-        index: of the frame in its source.
+        index: index of the frame in its source.
         name: file name of its image, if it has one.
     """
     return f"{index:05d}" if name is None else PurePath(name).stem

@@ -1,7 +1,7 @@
-"""Video of high dynamic range, brought to the standard range.
+"""Tone mapping from high to standard dynamic range.
 
-Models and masks are made of pictures for common screens. What PQ and HLG videos store would look
-grey and flat if it were taken for such a picture. Source of the transfer functions: ITU-R BT.2100;
+Models expect pictures for ordinary screens. The values that PQ and HLG videos store would look
+grey and flat if taken for such a picture. Source of the transfer functions: ITU-R BT.2100;
 of the level of white in high dynamic range, 203 cd/m²: ITU-R BT.2408.
 """
 
@@ -39,7 +39,7 @@ class Transfer(Enum):
 
     @classmethod
     def of(cls, number: int) -> "Transfer | None":
-        """Return the function of a number, ``None`` for those of standard range."""
+        """Return the function with this number, or ``None`` if it is not an HDR one."""
         return next((transfer for transfer in cls if transfer.value == number), None)
 
 
@@ -87,7 +87,7 @@ def _hlg_light(stored: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _shoulder(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Press what is above the knee into the rest of the range; ``_PEAK`` becomes 1."""
+    """Compress values above the knee; ``_PEAK`` becomes 1."""
     peak = (_PEAK / _WHITE - _KNEE) / (1 - _KNEE)
     above = np.maximum(value - _KNEE, 0) / (1 - _KNEE)
     pressed = above * (1 + above / peak**2) / (1 + above)  # Reinhard's, with a white point

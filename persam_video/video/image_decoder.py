@@ -37,7 +37,7 @@ class ImageDecoder:
     """A folder, glob or single image, in natural order (``img2`` before ``img10``).
 
     EXIF orientation is applied and transparency is dropped. 16-bit images are scaled to 8 bits, by
-    the range that they use; of a file of several pictures the first is taken, with a warning. Image
+    the range that they use; only the first picture of a file is read, with a warning. Image
     n is shown at n / 24 seconds.
     """
 
@@ -91,7 +91,7 @@ class ImageDecoder:
             self.warnings.append(f"{location.name}: images of several types: {', '.join(suffixes)}")
 
     def frames(self, selection: Selection) -> Generator[Frame, None, None]:
-        """Read the wanted images, in order.
+        """Read the selected images, in order.
 
         Raises:
             SourceError: an image cannot be read, or differs in size from the first.
@@ -176,7 +176,7 @@ def frame_names(images: Sequence[Path]) -> list[str] | None:
 
 
 def is_image(path: Path) -> bool:
-    """Return whether a path counts as an image, by its name."""
+    """Return whether a path has the suffix of an image and is not hidden."""
     # macOS leaves "._frame.jpg" beside "frame.jpg" on foreign disks; it holds no picture.
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
@@ -192,7 +192,7 @@ def read_image(path: Path, warn: Callable[[str], None] = _log.warning) -> NDArra
 
     Args:
         path: the file.
-        warn: is told, in a line each, what of the file is not used, and what was guessed.
+        warn: called with one line for each part of the file that is ignored or guessed.
 
     Raises:
         SourceError: it cannot be read.

@@ -1,4 +1,4 @@
-"""What of a source a command must not write to."""
+"""The files of a source, which a command must not overwrite."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from persam_video.video.source import SourceKind, locate
 
 
 def source_inputs(source: str | Path | int) -> ProtectedInputs:
-    """Return the files that reading a source reads, for the check of what is written.
+    """Return the files that a source is read from, to protect them from outputs.
 
-    Nothing for cameras, URLs and sources that are not there.
+    Empty for cameras, URLs and missing sources.
     """
     try:
         location = locate(source)

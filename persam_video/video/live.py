@@ -1,4 +1,4 @@
-"""Keeping up with a source that does not wait."""
+"""Keeping up with a live source."""
 
 import threading
 from collections.abc import Generator, Iterator
@@ -8,21 +8,21 @@ T = TypeVar("T")
 
 
 class NewestItems(Iterator[T], Generic[T]):
-    """Iterate over the newest of ``items``; what comes while the consumer is busy is left out.
+    """Iterate over the newest of ``items``, dropping those that arrive while the consumer is busy.
 
     A background thread takes every item as soon as it comes and keeps the newest one. An error of
     ``items`` is raised by the consumer's ``next``, after the item before it. The thread starts with
     the first ``next``.
 
     Attributes:
-        dropped: items that were left out so far.
+        dropped: number of items dropped so far.
     """
 
     def __init__(self, items: Generator[T, None, None]) -> None:
         """Prepare to iterate; nothing runs yet.
 
         Args:
-            items: what to work through; it runs, and is closed, in the background thread.
+            items: the source iterator; it runs, and is closed, in the background thread.
         """
         self.dropped = 0
         self._items = items

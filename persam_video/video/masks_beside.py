@@ -1,4 +1,4 @@
-"""Masks that lie among the frames of a video: a folder that was meant for a labelling program.
+"""Detecting masks among the frames in a folder, as labelling programs leave them.
 
 A name alone proves nothing: a photo may be called "cat_mask.jpg" and exist as JPEG and as PNG. A
 file counts as a mask only if its name or type sets it apart from a frame, and its pixels, too.
@@ -40,24 +40,24 @@ _GREY = 8
 
 
 def refuse_masks_beside(location: Location, images: Sequence[Path]) -> None:
-    """Refuse a folder that holds masks beside the frames.
+    """Check that a folder of frames does not hold masks, too.
 
     Raises:
-        SourceError: it does. A glob, which says which files are wanted, is never refused.
+        SourceError: it does. A glob, which selects files explicitly, is always accepted.
     """
     if location.kind is SourceKind.FOLDER and (message := masks_beside(location, images)):
         raise SourceError(message)
 
 
 def masks_beside(location: Location, images: Sequence[Path]) -> str | None:
-    """Say in one line that there are masks among images, and what to do; ``None`` if there are not.
+    """Return one line about masks among images and what to do, or ``None`` if there are none.
 
-    Only files that stand out by name or type are opened, and of those a few. A file that cannot be
+    Only a few of the files that stand out by name or type are opened. A file that cannot be
     read proves nothing.
 
     Args:
         location: the folder or glob.
-        images: what was found there.
+        images: the images found there.
     """
     for candidates in (list(_named_like_frames(images)), list(_among_jpegs(images))):
         looked_at = candidates[:: max(1, -(-len(candidates) // _LOOKS))]
@@ -74,7 +74,7 @@ def masks_beside(location: Location, images: Sequence[Path]) -> str | None:
 
 
 def _named_like_frames(images: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Give what may be a mask and its frame, by their names: "7.png", "7_mask.png" for "7.jpg"."""
+    """Yield possible masks and their frames by name: "7.png", "7_mask.png" for "7.jpg"."""
     by_stem: dict[Path, list[Path]] = defaultdict(list)
     for image in images:
         by_stem[image.with_name(image.stem.casefold())].append(image)
@@ -89,7 +89,7 @@ def _named_like_frames(images: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
 
 
 def _among_jpegs(images: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Give the images of another type beside a JPEG, whatever they are called."""
+    """Yield the images of other types beside JPEGs, whatever their names."""
     frame = next(filter(_is_jpeg, images), None)
     if frame is not None:
         yield from ((image, frame) for image in images if not _is_jpeg(image))

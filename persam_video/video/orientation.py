@@ -1,4 +1,4 @@
-"""Turning decoded pictures the way they are meant to be seen."""
+"""Rotating and mirroring decoded pictures for display."""
 
 from dataclasses import dataclass
 
@@ -39,11 +39,11 @@ class Orientation:
         return self.transpose ^ self.flip_rows ^ self.flip_columns
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Return the (width, height) that a stored picture has when it is shown."""
+        """Return the displayed (width, height) of a stored picture."""
         return (height, width) if self.transpose else (width, height)
 
     def apply(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the (H, W, 3) picture as it is to be shown, C-contiguous."""
+        """Return the (H, W, 3) picture as displayed, C-contiguous."""
         if self.transpose:
             rgb = rgb.transpose(1, 0, 2)
         if self.flip_rows:

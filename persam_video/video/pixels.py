@@ -1,4 +1,4 @@
-"""From pictures of any kind to frames: uint8 RGB of shape (H, W, 3)."""
+"""Converting pictures of any kind to uint8 RGB of shape (H, W, 3)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ _DEPTHS = (8, 10, 12, 14, 16, 24, 32)
 
 
 def as_rgb(picture: Any, name: str = "the frame") -> NDArray[np.uint8]:
-    """Return a picture as a frame of its own memory.
+    """Return a picture as a new RGB array.
 
     Args:
         picture: a NumPy array, uint8 RGB of shape (H, W, 3); a PIL image of any mode, which is
@@ -47,7 +47,7 @@ def as_rgb(picture: Any, name: str = "the frame") -> NDArray[np.uint8]:
 
 
 def _remedy(array: NDArray[Any]) -> str:
-    """Return how an array that is refused would be accepted, where that can be told."""
+    """Return how to make a rejected array acceptable, if that is known."""
     if array.dtype != np.uint8:
         is_float = np.issubdtype(array.dtype, np.floating)
         in_unit = is_float and bool(np.all((array >= 0) & (array <= 1)))  # false for NaN
@@ -67,8 +67,8 @@ class DecodedImage:
 
     Attributes:
         rgb: uint8 (H, W, 3), upright, without transparency.
-        bits: how many bits of a stored value were taken to be in use, ``None`` where images have 8.
-        overflow: the largest stored value, where it is larger than ``bits`` allow; else ``None``.
+        bits: number of bits assumed to be in use; ``None`` for 8-bit images.
+        overflow: the largest stored value if it exceeds ``bits``, else ``None``.
     """
 
     rgb: NDArray[np.uint8]
@@ -77,7 +77,7 @@ class DecodedImage:
 
 
 def decode_image(image: Image.Image, name: str, bits: int | None = None) -> DecodedImage:
-    """Bring a PIL image of any mode to 8 bits.
+    """Convert a PIL image of any mode to 8 bits.
 
     Cameras of 10, 12 or 14 bits save 16-bit files, which would be nearly black if all 16 bits were
     taken to be in use.
@@ -112,7 +112,7 @@ def decode_image(image: Image.Image, name: str, bits: int | None = None) -> Deco
 
 
 def bits_warning(name: str, bits: int | None) -> str | None:
-    """Return what to tell of an image whose values were brightened, ``None`` for all others."""
+    """Return a warning for an image whose values were scaled up, or ``None``."""
     if bits in (None, 8, 16):
         return None
     return f"{name}: uses {bits} of its bits; values to {2**bits - 1} are scaled to 255"

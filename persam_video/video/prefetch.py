@@ -1,4 +1,4 @@
-"""Working ahead of a consumer, by a bounded amount."""
+"""Producing items ahead of a consumer through a bounded buffer."""
 
 import queue
 import threading
@@ -30,8 +30,8 @@ class Prefetcher(Iterator[T]):
         """Prepare to iterate; nothing runs yet.
 
         Args:
-            items: what to work through; it runs, and is closed, in the background thread.
-            depth: items that may be finished and not taken yet, at least 1.
+            items: the source iterator; it runs, and is closed, in the background thread.
+            depth: maximum number of items waiting to be taken, at least 1.
         """
         self._items = items
         self._slots = threading.Semaphore(depth)

@@ -26,7 +26,7 @@ from persam_video.video.timing import FrameClock, Timing
 class PyAVDecoder:
     """A video file or network stream.
 
-    Frames have the stored pixels, also where pixels are not square, and are not deinterlaced. For
+    Frames have the stored pixels, even if these are not square, and are not deinterlaced. For
     colours see ``persam_video.video.rgb.RgbConverter``. Transparency is dropped. Frames whose
     stored size differs from the first frame's are scaled to it, so that every frame has the size
     that ``info`` gives.
@@ -86,9 +86,9 @@ class PyAVDecoder:
         )
 
     def frames(self, selection: Selection) -> Generator[Frame, None, None]:
-        """Decode the wanted frames, in order; may be called once.
+        """Decode the selected frames, in order; may be called once.
 
-        Frames before the first wanted one are passed over without decoding where a file is known
+        Frames before the first selected one are skipped without decoding where a file is known
         to give the same frames then. Damage among them goes unnoticed: a packet that would give no
         frame counts as one.
         """
@@ -115,10 +115,10 @@ class PyAVDecoder:
         self._container.close()
 
     def _seek(self, start: int) -> list[int]:
-        """Go on from the last exact keyframe at or before a frame.
+        """Seek to the last exact keyframe at or before a frame.
 
         Returns:
-            Timestamps of the frames that are passed over; none where there is no such keyframe.
+            Timestamps of the skipped frames; empty if there is no such keyframe.
         """
         point = None
         if start and self._location.kind is SourceKind.FILE:

@@ -1,4 +1,4 @@
-"""Decoded pictures as RGB arrays."""
+"""Converting decoded pictures to RGB arrays."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +16,7 @@ _UNSPECIFIED = 2
 
 
 class RgbConverter:
-    """Turn decoded pictures into RGB of one size, with the filters that FFmpeg itself uses.
+    """Converts decoded pictures to RGB of one size, with FFmpeg's own filters.
 
     PyAV's own conversion takes chroma from between the places where it was sampled when a video
     has more than 8 bits; these filters do not.
@@ -30,9 +30,9 @@ class RgbConverter:
         """Prepare to convert.
 
         Args:
-            width: of the RGB pictures, in pixels.
-            height: of the RGB pictures, in pixels.
-            transfer: that of high dynamic range, ``None`` for any other.
+            width: width of the RGB pictures in pixels.
+            height: height of the RGB pictures in pixels.
+            transfer: the HDR transfer function, or ``None`` for standard range.
         """
         self._size = f"{width}:{height}"
         self._transfer = transfer
@@ -73,9 +73,9 @@ class RgbConverter:
 
 
 def untagged_matrix(frame: VideoFrame, transfer: Transfer | None) -> str:
-    """Return the scale filter's option for the matrix of a picture that does not tell it.
+    """Return the scale filter's option for the matrix of an untagged picture.
 
-    Empty where the picture tells it, or the filter's own choice, BT.601, is right.
+    Empty if the picture is tagged, or the filter's default, BT.601, is right.
     """
     if int(frame.colorspace) != _UNSPECIFIED or frame.format.is_rgb:
         return ""

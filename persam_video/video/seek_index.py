@@ -1,4 +1,4 @@
-"""Where a video file may be sought, found out from its packets without decoding them.
+"""Finding the points to which a video file can be sought, from packets alone.
 
 A seek is exact when decoding from a keyframe on gives the frames that decoding from the beginning
 gives. What a container flags as a keyframe is not always one: leading pictures of an open group are
@@ -32,15 +32,15 @@ _LENGTH_SIZE_AT = {"h264": 4, "hevc": 21}
 
 
 class InexactSeekError(ValueError):
-    """Says, as a predicate, what about a file keeps seeks from being exact."""
+    """Describes, as a predicate, why seeks in a file are not exact."""
 
 
 class Packet(NamedTuple):
-    """A packet without its contents, so that all of them fit into memory.
+    """A packet without its payload, so that all packets fit into memory.
 
     Attributes:
-        timestamp: of its frame.
-        duration: of its frame.
+        timestamp: timestamp of its frame.
+        duration: duration of its frame.
         is_keyframe: whether the container flags it as a keyframe.
         is_refresh: whether no picture after it depends on one before it.
     """
@@ -74,9 +74,9 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Iterator[Pac
 
 
 def exact_keyframes(packets: list[Packet]) -> list[bool]:
-    """Tell for each packet whether it is a keyframe that is exact to seek to.
+    """Return for each packet whether it is an exact keyframe to seek to.
 
-    That is one before which all earlier packets are shown, and after which all later ones.
+    All earlier packets are shown before such a keyframe, and all later ones after it.
     """
     timestamps = [packet.timestamp for packet in packets]
     latest_so_far = accumulate(timestamps, max)
@@ -92,7 +92,7 @@ class SeekPoint:
     """A keyframe that is exact to seek to.
 
     Attributes:
-        timestamp: of the keyframe.
+        timestamp: timestamp of the keyframe.
         skipped: timestamps of all frames before it, in order; their number is its index.
     """
 

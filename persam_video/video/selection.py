@@ -1,4 +1,4 @@
-"""Which frames of a source are wanted."""
+"""Selecting frames of a source."""
 
 from dataclasses import dataclass
 
@@ -38,10 +38,10 @@ class Selection:
         )
 
     def ends_with(self, index: int) -> bool:
-        """Return whether no wanted frame comes after frame ``index``."""
+        """Return whether no selected frame comes after frame ``index``."""
         return self.stop is not None and index + self.stride >= self.stop and index in self
 
     def within(self, total: int) -> range:
-        """Return the wanted indices of a source of ``total`` frames."""
+        """Return the selected indices of a source of ``total`` frames."""
         stop = total if self.stop is None else min(self.stop, total)
         return range(self.start, max(stop, self.start), self.stride)

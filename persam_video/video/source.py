@@ -1,4 +1,4 @@
-"""What a source is, and what is known about it before its frames are read."""
+"""Sources and the facts known about them before their frames are read."""
 
 import glob
 import re
@@ -29,7 +29,7 @@ class SourceKind(str, Enum):
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """Facts about a source, known once its first frame was decoded.
+    """Facts about a source, known once its first frame is decoded.
 
     Attributes:
         name: what to call it in messages and reports; never holds the password or query of a URL.
@@ -41,14 +41,14 @@ class SourceInfo:
         variable_frame_rate: whether the header shows that frames are not evenly spaced. A
             container that claims a constant rate and does not keep it goes unnoticed here; the
             times of the frames are true all the same.
-        frame_count: frames that the source claims to have, before ``start``, ``stop`` and
-            ``stride``: its own count, else duration times rate; ``None`` when it claims neither.
-        duration: length in seconds that the source claims, or ``None``.
+        frame_count: number of frames according to the source, before ``start``, ``stop`` and
+            ``stride``: its own count, else duration times rate; ``None`` if it states neither.
+        duration: length in seconds according to the source, or ``None``.
         has_audio: whether there is an audio stream.
         path: the file or folder, or ``None`` for globs, cameras and URLs.
-        live: whether frames come when they come, and once only: a camera, or a network stream that
+        live: whether frames arrive in real time and only once: a camera, or a network stream that
             has no end.
-        pixel_aspect: width of a pixel divided by its height, as it is to be shown: after rotation.
+        pixel_aspect: displayed width of a pixel divided by its height, after rotation.
     """
 
     name: str
@@ -67,7 +67,7 @@ class SourceInfo:
 
 @dataclass(frozen=True)
 class Location:
-    """A source that was told apart but not opened yet.
+    """A source whose kind is known but which is not open yet.
 
     Attributes:
         kind: where the frames come from.
@@ -87,7 +87,7 @@ class Location:
 
 
 def locate(source: str | Path | int) -> Location:
-    """Tell what kind of source this is.
+    """Determine the kind of a source.
 
     A path that exists is always that file or folder, even when its name looks like a camera index
     or holds the special characters of a glob.

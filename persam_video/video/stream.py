@@ -23,7 +23,7 @@ DecoderName = Literal["pyav", "decord"]
 
 
 class FrameStream(Iterator[Frame]):
-    """Read a source once, frame by frame, while a background thread decodes a little ahead.
+    """Reads a source once, frame by frame, while a background thread decodes a little ahead.
 
     The source is opened and its first frame decoded at once, so that ``info`` is known and a
     source that cannot be read fails here. Leaving the ``with`` block, the end of the frames and
@@ -33,7 +33,7 @@ class FrameStream(Iterator[Frame]):
     the source's own, at a variable frame rate too, counted from its first frame. Pixels are the
     stored ones: neither stretched to be square nor deinterlaced. Transparency is dropped.
 
-    A video that is damaged gives the frames that can be decoded, in order; what was wrong is in
+    A damaged video yields the frames that can be decoded, in order; its problems are in
     ``warnings`` once the frames are read.
 
     Examples:
@@ -58,14 +58,14 @@ class FrameStream(Iterator[Frame]):
         Args:
             source: a video file, a folder of images, a glob, a camera index (a number, or digits
                 that are not a path), or a URL with http, https, rtsp or rtsps.
-            decoder: what decodes video files. ``decord`` needs the extra of that name and refuses
+            decoder: library for video files. ``decord`` needs the extra of that name and refuses
                 files that it would read wrongly; images and cameras do not depend on it.
-            start: index of the first frame to give.
-            stop: index before which to end, or ``None`` for the end of the source.
-            stride: give every ``stride``-th frame.
+            start: index of the first frame to yield.
+            stop: index before which to stop, or ``None`` for the end of the source.
+            stride: yield every ``stride``-th frame.
             prefetch: frames that may be decoded ahead of the consumer; 0 decodes on demand,
-                without a thread. It does not matter for live sources.
-            live: whether frames that come while the consumer is busy are left out, and counted;
+                without a thread. Ignored for live sources.
+            live: whether to drop, and count, frames that arrive while the consumer is busy;
                 ``None`` does so where the source is live.
 
         Raises:
@@ -95,22 +95,22 @@ class FrameStream(Iterator[Frame]):
 
     @property
     def live(self) -> bool:
-        """Whether frames that come while the consumer is busy are left out."""
+        """Whether frames that arrive while the consumer is busy are dropped."""
         return self._newest is not None
 
     @property
     def warnings(self) -> list[str]:
-        """What was wrong with the source so far, one line each; complete after the last frame."""
+        """Problems with the source so far, one line each; complete after the last frame."""
         return list(self._decoder.warnings)
 
     @property
     def dropped(self) -> int:
-        """How many frames of a live source came while the consumer was busy."""
+        """Number of frames of a live source that were dropped."""
         return self._newest.dropped if self._newest is not None else 0
 
     @property
     def expected_frames(self) -> int | None:
-        """How many frames this stream gives if the source keeps its claim; ``None`` if unknown."""
+        """Number of frames that the source promises for this stream, or ``None`` if unknown."""
         if self.info.frame_count is not None:
             return len(self._selection.within(self.info.frame_count))
         if self._selection.stop is not None:

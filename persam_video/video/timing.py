@@ -1,4 +1,4 @@
-"""When the frames of a video are shown."""
+"""Presentation times of the frames of a video."""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 @dataclass(frozen=True)
 class Timing:
-    """What a container claims about the time and number of its frames.
+    """A container's claims about the times and the number of its frames.
 
     Attributes:
         fps: frames per second, nominal or average, or ``None``.
@@ -70,7 +70,7 @@ class Timing:
         return expected if self.counted is None else min(self.counted, expected)
 
     def shortfall(self, decoded: int, discarded: int, end: float) -> str | None:
-        """Say how a stream that is over kept less than it promised, or return ``None``.
+        """Describe how a finished stream fell short of its claims, or return ``None``.
 
         Args:
             decoded: number of frames that came out.
@@ -88,7 +88,7 @@ class Timing:
 
 
 class FrameClock:
-    """Turn presentation timestamps into seconds that start at 0 and always grow."""
+    """Converts presentation timestamps to seconds that start at 0 and always increase."""
 
     def __init__(self, time_base: Fraction, fps: Fraction | None) -> None:
         self._time_base = time_base

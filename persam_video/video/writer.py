@@ -35,7 +35,7 @@ _SNAP = Fraction(51, 100_000)  # seconds; Matroska and others round times to mil
 
 
 class FrameTimer:
-    """Give frames their presentation timestamps, at the frame rate and off it.
+    """Assigns presentation timestamps to frames, on and off the nominal frame rate.
 
     The unit of time divides the frame duration, so that a constant rate is kept exactly. Times
     that are on the grid of the frame rate but for rounding are put back on it; all others are
@@ -78,7 +78,7 @@ class FrameTimer:
 
 
 class VideoWriter:
-    """Write frames to a video file that appears, whole, when the writer is closed.
+    """Writes frames to a video file that appears, whole, when the writer is closed.
 
     H.264 is written as yuv420p with the index in front, which is what browsers play. Such video
     has an even width and height, so to frames of odd size the last column or row is added once
@@ -108,7 +108,7 @@ class VideoWriter:
         """Prepare to write.
 
         Args:
-            path: where the video is to appear: ``.mp4``, ``.mov``, ``.mkv`` or ``.webm``.
+            path: file to write: ``.mp4``, ``.mov``, ``.mkv`` or ``.webm``.
             size: (width, height) of the frames in pixels.
             fps: frames per second, kept exactly.
             codec: a name in ``formats.CODECS``.
@@ -294,11 +294,11 @@ class VideoWriter:
 def video_form(
     path: Path, codec: str, crf: int | None, fps: Fraction
 ) -> tuple[VideoCodec, VideoContainer]:
-    """Return how a video of such settings is written.
+    """Return how to write a video with these settings.
 
     Raises:
         ConfigError: a setting is unknown or out of range.
-        OutputError: the codec does not go into such a file, or the installed FFmpeg lacks it.
+        OutputError: the container cannot hold the codec, or the installed FFmpeg lacks it.
     """
     if codec not in CODECS:
         raise ConfigError(f"video codec {codec!r} is unknown; choose one of {', '.join(CODECS)}")
@@ -323,7 +323,7 @@ def video_form(
 
 
 def _square(size: tuple[int, int], aspect: Fraction) -> tuple[int, int]:
-    """Return the (width, height) at which square pixels show what pixels of an aspect show."""
+    """Return the (width, height) in square pixels of a picture with another pixel aspect."""
     width, height = size
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
