@@ -1,7 +1,7 @@
 """The annotation of a frame: which pixels belong to which object.
 
-Masks come out of many programs. ``read_annotation`` takes what keeps the objects apart without
-doubt and refuses the rest, because a wrong guess becomes an object that nobody painted.
+Masks come from many programs. ``read_annotation`` accepts files that identify the objects without
+ambiguity and rejects the rest, because a wrong guess becomes an object that nobody painted.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class Annotation:
     """The objects of one frame.
 
     Attributes:
-        labels: uint8 array of shape (H, W), read-only; 0 is background, and what the annotator
+        labels: uint8 array of shape (H, W), read-only; 0 is background or what the annotator
             left open (void); other values are object ids.
-        object_ids: the ids that occur in ``labels``, rising; gaps are allowed.
+        object_ids: the ids that occur in ``labels``, in ascending order; gaps are allowed.
     """
 
     labels: NDArray[np.uint8]
@@ -43,7 +43,7 @@ class Annotation:
 
     @classmethod
     def from_labels(cls, labels: MaskArray) -> "Annotation":
-        """Make an annotation from a label map, which is copied.
+        """Make an annotation from a copy of a label map.
 
         Args:
             labels: NumPy array or torch tensor of shape (H, W), boolean for one object with id 1,
@@ -77,7 +77,7 @@ def read_annotation(path: str | Path, *, size: tuple[int, int] | None = None) ->
 
     Args:
         path: PNG, BMP, GIF, JPEG, PPM, TIFF or WebP file.
-        size: height and width of the frame, to be checked when given.
+        size: height and width of the frame, checked if given.
 
     Raises:
         AnnotationError: the file cannot be read, has another size, has no object or more than 254,
@@ -94,11 +94,11 @@ def read_annotation(path: str | Path, *, size: tuple[int, int] | None = None) ->
 def load_annotation(
     mask: str | Path | MaskArray | Annotation, size: tuple[int, int] | None = None
 ) -> Annotation:
-    """Return the annotation that a path, a mask in memory or an annotation stands for.
+    """Return an annotation from a path, a mask in memory or an annotation.
 
     Args:
         mask: what ``read_annotation`` or ``Annotation.from_labels`` takes, or the result.
-        size: height and width of the frame, to be checked when given.
+        size: height and width of the frame, checked if given.
 
     Raises:
         AnnotationError: the mask cannot be used, or has another size.
@@ -125,7 +125,7 @@ def _annotation(values: NDArray[np.uint8], name: str) -> Annotation:
 
 
 def check_mask_size(found: tuple[int, int], wanted: tuple[int, int], name: str) -> None:
-    """Refuse a mask of another size than its frame, both as (height, width).
+    """Check that a mask has the size of its frame, both as (height, width).
 
     Raises:
         AnnotationError: the sizes differ.

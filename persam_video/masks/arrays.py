@@ -1,4 +1,4 @@
-"""From masks in memory to labels: arrays, tensors and images of callers."""
+"""Converting callers' arrays, tensors and images to label maps and masks."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
@@ -22,7 +22,7 @@ _MASK = "give booleans, or the integers 0 and 1"
 
 
 def label_array(labels: MaskArray, name: str) -> NDArray[np.uint8]:
-    """Return the labels of a mask in memory, in memory of their own.
+    """Return a mask in memory as a new label map.
 
     Args:
         labels: boolean or integer array or torch tensor of shape (H, W), or a PIL image that
@@ -41,7 +41,7 @@ def label_array(labels: MaskArray, name: str) -> NDArray[np.uint8]:
 
 
 def mask_array(mask: MaskArray, name: str = "the mask") -> NDArray[np.bool_]:
-    """Return the mask of one object in memory of its own.
+    """Return the mask of one object as a new array.
 
     Args:
         mask: array or torch tensor of shape (H, W), boolean, of 0 and 1, or of 0 and 255; or a
@@ -88,7 +88,7 @@ def _whole_numbers(mask: Any, name: str, wanted: str) -> NDArray[Any]:
 
 
 def _about_floats(array: NDArray[Any]) -> str:
-    """Say what floating-point values seem to be, and how to make a mask of them."""
+    """Describe what floating-point values seem to be, and how to make a mask of them."""
     if not np.issubdtype(array.dtype, np.floating):
         return ""
     if not np.isfinite(array).all():

@@ -1,6 +1,6 @@
 """Boxes around masks.
 
-A box is (x0, y0, x1, y1) in whole pixels. It holds the pixels from (x0, y0) up to, and without,
+A box is (x0, y0, x1, y1) in whole pixels. It holds the pixels from (x0, y0) up to, but excluding,
 column x1 and row y1, so that its width is x1 - x0.
 """
 
@@ -18,7 +18,7 @@ Box: TypeAlias = tuple[int, int, int, int]
 
 
 def box_of(mask: NDArray[np.bool_]) -> Box | None:
-    """Return the smallest box around a boolean (H, W) mask, ``None`` when it is empty.
+    """Return the smallest box around a boolean (H, W) mask, or ``None`` if it is empty.
 
     Examples:
         >>> mask = np.zeros((10, 20), bool)
@@ -53,7 +53,7 @@ def boxes_of_labels(labels: NDArray[np.uint8], ids: Iterable[int]) -> dict[int, 
 
 
 def clip(box: Box, size: tuple[int, int]) -> Box | None:
-    """Return the part of a box inside a frame of ``size`` (height, width), ``None`` if none is."""
+    """Return the part of a box inside a frame of ``size`` (height, width), or ``None``."""
     height, width = size
     x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
@@ -62,14 +62,14 @@ def clip(box: Box, size: tuple[int, int]) -> Box | None:
 def grow(box: Box, margin: int, size: tuple[int, int]) -> Box | None:
     """Return a box with ``margin`` more pixels on each side, clipped to a frame (height, width).
 
-    A negative margin shrinks the box; ``None`` when nothing of it remains.
+    A negative margin shrinks the box; ``None`` if nothing remains.
     """
     x0, y0, x1, y1 = box
     return clip((x0 - margin, y0 - margin, x1 + margin, y1 + margin), size)
 
 
 def area(box: Box) -> int:
-    """Return the number of pixels in a box, 0 when its ends are crossed."""
+    """Return the number of pixels in a box, 0 if its edges are swapped."""
     return max(box[2] - box[0], 0) * max(box[3] - box[1], 0)
 
 

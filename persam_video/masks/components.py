@@ -1,9 +1,9 @@
 """Connected components of masks.
 
 A decoder leaves specks far from the object and pinholes inside it. One speck stretches the box that
-prompts the next frame over half the picture, and a pinhole moves nothing but looks broken, so both
-go before a mask is used. Pixels of an object are connected over their corners (8-connectivity);
-those of a hole are not, so that a diagonal line still closes one off.
+prompts the next frame over half the picture, and a pinhole is harmless but looks broken, so both
+are removed before a mask is used. Pixels of an object connect across corners (8-connectivity);
+those of a hole do not, so that a diagonal line still closes one off.
 """
 
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def keep_nearest(mask: NDArray[np.bool_], point: tuple[float, float]) -> NDArray
 
 
 def keep_touching(mask: NDArray[np.bool_], box: Box) -> NDArray[np.bool_]:
-    """Return the components with a pixel in a box; of a mask that has none there, all of it.
+    """Return the components with a pixel in a box, or the whole mask if there are none.
 
     Args:
         mask: boolean (H, W).

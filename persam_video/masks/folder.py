@@ -1,4 +1,4 @@
-"""The mask files of a video, one for each frame."""
+"""The mask files of a video, one per frame."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,15 +13,15 @@ from persam_video.masks.values import label_values
 
 
 class MaskFiles:
-    """The mask files of one video, read as ``read_annotation`` reads one, with ids that agree.
+    """The mask files of one video, read like ``read_annotation``, with consistent ids.
 
-    255 is the only object, 1, where no file has another label, and void otherwise: the rule of
+    255 is object 1 if no file has another label, and void otherwise: the rule of
     single annotations, applied to all files at once, as a frame may have void and no object.
-    Colours that are not those of the palette are refused, because their numbers would depend on
+    Colours outside the palette are rejected, because their numbers would depend on
     what else a file shows.
 
     Args:
-        paths: at least one.
+        paths: the files, at least one.
 
     Raises:
         AnnotationError: a file cannot be read as a mask, or none shows an object.

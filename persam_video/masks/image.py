@@ -10,7 +10,7 @@ from persam_video.util.image_file import open_image, picture_count, raw_mode
 
 
 def open_mask(path: Path) -> Image.Image:
-    """Return the decoded image of a mask file, turned upright when it says how.
+    """Return the decoded image of a mask file, rotated as its EXIF data says.
 
     Grey values of fewer than 8 bits are the stored ones, where Pillow spreads them over 0 to 255;
     only a mask of black and white alone keeps 255 for white.
@@ -32,7 +32,7 @@ def open_mask(path: Path) -> Image.Image:
 
 
 def _stored_white(image: Image.Image) -> int | None:
-    """Return the value that an undecoded image has for white, ``None`` where it is Pillow's."""
+    """Return an undecoded image's value for white, or ``None`` if it is Pillow's."""
     mode, maximum = raw_mode(image)
     if image.mode == "L" and mode.startswith("L;"):  # PNG and TIFF of 2 and 4 bits
         bits = mode[2:3]

@@ -19,14 +19,14 @@ def one_hot(labels: NDArray[np.uint8], ids: Sequence[int]) -> NDArray[np.bool_]:
 
 
 def label_map(masks: NDArray[np.bool_], ids: Sequence[int]) -> NDArray[np.uint8]:
-    """Return the label map of boolean masks; where masks overlap, the lowest id has the pixel.
+    """Return the label map of boolean masks; where masks overlap, the lowest id wins.
 
     Args:
         masks: shape (N, H, W).
         ids: the id of each mask, 1 to 254, all different.
 
     Raises:
-        ValueError: ids and masks do not go together.
+        ValueError: the numbers of ids and masks differ, or the ids are invalid.
 
     Examples:
         >>> masks = np.array([[[True, True, False]], [[False, True, True]]])
@@ -43,10 +43,10 @@ def label_map(masks: NDArray[np.bool_], ids: Sequence[int]) -> NDArray[np.uint8]
 def merge_logits(
     logits: NDArray[np.floating], ids: Sequence[int], threshold: float = 0.0
 ) -> NDArray[np.uint8]:
-    """Return the label map where the object with the highest logit has the pixel.
+    """Return the label map in which each pixel goes to the object with the highest logit.
 
-    The background takes part with ``threshold`` as its logit. It wins its ties; between objects the
-    lowest id does. NaN never wins.
+    The background competes with ``threshold`` as its logit and wins ties; between objects, the
+    lowest id wins ties. NaN never wins.
 
     Args:
         logits: shape (N, H, W).
@@ -54,7 +54,7 @@ def merge_logits(
         threshold: logit that an object has to exceed.
 
     Raises:
-        ValueError: ids and logits do not go together.
+        ValueError: the numbers of ids and logits differ, or the ids are invalid.
     """
     _check_ids(ids, len(logits))
     labels = np.zeros(logits.shape[1:], np.uint8)

@@ -12,8 +12,8 @@ _BITS = 8
 def davis_palette() -> NDArray[np.uint8]:
     """Return the palette: read-only uint8 array of shape (256, 3), one RGB row per label.
 
-    The rule is Pascal VOC's: the bits of a label are dealt out to red, green and blue in turn, and
-    each channel takes its bits from the most significant one down, so that neighbouring labels get
+    The rule is Pascal VOC's: the bits of a label go to red, green and blue in turn, and
+    each channel fills its bits from the most significant down, so that neighbouring labels get
     colours that are far apart.
     """
     labels = np.arange(256)
@@ -26,9 +26,9 @@ def davis_palette() -> NDArray[np.uint8]:
 
 
 def colour_rank(colours: ArrayLike) -> NDArray[np.int64]:
-    """Return the place of each colour in the palette's order, carried on to all 24 bits.
+    """Return the rank of each colour in the palette's order, extended to all 24 bits.
 
-    It is the palette's rule read backwards: a palette colour gets its own label and every other RGB
+    This inverts the palette's rule: a palette colour gets its own label and every other RGB
     colour a number from 256 up, with the full red, green, yellow, blue, magenta, cyan and white in
     this order.
 

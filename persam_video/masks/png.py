@@ -21,7 +21,7 @@ def write_label_png(path: str | Path, labels: NDArray[np.uint8]) -> None:
     The file appears whole or not at all, and equal label maps give equal bytes.
 
     Args:
-        path: the file; its folder must exist, and a file that is there is replaced.
+        path: the file, which is replaced if it exists; its folder must exist.
         labels: uint8 array of shape (H, W); its values become the pixel values.
 
     Raises:

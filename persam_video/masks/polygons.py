@@ -1,7 +1,7 @@
 """Masks as polygons along the edges of their pixels.
 
 Coordinates are (x, y) where pixel (column, row) covers the square from (column, row) to
-(column + 1, row + 1), as COCO, CVAT and labelme have them.
+(column + 1, row + 1), as in COCO, CVAT and labelme.
 """
 
 import cv2
@@ -11,10 +11,10 @@ from scipy.spatial.distance import cdist
 
 
 def outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Return the closed lines along the edge of a mask, holes included.
+    """Return the closed outlines of a mask, including those of holes.
 
-    They enclose exactly its pixels: filled by the even-odd rule, and by the non-zero rule too, as
-    the mask is on the right hand of every line (in a picture, where y points down).
+    They enclose exactly its pixels, under the even-odd rule and under the non-zero rule, as
+    the mask is to the right of every line (in image coordinates, where y points down).
 
     Args:
         mask: boolean array of shape (H, W).
@@ -55,14 +55,14 @@ def outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
 
 
 def polygon(mask: NDArray[np.bool_], tolerance: float = 0.0) -> NDArray[np.float64]:
-    """Return one polygon around everything in a mask, for formats that know no holes or parts.
+    """Return one polygon around everything in a mask, for formats without holes or parts.
 
-    Holes and parts are joined by cuts without width, walked in both directions, which enclose
+    Holes and parts are joined by zero-width cuts, followed in both directions, which enclose
     nothing.
 
     Args:
         mask: boolean array of shape (H, W).
-        tolerance: how far in pixels the polygon may be from the edge, to need fewer points;
+        tolerance: maximum distance in pixels from the edge, to save points;
             0 encloses exactly the mask.
 
     Returns:
@@ -87,7 +87,7 @@ def part_polygons(mask: NDArray[np.bool_], tolerance: float = 0.0) -> list[NDArr
 
     Args:
         mask: bool (H, W).
-        tolerance: see ``polygon``.
+        tolerance: maximum distance in pixels from the edge, to save points.
 
     Returns:
         One float64 array of shape (N, 2) for each part, as ``polygon`` gives it; an empty list

@@ -1,4 +1,4 @@
-"""From the pixels of a mask file to labels.
+"""Converting the pixels of a mask file to labels.
 
 The labels here are as in a file: 0 is background, 1 to 254 are objects, and 255 is void or the only
 object; ``persam_video.masks.annotation`` tells these two apart.
@@ -28,19 +28,19 @@ _BLENDED_EDGES = (
 def label_values(
     image: Image.Image, name: str, *, number_colours: bool = True
 ) -> NDArray[np.uint8]:
-    """Return the labels that the pixels of a mask stand for.
+    """Return the labels that the pixels of a mask encode.
 
     Args:
         image: decoded image of any mode.
         name: what to call it in messages.
-        number_colours: whether colours that are not the palette's are objects, numbered in their
-            order; otherwise they are refused.
+        number_colours: whether colours outside the palette are objects, numbered in their
+            order; otherwise they are rejected.
 
     Returns:
         uint8 array of shape (H, W).
 
     Raises:
-        AnnotationError: the pixels do not keep the objects apart without doubt.
+        AnnotationError: the pixels do not identify the objects without ambiguity.
     """
     if image.format == "JPEG":
         return _from_jpeg(image, name)
@@ -161,7 +161,7 @@ def _check_alpha(alpha: NDArray[np.uint8], packed: NDArray[Any], name: str) -> N
 
 
 def _check_edges(order: NDArray[np.uint8], name: str) -> None:
-    """Refuse levels that are a blend of their neighbours.
+    """Reject levels that are a blend of their neighbours.
 
     A blended pixel lies strictly between its darkest and its brightest neighbour. A level where
     most pixels do is not an object.

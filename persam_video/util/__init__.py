@@ -1,1 +1,1 @@
-"""What every other package may use; nothing here knows about videos or models."""
+"""Utilities for all other packages; nothing here knows about videos or models."""

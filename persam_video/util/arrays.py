@@ -1,4 +1,4 @@
-"""Arrays as callers give them."""
+"""Accepting callers' arrays and tensors."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def as_array(value: Any) -> NDArray[Any] | None:
-    """Return the NumPy array that an array or a torch tensor is, ``None`` for anything else.
+    """Return an array or torch tensor as a NumPy array, or ``None`` for anything else.
 
     The memory may be shared with the caller. A tensor may be on any device; torch is not imported.
     """
@@ -20,7 +20,7 @@ def as_array(value: Any) -> NDArray[Any] | None:
 
 
 def kind_of(value: Any) -> str:
-    """Say what a value is: dtype and shape of an array or tensor, the type of anything else."""
+    """Describe a value: dtype and shape of an array or tensor, the type of anything else."""
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
     return f"of type {type(value).__name__}"

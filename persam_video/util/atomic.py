@@ -13,7 +13,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def unfinished(path: Path) -> Path:
-    """Return the hidden sibling of a file that is written first.
+    """Return the hidden sibling to which a file is written first.
 
     It does not keep the suffix of ``path``, so that one left over by a killed process is never
     taken for a result.
@@ -23,13 +23,13 @@ def unfinished(path: Path) -> Path:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Write a file beside its final place and move it there at the end.
+    """Write a file beside its destination and move it there at the end.
 
-    The block writes to the hidden sibling that it is given; ``path`` changes only when the block
+    The block writes to the hidden sibling that is yielded; ``path`` changes only when the block
     ends without an error, in one step.
 
     Args:
-        path: where the file is to appear; its folder must exist.
+        path: the destination; its folder must exist.
 
     Yields:
         The path to write to, on the same file system.
@@ -53,14 +53,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def staged(place: Path) -> Iterator[Path]:
     """Write a file, or a folder of files, that appears when the block ends without an error.
 
-    What is written lies in a hidden folder beside its place until then. A folder that is there
-    already keeps its other files.
+    Until then it is kept in a hidden folder beside the destination. An existing folder
+    keeps its other files.
 
     Args:
-        place: where the file or folder is to appear; the folder that holds it is made.
+        place: the destination; its parent folder is created.
 
     Yields:
-        The path to write to, which is called like ``place``.
+        The path to write to, which has the same name as ``place``.
 
     Raises:
         OutputError: it cannot be written there.
@@ -87,7 +87,7 @@ def staged(place: Path) -> Iterator[Path]:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -95,15 +95,15 @@ def _remove(path: Path) -> None:
 
 
 class GrowingFile:
-    """A file that is written bit by bit, beside its final place until it is whole.
+    """A file written incrementally, beside its destination until it is complete.
 
     Attributes:
-        path: where it is to appear.
-        binary: what to write to.
+        path: the destination.
+        binary: the open file to write to.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the hidden sibling; the folder is made.
+        """Open the hidden sibling, creating its folder.
 
         Raises:
             OutputError: the file cannot be written there.
@@ -119,12 +119,12 @@ class GrowingFile:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it has appeared, or was given up."""
+        """Whether it was committed or aborted."""
         return self._is_done
 
     @contextmanager
     def write_errors(self) -> Iterator[None]:
-        """Write in the block; when the system refuses, the file is given up.
+        """Guard the writes in the block; a system error aborts the file.
 
         Raises:
             OutputError: the file cannot be written.
@@ -136,13 +136,13 @@ class GrowingFile:
             raise output_error(self.path, error) from error
 
     def commit(self) -> None:
-        """Finish the file and move it to its place; within ``write_errors``."""
+        """Finish the file and move it to its destination; call within ``write_errors``."""
         self.binary.close()
         self._sibling.replace(self.path)
         self._is_done = True
 
     def abort(self) -> None:
-        """Drop what was written so far; does nothing once the file was committed."""
+        """Discard what was written so far; does nothing once the file is committed."""
         if self._is_done:
             return
         self._is_done = True
@@ -162,7 +162,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_output(path: Path, data: bytes) -> None:
-    """Write a file where the user wants it, whole or not at all; its folder is made.
+    """Write a file where the user wants it, whole or not at all, creating its folder.
 
     Raises:
         OutputError: the file cannot be written there.
@@ -175,14 +175,14 @@ def write_output(path: Path, data: bytes) -> None:
 
 
 def check_suffix(path: Path, *suffixes: str) -> None:
-    """Refuse a name that says that a file is something else than it will be.
+    """Check that a file has a suffix that matches its contents.
 
     Args:
-        path: of the file.
-        suffixes: those that fit, in lower case with the dot, the usual one first.
+        path: path of the file.
+        suffixes: allowed suffixes, in lower case with the dot, the usual one first.
 
     Raises:
-        OutputError: its suffix is none of them.
+        OutputError: it has another suffix.
     """
     if path.suffix.lower() not in suffixes:
         raise OutputError(
@@ -192,10 +192,10 @@ def check_suffix(path: Path, *suffixes: str) -> None:
 
 
 def make_folder(folder: Path) -> Path:
-    """Make a folder, and those that hold it, and return it.
+    """Create a folder and its parents, and return it.
 
     Raises:
-        OutputError: there can be no such folder.
+        OutputError: the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -205,13 +205,13 @@ def make_folder(folder: Path) -> Path:
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
-    """Return what a user should read when writing to ``path`` failed with ``error``."""
+    """Return the error for a user when writing to ``path`` failed with ``error``."""
     advice = "free some space" if error.errno in _FULL else "choose another place for the output"
     return OutputError(f"{path}: cannot be written ({error.strerror or error}); {advice}")
 
 
 def discard(sibling: Path) -> None:
-    """Remove an unfinished file, if it is there and the system lets it be removed."""
+    """Remove an unfinished file, if possible."""
     # what comes before is the error to report, whatever happens to the left-over
     with suppress(OSError):
         sibling.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Fetching published files: resumable, checked, in place only when whole."""
+"""Downloading published files: resumable, verified, and in place only when complete."""
 
 import hashlib
 import time
@@ -28,10 +28,10 @@ class RemoteFile:
     """A published file.
 
     Attributes:
-        url: where it is, http or https.
-        size: in bytes, where that is known.
-        sha256: of the file in hexadecimal, where that is known.
-        most: bytes above which the server's word is not taken, for a file of unknown size.
+        url: its address, http or https.
+        size: in bytes, if known.
+        sha256: hash of the file in hexadecimal, if known.
+        most: largest size in bytes accepted from the server for a file of unknown size.
     """
 
     url: str
@@ -51,7 +51,7 @@ def download_file(
     attempts: int = 4,
     pause: float = 1.0,
 ) -> None:
-    """Fetch a published file, unless it is there already.
+    """Download a published file, unless it exists already.
 
     Data received so far is in ``<name>.part`` beside ``file``. It is kept when a transfer fails,
     and the next attempt, or the next call, continues from there. ``file`` appears, or is replaced,
@@ -59,19 +59,19 @@ def download_file(
     file with an unknown SHA-256 one that is there is left alone.
 
     Args:
-        remote: what to fetch.
-        file: where it goes; its folder is made.
-        publishers: the address, and those it sends on to, must be https on one of these hosts;
-            ``None`` takes any web address.
-        otherwise: what to do when this address does not serve, for error messages.
-        on_progress: called with the bytes that are there and the bytes there will be, if known.
+        remote: the file to download.
+        file: the destination; its folder is created.
+        publishers: the address, and redirects from it, must be https on one of these hosts;
+            ``None`` allows any web address.
+        otherwise: advice for error messages when the download fails.
+        on_progress: called with the bytes received and the total bytes, if known.
         timeout: seconds of silence after which the connection counts as lost.
-        attempts: how many in a row may bring nothing new.
-        pause: seconds before the second of them; doubled before each further one.
+        attempts: maximum number of consecutive attempts without progress.
+        pause: seconds before the second attempt; doubled before each further one.
 
     Raises:
-        DownloadError: the address is refused, the server has no such file or another one, or the
-            connection failed time and again.
+        DownloadError: the address is not allowed, the server lacks the file or has another, or the
+            connection failed repeatedly.
         OutputError: the file cannot be written.
     """
     source = _Source(remote, publishers, otherwise, timeout)
@@ -96,12 +96,12 @@ def download_file(
 def check_address(
     url: str, publishers: tuple[str, ...] | None, *, sent_by: str | None = None
 ) -> None:
-    """Refuse an address that nothing is fetched from.
+    """Check that downloading from an address is allowed.
 
     Args:
         url: the address.
-        publishers: see ``download_file``.
-        sent_by: the address that sent on to this one.
+        publishers: allowed hosts, as for ``download_file``.
+        sent_by: the address that redirected to this one.
 
     Raises:
         DownloadError: it is not a web address, not https on one of the hosts, or redirected from
@@ -140,15 +140,15 @@ def _is_there(remote: RemoteFile, file: Path) -> bool:
 
 
 class _TransferError(Exception):
-    """A transfer ended early in a way that another attempt may mend."""
+    """A transfer ended early, and another attempt may succeed."""
 
 
 class _BeyondEndError(_TransferError):
-    """The part that was asked for begins at or beyond the file's end."""
+    """The requested part starts at or beyond the end of the file."""
 
 
 class _CheckedRedirects(HTTPRedirectHandler):
-    """Follows redirects only to addresses that pass the check of ``check_address``."""
+    """Follows redirects only to addresses that ``check_address`` allows."""
 
     def __init__(self, publishers: tuple[str, ...] | None) -> None:
         self._publishers = publishers
@@ -161,10 +161,10 @@ class _CheckedRedirects(HTTPRedirectHandler):
 
 
 class _Source:
-    """A file at an address, read from any byte on.
+    """A file at an address, readable from any byte on.
 
     Attributes:
-        size: of the file; where it is not known beforehand, what the server says.
+        size: size of the file; from the server, if not known beforehand.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class _Source:
         self._opener = build_opener(_CheckedRedirects(publishers))
 
     def fetch_rest(self, part: Path, on_progress: Callable[[int, int | None], None]) -> None:
-        """Fetch what ``part`` lacks and append it.
+        """Download what ``part`` lacks and append it.
 
         Raises:
             _TransferError: not all of it came.
@@ -241,7 +241,7 @@ class _Source:
         return response
 
     def _check_size(self, response: HTTPResponse, start: int) -> None:
-        """Refuse a file of another size before its first byte is written."""
+        """Reject a file of another size before its first byte is written."""
         if start:
             # Content-Range: bytes START-END/SIZE
             span = response.headers.get("Content-Range", "")
@@ -302,7 +302,7 @@ def _complete(
 
 
 def _told_size(headers: Message, *, ranged: bool) -> int | None:
-    """Return the size of the whole file that the headers of an answer tell."""
+    """Return the size of the whole file according to the headers of a response."""
     if ranged:
         told = headers.get("Content-Range", "").rpartition("/")[2]
     else:

@@ -1,4 +1,4 @@
-"""Opening image files that nobody vouches for.
+"""Opening untrusted image files.
 
 Every image of a user (frame, photo, mask, benchmark annotation) is opened here, so that there is
 one list of decoders and one limit of size.
@@ -40,12 +40,12 @@ _FOREIGN_SUFFIXES = {
 def open_image(
     path: Path, error: type[PersamVideoError], *, formats: tuple[str, ...] = FORMATS
 ) -> Iterator[Image.Image]:
-    """Open an image file whose pixels are not decoded yet; what goes wrong inside counts, too.
+    """Open an image file without decoding it; decoding errors inside the block are covered, too.
 
     Args:
         path: the file.
-        error: the kind of error to raise.
-        formats: Pillow's names of the formats that may be tried.
+        error: the type of error to raise.
+        formats: Pillow's names of the formats to try.
 
     Raises:
         PersamVideoError: of the kind ``error``: there is no such file, it is not an image of these
@@ -71,7 +71,7 @@ def open_image(
 
 
 def picture_count(image: Image.Image) -> int:
-    """Return how many pictures an opened image file holds, those of equal rank only.
+    """Return how many pictures of equal rank an opened image file holds.
 
     Previews and depth maps beside a photo (MPO), smaller copies and masks of a page (TIFF) are
     not counted.
@@ -80,7 +80,7 @@ def picture_count(image: Image.Image) -> int:
 
 
 def picture_places(image: Image.Image) -> list[int]:
-    """Return where in an opened image file its pictures are, for ``seek``; at least one."""
+    """Return the positions of an image file's pictures for ``seek``; at least one."""
     count = getattr(image, "n_frames", 1)
     if count == 1 or image.format == "MPO":
         return [0]
@@ -98,7 +98,7 @@ def picture_places(image: Image.Image) -> list[int]:
 
 
 def raw_mode(image: Image.Image) -> tuple[str, int | None]:
-    """Return how the pixels of an undecoded image are stored, in Pillow's words.
+    """Return how the pixels of an undecoded image are stored, in Pillow's terms.
 
     Returns:
         The raw mode, such as ``L;2`` or ``RGB;16B``, empty once the image is decoded; and the value

@@ -1,4 +1,4 @@
-"""Keeping what a command reads from being written to or removed by it."""
+"""Protecting the inputs of a command from its outputs."""
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ class OutputFolder:
 
     Attributes:
         folder: the folder.
-        suffixes: of those files, in lower case with the dot; ``None`` for files of any name.
+        suffixes: suffixes of those files, in lower case with the dot; ``None`` for any.
         recursive: whether folders within it are written to or removed, too.
     """
 
@@ -27,7 +27,7 @@ class OutputFolder:
 
 @dataclass(frozen=True)
 class ProtectedInputs:
-    """What a command reads, which must stay as it is whatever the command is told to overwrite.
+    """The inputs of a command, which must stay unchanged even with ``--overwrite``.
 
     Files are the same when the system says so: through links, hard links, relative paths and, where
     file names have no case, other spellings.
@@ -37,7 +37,7 @@ class ProtectedInputs:
         folders: folders from which files are read, with the suffixes of these files. A file that is
             added to such a folder would be read the next time.
         patterns: glob patterns that name such files.
-        trees: folders in which every file that exists is protected, however deep, and in which no
+        trees: folders in which every existing file is protected, at any depth, and in which no
             folder of outputs may be.
     """
 
@@ -59,14 +59,14 @@ class ProtectedInputs:
         )
 
     def check(self, outputs: Iterable[Path], folders: Iterable[OutputFolder] = ()) -> None:
-        """Refuse to write to, or remove, what is read.
+        """Check that outputs leave the inputs unchanged.
 
         Args:
             outputs: files that may be written or removed, whether they exist or not.
             folders: folders in which other files may be.
 
         Raises:
-            OutputError: one of them is an input, or would be taken for one by the next run.
+            OutputError: one of them is an input, or would become one in the next run.
         """
         known = {identity for file in self.files if (identity := _identity(file))}
         homes = self._homes()
@@ -95,7 +95,7 @@ class ProtectedInputs:
         return homes
 
     def _check_home(self, output: Path, homes: Mapping["_Identity", frozenset[str]]) -> None:
-        """Refuse a file that the next run would read."""
+        """Reject a file that the next run would read."""
         suffixes = homes.get(_identity(output.parent) or _NOWHERE, frozenset())
         if output.suffix.lower() in suffixes:
             raise OutputError(
@@ -114,7 +114,7 @@ class ProtectedInputs:
         place: OutputFolder,
         homes: Mapping["_Identity", frozenset[str]],
     ) -> None:
-        """Refuse a folder that holds inputs which may be written to or removed."""
+        """Reject a folder that holds inputs which may be written to or removed."""
         suffixes = place.suffixes
         for suffix in suffixes or ():  # also where the folder is not there yet
             self._check_home(place.folder / f"00000{suffix}", homes)
@@ -143,7 +143,7 @@ class ProtectedInputs:
 
 
 def same_place(one: Path, other: Path) -> bool:
-    """Return whether two paths name one file, which need not be there."""
+    """Return whether two paths name the same file, which need not exist."""
     found = _identity(one)
     if found is not None:
         return found == _identity(other)
@@ -155,7 +155,7 @@ _NOWHERE: _Identity = (-1, -1)
 
 
 def _identity(path: Path) -> _Identity | None:
-    """Return what tells a file or folder from every other; ``None`` for one that is not there."""
+    """Return the identity of a file or folder, or ``None`` if it does not exist."""
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -164,7 +164,7 @@ def _identity(path: Path) -> _Identity | None:
 
 
 def _ancestors(path: Path) -> set[_Identity | None]:
-    """The folders that hold a path, as it is written and as it resolves."""
+    """The folders that contain a path, as written and as resolved."""
     try:
         resolved = path.resolve()
     except (OSError, RuntimeError):  # links in a circle

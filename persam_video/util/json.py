@@ -1,4 +1,4 @@
-"""Values of the program in the types of JSON."""
+"""Converting values to JSON types."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,13 +10,13 @@ import numpy as np
 
 
 def to_json(value: Any, no_number: Callable[[float], str | None] = str) -> Any:
-    """Return a value in the types of JSON; what they have no place for becomes text.
+    """Return a value in JSON types; everything else becomes text.
 
     Data classes become objects with a key for each field.
 
     Args:
-        value: what to turn.
-        no_number: what infinity and NaN become, as JSON has no such numbers.
+        value: the value to convert.
+        no_number: replacement for infinity and NaN, which JSON lacks.
     """
     if isinstance(value, Enum):
         value = value.value

@@ -1,4 +1,4 @@
-"""Public names of a package that are imported when they are first used."""
+"""Importing the public names of a package on first use."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -13,7 +13,7 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: full name of the package.
-        homes: full name of the module for every public name.
+        homes: full name of the module that defines each public name.
     """
 
     def attribute(name: str) -> Any:

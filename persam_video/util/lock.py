@@ -1,4 +1,4 @@
-"""Keeping two programs from writing into one folder at once."""
+"""Keeping two processes from writing to the same folder."""
 
 import os
 import sys
@@ -17,9 +17,9 @@ if sys.platform != "win32":
 
 @contextmanager
 def exclusive_folder(folder: Path) -> Iterator[None]:
-    """Make a folder and hold it for the block; the system lets go when the process ends.
+    """Create a folder and lock it during the block; the lock ends with the process.
 
-    On file systems that have no locks, nothing is held.
+    On file systems without locks, nothing is locked.
 
     Raises:
         OutputError: another process holds the folder, or it cannot be made.
@@ -53,7 +53,7 @@ def _hold_itself(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def hold_file(folder: Path) -> Iterator[None]:
-    """Hold a folder by a file in it, ``.lock``, as Windows needs it.
+    """Lock a folder through a file in it, ``.lock``, as Windows requires.
 
     Raises:
         OutputError: another process holds the folder, or the file cannot be made.

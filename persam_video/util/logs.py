@@ -1,4 +1,4 @@
-"""What a run tells of itself with ``--verbose``, on standard error."""
+"""The log that ``--verbose`` shows on standard error."""
 
 import logging
 import sys
@@ -7,14 +7,14 @@ _PACKAGE = logging.getLogger("persam_video")
 
 
 class _Handler(logging.Handler):
-    """Writes to what is standard error at the time."""
+    """Writes to the current standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print(self.format(record), file=sys.stderr, flush=True)
 
 
 def show_log(wanted: bool) -> None:
-    """Show the log of the package on standard error, or no longer."""
+    """Show or hide the package's log on standard error."""
     _PACKAGE.setLevel(logging.INFO if wanted else logging.NOTSET)
     _PACKAGE.handlers = [other for other in _PACKAGE.handlers if not isinstance(other, _Handler)]
     if wanted:

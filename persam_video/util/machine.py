@@ -1,4 +1,4 @@
-"""How much memory this process has held, and how many cores it may use."""
+"""This process's peak memory, and the cores it may use."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from loky import cpu_count
 
 
 def peak_resident_bytes() -> int | None:
-    """Return the most memory that was resident so far, in bytes; ``None`` where nobody tells."""
+    """Return the peak resident memory so far in bytes, or ``None`` if unknown."""
     try:
         # getrusage's maximum would begin with what the parent process held when it started this one
         status = Path("/proc/self/status").read_text()
@@ -26,7 +26,7 @@ def peak_resident_bytes() -> int | None:
 def available_cores() -> int:
     """Return how many cores this process may use.
 
-    Counts what its affinity and a container's quota leave: of 64 cores under a limit of 2, it is 2.
+    Respects CPU affinity and container quotas: 64 cores under a limit of 2 give 2.
     """
     cores: int = cpu_count()
     return cores

@@ -1,4 +1,4 @@
-"""What a run was: settings, versions, source, model, timings, and how it ended."""
+"""The record of a run: settings, versions, source, model, timings, and how it ended."""
 
 import json
 import platform
@@ -86,29 +86,29 @@ class ModelRecord:
 
 @dataclass
 class RunRecord:
-    """Everything that ``run.json`` holds. A run updates it and writes it again.
+    """The contents of ``run.json``, which a run keeps up to date.
 
     Settings, source and timings may hold paths, fractions and enums; the file has plain JSON.
 
     Attributes:
         model: the model.
         settings: the resolved settings.
-        source: facts of the source, as its size, frame rate and decoder.
+        source: facts about the source, such as size, frame rate and decoder.
         status: status of the run.
         started: start in ISO 8601, with the offset from UTC.
         versions: versions of Python and of the packages that the results depend on.
         references: SHA-256 of the labels of each annotation, by the index of its frame.
-        frames_done: frames whose results are written.
-        frames_dropped: frames of a live source that came while tracking was busy.
-        resumed_at: frames that were done when the run was resumed, once for each time.
+        frames_done: number of frames written.
+        frames_dropped: frames of a live source that arrived while the tracker was busy.
+        resumed_at: number of finished frames at each resumption.
         timings: seconds of the run's own thread by stage, since the run was last resumed. Decoding,
-            writing and, on some models, encoding go on in threads of their own, so theirs are those
+            writing and, for some models, encoding run in separate threads, so theirs are those
             it waited for them.
-        peak_memory: bytes of memory that were resident in the process at most, since it began;
-            ``None`` where the system does not tell.
-        warnings: what the user was warned of.
-        error: the message of what a failed run failed with.
-        box_format: how boxes are written in the files of the run: ``xywh``, as COCO has it, is
+        peak_memory: peak resident memory of the process in bytes;
+            ``None`` if unknown.
+        warnings: the warnings shown to the user.
+        error: the error message of a failed run.
+        box_format: format of boxes in the run's files: ``xywh``, as in COCO, is
             x, y, width, height in pixels.
     """
 
@@ -145,7 +145,7 @@ def write_run(path: str | Path, record: RunRecord) -> None:
 
 @contextmanager
 def recording(path: str | Path, record: RunRecord) -> Iterator[None]:
-    """Keep the record on disk while the block runs, with how it ended.
+    """Keep the record on disk up to date during the block, including how it ended.
 
     A keyboard interrupt ends the block and goes no further; the record says so. Where a block that
     failed leaves no room for the record, as on a full disk, it stays the one of a run under way.
@@ -171,7 +171,7 @@ def recording(path: str | Path, record: RunRecord) -> Iterator[None]:
 def read_run(path: str | Path) -> RunRecord:
     """Read ``run.json``.
 
-    Keys that this version does not know are left out, so that it reads the files of later ones.
+    Unknown keys are ignored, so that the files of later versions can be read.
 
     Raises:
         DatasetError: the file cannot be read or is not the record of a run.
@@ -206,7 +206,7 @@ def read_run_as(kind: type[_RecordT], path: str | Path) -> _RecordT:
 
 
 def check_numbers(record: RunRecord) -> None:
-    """Refuse counts and times that no run can have.
+    """Check that counts and times are plausible.
 
     Raises:
         TypeError: one is not a number.

@@ -1,16 +1,16 @@
-"""What was probably meant by a name that is not known."""
+"""Suggesting the known name that an unknown one was probably meant to be."""
 
 from collections.abc import Collection
 from difflib import get_close_matches
 
 
 def did_you_mean(name: str, known: Collection[str], cutoff: float = 0.6) -> str:
-    """Return the end of a message on an unknown name: the nearest known one, else all of them.
+    """Return the end of a message about an unknown name: the nearest known one, or all.
 
     Args:
-        name: what was given.
-        known: what could have been.
-        cutoff: how alike names must be, 0 to 1; see ``difflib.get_close_matches``.
+        name: the unknown name.
+        known: the known names.
+        cutoff: minimum similarity, 0 to 1, as for ``difflib.get_close_matches``.
 
     Examples:
         >>> did_you_mean("maks", ["mask", "boxes"])

@@ -1,4 +1,4 @@
-"""Where the seconds of a run go."""
+"""Timing the stages of a run."""
 
 import time
 from collections.abc import Iterator

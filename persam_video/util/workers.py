@@ -1,4 +1,4 @@
-"""Doing tasks several at once, in processes of their own.
+"""Running tasks in parallel worker processes.
 
 A worker gets a task, reports what happens, and gets the next one when it is done. Both ends notice
 at once when the other is gone: the pipe between them breaks, and a worker that waits for a task
@@ -35,11 +35,11 @@ _PATIENCE = 30.0  # seconds that a worker has to finish its files; one that hang
 
 @dataclass(frozen=True)
 class Share:
-    """What part of the machine a worker has.
+    """A worker's share of the machine.
 
     Attributes:
-        number: of the worker, from 0; where there are several GPUs they take turns.
-        threads: that it computes with.
+        number: number of the worker, from 0; several GPUs are assigned in turn.
+        threads: threads it computes with.
     """
 
     number: int
@@ -48,7 +48,7 @@ class Share:
 
 @dataclass(frozen=True)
 class TaskLost(Generic[_TaskT]):
-    """The process that worked on a task was killed, or ended by itself."""
+    """The process that ran a task was killed, or exited."""
 
     task: _TaskT
 
@@ -71,13 +71,13 @@ def work_in_processes(
     for their end.
 
     Args:
-        tasks: what to do, in the order in which the tasks begin; they must be picklable.
-        make_handler: called once in each process, with its share; must be picklable.
-        workers: how many processes, at most.
-        threads: that each of them computes with.
+        tasks: picklable tasks, in the order in which they start.
+        make_handler: picklable; called once in each process with its share.
+        workers: maximum number of processes.
+        threads: threads per process.
 
     Yields:
-        What the handlers report, as it happens, and tasks that were lost.
+        The handlers' reports as they arrive, and lost tasks.
 
     Raises:
         PersamVideoError: making a handler, or a handler, raised it.
@@ -114,13 +114,13 @@ def work_in_processes(
 
 
 class _Worker(Generic[_TaskT, _EventT]):
-    """A process that does one task after the other.
+    """A process that runs one task at a time.
 
     Attributes:
         connection: the end of the pipe to it.
-        share: of the machine.
-        task: the last one that it was given.
-        busy: whether it works on that.
+        share: its share of the machine.
+        task: its latest task.
+        busy: whether it is running that task.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ def _without_interrupt() -> Iterator[None]:
 def _serve(
     connection: Connection, make_handler: MakeHandler[Any, Any], share: Share, with_log: bool
 ) -> None:
-    """Do what comes through the pipe until it breaks."""
+    """Run the tasks that arrive through the pipe until it breaks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     interrupt = InterruptOnce()
     show_log(with_log)

@@ -1,4 +1,4 @@
-"""Reading YAML that somebody else wrote."""
+"""Reading untrusted YAML."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _NOT_VALUES = (ValueError, LookupError, TypeError, AttributeError, RecursionErro
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """A safe loader that takes no aliases, by which a few lines stand for billions of values."""
+    """A safe loader without aliases, by which a few lines can expand to billions of values."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -24,7 +24,7 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def load_yaml(text: str) -> Any:
-    """Return the plain values that a YAML text stands for.
+    """Return the plain values of a YAML text.
 
     Raises:
         ValueError: it is longer than a mebibyte, is not YAML, holds an alias, or has a value that
