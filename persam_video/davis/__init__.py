@@ -1,1 +1,1 @@
-"""The DAVIS benchmark: dataset layout, J and F, evaluation in the official form."""
+"""The DAVIS benchmark: dataset layout, J and F, and evaluation like the official code."""

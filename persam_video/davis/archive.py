@@ -1,4 +1,4 @@
-"""Unpacking the archives of datasets without trusting them."""
+"""Unpacking untrusted archives of datasets."""
 
 import shutil
 import stat
@@ -31,21 +31,21 @@ def extract(
     *,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
-    """Unpack a ZIP archive into a folder; a folder that holds all of it is left out.
+    """Unpack a ZIP archive into a folder, without the top folder that holds everything.
 
     The whole list of contents is checked before the first file is written. Nothing is written
     outside of ``target``, neither by the names in the archive nor through links that lie in the
-    folder, and no links, devices or encrypted files are made. Each file appears only when its
-    CRC-32 is right. Files that are there already are kept when they are the same and else replaced,
+    folder, and no links, devices or encrypted files are created. Each file appears only if its
+    CRC-32 is right. Existing files are kept if they are the same and replaced otherwise,
     so that calling again continues an interrupted call.
 
     Args:
         archive: the ZIP file.
-        target: the folder, which is made.
-        on_progress: called with the bytes that are unpacked and the bytes there are.
+        target: the folder, which is created.
+        on_progress: called with the unpacked bytes and the total bytes.
 
     Returns:
-        How many files the archive has.
+        The number of files in the archive.
 
     Raises:
         DatasetError: the archive cannot be read, is damaged, or holds what a dataset does not.
@@ -93,7 +93,7 @@ def _places(entries: list[ZipInfo], archive: Path) -> dict[PurePosixPath, ZipInf
 
 
 def _checked_place(entry: ZipInfo, archive: Path) -> PurePosixPath:
-    """Return the path of an entry; refuse what is not a plain file or folder below the target."""
+    """Return the path of an entry; reject all but plain files and folders below the target."""
     # zipfile cuts names at a NUL, which would let two names be one
     name = entry.orig_filename
     parts = name.removesuffix("/").split("/")
@@ -110,7 +110,7 @@ def _checked_place(entry: ZipInfo, archive: Path) -> PurePosixPath:
 
 
 def _check_size(total: int, archive: Path, target: Path) -> None:
-    """Refuse an archive that would not fit, or that claims absurdly much."""
+    """Reject an archive that would not fit, or claims an absurd size."""
     packed = archive.stat().st_size
     if total > max(_SMALL, _MOST_GROWTH * packed):
         raise DatasetError(f"{archive}: {packed} bytes that unpack to {total} are not a dataset")
@@ -121,7 +121,7 @@ def _check_size(total: int, archive: Path, target: Path) -> None:
 
 
 def _make_folders(target: Path, place: PurePosixPath) -> Path:
-    """Make the folders of a file, none of which may be a link, and return its path."""
+    """Create the folders of a file, none of which may be a link, and return its path."""
     folder = target
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -149,7 +149,7 @@ def _is_there(file: Path, entry: ZipInfo) -> bool:
 
 
 def _unpack(opened: ZipFile, entry: ZipInfo, file: Path, archive: Path) -> None:
-    """Write one file, which zipfile ends at the size and checks against the CRC of its entry."""
+    """Write one file; zipfile checks its size and CRC."""
     try:
         source = opened.open(entry)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Where DAVIS keeps its images, annotations and lists of sequences.
+"""The layout of DAVIS: images, annotations and lists of sequences.
 
 Three layouts are read:
 
@@ -30,7 +30,7 @@ _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class Task(str, Enum):
-    """Whether the first frame's objects are given, or have to be found."""
+    """Whether the objects of the first frame are given or must be discovered."""
 
     SEMI_SUPERVISED = "semi-supervised"
     UNSUPERVISED = "unsupervised"
@@ -132,7 +132,7 @@ class DavisDataset:
 
     @property
     def inputs(self) -> ProtectedInputs:
-        """The files of the dataset, which nothing may write to."""
+        """The files of the dataset, which outputs must not overwrite."""
         folders: dict[Path, Sequence[str]] = {}
         folders |= {self.image_root / name: _IMAGE_SUFFIXES for name in self.names}
         folders |= {self.annotation_root / name: (".png",) for name in self.names}
@@ -163,7 +163,7 @@ class DavisDataset:
             raise DatasetError(f"{error.filename}: cannot be read ({error.strerror})") from None
 
     def _locate(self) -> None:
-        """Find the folders and tell the layouts apart."""
+        """Find the folders and determine the layout."""
         unsupervised = self.task is Task.UNSUPERVISED and not self.single_object
         annotations = self.root / ("Annotations_unsupervised" if unsupervised else "Annotations")
         images = self.root / "JPEGImages"
@@ -176,7 +176,7 @@ class DavisDataset:
             raise DatasetError(f"{self.annotation_root}: no such folder; {self._other_root()}")
 
     def _other_root(self) -> str:
-        """Say what to do where the folder of annotations is missing."""
+        """Return advice for a missing folder of annotations."""
         kind = self.annotation_root.relative_to(self.root).parts[0]
         sizes = [folder.name for folder in _folders(self.root / kind)]
         if sizes:
@@ -219,7 +219,7 @@ class DavisDataset:
         return tuple(dict.fromkeys(names))
 
     def _other_lists(self) -> str:
-        """Say which lists there are instead, and how they are asked for."""
+        """Describe which lists exist instead, and how to select them."""
         lists = self.root / "ImageSets"
         years = {"2016": 2016, "2017": 2017, "2019": 2019}
         if not self.single_object:
@@ -235,7 +235,7 @@ class DavisDataset:
         return ""
 
     def other_splits(self) -> dict[str, tuple[str, ...]]:
-        """Return the sequences of the year's other lists; of those that cannot be read, none."""
+        """Return the sequences of the year's other readable lists."""
         folders = ("2016", self.resolution) if self.single_object else (str(self.year),)
         found: dict[str, tuple[str, ...]] = {}
         for folder in folders:
@@ -249,7 +249,7 @@ class DavisDataset:
         return found
 
     def subset(self, names: Sequence[str]) -> "DavisDataset":
-        """Return the same set with some of its sequences only.
+        """Return the same set, limited to some of its sequences.
 
         Raises:
             DatasetError: one is not in the set.
@@ -277,7 +277,7 @@ def _read_list(path: Path) -> list[str]:
 
 
 def _sequence_of(entry: str, source: Path) -> str:
-    """Return the sequence that an entry of a list names, itself or by the image of a frame."""
+    """Return the sequence that an entry of a list names, directly or by a frame's image."""
     image = PurePosixPath(entry.split(maxsplit=1)[0])
     if image.suffix in _IMAGE_SUFFIXES and "JPEGImages" in image.parts[:2]:
         entry = image.parent.name
@@ -285,7 +285,7 @@ def _sequence_of(entry: str, source: Path) -> str:
 
 
 def _checked_name(name: str, source: str) -> str:
-    """Refuse names that would lead out of the folder they are looked up in."""
+    """Reject names that would lead out of the folder they are looked up in."""
     if not name or name in (".", "..") or any(character in name for character in "/\\:\0"):
         raise DatasetError(f"{source}: {name!r} is not the name of a folder")
     return name
@@ -304,5 +304,5 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> tuple[Path, ...]:
 
 
 def _visible(folder: Path) -> Iterator[Path]:
-    """Leave out hidden files, such as the ``._00000.png`` that macOS adds."""
+    """Skip hidden files, such as the ``._00000.png`` that macOS adds."""
     return (path for path in folder.iterdir() if not path.name.startswith("."))

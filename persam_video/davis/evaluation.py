@@ -119,13 +119,13 @@ def evaluate(
             layout of ``persam_video.davis.results``.
         dataset: the set to score against.
         workers: threads that read and score frames; by default one for each core.
-        on_progress: called with the frames done and the frames in all.
+        on_progress: called with the number of scored frames and the total.
 
     Returns:
         The scores of every object and frame.
 
     Raises:
-        DatasetError: something is missing or unusable. The message has one line for each fault,
+        DatasetError: something is missing or unusable. The message has one line per fault,
             which names the file; nothing was scored.
         ConfigError: ``workers`` is less than 1.
     """
@@ -176,14 +176,14 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be scored of one sequence.
+    """What to score of one sequence.
 
     Attributes:
         sequence: its files.
-        result_folder: where its results are.
+        result_folder: folder of its results.
         given: labels of the first annotation.
         scored: annotations of the frames that count.
-        names: how the results' names compare with those of the frames.
+        names: comparison of the results' names with those of the frames.
     """
 
     sequence: DavisSequence
@@ -201,7 +201,7 @@ _Outcome = FrameScore | ProposalFrameScore | list[str]
 
 
 def _plan(name: str, results: Path, dataset: DavisDataset, faults: list[str]) -> _Plan:
-    """Find out what to score of a sequence, adding to ``faults`` what stands in the way."""
+    """Determine what to score of a sequence, adding any obstacles to ``faults``."""
     given: tuple[int, ...] = ()
     sequence = DavisSequence(name, (), ())
     try:
@@ -261,7 +261,7 @@ def _given_labels(sequence: DavisSequence, dataset: DavisDataset) -> tuple[int, 
 def read_scored(
     path: Path, dataset: DavisDataset, shape: tuple[int, int] | None = None
 ) -> NDArray[np.uint8]:
-    """Return the labels of an annotation or a result as they are scored.
+    """Return the labels of an annotation or a result in the form that is scored.
 
     Args:
         path: the file.
@@ -309,7 +309,7 @@ def _score(plan: _Plan, annotation: Path, dataset: DavisDataset) -> _Outcome:
 def _gather(
     plan: _Plan, outcomes: list[_Outcome], dataset: DavisDataset, faults: list[str]
 ) -> SequenceScore:
-    """Put the frames of a sequence together, adding to ``faults`` those of its frames."""
+    """Combine the frames of a sequence, adding their faults to ``faults``."""
     name = plan.sequence.name
     found = [fault for outcome in outcomes if isinstance(outcome, list) for fault in outcome]
     faults.extend(found)

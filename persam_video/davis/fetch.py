@@ -1,7 +1,7 @@
-"""Fetching the archives of DAVIS from its authors, and unpacking them.
+"""Downloading and unpacking the archives of DAVIS.
 
-All archives of 2017 and 2019 go into one folder, ``DAVIS-2017``, which they share. That of 2016,
-whose masks are others under the same names, goes into ``DAVIS-2016``.
+All archives of 2017 and 2019 share one folder, ``DAVIS-2017``. That of 2016,
+which has different masks under the same names, goes into ``DAVIS-2016``.
 """
 
 import difflib
@@ -26,13 +26,13 @@ class Archive:
     """A published archive.
 
     Attributes:
-        url: where it is.
+        url: its address.
         description: its contents in a few words.
-        year: of the dataset.
+        year: year of the dataset.
         splits: lists of sequences that have annotations; none in the unsupervised test sets.
         resolution: folder of its images.
-        size: in bytes, where that is known.
-        sha256: of the file, where that is known.
+        size: in bytes, if known.
+        sha256: hash of the file, if known.
     """
 
     url: str
@@ -50,7 +50,7 @@ class Archive:
 
     @property
     def page(self) -> str:
-        """Where people find it."""
+        """Web page of the archive."""
         return f"https://davischallenge.org/davis{min(self.year, 2017)}/code.html"
 
     @property
@@ -119,12 +119,12 @@ ARCHIVES = {
 
 @dataclass(frozen=True)
 class FetchedSplit:
-    """A list of sequences of a dataset that was fetched.
+    """A list of sequences in a downloaded dataset.
 
     Attributes:
-        name: such as ``val``.
-        sequences: how many it lists.
-        frames: images of all of them.
+        name: its name, such as ``val``.
+        sequences: number of sequences.
+        frames: total number of frames.
     """
 
     name: str
@@ -138,8 +138,8 @@ class FetchedDavis:
 
     Attributes:
         folder: the dataset, for ``DavisDataset``.
-        archive: the file, which is not needed any more.
-        files: how many it held.
+        archive: the file, which is no longer needed.
+        files: number of files in it.
         splits: the lists whose annotations it holds.
     """
 
@@ -158,7 +158,7 @@ def _ignore(done: int, total: int | None) -> None:
 
 
 def find_archive(name: str) -> Archive:
-    """Return a published archive by its name, a key of ``ARCHIVES``.
+    """Return the published archive with a name, a key of ``ARCHIVES``.
 
     Raises:
         DatasetError: there is no archive of this name.
@@ -171,7 +171,7 @@ def find_archive(name: str) -> Archive:
 
 
 def fetch_davis(name: str, out: str | Path, *, on_progress: OnBytes = _ignore) -> FetchedDavis:
-    """Download an archive and unpack it: ``download_archive`` and ``unpack_archive`` in a row.
+    """Download an archive and unpack it: ``download_archive``, then ``unpack_archive``.
 
     Examples:
         >>> fetch_davis("2017-trainval", "data").folder  # doctest: +SKIP
@@ -189,7 +189,7 @@ def download_archive(
     sha256: str | None = None,
     on_progress: OnBytes = _ignore,
 ) -> Path:
-    """Download an archive, unless it is there already, and return its file.
+    """Download an archive, unless it exists already, and return its file.
 
     A transfer that breaks off is resumed by the same call. An archive whose SHA-256 is known is
     checked against it, any other against the size that the server reports.
@@ -198,8 +198,8 @@ def download_archive(
         name: a key of ``ARCHIVES``.
         out: folder for the file.
         url: another address of the same file.
-        sha256: what its hash must be, in hexadecimal, instead of the one that is known.
-        on_progress: called while it comes.
+        sha256: the expected hash in hexadecimal, instead of the known one.
+        on_progress: called during the download.
 
     Raises:
         DatasetError: there is no archive of this name.
@@ -236,9 +236,9 @@ def unpack_archive(
     Args:
         name: a key of ``ARCHIVES``.
         file: the archive.
-        out: where the folder of the dataset goes.
-        sha256: what the file's hash must be, in hexadecimal, instead of the one that is known.
-        on_progress: called while it is unpacked.
+        out: parent of the dataset's folder.
+        sha256: the file's expected hash in hexadecimal, instead of the known one.
+        on_progress: called while unpacking.
 
     Raises:
         DatasetError: there is no archive of this name, or the file is missing, damaged or another.

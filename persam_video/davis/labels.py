@@ -1,7 +1,7 @@
 """Strict reading of label images for scoring.
 
-Scoring takes a PNG at its word: its values are the labels. What would have to be guessed at
-(colours instead of labels, another size) is refused: a guess would change the score silently.
+Scoring takes the values of a PNG as labels, literally. Anything that would need a guess
+(colours instead of labels, another size) is rejected: a guess would change the score silently.
 """
 
 import struct
@@ -69,9 +69,9 @@ def _decode(path: Path) -> NDArray[np.uint8]:
 
 
 def _opaque(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
-    """Take the grey values of an image with transparency, as one mask of DAVIS 2016 has it.
+    """Return the grey values of an image with transparency, like one mask of DAVIS 2016.
 
-    What is fully transparent is background.
+    Fully transparent pixels are background.
     """
     labels, alpha = pixels[..., 0], pixels[..., 1]
     if ((alpha > 0) & (alpha < 255)).any():

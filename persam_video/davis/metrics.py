@@ -1,4 +1,4 @@
-"""Region similarity J, contour accuracy F, and what DAVIS makes of them over a sequence.
+"""Region similarity J, contour accuracy F, and DAVIS's statistics of them over a sequence.
 
 The measures are those of Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video
 Object Segmentation" (CVPR 2016), in the exact form that the official davis2017-evaluation computes:

@@ -1,4 +1,4 @@
-"""Objects named by boxes and points instead of a painted mask."""
+"""Annotating objects by boxes and points instead of a painted mask."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Where a person would click next: in the middle of the largest region that is wrong.
+"""Simulated clicks: in the middle of the largest wrong region, where a person would click.
 
 Source: Sofiiuk et al., "Reviving Iterative Training with Mask Guidance for Interactive
 Segmentation" (RITM), ICIP 2022, section 4.
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 def next_click(
     mask: NDArray[np.bool_], truth: NDArray[np.bool_], known: NDArray[np.bool_]
 ) -> tuple[int, int, bool] | None:
-    """Return where the next click goes.
+    """Return the next click.
 
     Args:
-        mask: bool (H, W), the answer so far.
+        mask: bool (H, W), the current mask.
         truth: bool (H, W).
         known: bool (H, W), where the truth is known.
 
     Returns:
-        (x, y, whether the object is there): the pixel that is farthest from the border of what is
-        missing or of what is too much; ``None`` where nothing is wrong.
+        (x, y, whether the object is there): the pixel farthest from the border of the missing or
+        surplus region; ``None`` if the mask is right.
     """
     found = []
     for wrong, positive in ((truth & ~mask & known, True), (mask & ~truth & known, False)):

@@ -8,7 +8,7 @@ from persam_video.prompting.prompts import Coordinate, ObjectPrompts, Percent, P
 
 
 def parse_prompts(boxes: Sequence[str], points: Sequence[str]) -> tuple[ObjectPrompts, ...]:
-    """Read boxes and points, and bring those of one object together.
+    """Parse boxes and points, and group them by object.
 
     Args:
         boxes: texts like ``1:10,20,110,220``: the id, then x0,y0,x1,y1 in pixels, or in percent
@@ -17,7 +17,7 @@ def parse_prompts(boxes: Sequence[str], points: Sequence[str]) -> tuple[ObjectPr
             ``-1:5,6``, is for points that do not belong to object 1. Percent may be used, too.
 
     Returns:
-        One for each id, in order of id.
+        The prompts of each object, in order of id.
 
     Raises:
         AnnotationError: a text is of another form, or an object has two boxes.

@@ -1,4 +1,4 @@
-"""What a person says of one object."""
+"""Prompts for an object: boxes and points."""
 
 import math
 from collections.abc import Sequence
@@ -30,15 +30,15 @@ Point: TypeAlias = tuple[Coordinate, Coordinate]
 
 @dataclass(frozen=True)
 class ObjectPrompts:
-    """A box, points, or both, that name one object of a frame.
+    """A box, points, or both, that mark one object of a frame.
 
     Coordinates are pixels of the frame, or ``Percent`` of it.
 
     Attributes:
-        object_id: the label it gets, 1 to 254.
+        object_id: the object's label, 1 to 254.
         box: (x0, y0, x1, y1), x1 and y1 exclusive.
-        points: (x, y), on the object.
-        background: (x, y), beside it.
+        points: points (x, y) on the object.
+        background: points (x, y) beside it.
     """
 
     object_id: int
@@ -51,7 +51,7 @@ class ObjectPrompts:
 
         Args:
             size: height and width of the frame.
-            corrects: whether there is a mask already, so that background points alone will do.
+            corrects: whether there is a mask already, so that background points suffice.
 
         Raises:
             AnnotationError: the id is not a label, the box has no pixel, a coordinate is outside of
@@ -72,7 +72,7 @@ class ObjectPrompts:
 
 @dataclass(frozen=True)
 class PixelPrompts:
-    """``ObjectPrompts`` that fit their frame, with all coordinates in its pixels."""
+    """``ObjectPrompts`` checked against their frame, with all coordinates in pixels."""
 
     object_id: int
     box: tuple[float, float, float, float] | None
@@ -81,7 +81,7 @@ class PixelPrompts:
 
 
 def prompt_warnings(model: "SamModel", prompts: Sequence[ObjectPrompts]) -> list[str]:
-    """Return what a user should know of prompts before relying on their masks, a line each.
+    """Return warnings about prompts whose masks may be unreliable, one line each.
 
     The embedded model often takes a point alone for a part of the object.
     """
@@ -143,7 +143,7 @@ def _share(percent: Percent, side: int) -> float:
 
 
 def _holds_a_centre(low: float, high: float) -> bool:
-    """Return whether the middle of a pixel lies inside of an interval of pixel edges."""
+    """Return whether the centre of a pixel lies inside an interval of pixel edges."""
     return math.floor(low + 0.5) + 0.5 < high
 
 

@@ -1,4 +1,4 @@
-"""From boxes and points to the annotation of a frame, by SAM itself."""
+"""Turning boxes and points into the annotation of a frame with SAM."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,16 +38,16 @@ def annotate(
 ) -> Annotation:
     """Segment the objects that boxes and points name, and merge them by their logits.
 
-    The model is asked again with its own logits as mask prompt. Of the masks that a SAM answers,
-    the one of the highest predicted IoU is taken; the embedded model has learned to answer clicks
-    and boxes with the single one.
+    The model is prompted again with its own logits as mask prompt. Of a SAM's three masks,
+    the one with the highest predicted IoU is taken; the embedded model was trained to answer clicks
+    and boxes with its single mask.
 
     Args:
         model: the SAM.
         rgb: uint8 (H, W, 3).
         prompts: one for each object.
-        embedding: of the frame, where it was encoded already.
-        previous: bool (H, W), a mask of the object that the prompts correct; for one object only,
+        embedding: embedding of the frame, if it is encoded already.
+        previous: bool (H, W), the mask to correct; for a single object only,
             whose points may then all be beside it.
 
     Raises:
@@ -78,7 +78,7 @@ def _segment(
     prompts: PixelPrompts,
     previous: NDArray[np.bool_] | None,
 ) -> NDArray[np.float32]:
-    """Return logits (H, W) of one object; what its box leaves out is not of it."""
+    """Return logits (H, W) of one object, restricted to its box."""
     asked = _as_prompts(prompts, model.device)
     first = asked
     if previous is not None:

@@ -1,1 +1,1 @@
-"""The page on an evaluation: plots, pictures of the frames, tables."""
+"""Reports on evaluations: curves, pictures of frames, and tables."""

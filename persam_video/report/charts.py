@@ -1,4 +1,4 @@
-"""Curves over the frames of a sequence, in coordinates of 0 to 100 that a page stretches."""
+"""Curves over the frames of a sequence, in coordinates from 0 to 100 that a page scales."""
 
 import math
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ _MOST_HOVERS = 400
 
 @dataclass(frozen=True)
 class Band:
-    """A part of the time axis, with what it says when it is pointed at.
+    """A part of the time axis, with its tooltip.
 
     Attributes:
-        left: where it begins, 0 to 100.
-        width: how wide it is.
-        text: what it says.
+        left: its left edge, 0 to 100.
+        width: its width, 0 to 100.
+        text: its tooltip.
     """
 
     left: float
@@ -37,8 +37,8 @@ class Chart:
         region: the parts of J's curve, each as the points of an SVG polyline.
         contour: the same for F.
         lost: when the object had no mask.
-        frames: a band for each frame, none where there are very many.
-        ticks: the first, the middle and the last frame, as bands without a width.
+        frames: a band per frame; empty if there are too many.
+        ticks: the first, middle and last frame, as zero-width bands.
     """
 
     region: tuple[str, ...]
@@ -97,7 +97,7 @@ def curve(values: Sequence[float] | NDArray[np.float64]) -> tuple[str, ...]:
 
 
 def middle(position: int, count: int) -> float:
-    """Return where a frame is on the time axis."""
+    """Return the position of a frame on the time axis."""
     return 100 * (position + 0.5) / count
 
 

@@ -1,4 +1,4 @@
-"""An evaluation as one page of HTML that needs nothing else: no network, no script, no file."""
+"""An evaluation as one self-contained HTML page, without scripts or external files."""
 
 import json
 from collections.abc import Callable
@@ -31,9 +31,9 @@ class ShownFrame:
     """A frame with pictures.
 
     Attributes:
-        title: which one it is.
+        title: its title.
         name: of the frame.
-        place: on the time axis, 0 to 100.
+        place: its position on the time axis, 0 to 100.
         j: J, averaged over the objects.
         f: the same for F.
         shown: the pictures.
@@ -53,9 +53,9 @@ class ShownObject:
 
     Attributes:
         score: its scores.
-        colour: in which it is drawn, as CSS has it.
+        colour: its colour as a CSS value.
         chart: its curves.
-        lost: when it had no mask.
+        lost: the periods without a mask.
     """
 
     score: ObjectScore
@@ -65,7 +65,7 @@ class ShownObject:
 
     @property
     def missed(self) -> int:
-        """Frames without a mask although the annotation shows the object."""
+        """Number of frames without a mask although the annotation shows the object."""
         return sum(period.in_view for period in self.lost)
 
 
@@ -77,7 +77,7 @@ class ShownSequence:
         score: its scores.
         objects: its objects, in order of label.
         curve: J&F of each frame, averaged over the objects; see ``Chart``.
-        frames: the frames with pictures, the worst one first.
+        frames: the frames with pictures, the worst first.
     """
 
     score: SequenceScore
@@ -87,7 +87,7 @@ class ShownSequence:
 
     @property
     def missed(self) -> int:
-        """Frames without a mask of an object although the annotation shows it, in all."""
+        """Total number of frames without a mask of an object that the annotation shows."""
         return sum(shown.missed for shown in self.objects)
 
 
@@ -102,12 +102,12 @@ def write_report(
 
     Args:
         evaluation: the scores.
-        dataset: the set that was scored against; images are shown where it has them.
+        dataset: the set that was scored against; its images are shown if it has any.
         path: the file, which appears whole or not at all.
-        on_progress: called with the sequences that are drawn and the sequences in all.
+        on_progress: called with the number of drawn sequences and the total.
 
     Raises:
-        DatasetError: a mask that was scored cannot be read any more.
+        DatasetError: a scored mask can no longer be read.
         OutputError: the file cannot be written.
     """
     scored = [sequence for sequence in evaluation.sequences if sequence.objects]
@@ -153,12 +153,12 @@ def _environment() -> Environment:
 
 
 def _figure(value: float) -> str:
-    """Show a figure with three decimals; one that does not exist as a dash."""
+    """Format a figure with three decimals, or a dash if there is none."""
     return "–" if np.isnan(value) else f"{value:.3f}".replace("-", "−")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """List nested settings by their dotted keys."""
+    """Flatten nested settings to dotted keys."""
     rows: list[tuple[str, Any]] = []
     for key, value in values.items():
         if isinstance(value, dict):
@@ -183,7 +183,7 @@ def _shown_sequence(sequence: SequenceScore, frames: tuple[ShownFrame, ...]) -> 
 
 
 def _chosen(sequence: SequenceScore) -> list[tuple[str, int]]:
-    """Return the worst and the best frame of a sequence, by what they are and their positions."""
+    """Return the worst and the best frame of a sequence, with titles and positions."""
     means = frame_means(sequence)
     if np.isnan(means).all():
         return []
@@ -214,7 +214,7 @@ def _shown_frame(
 
 
 def _run(results: Path) -> RunRecord | None:
-    """Read what made the results, where that is recorded."""
+    """Read the record of the run that made the results, if there is one."""
     record = results / "run.json"
     if not record.is_file():
         return None

@@ -48,10 +48,10 @@ class Picture:
     """An encoded picture.
 
     Attributes:
-        title: what it shows.
+        title: its caption.
         width: in pixels.
         height: in pixels.
-        uri: the picture itself, as an address with the data in it.
+        uri: the picture as a data URI.
     """
 
     title: str
@@ -65,8 +65,8 @@ class FramePictures:
     """The pictures of one frame.
 
     Attributes:
-        pictures: the image where there is one, the truth, the prediction and the errors.
-        is_cut: whether they show a part of the frame, around the objects.
+        pictures: the image if there is one, the truth, the prediction and the errors.
+        is_cut: whether they are cropped around the objects.
     """
 
     pictures: tuple[Picture, ...]
@@ -85,7 +85,7 @@ def frame_pictures(
         frame: name of the frame.
 
     Raises:
-        DatasetError: the annotation or the result cannot be read any more.
+        DatasetError: the annotation or the result can no longer be read.
     """
     files = dataset.sequence(sequence.name)
     annotation = next(path for path in files.annotations if path.stem == frame)
@@ -123,7 +123,7 @@ def frame_pictures(
 
 
 def error_map(rgb: Rgb, truth: Labels, predicted: Labels) -> Rgb:
-    """Colour a dimmed grey copy of an image by what is right and wrong.
+    """Colour the errors over a dimmed grey copy of an image.
 
     Args:
         rgb: uint8 array of shape (H, W, 3).
@@ -173,7 +173,7 @@ def _as_objects(predicted: Labels, sequence: SequenceScore) -> Labels:
 
 
 def _cut(truth: Labels, predicted: Labels) -> Box:
-    """Return the part of the frame to show: all of it, unless the objects are small in it."""
+    """Return the crop to show: the whole frame, unless the objects are small in it."""
     height, width = truth.shape
     box = box_of(((truth > 0) & (truth != VOID)) | (predicted > 0))
     if box is None:

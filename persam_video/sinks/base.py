@@ -1,4 +1,4 @@
-"""What every sink of results offers."""
+"""The interface of all sinks."""
 
 import math
 from contextlib import suppress
@@ -20,7 +20,7 @@ def coco_box(box: Box | None) -> list[int] | None:
 
 
 def finite_score(known: ObjectResult) -> float:
-    """Return the score of an object with six decimals, 0 for one that JSON has no number for."""
+    """Return a score with six decimals; 0 if it is not finite, which JSON cannot express."""
     return round(float(known.score), 6) if math.isfinite(known.score) else 0.0
 
 
@@ -28,26 +28,26 @@ _SinkT = TypeVar("_SinkT", bound="Sink")
 
 
 class Sink(Protocol):
-    """A place for results, written one frame at a time and closed once.
+    """A destination for results, written one frame at a time and closed once.
 
-    Leaving the context closes the sink; an exception drops an output that is one file, so that no
-    file is ever there with a part of the frames. A class that inherits from this protocol gets the
+    Leaving the context closes the sink; an exception discards an output that is one file, so that
+    no file ever holds only some of the frames. A class that inherits from this protocol gets the
     context from it.
     """
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know of the output, one line each; complete once closed."""
+        """Warnings about the output, one line each; complete once closed."""
         return ()
 
     def write(self, frame: Frame, result: FrameResult) -> None:
-        """Take one frame and its result."""
+        """Write one frame and its result."""
 
     def close(self) -> None:
         """Finish the output; a second call does nothing."""
 
     def abort(self) -> None:
-        """End without an output, where one file holds all frames; does nothing once closed."""
+        """Discard an output that is one file; does nothing once closed."""
         self.close()
 
     def __enter__(self: _SinkT) -> _SinkT:

@@ -141,9 +141,9 @@ class YouTubeVosSink(SpooledSink):
 
 
 def _write_head(file: IO[str], info: SourceInfo, video: str, end: str = "],\n") -> None:
-    """Begin a document with what it is about, and its one video.
+    """Start a document with its description and its only video.
 
-    pycocotools 2.0.9 to 2.0.11 cannot do without ``info``.
+    pycocotools 2.0.9 to 2.0.11 require ``info``.
     """
     about = {
         "description": f"Objects tracked in {info.name}",

@@ -1,4 +1,4 @@
-"""Tables of boxes with a line for each object in each frame: MOT-Challenge and plain CSV."""
+"""Tables with a line per object and frame: MOT Challenge and plain CSV."""
 
 import csv
 from abc import abstractmethod
@@ -33,7 +33,7 @@ Cell = str | int | float | None
 
 
 def table_rows(result: FrameResult) -> Iterator[tuple[Cell, ...]]:
-    """Give a row of ``COLUMNS`` for each object known in a frame.
+    """Yield a row of ``COLUMNS`` for each object known in a frame.
 
     Boxes and centres of lost objects are ``None``.
     """
@@ -50,7 +50,7 @@ class CsvSink(Sink):
     header: Sequence[str] = ()
 
     def __init__(self, path: str | Path) -> None:
-        """Open a hidden file beside the final place, which is made.
+        """Open a hidden file beside the destination, creating its folder.
 
         Raises:
             OutputError: the file cannot be written there.
@@ -75,7 +75,7 @@ class CsvSink(Sink):
             self._lines.writerows(self.rows(result))
 
     def close(self) -> None:
-        """Finish the file and move it to its place; a second call does nothing.
+        """Finish the file and move it to its destination; a second call does nothing.
 
         Raises:
             OutputError: the file cannot be written.
@@ -87,7 +87,7 @@ class CsvSink(Sink):
             self._file.commit()
 
     def abort(self) -> None:
-        """Drop the file; does nothing once it is closed."""
+        """Discard the file; does nothing once it is closed."""
         self._file.abort()
 
 
@@ -95,7 +95,7 @@ class MotSink(CsvSink):
     """Writes results in the form of the MOT Challenge.
 
     A line is frame, id, left, top, width, height, confidence, -1, -1, -1, for each object that is
-    visible. Frames and coordinates count from 1, as the challenge has it: frame 1 is index 0 of the
+    visible. Frames and coordinates count from 1, as the challenge does: frame 1 is index 0 of the
     source, and the upper left pixel is (1, 1).
     """
 

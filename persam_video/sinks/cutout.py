@@ -1,4 +1,4 @@
-"""The objects without their background, as pictures or video with transparency."""
+"""Cut-outs: the objects without their background, as pictures or video with transparency."""
 
 from pathlib import Path
 
@@ -45,10 +45,10 @@ class CutoutPngSink(Sink):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        """Make the folder.
+        """Create the folder.
 
         Raises:
-            OutputError: there can be no such folder.
+            OutputError: the folder cannot be created.
         """
         self._folder = make_folder(Path(folder))
 

@@ -1,4 +1,4 @@
-"""Files that are put together at the end, from parts that were written frame by frame."""
+"""Files assembled at the end from parts that were written frame by frame."""
 
 import json
 import tempfile
@@ -19,12 +19,12 @@ from persam_video.video.source import SourceInfo
 class JsonSpool:
     """Lists of JSON values that grow on disk, for one output file.
 
-    The lists live beside the output in files without a name, which the system removes however the
-    program ends; memory does not grow with them. There is one open file for each list.
+    The lists live beside the output in unnamed files, which the system removes however the
+    program ends, and take no memory. There is one open file per list.
     """
 
     def __init__(self, path: Path) -> None:
-        """Prepare the lists of an output; its folder is made.
+        """Prepare the lists of an output, creating its folder.
 
         Raises:
             OutputError: the folder cannot be made or cannot be written to.
@@ -53,7 +53,7 @@ class JsonSpool:
             self._files[name].write(f"{line}\n".encode())
 
     def lines(self, name: str | int) -> Iterator[str]:
-        """Give the values of a list as JSON, in order; nothing for a list that has none."""
+        """Yield the values of a list as JSON, in order."""
         file = self._files.get(name)
         if file is None:
             return
@@ -62,12 +62,12 @@ class JsonSpool:
             yield line.decode().rstrip("\n")
 
     def values(self, name: str | int) -> Iterator[Any]:
-        """Give the values of a list, in order."""
+        """Yield the values of a list, in order."""
         return map(json.loads, self.lines(name))
 
     @contextmanager
     def assembled(self) -> Iterator[IO[str]]:
-        """Give the output to write to; it appears, whole, when the block ends without an error.
+        """Yield the output to write to; it appears, whole, when the block ends without an error.
 
         Raises:
             OutputError: it cannot be written.
@@ -104,7 +104,7 @@ class JsonSpool:
 
 
 class SpooledSink(Sink):
-    """A sink whose one file is put together at the end, from what was noted frame by frame.
+    """A sink whose single file is assembled at the end, from parts written frame by frame.
 
     The file appears when the sink is closed, unless no frame was written.
     """
@@ -132,7 +132,7 @@ class SpooledSink(Sink):
         """Write the file from the lists of the given number of frames."""
 
     def write(self, frame: Frame, result: FrameResult) -> None:
-        """Take one frame and its result.
+        """Write one frame and its result.
 
         Raises:
             OutputError: they cannot be written.
@@ -153,13 +153,13 @@ class SpooledSink(Sink):
                     self._assemble(file, frames)
 
     def abort(self) -> None:
-        """Drop the file; does nothing once it is closed."""
+        """Discard the file; does nothing once it is closed."""
         self._frames = 0
         self._spool.close()
 
 
 def write_array(file: IO[str], items: Iterator[str]) -> None:
-    """Write a JSON array of items that are JSON already, one to a line."""
+    """Write a JSON array of items that are JSON already, one per line."""
     file.write("[")
     for number, item in enumerate(items):
         file.write(",\n" if number else "\n")

@@ -30,14 +30,14 @@ class LabelmeSink(Sink):
     """
 
     def __init__(self, folder: str | Path, tolerance: float = _TOLERANCE) -> None:
-        """Make the folder.
+        """Create the folder.
 
         Args:
             folder: where to write.
             tolerance: see ``persam_video.masks.polygons.polygon``.
 
         Raises:
-            OutputError: there can be no such folder.
+            OutputError: the folder cannot be created.
         """
         self._folder = make_folder(Path(folder))
         self._tolerance = tolerance

@@ -14,14 +14,14 @@ class MaskPngSink(Sink):
 
     The name is that of the frame's image, or, in a video, the index of the frame in five digits or
     as many more as it needs (see ``Frame.stem``). The pixel values are the object ids and the
-    palette is that of DAVIS. A file that is there is replaced; each appears whole or not at all.
+    palette is that of DAVIS. Existing files are replaced; each appears whole or not at all.
     """
 
     def __init__(self, folder: str | Path) -> None:
-        """Make the folder.
+        """Create the folder.
 
         Raises:
-            OutputError: there can be no such folder.
+            OutputError: the folder cannot be created.
         """
         self._folder = make_folder(Path(folder))
 

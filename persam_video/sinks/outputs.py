@@ -30,7 +30,7 @@ _CUTOUT_CODEC = "vp9-alpha"
 
 @dataclass(frozen=True)
 class SinkOptions:
-    """How outputs are written.
+    """Options for writing outputs.
 
     Attributes:
         stride: distance between the frames that are written, in frames of the source.
@@ -48,15 +48,15 @@ class SinkOptions:
 
 @dataclass(frozen=True)
 class OutputKind:
-    """All that there is to know of an output.
+    """The description of a kind of output.
 
     Attributes:
-        name: for ``--save`` and ``--to``.
-        place: file or folder in the folder of a run.
-        open: opens its sink, given the place, the source of the frames, and how to write.
-        shows_frames: whether it needs the pictures of the source.
-        folder_suffixes: of the files in a folder; empty for an output that is one file.
-        check: refuses, before anything is written, what cannot be written to a place.
+        name: its name for ``--save`` and ``--to``.
+        place: its file or folder in the folder of a run.
+        open: opens its sink, given the place, facts about the source, and options.
+        shows_frames: whether it needs the frames of the source.
+        folder_suffixes: suffixes of its files, if it is a folder; empty for a single file.
+        check: raises, before anything is written, if it cannot be written to a place.
     """
 
     name: str
@@ -83,7 +83,7 @@ def _cutout_webm(path: Path, info: SourceInfo, options: SinkOptions) -> Sink:
 
 
 class Output(str, Enum):
-    """What can be made of a tracked video; an output is added here and nowhere else.
+    """The outputs of a tracked video; a new one is added here and nowhere else.
 
     Attributes:
         kind: its description.
@@ -166,7 +166,7 @@ STORES = (Output.MASKS, Output.TRACKS)
 
 
 def parse_outputs(texts: Iterable[str]) -> tuple[Output, ...]:
-    """Return the outputs that names, or lists of names with commas, ask for; each one once.
+    """Return the outputs for names, or comma-separated lists of names, without duplicates.
 
     Raises:
         ConfigError: a name is unknown, or none is given.
@@ -183,7 +183,7 @@ def parse_outputs(texts: Iterable[str]) -> tuple[Output, ...]:
 
 
 def known_output(name: str) -> Output:
-    """Return the output of a name.
+    """Return the output with a name.
 
     Raises:
         ConfigError: the name is unknown.
@@ -193,10 +193,10 @@ def known_output(name: str) -> Output:
 
 
 def known_name(what: str, name: str, known: Sequence[str]) -> str:
-    """Return a name that is one of those known.
+    """Return a name if it is known.
 
     Raises:
-        ConfigError: it is not; the message tells the nearest one, or all.
+        ConfigError: it is not; the message suggests the nearest one, or lists all.
     """
     if name not in known:
         raise ConfigError(f"{what} {name!r} is unknown: {did_you_mean(name, known)}")
@@ -209,7 +209,7 @@ def place_of(output: Output, folder: Path) -> Path:
 
 
 def existing_files(folder: Path) -> list[Path]:
-    """Return the files that outputs of any kind left in the folder of a run."""
+    """Return the files of outputs of any kind in the folder of a run."""
     files: list[Path] = []
     for output in Output:
         place = place_of(output, folder)
@@ -225,7 +225,7 @@ def existing_files(folder: Path) -> list[Path]:
 
 
 def check_options(outputs: Iterable[Output], folder: Path, options: SinkOptions) -> None:
-    """Refuse what cannot be written, before anything is.
+    """Check that the outputs can be written, before anything is.
 
     Raises:
         ConfigError: a setting is out of range.

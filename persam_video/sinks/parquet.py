@@ -18,7 +18,7 @@ _TYPES = {"time": "float64", "state": "string", "score": "float64"} | dict.fromk
 
 
 def require_pyarrow() -> None:
-    """Find out whether Parquet files can be written.
+    """Check that Parquet files can be written.
 
     Raises:
         OutputError: they cannot; the message says what to install.
@@ -40,7 +40,7 @@ class ParquetSink(Sink):
     """
 
     def __init__(self, path: str | Path, group_rows: int = _GROUP_ROWS) -> None:
-        """Open a hidden file beside the final place, which is made.
+        """Open a hidden file beside the destination, creating its folder.
 
         Args:
             path: the file.
@@ -72,7 +72,7 @@ class ParquetSink(Sink):
                 self._write_group()
 
     def close(self) -> None:
-        """Finish the file and move it to its place; a second call does nothing.
+        """Finish the file and move it to its destination; a second call does nothing.
 
         Raises:
             OutputError: the file cannot be written.
@@ -89,7 +89,7 @@ class ParquetSink(Sink):
             self._file.commit()
 
     def abort(self) -> None:
-        """Drop the file; does nothing once it is closed."""
+        """Discard the file; does nothing once it is closed."""
         # before the file is gone: the writer would try once more when it is collected
         with suppress(OSError, ValueError):
             self._writer.close()

@@ -1,4 +1,4 @@
-"""Writing beside the tracking loop."""
+"""Writing in parallel with the tracking loop."""
 
 from dataclasses import dataclass
 from queue import Queue
@@ -16,13 +16,13 @@ class _Item:
 
 
 class ThreadedSink(Sink):
-    """Runs another sink in a thread of its own, behind a bounded queue.
+    """Runs another sink in its own thread, behind a bounded queue.
 
     Encoding then costs the tracking loop nothing while the queue has room; when it is full,
-    ``write`` waits, so that memory stays bounded. Frames and results wait in the queue as they
-    are and must not be changed after they were written.
+    ``write`` blocks, so that memory stays bounded. Frames and results are queued without a copy
+    and must not be changed after they are written.
 
-    An error of the other sink comes out of the next ``write``, and of every later one, or of
+    An error of the other sink is raised by the next ``write``, and by every later one, or by
     ``close``; nothing is written after it.
     """
 
@@ -30,8 +30,8 @@ class ThreadedSink(Sink):
         """Start the thread.
 
         Args:
-            sink: where the results go. It is closed by ``close``.
-            queue_size: frames that may wait, at least 1.
+            sink: the sink to write to; ``close`` closes it.
+            queue_size: maximum number of queued frames, at least 1.
         """
         if queue_size < 1:
             raise ValueError(f"queue_size is {queue_size}; it must be 1 or more")
@@ -65,7 +65,7 @@ class ThreadedSink(Sink):
         self._queue.put(_Item(frame, result))
 
     def wait(self) -> None:
-        """Wait until the other sink has all that was written so far.
+        """Wait until the other sink has written everything queued so far.
 
         Raises:
             BaseException: what the other sink raised.
@@ -91,7 +91,7 @@ class ThreadedSink(Sink):
                 self._raise_error()
 
     def abort(self) -> None:
-        """Leave out what is queued and drop the other sink's output."""
+        """Discard the queue and the other sink's output."""
         if self._is_closed:
             return
         self._is_closed = self._is_aborted = True

@@ -59,7 +59,7 @@ class FrameRecord:
     Attributes:
         frame: index in the source.
         time: in seconds.
-        objects: those known so far, in order of id.
+        objects: the objects known so far, in order of id.
         name: file name of the frame's image; ``None`` where the source is a video.
     """
 
@@ -69,7 +69,7 @@ class FrameRecord:
     name: str | None = None
 
     def result(self, size: tuple[int, int]) -> FrameResult:
-        """Return the result that the line was written from; scores have six decimals.
+        """Return the result that the line records; scores have six decimals.
 
         Args:
             size: height and width of the frame.
@@ -110,7 +110,7 @@ class TracksJsonlSink(Sink):
     """
 
     def __init__(self, path: str | Path, *, keep: int = 0) -> None:
-        """Open the file, which replaces one that is there; its folder is made.
+        """Open the file, replacing an existing one and creating its folder.
 
         Args:
             path: the file.
@@ -146,7 +146,7 @@ class TracksJsonlSink(Sink):
         """Close the file.
 
         Raises:
-            OutputError: what was left of the last line cannot be written.
+            OutputError: the rest of the last line cannot be written.
         """
         try:
             self._file.close()
@@ -157,7 +157,7 @@ class TracksJsonlSink(Sink):
 def read_tracks(path: str | Path) -> Iterator[FrameRecord]:
     """Read the lines of a ``TracksJsonlSink``, one at a time.
 
-    A last line that was cut off, as a killed run leaves it, is left out.
+    An incomplete last line, which a killed run leaves, is ignored.
 
     Raises:
         DatasetError: the file cannot be read, or a line before the last is damaged.

@@ -1,4 +1,4 @@
-"""What the sinks that write a video have in common."""
+"""The base of all sinks that write a video."""
 
 from abc import abstractmethod
 from fractions import Fraction
@@ -69,12 +69,12 @@ class VideoSink(Sink):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What could not be kept of the sound, one line each; complete once closed."""
+        """Problems with the sound, one line each; complete once closed."""
         return tuple(self._writer.warnings)
 
     @abstractmethod
     def picture(self, frame: Frame, result: FrameResult) -> NDArray[np.uint8]:
-        """Return what is shown for a frame.
+        """Return the picture for a frame.
 
         Returns:
             uint8 RGB (H, W, 3) of the sink's size; for codecs with transparency RGBA (H, W, 4),
@@ -98,5 +98,5 @@ class VideoSink(Sink):
         self._writer.close()
 
     def abort(self) -> None:
-        """Drop the video; does nothing once it is closed."""
+        """Discard the video; does nothing once it is closed."""
         self._writer.abort()
