@@ -17,12 +17,12 @@ from persam_video.errors import AnnotationError, ConfigError, DatasetError, Outp
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.masks.rle import Rle, decode, encode
+from persam_video.report.findings import Finding, frames_to_look_at
 from persam_video.results import FrameResult, ObjectState
 from persam_video.studio.frames import FrameReader
 from persam_video.studio.gestures import Box, Clear, Click, Gesture, Mark, Stroke, compose
 from persam_video.studio.model import SharedModel
 from persam_video.studio.results import Line, ResultJournal
-from persam_video.studio.review import Finding, findings
 from persam_video.studio.store import SessionDocument, SessionPaths, StudioObject
 from persam_video.util.lock import exclusive_folder
 from persam_video.video import Frame, SourceInfo
@@ -215,7 +215,8 @@ class MarkedVideo:
 
     def review(self) -> list[Finding]:
         """Return the frames that most need a look, the most pressing first."""
-        return findings(self.lines(), {*self._document.accepted, *self.annotated})
+        facts = {frame: line.objects for frame, line in self.lines().items()}
+        return frames_to_look_at(facts, leave_out={*self._document.accepted, *self.annotated})
 
     def accept(self, index: int) -> None:
         """Take a frame off the list for review."""

@@ -10,23 +10,16 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from persam_video.masks.rle import Rle, decode, encode_labels
+from persam_video.report.findings import ObjectFacts
 from persam_video.results import FrameResult, ObjectState
 from persam_video.util.atomic import atomic_path, output_error
 
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError)
-
-
-class ObjectFacts(NamedTuple):
-    """What is known of an object in a frame without its mask."""
-
-    lost: bool
-    score: float
-    area: int
 
 
 @dataclass(frozen=True)
@@ -120,6 +113,7 @@ class ResultJournal:
                     "lost": known.state is ObjectState.LOST,
                     "score": float(np.nan_to_num(known.score)),
                     "area": int(known.area),
+                    "box": known.box,
                     "mask": codes[known.object_id]["counts"],
                 }
                 for known in result.objects
@@ -199,10 +193,7 @@ class ResultJournal:
         old = self._lines.get(frame)
         if old is not None and old.number != number:
             self._before[frame] = old
-        objects = {
-            int(known["id"]): ObjectFacts(known["lost"], known["score"], known["area"])
-            for known in data["objects"]
-        }
+        objects = {int(known["id"]): _facts(known) for known in data["objects"]}
         self._lines[frame] = Line(
             offset, number, data["backward"], float(data["time"]), data["name"], objects
         )
@@ -235,6 +226,14 @@ class ResultJournal:
         self._file = self._path.open("a+b")
         self._load()
         self._number = max(self._number, number)
+
+
+def _facts(known: dict[str, Any]) -> ObjectFacts:
+    # sessions of before boxes were written have none
+    box = known.get("box")
+    return ObjectFacts(
+        known["lost"], known["score"], known["area"], None if box is None else tuple(box)
+    )
 
 
 def _encoded(data: dict[str, Any]) -> bytes:

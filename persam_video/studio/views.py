@@ -81,7 +81,8 @@ def review_json(session: InteractiveSession) -> dict[str, Any]:
             {
                 "frame": finding.frame,
                 "object": finding.object_id,
-                "reason": finding.reason,
+                "reason": finding.reason.value,
+                "text": finding.text,
                 "value": round(finding.value, 4),
             }
             for finding in session.review()

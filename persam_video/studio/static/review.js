@@ -63,6 +63,7 @@ export function showReview(controller) {
             className: "review-item",
             "data-frame": entry.frame,
             "data-key": `${entry.frame} ${entry.object}`,
+            title: entry.text,
             onclick: () => controller.visitReview(entry),
           },
           make("span", { className: "review-frame" }, String(entry.frame)),
