@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from persam_video.errors import PersamVideoError
     from persam_video.images import segment
     from persam_video.masks import Annotation, read_annotation
+    from persam_video.report.run_report import report_run
     from persam_video.results import FrameResult, ObjectResult, ObjectState
     from persam_video.run import FrameRange, TrackOptions, track, track_to_folder
     from persam_video.run.export import export, render
@@ -40,6 +41,7 @@ __all__ = [
     "load_settings",
     "read_annotation",
     "render",
+    "report_run",
     "segment",
     "track",
     "track_to_folder",
@@ -66,6 +68,7 @@ __getattr__ = lazy_names(
         "load_settings": "persam_video.config",
         "read_annotation": "persam_video.masks",
         "render": "persam_video.run.export",
+        "report_run": "persam_video.report.run_report",
         "segment": "persam_video.images",
         "track": "persam_video.run",
         "track_to_folder": "persam_video.run",

@@ -8,6 +8,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -36,6 +37,34 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no development data at {folder} (set PERSAM_VIDEO_DATA)")
     return folder
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run of the program gave."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run the program in this process and give its exit status and what it printed."""
+
+    from persam_video.cli import main as program
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["persam-video", *map(str, arguments)])
+        try:
+            program.run()
+            status = 0
+        except SystemExit as error:
+            status = error.code or 0
+        printed = capsys.readouterr()
+        return Ran(status, printed.out, printed.err)
+
+    return call
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from persam_video.cli.models import models
 from persam_video.cli.options import INTERRUPTED
 from persam_video.cli.perseg import perseg
 from persam_video.cli.prompt import prompt
+from persam_video.cli.report import report
 from persam_video.cli.segment import segment
 from persam_video.cli.studio import studio
 from persam_video.cli.track import track
@@ -44,7 +45,7 @@ app = typer.Typer(
 )
 _GROUPS = {
     "Videos": (studio, track, batch, prompt),
-    "Results": (render, export),
+    "Results": (render, export, report),
     "Photos": (segment,),
     "Benchmarks": (davis, evaluate, perseg, davis_download),
     "Start here": (demo,),

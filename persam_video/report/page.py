@@ -1,14 +1,10 @@
 """An evaluation as one self-contained HTML page, without scripts or external files."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import Evaluation
@@ -17,6 +13,7 @@ from persam_video.drawing.colours import overlay_colour
 from persam_video.errors import DatasetError
 from persam_video.report import pictures
 from persam_video.report.charts import Chart, curve, frame_means, middle, object_charts
+from persam_video.report.html import css_colour, rendered
 from persam_video.report.lost import LostPeriod, lost_periods
 from persam_video.report.pictures import FramePictures, frame_pictures
 from persam_video.util.atomic import write_output
@@ -119,8 +116,8 @@ def write_report(
         shown = tuple(_shown_frame(evaluation, dataset, sequence, *frame) for frame in frames)
         sequences.append(_shown_sequence(sequence, shown))
         on_progress(done, len(scored))
-    page = _environment().get_template("evaluation.html")
-    text = page.render(
+    text = rendered(
+        "evaluation.html",
         evaluation=evaluation,
         dataset=dataset,
         sequences=sequences,
@@ -130,53 +127,17 @@ def write_report(
         pictured=len(pictured),
         run=_run(evaluation.results),
         colours={
-            "missed": _css(pictures.MISSED),
-            "extra": _css(pictures.EXTRA),
-            "swapped": _css(pictures.SWAPPED),
+            "missed": css_colour(pictures.MISSED),
+            "extra": css_colour(pictures.EXTRA),
+            "swapped": css_colour(pictures.SWAPPED),
         },
-        version=version("persam-video"),
     )
     write_output(path, text.encode())
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("persam_video.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["figure"] = _figure
-    environment.filters["flat"] = _flat
-    return environment
-
-
-def _figure(value: float) -> str:
-    """Format a figure with three decimals, or a dash if there is none."""
-    return "–" if np.isnan(value) else f"{value:.3f}".replace("-", "−")
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Flatten nested settings to dotted keys."""
-    rows: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            rows += _flat(value, f"{prefix}{key}.")
-        else:
-            # as YAML has it, not as Python
-            text = json.dumps(value) if value is None or isinstance(value, bool) else value
-            rows.append((f"{prefix}{key}", text))
-    return rows
-
-
-def _css(colour: tuple[int, int, int]) -> str:
-    return "rgb({}, {}, {})".format(*colour)
-
-
 def _shown_sequence(sequence: SequenceScore, frames: tuple[ShownFrame, ...]) -> ShownSequence:
     objects = tuple(
-        ShownObject(score, _css(overlay_colour(score.object_id)), chart, lost_periods(score))
+        ShownObject(score, css_colour(overlay_colour(score.object_id)), chart, lost_periods(score))
         for score, chart in zip(sequence.objects, object_charts(sequence), strict=True)
     )
     return ShownSequence(sequence, objects, curve(frame_means(sequence)), frames)

@@ -1,14 +1,11 @@
 """Pictures of single frames for a page: the image, the truth, the prediction and the errors."""
 
-import base64
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from persam_video.davis.dataset import DavisDataset, DavisSequence
 from persam_video.davis.evaluation import read_scored
@@ -16,15 +13,20 @@ from persam_video.davis.results import find_masks
 from persam_video.davis.scores import SequenceScore
 from persam_video.drawing.overlay import OverlayStyle, draw_overlay
 from persam_video.errors import PersamVideoError
-from persam_video.masks.boxes import Box, box_of
 from persam_video.masks.labels import VOID
+from persam_video.report.picture import (
+    PLAIN,
+    WITHOUT_IMAGE,
+    Picture,
+    encoded,
+    part_around,
+    picture_size,
+    resized,
+)
 from persam_video.video.image_decoder import read_image
 
 Rgb = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
-
-LONG_SIDE = 440
-"""Pixels of a picture's long side."""
 
 MISSED = (240, 82, 82)
 EXTRA = (66, 133, 244)
@@ -32,32 +34,6 @@ SWAPPED = (250, 204, 21)
 _RIGHT = (235, 238, 242)
 _STRENGTH = {MISSED: 0.9, EXTRA: 0.9, SWAPPED: 0.9, _RIGHT: 0.45}
 _DIM = 0.42
-_PLAIN = 46
-"""Grey level that stands in for a missing image."""
-_WITHOUT_IMAGE = OverlayStyle(alpha=0.75, contour=0, tags=False)
-
-_QUALITY = 78
-_CONTEXT = 0.35
-"""Margin around the objects in a cut-out, as a share of their box."""
-_WORTH_CUTTING = 0.6
-"""A cut-out is made when its sides are shorter than this share of the frame's."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An encoded picture.
-
-    Attributes:
-        title: its caption.
-        width: in pixels.
-        height: in pixels.
-        uri: the picture as a data URI.
-    """
-
-    title: str
-    width: int
-    height: int
-    uri: str
 
 
 @dataclass(frozen=True)
@@ -95,20 +71,20 @@ def frame_pictures(
     predicted = read_scored(masks / annotation.name, dataset, shape)
     predicted = _as_objects(predicted, sequence)
     image = _image(files, frame, shape)
-    box = _cut(truth, predicted)
+    box = part_around(((truth > 0) & (truth != VOID)) | (predicted > 0))
     x0, y0, x1, y1 = box
     void = truth[y0:y1, x0:x1] == VOID
     truth = np.where(void, 0, truth[y0:y1, x0:x1]).astype(np.uint8)
     predicted = np.where(void, 0, predicted[y0:y1, x0:x1]).astype(np.uint8)
-    size = _size(*shape)
-    base = _resized(
-        np.full((*truth.shape, 3), _PLAIN, np.uint8) if image is None else image[y0:y1, x0:x1], size
+    size = picture_size(*shape)
+    base = resized(
+        np.full((*truth.shape, 3), PLAIN, np.uint8) if image is None else image[y0:y1, x0:x1], size
     )
     truth, predicted = (
         cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8)
         for labels in (truth, predicted)
     )
-    style = OverlayStyle(tags=False) if image is not None else _WITHOUT_IMAGE
+    style = OverlayStyle(tags=False) if image is not None else WITHOUT_IMAGE
     drawn = {
         "image": base,
         "annotation": draw_overlay(base, truth, style=style),
@@ -118,7 +94,7 @@ def frame_pictures(
     if image is None:
         del drawn["image"]
     return FramePictures(
-        tuple(_encode(title, rgb) for title, rgb in drawn.items()), box != (0, 0, *shape[::-1])
+        tuple(encoded(title, rgb) for title, rgb in drawn.items()), box != (0, 0, *shape[::-1])
     )
 
 
@@ -170,41 +146,3 @@ def _as_objects(predicted: Labels, sequence: SequenceScore) -> Labels:
         labels[score.proposal or 0] = score.object_id
     labels[0] = 0
     return labels[predicted]
-
-
-def _cut(truth: Labels, predicted: Labels) -> Box:
-    """Return the crop to show: the whole frame, unless the objects are small in it."""
-    height, width = truth.shape
-    box = box_of(((truth > 0) & (truth != VOID)) | (predicted > 0))
-    if box is None:
-        return 0, 0, width, height
-    x0, y0, x1, y1 = box
-    # of the frame's proportions, so that all pictures of a page have the same
-    share = (1 + 2 * _CONTEXT) * max((x1 - x0) / width, (y1 - y0) / height)
-    if share >= _WORTH_CUTTING:
-        return 0, 0, width, height
-    share = max(share, 0.25)
-    wide, high = max(1, round(share * width)), max(1, round(share * height))
-    left = min(max(0, (x0 + x1 - wide) // 2), width - wide)
-    top = min(max(0, (y0 + y1 - high) // 2), height - high)
-    return left, top, left + wide, top + high
-
-
-def _size(height: int, width: int) -> tuple[int, int]:
-    """Return width and height of a frame's pictures."""
-    scale = LONG_SIDE / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _resized(rgb: Rgb, size: tuple[int, int]) -> Rgb:
-    shrinks = size[0] < rgb.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(rgb, size, interpolation=method), np.uint8)
-
-
-def _encode(title: str, rgb: Rgb) -> Picture:
-    data = io.BytesIO()
-    Image.fromarray(rgb).save(data, format="WEBP", quality=_QUALITY, method=4)
-    code = base64.b64encode(data.getvalue()).decode("ascii")
-    height, width = rgb.shape[:2]
-    return Picture(title, width, height, f"data:image/webp;base64,{code}")

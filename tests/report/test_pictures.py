@@ -7,9 +7,9 @@ from PIL import Image
 
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import evaluate
+from persam_video.report.picture import LONG_SIDE
 from persam_video.report.pictures import (
     EXTRA,
-    LONG_SIDE,
     MISSED,
     SWAPPED,
     error_map,

@@ -1,0 +1,65 @@
+"""``persam-video report``: what a run found, without ground truth."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from persam_video.cli.export import OverwriteOption, RunArgument
+from persam_video.cli.groups import with_option_groups
+from persam_video.cli.options import INPUT, OUTPUTS, output_path
+from persam_video.cli.printing import Printer
+from persam_video.util.table import Table
+
+_MOST_PRINTED = 8
+
+
+@with_option_groups
+def report(
+    *,
+    run: RunArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="HTML file to write.",
+            show_default="report.html in the folder of the run",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", help="The video, if it has moved.", rich_help_panel=INPUT),
+    ] = None,
+    overwrite: OverwriteOption = False,
+    printer: Printer,
+) -> None:
+    """Show what a run found on one HTML page, with the frames that most need a look.
+
+    No ground truth is needed; where there is one, use evaluate or compare.
+
+    Example: persam-video report result --out report.html
+    """
+    from persam_video.cli.progress import counting_bar
+    from persam_video.report.run_report import report_run
+
+    with counting_bar("measuring", quiet=printer.quiet) as progress, printer.timed("report"):
+        done = report_run(run, out, source=source, overwrite=overwrite, on_progress=progress)
+    for warning in done.warnings:
+        printer.warn(warning)
+    printer.document(done)
+    objects = tuple(
+        (str(o.object_id), str(o.frames), str(o.lost), o.score, o.likeness) for o in done.objects
+    )
+    looks = tuple((str(f.frame), str(f.object_id), f.text) for f in done.findings[:_MOST_PRINTED])
+    printer.tables(
+        table
+        for table in (
+            Table("objects", ("object", "frames", "lost", "score", "likeness"), objects, digits=2),
+            Table("frames that need a look", ("frame", "object", "what stands out"), looks),
+        )
+        if table.rows
+    )
+    printer.say(f"\n{done.place}")
