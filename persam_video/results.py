@@ -7,7 +7,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.masks.boxes import boxes_of_labels
+from persam_video.masks.boxes import Box, boxes_of_labels
 from persam_video.masks.labels import areas_of_labels
 
 
@@ -33,7 +33,7 @@ class ObjectResult:
     object_id: int
     state: ObjectState
     score: float
-    box: tuple[int, int, int, int] | None
+    box: Box | None
     area: int
 
 
@@ -62,6 +62,7 @@ class FrameResult:
         object_ids: Sequence[int],
         *,
         scores: Mapping[int, float] | None = None,
+        boxes: Mapping[int, Box | None] | None = None,
         states: Mapping[int, ObjectState] | None = None,
     ) -> "FrameResult":
         """Make a result from a label map, which gives every object's box and area.
@@ -72,6 +73,7 @@ class FrameResult:
             labels: uint8 array of shape (H, W).
             object_ids: the objects known so far, in order, with or without a pixel.
             scores: by id; 1 for an object without one.
+            boxes: by id, where they are known already.
             states: by id; an object without one is tracked where it has a pixel, and lost where
                 it has none.
 
@@ -82,7 +84,8 @@ class FrameResult:
             >>> [(o.object_id, o.state.value, o.box, o.area) for o in result.objects]
             [(1, 'tracked', (2, 1, 6, 3), 8), (2, 'lost', None, 0)]
         """
-        boxes = boxes_of_labels(labels, object_ids)
+        if boxes is None:
+            boxes = boxes_of_labels(labels, object_ids)
         areas = areas_of_labels(labels, object_ids)
         scores, states = scores or {}, states or {}
         objects = tuple(

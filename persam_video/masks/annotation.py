@@ -5,6 +5,7 @@ ambiguity and rejects the rest, because a wrong guess becomes an object that nob
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from persam_video.errors import AnnotationError
 from persam_video.masks.arrays import MaskArray, label_array
+from persam_video.masks.boxes import Box, boxes_of_labels
 from persam_video.masks.image import open_mask
 from persam_video.masks.labels import VOID
 from persam_video.masks.values import label_values
@@ -35,6 +37,12 @@ class Annotation:
         """Height and width in pixels."""
         height, width = self.labels.shape
         return height, width
+
+    @cached_property
+    def boxes(self) -> dict[int, Box]:
+        """The box (x0, y0, x1, y1) of each object by its id."""
+        boxes = boxes_of_labels(self.labels, self.object_ids)
+        return {i: box for i, box in boxes.items() if box is not None}
 
     def mask(self, object_id: int) -> NDArray[np.bool_]:
         """Return the boolean (H, W) mask of one object."""

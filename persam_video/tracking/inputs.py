@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from persam_video.errors import AnnotationError
+from persam_video.errors import AnnotationError, SourceError
 from persam_video.masks.annotation import Annotation, check_mask_size
 from persam_video.masks.arrays import MaskArray, mask_array
 from persam_video.masks.labels import MAX_OBJECT_ID
@@ -29,6 +29,25 @@ def as_frame(frame: Any, number: int) -> Frame:
     if isinstance(rgb, np.ndarray) and rgb.dtype == np.uint8 and rgb.shape[2:] == (3,) and rgb.size:
         return frame
     return Frame(frame.index, as_rgb(rgb, f"frame {frame.index}"), frame.time)
+
+
+def check_frame_size(frame: Frame, before: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the size of a video's next frame, (height, width).
+
+    Args:
+        frame: the frame.
+        before: size of the frames before it; ``None`` if there were none.
+
+    Raises:
+        SourceError: the sizes differ.
+    """
+    size = (frame.rgb.shape[0], frame.rgb.shape[1])
+    if before is not None and size != before:
+        raise SourceError(
+            f"frame {frame.index} is {size[1]}x{size[0]}, the ones before were "
+            f"{before[1]}x{before[0]}: split the video where its size changes"
+        )
+    return size
 
 
 def as_mask(mask: MaskArray, object_id: int, size: tuple[int, int]) -> Annotation:

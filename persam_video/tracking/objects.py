@@ -6,8 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from persam_video.config.settings import MemorySettings
+from persam_video.masks.boxes import Box, centre
 from persam_video.persam.matching import Memory
 from persam_video.results import ObjectState
+
+_ADAPTATION = 0.1
+"""Share of the newest frame in what an object's likeness usually is."""
 
 
 @dataclass
@@ -36,7 +41,7 @@ class TrackedObject:
     reference: Memory
     recent: Memory
     mask: Tensor
-    box: tuple[int, int, int, int]
+    box: Box
     weights: Tensor | None = None
     velocity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     likeness: float | None = None
@@ -53,6 +58,36 @@ class TrackedObject:
     def tracked(self) -> bool:
         """Whether the object is being followed."""
         return self.state is ObjectState.TRACKED
+
+    def lose(self) -> None:
+        """Have no good mask in the newest frame."""
+        self.state = ObjectState.LOST
+        self.velocity = np.zeros(2)
+
+    def see(self, box: Box, mask: Tensor, likeness: float) -> None:
+        """Have a good mask in the newest frame."""
+        if self.tracked:
+            self.velocity = np.subtract(centre(box), centre(self.box))
+        self.state = ObjectState.TRACKED
+        self.streak = 0
+        usual = self.usual_likeness(likeness)
+        self.likeness = usual + _ADAPTATION * (likeness - usual)
+        self.box = box
+        self.mask = mask
+
+    def remember(self, newest: Memory, score: float, settings: MemorySettings) -> None:
+        """Read the newest good frame from now on, and now and then keep the one before it.
+
+        Args:
+            newest: the memory of a frame with a good mask.
+            score: of that mask.
+            settings: how many past frames are kept, and which.
+        """
+        self.age += 1
+        if settings.frames and self.age > settings.every and score >= settings.score:
+            self.past = (*self.past, self.recent)[-settings.frames :]
+            self.age = 0
+        self.recent = newest
 
 
 @dataclass(frozen=True)

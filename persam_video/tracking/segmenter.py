@@ -9,7 +9,6 @@ from torch import Tensor
 
 from persam_video.config import Settings
 from persam_video.masks.annotation import Annotation
-from persam_video.masks.boxes import boxes_of_labels
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import blend, extreme_cells, standardise
 from persam_video.persam.matching import cell_coverage, match_memories
@@ -79,7 +78,6 @@ class Segmenter:
         Returns:
             A new object for each id.
         """
-        boxes = boxes_of_labels(annotation.labels, annotation.object_ids)
         return [
             TrackedObject(
                 object_id=learned.object_id,
@@ -87,12 +85,10 @@ class Segmenter:
                 reference=learned.memory,
                 recent=learned.memory,
                 mask=learned.mask,
-                box=box,
+                box=annotation.boxes[learned.object_id],
                 weights=learned.weights,
             )
             for learned in learn_objects(self._model, embedding, annotation, self._settings)
-            # an id of an annotation always has a pixel
-            if (box := boxes[learned.object_id]) is not None
         ]
 
     def segment(

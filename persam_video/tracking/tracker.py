@@ -2,35 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import compress
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from persam_video.config import Settings
-from persam_video.errors import AnnotationError, SourceError
+from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation, load_annotation
 from persam_video.masks.arrays import MaskArray
-from persam_video.masks.boxes import boxes_of_labels, centre, grow
-from persam_video.masks.components import keep_large, keep_touching
-from persam_video.masks.labels import merge_logits
-from persam_video.persam.matching import Memory, cell_coverage
+from persam_video.masks.boxes import Box, boxes_of_labels
+from persam_video.masks.labels import MAX_OBJECT_ID
+from persam_video.persam.matching import cell_coverage
 from persam_video.persam.reference import remember
-from persam_video.results import FrameResult, ObjectState
+from persam_video.results import FrameResult
 from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.tracking.ahead import embedding_of
-from persam_video.tracking.inputs import as_frame, as_mask, check_object_id
+from persam_video.tracking.inputs import as_frame, as_mask, check_frame_size, check_object_id
+from persam_video.tracking.lost import believe
+from persam_video.tracking.merging import merge_masks, won_masks
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.segmenter import Candidate, Segmenter
 from persam_video.tracking.view import choose_view
 from persam_video.util.timing import StageClock
 from persam_video.video.frame import Frame
-
-_ADAPTATION = 0.1
-"""Share of the newest frame in what an object's likeness usually is."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,11 @@ class _Latest:
     embedding: ImageEmbedding | None
     labels: NDArray[np.uint8]
     scores: dict[int, float]
+
+    @cached_property
+    def boxes(self) -> dict[int, Box | None]:
+        """The box of every object by its id, ``None`` for one without a pixel."""
+        return boxes_of_labels(self.labels, range(1, MAX_OBJECT_ID + 1))
 
 
 class Tracker:
@@ -182,7 +184,7 @@ class Tracker:
             SourceError: the frame is not such a picture, or has another size than those before.
         """
         frame = as_frame(frame, self._steps)
-        size = self._check_size(frame)
+        size = check_frame_size(frame, self._frame_size)
         if annotation is not None:
             annotation = load_annotation(annotation, size)
         if self._objects or annotation is not None:
@@ -202,18 +204,24 @@ class Tracker:
             embedding = self._encode(frame, annotation)
         followed = [self._objects[i] for i in self.object_ids if i not in given]
         candidates = self._segmenter.segment(embedding, followed)
-        believed = self._believe(followed, candidates)
+        believed = believe(followed, candidates, self.settings.lost)
         with self._clock.stage("merge"):
-            labels = self._merge(embedding, followed, candidates, believed)
+            labels = merge_masks(
+                [c.logits for c in compress(candidates, believed)],
+                list(compress(followed, believed)),
+                embedding.transform,
+                self.settings.masks,
+            )
         if annotation is not None:
             labels = np.where(annotation.labels > 0, annotation.labels, labels)
             with self._clock.stage("learn"):
                 learned = self._segmenter.learn(embedding, annotation)
             self._objects |= {o.object_id: o for o in learned}
-        with self._clock.stage("remember"):
-            self._remember(embedding, followed, candidates, believed, labels)
         scores = {o.object_id: c.score for o, c in zip(followed, candidates, strict=True)}
-        return _Latest(frame, embedding, labels, scores)
+        latest = _Latest(frame, embedding, labels, scores)
+        with self._clock.stage("remember"):
+            self._remember(latest, embedding, followed, candidates, believed)
+        return latest
 
     def _encode(self, frame: Frame, annotation: Annotation | None) -> ImageEmbedding:
         """Encode what is to be seen of a frame: all of it while an object is lost."""
@@ -221,8 +229,7 @@ class Tracker:
         if all(o.tracked for o in self._objects.values()):
             boxes = [o.box for o in self._objects.values()]
             if annotation is not None:
-                marked = boxes_of_labels(annotation.labels, annotation.object_ids)
-                boxes += [box for box in marked.values() if box is not None]
+                boxes += annotation.boxes.values()
             size = (frame.rgb.shape[0], frame.rgb.shape[1])
             view = choose_view(boxes, size, self.settings.zoom)
         return embedding_of(frame, self.model, view)
@@ -248,122 +255,33 @@ class Tracker:
         if object_id not in self._objects:
             raise AnnotationError(f"no object {object_id}: known are {list(self.object_ids)}")
 
-    def _check_size(self, frame: Frame) -> tuple[int, int]:
-        size = (frame.rgb.shape[0], frame.rgb.shape[1])
-        if self._frame_size is not None and size != self._frame_size:
-            was = f"{self._frame_size[1]}x{self._frame_size[0]}"
-            raise SourceError(
-                f"frame {frame.index} is {size[1]}x{size[0]}, the ones before were {was}: "
-                "split the video where its size changes"
-            )
-        return size
-
-    def _believe(
-        self, objects: Sequence[TrackedObject], candidates: Sequence[Candidate]
-    ) -> list[bool]:
-        """Decide which candidates are good, and which objects are lost or found again."""
-        lost = self.settings.lost
-        believed = []
-        for o, candidate in zip(objects, candidates, strict=True):
-            usual = o.usual_likeness(candidate.likeness)
-            alike = not candidate.empty and candidate.likeness >= usual - lost.likeness_drop
-            if o.tracked:
-                good = alike and candidate.score >= lost.score
-            else:
-                seen = alike and candidate.score >= lost.found
-                o.streak = o.streak + 1 if seen else 0
-                good = o.streak >= lost.confirm
-            believed.append(good)
-        return believed
-
-    def _merge(
-        self,
-        embedding: ImageEmbedding,
-        objects: Sequence[TrackedObject],
-        candidates: Sequence[Candidate],
-        believed: Sequence[bool],
-    ) -> NDArray[np.uint8]:
-        """Merge the believed masks by their logits into one label map of the frame's size."""
-        frame_size = embedding.transform.frame_size
-        kept = [(o, c) for o, c, b in zip(objects, candidates, believed, strict=True) if b]
-        if not kept:
-            return np.zeros(frame_size, np.uint8)
-        logits = embedding.transform.restore(torch.stack([c.logits for _, c in kept])[:, None])
-        labels = merge_logits(logits[:, 0].cpu().numpy(), [o.object_id for o, _ in kept])
-        for o, _ in kept:
-            mask = labels == o.object_id
-            labels[mask & ~self._clean(mask, o)] = 0
-        return labels
-
-    def _clean(self, mask: NDArray[np.bool_], tracked: TrackedObject) -> NDArray[np.bool_]:
-        """Remove components that are specks, or too far from where the object was last."""
-        chosen = self.settings.masks
-        if tracked.tracked and chosen.reach is not None:
-            x0, y0, x1, y1 = tracked.box
-            margin = round(chosen.reach * max(x1 - x0, y1 - y0))
-            near = grow(tracked.box, margin, (mask.shape[0], mask.shape[1]))
-            # the last box lies in the frame, so the grown one does
-            mask = mask if near is None else keep_touching(mask, near)
-        return keep_large(mask, chosen.min_component) if chosen.min_component > 0 else mask
-
     def _remember(
         self,
+        latest: _Latest,
         embedding: ImageEmbedding,
         objects: Sequence[TrackedObject],
         candidates: Sequence[Candidate],
         believed: Sequence[bool],
-        labels: NDArray[np.uint8],
     ) -> None:
         """Update what is known of each object; a mask is evidence only while it is good."""
+        boxes = [
+            latest.boxes[o.object_id] if b else None for o, b in zip(objects, believed, strict=True)
+        ]
+        if not any(boxes):
+            for o in objects:
+                o.lose()
+            return
         ids = [o.object_id for o in objects]
-        boxes = boxes_of_labels(labels, ids)
-        good = [b and boxes[i] is not None for b, i in zip(believed, ids, strict=True)]
-        masks = self._clean_masks(embedding, candidates, labels, ids) if any(good) else None
-        memories: list[Memory] = []
-        if masks is not None:
-            coverage = cell_coverage(masks, embedding.grid)
-            memories = remember(self.model, embedding, masks, coverage)
-        for place, (o, candidate, is_good) in enumerate(
-            zip(objects, candidates, good, strict=True)
+        masks = won_masks([c.logits for c in candidates], ids, latest.labels, embedding.transform)
+        memories = remember(self.model, embedding, masks, cell_coverage(masks, embedding.grid))
+        for o, box, candidate, mask, memory in zip(
+            objects, boxes, candidates, masks, memories, strict=True
         ):
-            box = boxes[o.object_id]
-            if not is_good or box is None or masks is None:
-                o.state = ObjectState.LOST
-                o.velocity = np.zeros(2)
-                continue
-            if o.tracked:
-                o.velocity = np.subtract(centre(box), centre(o.box))
-            o.state = ObjectState.TRACKED
-            o.streak = 0
-            usual = o.usual_likeness(candidate.likeness)
-            o.likeness = usual + _ADAPTATION * (candidate.likeness - usual)
-            o.box = box
-            o.mask = masks[place]
-            self._keep_past(o, candidate.score)
-            o.recent = memories[place]
-
-    def _keep_past(self, o: TrackedObject, score: float) -> None:
-        """Keep an object's last good frame among its past ones, now and then."""
-        chosen = self.settings.memory
-        o.age += 1
-        if chosen.frames and o.age > chosen.every and score >= chosen.score:
-            o.past = (*o.past, o.recent)[-chosen.frames :]
-            o.age = 0
-
-    def _clean_masks(
-        self,
-        embedding: ImageEmbedding,
-        candidates: Sequence[Candidate],
-        labels: NDArray[np.uint8],
-        ids: Sequence[int],
-    ) -> Tensor:
-        """Return soft masks (N, h, w) without what other objects won or was removed as a speck."""
-        soft = torch.stack([c.logits for c in candidates]).sigmoid()
-        final = torch.from_numpy(np.stack([labels == i for i in ids])).to(soft.device)
-        rows, columns = soft.shape[-2:]
-        area = embedding.transform.coverage(final, (rows, columns))
-        near = F.max_pool2d(area, 3, stride=1, padding=1)
-        return torch.where(near > 0, soft, torch.zeros_like(soft))
+            if box is None:
+                o.lose()
+            else:
+                o.see(box, mask, candidate.likeness)
+                o.remember(memory, candidate.score, self.settings.memory)
 
     def _result(self, latest: _Latest) -> FrameResult:
         return FrameResult.from_labels(
@@ -372,6 +290,7 @@ class Tracker:
             latest.labels.copy(),  # the caller may draw in it
             self.object_ids,
             scores=latest.scores,
+            boxes=latest.boxes,
             states={i: tracked.state for i, tracked in self._objects.items()},
         )
 

@@ -10,9 +10,8 @@ they stop with an error this tracker continues: an object whose mask comes out e
 that frame.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from persam_video.config import Settings
-from persam_video.errors import AnnotationError, ConfigError, SourceError
+from persam_video.errors import AnnotationError, ConfigError
 from persam_video.masks.annotation import Annotation, load_annotation
 from persam_video.masks.arrays import MaskArray
 from persam_video.masks.boxes import Box, boxes_of_labels
@@ -33,7 +32,7 @@ from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
 from persam_video.tracking.ahead import embedding_of
-from persam_video.tracking.inputs import as_frame
+from persam_video.tracking.inputs import as_frame, check_frame_size
 from persam_video.tracking.objects import TrackerState
 from persam_video.upstream.steps import (
     FullSizeMasks,
@@ -52,7 +51,7 @@ _USED_SETTINGS = {"procedure", "method", "model", "weights"}
 
 
 @dataclass(frozen=True)
-class _Reference:
+class _Learned:
     """What the first frame says of one object.
 
     Attributes:
@@ -84,15 +83,15 @@ class UpstreamTracker:
         self.settings = settings or Settings(procedure="upstream")
         _refuse_unused(self.settings)
         self._similar = SIMILARITY_POINTS[self.settings.method]
-        self._references: list[_Reference] = []
+        self._learned: list[_Learned] = []
         self._boxes: list[Box] = []
-        self._frame_size = (0, 0)
+        self._frame_size: tuple[int, int] | None = None
         self._steps = 0
 
     @property
     def object_ids(self) -> tuple[int, ...]:
         """Ids of the objects, in order."""
-        return tuple(reference.object_id for reference in self._references)
+        return tuple(learned.object_id for learned in self._learned)
 
     def state(self) -> None:
         """Return nothing: this tracker cannot resume."""
@@ -123,9 +122,13 @@ class UpstreamTracker:
             SourceError: the frame has another size than those before.
         """
         frame = as_frame(frame, self._steps)
-        size = (frame.rgb.shape[0], frame.rgb.shape[1])
-        if self._references:
-            self._check_later(frame, size, annotation)
+        size = check_frame_size(frame, self._frame_size)
+        if self._learned:
+            if annotation is not None:
+                raise AnnotationError(
+                    "the procedure 'upstream' takes one annotation, with the first frame: "
+                    "leave later ones out, or use the procedure 'tracker'"
+                )
             labels, scores = self._follow(embedding_of(frame, self.model))
         else:
             if annotation is None:
@@ -133,7 +136,8 @@ class UpstreamTracker:
             labels = load_annotation(annotation, size).labels
             self._frame_size = size
             scores = self._start(embedding_of(frame, self.model), labels)
-        self._boxes = _present_boxes(labels, self.object_ids)
+        boxes = boxes_of_labels(labels, self.object_ids)
+        self._boxes = _present(boxes)
         self._steps += 1
         return FrameResult.from_labels(
             frame.index,
@@ -141,25 +145,13 @@ class UpstreamTracker:
             labels,
             self.object_ids,
             scores={i: scores.get(i, 0.0) for i in self.object_ids},
+            boxes=boxes,
         )
-
-    def _check_later(self, frame: Frame, size: tuple[int, int], annotation: Any) -> None:
-        if annotation is not None:
-            raise AnnotationError(
-                "the procedure 'upstream' takes one annotation, with the first frame: "
-                "leave later ones out, or use the procedure 'tracker'"
-            )
-        if size != self._frame_size:
-            was = f"{self._frame_size[1]}x{self._frame_size[0]}"
-            raise SourceError(
-                f"frame {frame.index} is {size[1]}x{size[0]}, the ones before were {was}: "
-                "split the video where its size changes"
-            )
 
     def _start(self, embedding: ImageEmbedding, labels: NDArray[np.uint8]) -> dict[int, float]:
         """Learn the objects of the first frame."""
         ids = [int(value) for value in np.unique(labels) if value]
-        boxes = _present_boxes(labels, ids)
+        boxes = _present(boxes_of_labels(labels, ids))
         for object_id, box in zip(ids, boxes, strict=True):
             mask = labels == object_id
             cells = painted_cells(mask, embedding)
@@ -180,7 +172,7 @@ class UpstreamTracker:
                     steps=fit.steps,
                     learning_rate=fit.learning_rate,
                 )
-            self._references.append(_Reference(object_id, target, weights))
+            self._learned.append(_Learned(object_id, target, weights))
         return dict.fromkeys(ids, 1.0)
 
     def _follow(self, embedding: ImageEmbedding) -> tuple[NDArray[np.uint8], dict[int, float]]:
@@ -189,23 +181,23 @@ class UpstreamTracker:
         # Fault: the boxes are those of the labels that were present in the last frame, without
         # saying which. When an object vanishes, the boxes after it go to the objects before theirs,
         # and the last object is never looked for again.
-        for reference, box in zip(self._references, self._boxes, strict=False):
-            answer = self._segment(embedding, reference, box)
+        for learned, box in zip(self._learned, self._boxes, strict=False):
+            answer = self._segment(embedding, learned, box)
             if answer is not None:
-                found[reference.object_id] = answer
+                found[learned.object_id] = answer
         scores = {i: min(max(float(m.iou[0]), 0.0), 1.0) for i, m in found.items()}
         if not found:
-            return np.zeros(self._frame_size, np.uint8), scores
+            return np.zeros(embedding.transform.frame_size, np.uint8), scores
         planes = torch.cat([masks.full for masks in found.values()])
         return merge_logits(planes.cpu().numpy(), list(found)), scores
 
     def _segment(
-        self, embedding: ImageEmbedding, reference: _Reference, box: Box
+        self, embedding: ImageEmbedding, learned: _Learned, box: Box
     ) -> FullSizeMasks | None:
-        prompts = first_prompts(embedding, reference.target, box, self._similar)
+        prompts = first_prompts(embedding, learned.target, box, self._similar)
         first = predict(self.model, embedding, prompts)
-        if reference.weights is not None:
-            return self._refine_mixed(embedding, prompts, first, reference.weights)
+        if learned.weights is not None:
+            return self._refine_mixed(embedding, prompts, first, learned.weights)
         # Fault: the largest mask is meant, but the areas are kept in 8 bits.
         areas = (first.full > 0).sum(dim=(1, 2)) % 256
         return refine(self.model, embedding, prompts, first.take(int(areas.argmax())).low)
@@ -262,5 +254,5 @@ def _refuse_unused(settings: Settings) -> None:
             )
 
 
-def _present_boxes(labels: NDArray[np.uint8], ids: Sequence[int]) -> list[Box]:
-    return [box for box in boxes_of_labels(labels, ids).values() if box is not None]
+def _present(boxes: Mapping[int, Box | None]) -> list[Box]:
+    return [box for box in boxes.values() if box is not None]

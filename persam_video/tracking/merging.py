@@ -1,0 +1,80 @@
+"""From one mask for each object to the frame's label map, and back to what each object has won."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from persam_video.config.settings import MaskSettings
+from persam_video.masks.boxes import grow
+from persam_video.masks.components import keep_large, keep_touching
+from persam_video.masks.labels import merge_logits, one_hot
+from persam_video.sam.transform import InputTransform
+from persam_video.tracking.objects import TrackedObject
+
+
+def merge_masks(
+    logits: Sequence[Tensor],
+    objects: Sequence[TrackedObject],
+    transform: InputTransform,
+    settings: MaskSettings,
+) -> NDArray[np.uint8]:
+    """Merge masks by their logits into one label map, and clean it.
+
+    Args:
+        logits: N low-resolution masks (h, w) over the padded input.
+        objects: that the masks are of, as they were in the frame before.
+        transform: of the frame.
+        settings: which components are removed.
+
+    Returns:
+        uint8 (H, W) of the frame's size.
+    """
+    if not objects:
+        return np.zeros(transform.frame_size, np.uint8)
+    full = transform.restore(torch.stack(list(logits))[:, None])[:, 0]
+    labels = merge_logits(full.cpu().numpy(), [o.object_id for o in objects])
+    for o in objects:
+        mask = labels == o.object_id
+        labels[mask & ~_clean(mask, o, settings)] = 0
+    return labels
+
+
+def _clean(
+    mask: NDArray[np.bool_], tracked: TrackedObject, settings: MaskSettings
+) -> NDArray[np.bool_]:
+    """Remove components that are specks, or too far from where the object was last."""
+    if tracked.tracked and settings.reach is not None:
+        x0, y0, x1, y1 = tracked.box
+        margin = round(settings.reach * max(x1 - x0, y1 - y0))
+        near = grow(tracked.box, margin, (mask.shape[0], mask.shape[1]))
+        # the last box lies in the frame, so the grown one does
+        mask = mask if near is None else keep_touching(mask, near)
+    return keep_large(mask, settings.min_component) if settings.min_component > 0 else mask
+
+
+def won_masks(
+    logits: Sequence[Tensor],
+    ids: Sequence[int],
+    labels: NDArray[np.uint8],
+    transform: InputTransform,
+) -> Tensor:
+    """Return soft masks without what other objects won or was removed.
+
+    Args:
+        logits: N low-resolution masks (h, w) over the padded input.
+        ids: of their objects.
+        labels: (H, W) what the frame's masks were merged into.
+        transform: of the frame.
+
+    Returns:
+        (N, h, w), 0 to 1.
+    """
+    soft = torch.stack(list(logits)).sigmoid()
+    final = torch.from_numpy(one_hot(labels, ids)).to(soft.device)
+    area = transform.coverage(final, (soft.shape[1], soft.shape[2]))
+    near = F.max_pool2d(area, 3, stride=1, padding=1)
+    return torch.where(near > 0, soft, torch.zeros_like(soft))
