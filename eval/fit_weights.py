@@ -137,9 +137,7 @@ def random_scene() -> Scene:
     spec, frame_size = model_spec("vit_b"), (480, 854)
     network = build_network(spec, spec.image_size)
     model = SamModel(
-        torch.nn.Identity(),
-        network.prompt_encoder,
-        network.mask_decoder,
+        network,
         ModelInfo(spec.name, "", spec.image_size, "cpu", "fp32"),
         torch.device("cpu"),
         torch.float32,

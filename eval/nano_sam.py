@@ -11,6 +11,7 @@ from torch import nn
 from persam_video.sam.decoder import GuidedMaskDecoder, GuidedTwoWayTransformer
 from persam_video.sam.model import ModelInfo, SamModel
 from persam_video.sam.modules import PromptEncoder
+from persam_video.sam.network import Sam
 from persam_video.sam.vit import FusedImageEncoderViT
 
 
@@ -56,10 +57,8 @@ def load_nano_sam(folder: Path, model_type: type[SamModel] = SamModel) -> SamMod
         iou_head_depth=shape["iou_head_depth"],
         iou_head_hidden_dim=shape["iou_head_hidden_dim"],
     )
-    network = nn.ModuleDict(
-        {"image_encoder": encoder, "prompt_encoder": prompt_encoder, "mask_decoder": decoder}
-    )
+    network = Sam(encoder, prompt_encoder, decoder)
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
     info = ModelInfo("nano", sha256, side, "cpu", "fp32")
-    return model_type(encoder, prompt_encoder, decoder, info, torch.device("cpu"), torch.float32)
+    return model_type(network, info, torch.device("cpu"), torch.float32)

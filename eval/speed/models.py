@@ -101,10 +101,9 @@ def vit_models(name: str) -> VitModels:
     def model(encoder: nn.Module, precision: str) -> TimedSam:
         network = build_network(spec, spec.image_size)
         network.load_state_dict(ours.state_dict())
+        network.image_encoder = encoder
         return TimedSam(
-            encoder,
-            network.prompt_encoder,
-            network.mask_decoder,
+            network,
             ModelInfo(name, "", spec.image_size, "cpu", precision),
             CPU,
             _DTYPES[precision],

@@ -17,6 +17,7 @@ from persam_video.sam.download import cached_path, embedded_path
 from persam_video.sam.lite import LiteSam
 from persam_video.sam.model import ModelInfo, SamModel
 from persam_video.sam.modules import PromptEncoder
+from persam_video.sam.network import CELL, Sam
 from persam_video.sam.registry import ModelSpec, TinyVitDimensions, VitDimensions, model_spec
 from persam_video.sam.tiny_vit import TinyVitImageEncoder
 from persam_video.sam.vit import FusedImageEncoderViT
@@ -26,9 +27,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_CELL = 16
 _EMBED_DIM = 256
-_READOUT = "prompt_encoder.memory."
 
 
 def load_sam(
@@ -71,15 +70,12 @@ def load_sam(
             f"download {spec.name} to replace it, or pass it as --checkpoint to use it as it is"
         )
     state = read_state_dict(file)
-    if isinstance(network, LiteSam) and not any(name.startswith(_READOUT) for name in state):
-        network.prompt_encoder.memory = None  # weights of before there was one
+    network.leave_out_missing(state)
     load_weights(network, state, spec.name, file)
-    if isinstance(network, LiteSam) and chosen != "fp32":
-        network.image_encoder.backbone.prepare_for_rounding()
+    if chosen != "fp32":
+        network.prepare_for_rounding()
     return SamModel(
-        network.image_encoder,
-        network.prompt_encoder,
-        network.mask_decoder,
+        network,
         ModelInfo(spec.name, sha256, side, str(place), chosen),
         place,
         _DTYPES[chosen],
@@ -118,32 +114,11 @@ def _image_size(spec: ModelSpec, wanted: int | None) -> int:
     return wanted
 
 
-class Sam(nn.Module):
-    """SAM's three parts under segment-anything's names, so that its state dicts load.
-
-    Args:
-        image_encoder: from (B, 3, H, W) to an image embedding.
-        prompt_encoder: segment-anything's.
-        mask_decoder: the guided decoder.
-    """
-
-    def __init__(
-        self,
-        image_encoder: nn.Module,
-        prompt_encoder: PromptEncoder,
-        mask_decoder: GuidedMaskDecoder,
-    ) -> None:
-        super().__init__()
-        self.image_encoder = image_encoder
-        self.prompt_encoder = prompt_encoder
-        self.mask_decoder = mask_decoder
-
-
-def build_network(spec: ModelSpec, image_size: int) -> Sam | LiteSam:
+def build_network(spec: ModelSpec, image_size: int) -> Sam:
     """Build a model with random weights."""
     if spec.encoder is None:
         return LiteSam(image_size)
-    cells = image_size // _CELL
+    cells = image_size // CELL
     return Sam(
         _image_encoder(spec.encoder, image_size),
         PromptEncoder(
@@ -170,7 +145,7 @@ def _image_encoder(shape: VitDimensions | TinyVitDimensions, image_size: int) ->
             mlp_ratio=4,
             norm_layer=partial(nn.LayerNorm, eps=1e-6),
             num_heads=shape.heads,
-            patch_size=_CELL,
+            patch_size=CELL,
             qkv_bias=True,
             use_rel_pos=True,
             global_attn_indexes=shape.global_blocks,

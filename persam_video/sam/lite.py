@@ -12,7 +12,8 @@ Sources: Sandler et al., "MobileNetV2", CVPR 2018; Kirillov et al., "Segment Any
 Voigtlaender et al., "FEELVOS", CVPR 2019 (matching as a soft cue).
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -21,10 +22,8 @@ from torch.nn import functional as F
 
 from persam_video.sam.decoder import FastLayerNorm2d, GuidedMaskDecoder, GuidedTwoWayTransformer
 from persam_video.sam.modules import PromptEncoder
+from persam_video.sam.network import CELL, ImageFeatures, Sam
 from persam_video.sam.readout import MemoryReadout
-
-CELL = 16
-"""Side of one cell of the image embedding, in pixels of the encoder's input."""
 
 
 class InvertedResidual(nn.Module):
@@ -155,21 +154,6 @@ class ResidualBlock(nn.Module):
         return x + cast(Tensor, self.body(x))
 
 
-@dataclass(frozen=True)
-class LiteFeatures:
-    """What the embedded model's encoder gives for a batch of images.
-
-    Attributes:
-        embedding: (B, 256, h, w) image embedding, one cell for 16 pixels.
-        keys: (B, 128, h, w) L2-normalised matching keys.
-        skips: (B, 64, 2h, 2w) and (B, 32, 4h, 4w) high-resolution features.
-    """
-
-    embedding: Tensor
-    keys: Tensor
-    skips: tuple[Tensor, Tensor]
-
-
 class LiteImageEncoder(nn.Module):
     """MobileNetV2, scene context and a residual neck.
 
@@ -196,18 +180,18 @@ class LiteImageEncoder(nn.Module):
             nn.Conv2d(quarter, 64, 3, padding=1), nn.GELU(), nn.Conv2d(64, embed_dim // 8, 1)
         )
 
-    def forward(self, images: Tensor) -> LiteFeatures:
+    def forward(self, images: Tensor) -> ImageFeatures:
         """Encode normalised RGB images (B, 3, H, W), H and W multiples of 32."""
         return self.head(*self.backbone.fine(images))
 
-    def head(self, quarter: Tensor, eighth: Tensor) -> LiteFeatures:
+    def head(self, quarter: Tensor, eighth: Tensor) -> ImageFeatures:
         """Encode from the features at strides 4 and 8 on (training freezes what is below)."""
         sixteenth, coarsest = self.backbone.coarse(eighth)
         scene = self.context(self.reduce(coarsest))
         scene = F.interpolate(scene, scale_factor=2.0, mode="bilinear", align_corners=False)
         merged = torch.cat([F.pixel_unshuffle(eighth, 2), sixteenth, scene], dim=1)
         embedding = self.neck(self.merge(merged))
-        return LiteFeatures(
+        return ImageFeatures(
             embedding=embedding,
             keys=F.normalize(self.key_head(embedding).float(), dim=1),
             skips=(self.skip_eighth(eighth), self.skip_quarter(quarter)),
@@ -245,25 +229,54 @@ class LitePromptEncoder(PromptEncoder):  # type: ignore[misc]
         return cast(Tensor, self.matching(maps))
 
 
-class LiteSam(nn.Module):
-    """The embedded model's three parts, under SAM's names.
+class LiteSam(Sam):
+    """The embedded model.
 
     Args:
         image_size: side of the square that prompt coordinates are relative to; the long side of the
             input. Any multiple of 32 works with the same weights.
     """
 
+    image_encoder: LiteImageEncoder
+    prompt_encoder: LitePromptEncoder
     embed_dim = 256
     matching_channels = 4
+    padding = 32
+    takes_matching = True
+    fills_cores = False
 
     def __init__(self, image_size: int = 768) -> None:
-        super().__init__()
-        self.image_size = image_size
-        self.image_encoder = LiteImageEncoder(self.embed_dim)
-        self.prompt_encoder = LitePromptEncoder(self.embed_dim, image_size, self.matching_channels)
-        self.mask_decoder = GuidedMaskDecoder(
-            self.embed_dim,
-            GuidedTwoWayTransformer(2, self.embed_dim, num_heads=8, mlp_dim=512),
-            high_resolution=True,
+        super().__init__(
+            LiteImageEncoder(self.embed_dim),
+            LitePromptEncoder(self.embed_dim, image_size, self.matching_channels),
+            GuidedMaskDecoder(
+                self.embed_dim,
+                GuidedTwoWayTransformer(2, self.embed_dim, num_heads=8, mlp_dim=512),
+                high_resolution=True,
+            ),
         )
+        self.image_size = image_size
         self.mask_decoder.output_upscaling[1] = FastLayerNorm2d(self.embed_dim // 4)
+
+    @property
+    def readout(self) -> MemoryReadout | None:
+        """What reads memory; ``None`` with weights that were trained without it."""
+        return self.prompt_encoder.memory
+
+    def encode(self, images: Tensor) -> ImageFeatures:
+        """Encode normalised RGB images (B, 3, H, W), H and W multiples of 32."""
+        features: ImageFeatures = self.image_encoder(images)
+        return replace(features, embedding=features.embedding.float())
+
+    def embed_matching(self, maps: Tensor) -> Tensor:
+        """Embed similarity maps (N, channels, h, w) as a dense prompt (N, C, h, w)."""
+        return self.prompt_encoder.embed_matching(maps)
+
+    def leave_out_missing(self, names: Iterable[str]) -> None:
+        """Leave out the memory readout, which older weights do not have."""
+        if not any(name.startswith("prompt_encoder.memory.") for name in names):
+            self.prompt_encoder.memory = None
+
+    def prepare_for_rounding(self) -> None:
+        """See ``MobileNetV2Features.prepare_for_rounding``."""
+        self.image_encoder.backbone.prepare_for_rounding()

@@ -6,14 +6,12 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from persam_video.masks.boxes import Box
-from persam_video.sam.decoder import GuidedMaskDecoder
 from persam_video.sam.inference import inference
-from persam_video.sam.lite import LiteImageEncoder, LitePromptEncoder
 from persam_video.sam.memory import decode_in_parts, explained
-from persam_video.sam.modules import PromptEncoder
+from persam_video.sam.network import Sam
 from persam_video.sam.prompts import MaskPrediction, Prompts
 from persam_video.sam.readout import MemoryReadout
 from persam_video.sam.transform import InputTransform
@@ -85,20 +83,15 @@ class SamModel:
     """A SAM on a device, in a precision.
 
     Args:
-        image_encoder: maps (1, 3, H, W) to an embedding; a ``LiteImageEncoder`` or
-            segment-anything's (or any with its interface).
-        prompt_encoder: segment-anything's, in fp32.
-        mask_decoder: the guided decoder.
+        network: its parts; they are moved to the device.
         info: what it is.
         device: where it runs.
-        dtype: of the encoder and the decoder.
+        dtype: of the encoder and the decoder; the prompt encoder stays in fp32.
     """
 
     def __init__(
         self,
-        image_encoder: nn.Module,
-        prompt_encoder: PromptEncoder,
-        mask_decoder: GuidedMaskDecoder,
+        network: Sam,
         info: ModelInfo,
         device: torch.device,
         dtype: torch.dtype,
@@ -106,24 +99,23 @@ class SamModel:
         self.info = info
         self.device = device
         self.dtype = dtype
-        channels_last = torch.channels_last
-        self._image_encoder = image_encoder.to(device, dtype, memory_format=channels_last).eval()  # type: ignore[call-overload]
+        self.network = network.eval()
+        network.image_encoder.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         # coordinates lose too much in 16 bits, and this part costs next to nothing
-        self._prompt_encoder = prompt_encoder.to(device, torch.float32).eval()
-        if self.readout is not None:  # but not this one, which has no coordinates to lose
-            self.readout.to(dtype)
-        self._mask_decoder = mask_decoder.to(device, dtype).eval()
+        network.prompt_encoder.to(device, torch.float32)
+        if network.readout is not None:  # but not this one, which has no coordinates to lose
+            network.readout.to(dtype)
+        network.mask_decoder.to(device, dtype)
 
     @property
     def takes_matching(self) -> bool:
         """Whether the model was trained with the dense matching prompt."""
-        return isinstance(self._prompt_encoder, LitePromptEncoder)
+        return self.network.takes_matching
 
     @property
     def readout(self) -> MemoryReadout | None:
         """What reads memory, of a model that was trained with it."""
-        encoder = self._prompt_encoder
-        return encoder.memory if isinstance(encoder, LitePromptEncoder) else None
+        return self.network.readout
 
     @property
     def value_type(self) -> torch.dtype | None:
@@ -133,13 +125,13 @@ class SamModel:
     @property
     def encodes_side_by_side(self) -> bool:
         """Whether several frames at once take less time than one after the other, on all cores."""
-        return self.device.type == "cpu" and isinstance(self._image_encoder, LiteImageEncoder)
+        return self.device.type == "cpu" and not self.network.fills_cores
 
     @cached_property
     def _position(self) -> Tensor:
         """The positional encoding of the cells (1, C, h, w), which no prompt changes."""
         with inference():
-            position: Tensor = self._prompt_encoder.get_dense_pe()
+            position: Tensor = self.network.prompt_encoder.get_dense_pe()
             return position.to(self.dtype)
 
     @inference()
@@ -158,16 +150,12 @@ class SamModel:
             return self._encode(rgb, view)
 
     def _encode(self, rgb: NDArray[np.uint8], view: Box | None) -> ImageEmbedding:
-        lite = isinstance(self._image_encoder, LiteImageEncoder)
         height, width = rgb.shape[:2]
-        multiple = 32 if lite else None
-        transform = InputTransform.fit((height, width), self.info.image_size, multiple, view)
+        size, padding = self.info.image_size, self.network.padding
+        transform = InputTransform.fit((height, width), size, padding, view)
         image = transform.image(rgb, self.device).to(self.dtype)
-        output = self._image_encoder(image.contiguous(memory_format=torch.channels_last))
-        if lite:
-            return ImageEmbedding(output.embedding.float(), transform, output.keys, output.skips)
-        features = output.float()
-        return ImageEmbedding(features, transform, nn.functional.normalize(features, dim=1))
+        found = self.network.encode(image.contiguous(memory_format=torch.channels_last))
+        return ImageEmbedding(found.embedding, transform, found.keys, found.skips)
 
     @inference()
     def embed_matching(self, prompts: Prompts) -> Prompts:
@@ -175,11 +163,11 @@ class SamModel:
 
         ``decode`` does this for prompts that still hold their maps.
         """
-        encoder = self._prompt_encoder
         dense = prompts.dense
-        if prompts.matching is not None and isinstance(encoder, LitePromptEncoder):
-            maps = encoder.embed_matching(prompts.matching)
-            dense = maps if dense is None else dense + maps
+        if prompts.matching is not None:
+            maps = self.network.embed_matching(prompts.matching)
+            if maps is not None:
+                dense = maps if dense is None else dense + maps
         return replace(prompts, matching=None, dense=dense)
 
     @inference()
@@ -204,7 +192,7 @@ class SamModel:
         sparse, dense = self._embed(embedding, prompts)
         rows, columns = embedding.grid
         target = prompts.target_embedding
-        logits, iou = self._mask_decoder.predict_masks(
+        logits, iou = self.network.mask_decoder.predict_masks(
             embedding.features.to(self.dtype),
             self._position[:, :, :rows, :columns],
             sparse.to(self.dtype),
@@ -217,7 +205,7 @@ class SamModel:
         return MaskPrediction(logits.float(), iou.float())
 
     def _embed(self, embedding: ImageEmbedding, prompts: Prompts) -> tuple[Tensor, Tensor]:
-        transform, encoder = embedding.transform, self._prompt_encoder
+        transform, encoder = embedding.transform, self.network.prompt_encoder
         points = boxes = None
         if prompts.points is not None and prompts.point_labels is not None:
             points = (transform.coordinates(prompts.points), prompts.point_labels)

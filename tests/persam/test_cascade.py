@@ -19,9 +19,7 @@ def model():
     torch.manual_seed(0)
     network = LiteSam(128)
     return SamModel(
-        network.image_encoder,
-        network.prompt_encoder,
-        network.mask_decoder,
+        network,
         ModelInfo("lite", "", 128, "cpu", "fp32"),
         torch.device("cpu"),
         torch.float32,
@@ -96,9 +94,7 @@ class RecordingSam(SamModel):
 @pytest.fixture
 def recorder(model):
     return RecordingSam(
-        model._image_encoder,
-        model._prompt_encoder,
-        model._mask_decoder,
+        model.network,
         model.info,
         model.device,
         model.dtype,

@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from persam_video.sam.build import Sam, build_network
+from persam_video.sam.build import build_network
 from persam_video.sam.model import ModelInfo, SamModel
+from persam_video.sam.network import Sam
 from persam_video.sam.registry import ModelSpec, VitDimensions
 
 
@@ -106,9 +107,7 @@ def randomise() -> Callable[[nn.Module], nn.Module]:
 def as_model() -> Callable[[Sam], SamModel]:
     """Wrap a network as ``load_sam`` does, in fp32 on the CPU."""
     return lambda network: SamModel(
-        network.image_encoder,
-        network.prompt_encoder,
-        network.mask_decoder,
+        network,
         ModelInfo("nano", "", 1024, "cpu", "fp32"),
         torch.device("cpu"),
         torch.float32,

@@ -27,7 +27,8 @@ from lite_training.prompts import (
 from persam_video.persam.confidence import blend, standardise
 from persam_video.persam.matching import cell_coverage, matching_maps
 from persam_video.persam.target import location_confidence, target_embedding
-from persam_video.sam.lite import CELL, LiteFeatures, LiteSam
+from persam_video.sam.lite import LiteSam
+from persam_video.sam.network import CELL, ImageFeatures
 from persam_video.sam.readout import MemoryReadout, cell_distances
 from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD
 from persam_video.tracking.prior import mask_prompt, prior_on_grid, seen_from
@@ -128,7 +129,7 @@ class Scene:
     """
 
     model: LiteSam
-    features: LiteFeatures
+    features: ImageFeatures
     first: Tensor
     truth: Tensor
     known: Tensor
@@ -185,6 +186,7 @@ class Scene:
         if prompts.readout is not None and prompts.has_readout is not None:
             dense = dense + prompts.has_readout[:, None, None, None] * prompts.readout
         height, width = self.grid
+        skips = self.features.skips
         logits, iou = model.mask_decoder.predict_masks(
             self.features.embedding[index],
             encoder.get_dense_pe()[:, :, :height, :width],
@@ -192,7 +194,7 @@ class Scene:
             dense,
             attention_bias=None,
             target_embedding=prompts.target,
-            skips=(self.features.skips[0][index], self.features.skips[1][index]),
+            skips=None if skips is None else (skips[0][index], skips[1][index]),
         )
         logits, iou = logits.float(), iou.float()
         loss, score = decoder_loss(logits, iou, self.truth[:, frame], self.known[:, frame])

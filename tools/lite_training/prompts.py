@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from persam_video.sam.lite import CELL
+from persam_video.sam.network import CELL
 
 
 @dataclass(frozen=True)
