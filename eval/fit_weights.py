@@ -1,8 +1,8 @@
-"""Times PerSAM-F's fit beside the reference implementation's way, and compares the weights.
+"""Times PerSAM-F's fit beside upstream's way, and compares the weights.
 
     python -m eval.fit_weights
 
-The reference's way runs the decoder, enlarges its masks to the frame and differentiates the loss at
+Upstream's way runs the decoder, enlarges its masks to the frame and differentiates the loss at
 each step, one object after the other. Ours runs the decoder once and fits all objects together
 (``persam_video.persam.mask_weights``); its time includes that one decoding. Both get the prompts
 of ``persam_video_f.py``: the most similar pixel, the box and its centre.
@@ -32,7 +32,7 @@ from torch import Tensor
 from eval import common
 from eval.nano_sam import load_nano_sam
 from persam_video.masks import box_of, read_annotation
-from persam_video.persam.mask_weights import EQUAL, fit_mask_weights, mix_masks, reference_loss
+from persam_video.persam.mask_weights import EQUAL, fit_mask_weights, mask_loss, mix_masks
 from persam_video.persam.target import target_embedding
 from persam_video.sam.build import build_network
 from persam_video.sam.model import ImageEmbedding, ModelInfo, SamModel
@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Scene:
-    """A reference frame to fit on.
+    """An annotated frame to fit on.
 
     Attributes:
         name: what it is.
@@ -68,10 +68,10 @@ class ObjectFit:
 
     Attributes:
         ours: our two weights.
-        reference: the reference's.
+        reference: upstream's.
         difference: the largest absolute one between them.
         ours_loss: dice plus focal loss at our weights.
-        reference_loss: and at the reference's.
+        reference_loss: and at upstream's.
     """
 
     ours: list[float]
@@ -89,8 +89,8 @@ class Comparison:
         scene: its name.
         steps: optimiser steps.
         ours_seconds: our time for all objects.
-        reference_seconds: the reference's.
-        ratio: how often ours fits into the reference's.
+        reference_seconds: upstream's.
+        ratio: how often ours fits into upstream's.
         objects: the fits.
     """
 
@@ -170,7 +170,7 @@ def compare(scene: Scene, steps: int, learning_rate: float) -> Comparison:
     fit_mask_weights(torch.zeros(1, 3, 8, 8), torch.zeros(1, 8, 8), steps=1)  # start-up
     ours_seconds, (logits, ours) = timed(fit_ours)
     reference_seconds, reference = timed(fit_reference)
-    ours_loss, loss = (reference_loss(mix_masks(logits, w)[:, 0], truth) for w in (ours, reference))
+    ours_loss, loss = (mask_loss(mix_masks(logits, w)[:, 0], truth) for w in (ours, reference))
     objects = [
         ObjectFit(
             ours[i].tolist(),
@@ -204,7 +204,7 @@ def reference_fit(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         masks = predict(scene.model, scene.embedding, prompts).full.clone()
-        loss = reference_loss(mix_masks(masks[None], weights)[:, 0], truth[None]).sum()
+        loss = mask_loss(mix_masks(masks[None], weights)[:, 0], truth[None]).sum()
         (weights.grad,) = torch.autograd.grad(loss, weights)
         optimizer.step()
         schedule.step()

@@ -151,7 +151,7 @@ class Settings(Section):
 
     procedure: Literal["tracker", "upstream"] = _setting(
         "tracker",
-        "tracker; or upstream, the reference's scripts, which use only method, model and weights",
+        "tracker; or upstream, whose scripts use only method, model and weights",
     )
     method: Literal["persam", "persam-f"] = _setting(
         "persam", "persam needs no training; persam-f fits two mask weights to the annotation"

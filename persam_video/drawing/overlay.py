@@ -18,7 +18,7 @@ from persam_video.masks.boxes import Box, boxes_of_labels
 from persam_video.results import ObjectResult, ObjectState
 from persam_video.util.atomic import atomic_path
 
-_REFERENCE_HEIGHT = 480  # the short side for which sizes in pixels are given
+_NOMINAL_HEIGHT = 480  # the short side for which sizes in pixels are given
 # A shadow on both sides parts a contour from a background of like colour.
 _CASING = 0.45  # in widths of the contour
 _CASING_OPACITY = 0.45
@@ -101,7 +101,7 @@ def draw_overlay(
         )
     style = style or OverlayStyle()
     canvas = _canvas(rgb, labels, style.look)
-    width = style.contour * max(0.6, min(labels.shape) / _REFERENCE_HEIGHT)
+    width = style.contour * max(0.6, min(labels.shape) / _NOMINAL_HEIGHT)
     palette = overlay_palette().astype(np.float32)
     boxes = boxes_of_labels(labels, range(1, 256))
     regions = [_Region(i, box, palette[i]) for i, box in boxes.items() if box is not None]

@@ -23,8 +23,8 @@ from persam_video.masks.components import keep_large, keep_nearest
 from persam_video.masks.labels import merge_logits
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import extreme_cells, standardise
+from persam_video.persam.learning import LearnedObject, learn_objects
 from persam_video.persam.matching import Memory, match_memories
-from persam_video.persam.reference import LearnedObject, learn_objects
 from persam_video.persam.target import location_confidence
 from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
@@ -202,7 +202,7 @@ class OneShotSegmenter:
         where = torch.from_numpy(taken)[None].to(targets.device)
         on_grid = embedding.transform.coverage(where, embedding.grid)
         similarity = location_confidence(embedding.features, targets)
-        # what is found is left out of the maps; the reference implementation blacks it out in the
+        # what is found is left out of the maps; upstream blacks it out in the
         # image and encodes that again
         confidence = standardise(similarity, embedding.inside) * (1 - on_grid)
         weights = [t.weights for t in self._targets if t.weights is not None]

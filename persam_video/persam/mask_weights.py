@@ -1,10 +1,10 @@
 """PerSAM-F: two learned weights that choose the scale of the mask.
 
 SAM's three masks are often the object, a part of it and the whole it belongs to. PerSAM-F learns
-how to mix them on the reference, where the answer is known.
+how to mix them on the annotated frame, where the answer is known.
 Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2024, section 3.3.
 
-The reference implementation runs the decoder and an automatic derivative at each of its 800 steps.
+The upstream implementation runs the decoder and an automatic derivative at each of its 800 steps.
 The masks do not depend on the weights, so here they are given; and the loss hardly bends over one
 step of at most 4e-4, so its derivatives are summed over the pixels once in a while, and the steps
 between follow the quadratic that they define.
@@ -40,7 +40,7 @@ def mix_masks(logits: Tensor, weights: Tensor) -> Tensor:
     return torch.einsum("nmhw,nm->nhw", logits, shares)[:, None]
 
 
-def reference_loss(logits: Tensor, truth: Tensor) -> Tensor:
+def mask_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """Return PerSAM-F's loss of each mask: (N,) from logits and truth (N, h, w).
 
     Dice (smoothed by 1) plus focal loss (alpha 0.25, gamma 2, mean over the pixels).
@@ -58,15 +58,15 @@ def reference_loss(logits: Tensor, truth: Tensor) -> Tensor:
 def fit_mask_weights(
     logits: Tensor, truth: Tensor, *, steps: int = 800, learning_rate: float = 4e-4
 ) -> Tensor:
-    """Learn the two weights of each object on its reference.
+    """Learn the two weights of each object on its annotated frame.
 
-    AdamW (eps 1e-4) on ``reference_loss``, with a cosine schedule, from 1/3 each: the weights
-    of the reference implementation. Its few small steps keep them near 1/3, which is meant: one
+    AdamW (eps 1e-4) on ``mask_loss``, with a cosine schedule, from 1/3 each: the weights
+    of the upstream implementation. Its few small steps keep them near 1/3, which is meant: one
     image says little about which scale the next one needs.
 
     Args:
-        logits: (N, 3, h, w) the three masks on the reference.
-        truth: (N, h, w) the reference masks, 0 to 1.
+        logits: (N, 3, h, w) the three masks of the annotated frame.
+        truth: (N, h, w) the annotated masks, 0 to 1.
         steps: optimiser steps.
         learning_rate: at the start.
 

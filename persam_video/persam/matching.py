@@ -38,7 +38,9 @@ class Memory:
 
 
 def cell_coverage(masks: Tensor, cells: tuple[int, int]) -> Tensor:
-    """Return how much of each cell a mask covers.
+    """Return how much of each cell a mask covers that is over the input already.
+
+    Masks of the frame's size go by ``persam_video.sam.transform.InputTransform.coverage``.
 
     Args:
         masks: (N, H, W), 0 to 1, over the same extent as the cells.

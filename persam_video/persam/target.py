@@ -18,7 +18,7 @@ def target_embedding(features: Tensor, coverage: Tensor, pooling: Pooling = "mea
     """Pool an image embedding over the cells of objects.
 
     Args:
-        features: (1 or N, C, h, w) image embedding of the reference.
+        features: (1 or N, C, h, w) image embedding of the annotated image.
         coverage: (N, h, w) how much of each cell each object covers, 0 to 1.
         pooling: ``mean`` (PerSAM on images), or half mean and half maximum (PerSAM-F, and PerSAM on
             videos).

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from persam_video.config.settings import MaskSettings
 from persam_video.masks.boxes import grow
@@ -14,6 +13,7 @@ from persam_video.masks.components import keep_large, keep_touching
 from persam_video.masks.labels import merge_logits, one_hot
 from persam_video.sam.transform import InputTransform
 from persam_video.tracking.objects import TrackedObject
+from persam_video.tracking.prior import grow_cells
 
 
 def merge_masks(
@@ -76,5 +76,4 @@ def won_masks(
     soft = torch.stack(list(logits)).sigmoid()
     final = torch.from_numpy(one_hot(labels, ids)).to(soft.device)
     area = transform.coverage(final, (soft.shape[1], soft.shape[2]))
-    near = F.max_pool2d(area, 3, stride=1, padding=1)
-    return torch.where(near > 0, soft, torch.zeros_like(soft))
+    return torch.where(grow_cells(area, 1) > 0, soft, torch.zeros_like(soft))

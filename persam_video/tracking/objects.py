@@ -22,7 +22,7 @@ class TrackedObject:
     Attributes:
         object_id: the annotation's label.
         target: (C,) target embedding, not normalised.
-        reference: the annotated frame.
+        annotated: the frame with its annotation.
         recent: the last frame with a good mask.
         past: good frames before it, the oldest first.
         mask: (h, w) last good soft mask at the model's low resolution; it spans what ``recent``
@@ -38,7 +38,7 @@ class TrackedObject:
 
     object_id: int
     target: Tensor
-    reference: Memory
+    annotated: Memory
     recent: Memory
     mask: Tensor
     box: Box

@@ -30,12 +30,9 @@ def seen_from(masks: Tensor, extents: Tensor, extent: Tensor, shift: Tensor) -> 
     return F.grid_sample(masks[:, None], grid, align_corners=False)[:, 0]
 
 
-def prior_on_grid(masks: Tensor, grid: tuple[int, int], grow: int) -> Tensor:
-    """Bring masks (N, H, W) to the embedding's grid, grown by ``grow`` cells: (N, h, w)."""
-    cells = F.adaptive_avg_pool2d(masks[:, None], grid)
-    if grow:
-        cells = F.max_pool2d(cells, 2 * grow + 1, stride=1, padding=grow)
-    return cells[:, 0]
+def grow_cells(coverage: Tensor, by: int) -> Tensor:
+    """Let the coverage (N, h, w) of cells grow by a number of cells on each side."""
+    return F.max_pool2d(coverage, 2 * by + 1, stride=1, padding=by)
 
 
 def mask_prompt(masks: Tensor) -> Tensor:

@@ -11,15 +11,15 @@ from persam_video.config import Settings
 from persam_video.masks.annotation import Annotation
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import blend, extreme_cells, standardise
+from persam_video.persam.learning import learn_objects, others
 from persam_video.persam.matching import cell_coverage, match_memories
 from persam_video.persam.recall import Recalled, recall
-from persam_video.persam.reference import learn_objects, others
 from persam_video.persam.target import location_confidence
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
 from persam_video.sam.readout import PRIOR_CHANNELS
 from persam_video.tracking.objects import TrackedObject
-from persam_video.tracking.prior import mask_prompt, prior_on_grid, seen_from
+from persam_video.tracking.prior import grow_cells, mask_prompt, seen_from
 from persam_video.util.timing import StageClock
 
 _UNKNOWN = 32.0
@@ -82,7 +82,7 @@ class Segmenter:
             TrackedObject(
                 object_id=learned.object_id,
                 target=learned.target,
-                reference=learned.memory,
+                annotated=learned.memory,
                 recent=learned.memory,
                 mask=learned.mask,
                 box=annotation.boxes[learned.object_id],
@@ -134,10 +134,11 @@ class Segmenter:
                 shift,
             )
             alpha = confidence.new_full((len(group),), prior.alpha)
-            on_grid = prior_on_grid(moved, embedding.grid, prior.grow)
+            on_grid = grow_cells(cell_coverage(moved, embedding.grid), prior.grow)
             confidence = blend(confidence, on_grid, alpha)
             evidence[:, 1] = prior.alpha * on_grid
-            evidence[:, 2] = prior.alpha * prior_on_grid(others(moved), embedding.grid, prior.grow)
+            rest = cell_coverage(others(moved), embedding.grid)
+            evidence[:, 2] = prior.alpha * grow_cells(rest, prior.grow)
             if chosen.box:
                 boxes = _grown_boxes(
                     group, shift, chosen.box_margin, embedding.transform.frame_size
@@ -175,7 +176,7 @@ class Segmenter:
         prior = self._settings.prior
         x, y = o.velocity * prior.motion
         share = prior.alpha if tracked else 0.0
-        return Recalled((o.reference, *o.past), o.recent, (float(x), float(y)), share)
+        return Recalled((o.annotated, *o.past), o.recent, (float(x), float(y)), share)
 
 
 def _windows(group: Sequence[TrackedObject], share: float, embedding: ImageEmbedding) -> Tensor:
@@ -193,7 +194,7 @@ def _windows(group: Sequence[TrackedObject], share: float, embedding: ImageEmbed
 
 def _match(embedding: ImageEmbedding, group: Sequence[TrackedObject]) -> Tensor:
     """Match objects with the annotated frame and with their last good one: (N, 4, h, w)."""
-    memories = [memory for o in group for memory in (o.reference, o.recent)]
+    memories = [memory for o in group for memory in (o.annotated, o.recent)]
     return match_memories(embedding.keys, memories).float().view(len(group), 4, *embedding.grid)
 
 

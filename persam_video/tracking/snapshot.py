@@ -143,7 +143,7 @@ class _StoredMemory(BaseModel):
 class _StoredObject(BaseModel):
     object_id: Annotated[int, Field(ge=1, le=MAX_OBJECT_ID)]
     target: StoredTensor
-    reference: _StoredMemory
+    reference: _StoredMemory  # the annotated frame, under the name that files have for it
     recent: _StoredMemory
     past: Annotated[list[_StoredMemory], Field(max_length=_MOST_PAST)]
     mask: StoredTensor
@@ -225,7 +225,7 @@ def _pack(tracked: TrackedObject, shelf: TensorShelf) -> _StoredObject:
     return _StoredObject(
         object_id=tracked.object_id,
         target=shelf.put(tracked.target),
-        reference=_pack_memory(tracked.reference, shelf),
+        reference=_pack_memory(tracked.annotated, shelf),
         recent=_pack_memory(tracked.recent, shelf),
         past=[_pack_memory(memory, shelf) for memory in tracked.past],
         mask=shelf.put(tracked.mask),
@@ -287,7 +287,7 @@ class _Unpacker:
             object_id=stored.object_id,
             # target and keys may be NaN, as a model's may: no NaN comes out of the decoder
             target=self.tensors.get(stored.target, self.like.features.shape[1:2]),
-            reference=self._memory(stored.reference),
+            annotated=self._memory(stored.reference),
             recent=self._memory(stored.recent),
             past=tuple(self._memory(memory) for memory in stored.past),
             mask=self._shares(stored.mask, (4 * rows, 4 * columns)),

@@ -14,8 +14,8 @@ from persam_video.masks.annotation import Annotation, load_annotation
 from persam_video.masks.arrays import MaskArray
 from persam_video.masks.boxes import Box, boxes_of_labels
 from persam_video.masks.labels import MAX_OBJECT_ID
+from persam_video.persam.learning import remember
 from persam_video.persam.matching import cell_coverage
-from persam_video.persam.reference import remember
 from persam_video.results import FrameResult
 from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
@@ -55,8 +55,8 @@ class _Latest:
 class Tracker:
     """Tracks objects through one video.
 
-    Give every frame in order, and with any of them an annotation: new ids are added, known ids get
-    a new reference. A frame before the first annotation has an empty label map and no objects.
+    Give every frame in order, and with any of them an annotation: new ids are added, known ids are
+    learned anew. A frame before the first annotation has an empty label map and no objects.
 
     In a loop of your own, ``add_object``, ``correct`` and ``remove`` act on the frame
     that was stepped to last, so that one can look at its result first.
@@ -119,7 +119,7 @@ class Tracker:
 
     @inference()
     def correct(self, object_id: int, mask: MaskArray) -> FrameResult:
-        """Give a known object a new reference: its mask in the frame that was stepped to last.
+        """Annotate a known object anew in the frame that was stepped to last.
 
         The object is tracked from there on as if it had first been marked in that frame.
 

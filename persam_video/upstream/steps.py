@@ -1,7 +1,7 @@
 """PerSAM as its public reference implementation (Personalize-SAM) computes it.
 
-The rest of this package works on the embedding's grid. The reference takes similarity, points,
-boxes and masks at the frame's full size, and paints its reference mask into an image. Here are
+The rest of this package works on the embedding's grid. Upstream takes similarity, points,
+boxes and masks at the frame's full size, and paints its annotation into an image. Here are
 those steps, each on its own, for whoever needs its numbers: the procedure ``upstream`` and the
 tests that compare with it.
 """
@@ -20,7 +20,7 @@ from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
 
 VIDEO_PAINT = 215
-"""Red value of the mask in the reference's video scripts: a cell counts from 58 % coverage on."""
+"""Red value of the mask in upstream's video scripts: a cell counts from 58 % coverage on."""
 
 
 def painted_cells(
@@ -133,7 +133,7 @@ def refine(
 
     Returns:
         The best mask of the second refinement; ``None`` when the first one's is empty, where the
-        reference stops with an error.
+        upstream stops with an error.
     """
     points = Prompts(points=prompts.points, point_labels=prompts.point_labels)
     first = predict(model, embedding, replace(points, masks=low[None], boxes=box)).best()

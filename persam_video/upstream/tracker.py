@@ -71,7 +71,7 @@ class UpstreamTracker:
     Give the first frame with its annotation, then every later frame in order.
 
     Args:
-        model: the SAM; the reference uses ViT-H.
+        model: the SAM; upstream uses ViT-H.
         settings: of which ``method`` and ``weights`` count.
 
     Raises:
@@ -155,7 +155,7 @@ class UpstreamTracker:
         for object_id, box in zip(ids, boxes, strict=True):
             mask = labels == object_id
             cells = painted_cells(mask, embedding)
-            # Fault: an object smaller than a cell has none. The reference then follows NaN, here it
+            # Fault: an object smaller than a cell has none. Upstream then follows NaN, here it
             # is a similarity of 0 everywhere: either way its points mean nothing, and only its box
             # and centre are left.
             target = target_embedding(embedding.features, cells[None].float())[0]
@@ -230,7 +230,7 @@ def first_prompts(embedding: ImageEmbedding, target: Tensor, box: Box, similar: 
     similarity = full_size_similarity(embedding, target[None])
     points, _ = extreme_cells(similarity, size, similar, 0)
     x0, y0 = (max(low - BOX_MARGIN, 0) for low in box[:2])
-    # the far side may lie one pixel outside the frame, as in the reference
+    # the far side may lie one pixel outside the frame, as upstream
     x1, y1 = (
         min(high - 1 + BOX_MARGIN, limit)
         for high, limit in zip(box[2:], (width, height), strict=True)
@@ -249,8 +249,8 @@ def _refuse_unused(settings: Settings) -> None:
     for name in type(settings).model_fields:
         if name not in _USED_SETTINGS and getattr(settings, name) != getattr(default, name):
             raise ConfigError(
-                f"the procedure 'upstream' follows the reference and has no '{name}' settings: "
-                f"drop them, or set procedure to 'tracker'"
+                f"the procedure 'upstream' does what its scripts do and has no '{name}' settings: "
+                "drop them, or set procedure to 'tracker'"
             )
 
 

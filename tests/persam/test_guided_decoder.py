@@ -42,7 +42,7 @@ def attend(module, q, k, v, bias=None):
 
 
 def plain_transformer(transformer, image, place, tokens, bias, target):
-    """Two-way transformer with guidance, after the paper's section 3.2 and the reference's code."""
+    """Two-way transformer with guidance, after the paper's section 3.2 and the upstream code."""
     keys, key_place = (x.flatten(2).transpose(1, 2) for x in (image, place))
     # the first addition of the target is in place: the tokens' positional encoding has it too
     query_place = tokens + target

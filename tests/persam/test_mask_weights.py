@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from persam_video.persam.mask_weights import EQUAL, fit_mask_weights, mix_masks, reference_loss
+from persam_video.persam.mask_weights import EQUAL, fit_mask_weights, mask_loss, mix_masks
 
 seeds = st.integers(0, 10_000)
 
@@ -18,12 +18,12 @@ def smooth(noise):
 
 
 def fit_step_by_step(logits, truth, steps, learning_rate):
-    """The reference implementation's loop, on the same logits."""
+    """The upstream implementation's loop, on the same logits."""
     weights = torch.tensor([EQUAL] * len(logits), requires_grad=True)
     optimizer = torch.optim.AdamW([weights], lr=learning_rate, eps=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
-        loss = reference_loss(mix_masks(logits, weights)[:, 0], truth).sum()
+        loss = mask_loss(mix_masks(logits, weights)[:, 0], truth).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -50,7 +50,7 @@ def test_a_corner_of_the_weights_is_one_mask(weights, place):
 def test_the_loss_agrees_with_its_parts():
     logits, truth = random(0, 2, 4, 5), (random(1, 2, 4, 5) > 0).float()
     p = logits.sigmoid()
-    for value, x, t in zip(reference_loss(logits, truth), p, truth, strict=True):
+    for value, x, t in zip(mask_loss(logits, truth), p, truth, strict=True):
         dice = 1 - (2 * (x * t).sum() + 1) / (x.sum() + t.sum() + 1)
         right = torch.where(t > 0, x, 1 - x)
         focal = -torch.where(t > 0, 0.25, 0.75) * (1 - right) ** 2 * right.log()
@@ -67,7 +67,7 @@ def test_the_fit_gives_the_weights_of_the_steps(scale, steps, learning_rate):
     ours = fit_mask_weights(logits, truth, steps=steps, learning_rate=learning_rate)
     wanted = fit_step_by_step(logits, truth, steps, learning_rate)
     torch.testing.assert_close(ours, wanted, atol=1e-3, rtol=0)
-    losses = [reference_loss(mix_masks(logits, w)[:, 0], truth) for w in (ours, wanted)]
+    losses = [mask_loss(mix_masks(logits, w)[:, 0], truth) for w in (ours, wanted)]
     assert (losses[0] <= losses[1] + 1e-4).all()
 
 
@@ -76,9 +76,9 @@ def test_the_fit_gives_the_weights_of_the_steps(scale, steps, learning_rate):
 def test_the_fit_never_ends_above_where_it_began(seed, scale):
     truth = smooth(random(seed, 1, 1, 16, 16))[:, 0].sigmoid()  # a soft truth is allowed
     logits = smooth(random(seed + 1, 1, 3, 16, 16)) * scale
-    before = reference_loss(mix_masks(logits, torch.tensor([EQUAL]))[:, 0], truth)
+    before = mask_loss(mix_masks(logits, torch.tensor([EQUAL]))[:, 0], truth)
     weights = fit_mask_weights(logits, truth, steps=200)
-    after = reference_loss(mix_masks(logits, weights)[:, 0], truth)
+    after = mask_loss(mix_masks(logits, weights)[:, 0], truth)
     assert after.item() <= before.item() + 1e-3
 
 

@@ -2,7 +2,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persam_video.tracking.prior import mask_prompt, prior_on_grid, seen_from
+from persam_video.persam.matching import cell_coverage
+from persam_video.tracking.prior import grow_cells, mask_prompt, seen_from
 
 
 def move_masks(masks, shift):
@@ -58,8 +59,9 @@ def test_what_a_view_did_not_show_is_empty():
 def test_the_prior_grows_by_cells():
     masks = torch.zeros(1, 32, 32)
     masks[:, 12:16, 12:16] = 1
-    assert prior_on_grid(masks, (8, 8), 0).sum() == 1
-    assert prior_on_grid(masks, (8, 8), 1).sum() == 9
+    coverage = cell_coverage(masks, (8, 8))
+    assert grow_cells(coverage, 0).sum() == 1
+    assert grow_cells(coverage, 1).sum() == 9
 
 
 def test_a_certain_mask_is_a_certain_prompt():

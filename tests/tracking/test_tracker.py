@@ -163,7 +163,7 @@ def test_an_object_is_added_to_the_frame_stepped_to_last(model, demo_frames):
     assert np.mean([iou(ours.mask(i), theirs.mask(i)) for i in (1, 2, 3)]) > 0.99
 
 
-def test_a_correction_is_a_new_reference_in_the_frame_stepped_to_last(model, demo_frames):
+def test_a_correction_annotates_the_frame_stepped_to_last_anew(model, demo_frames):
     tracker, at_once = Tracker(model), Tracker(model)
     for each in (tracker, at_once):
         each.step(*demo_frames[0])
@@ -176,7 +176,7 @@ def test_a_correction_is_a_new_reference_in_the_frame_stepped_to_last(model, dem
         next(o for o in each.state().objects if o.object_id == 2) for each in (tracker, at_once)
     )
     assert np.array_equal(ours.target, theirs.target)
-    assert np.array_equal(ours.reference.coverage, theirs.reference.coverage)
+    assert np.array_equal(ours.annotated.coverage, theirs.annotated.coverage)
     assert (ours.box, ours.likeness, ours.streak) == (theirs.box, None, 0)
     assert not ours.velocity.any()
 

@@ -1,4 +1,4 @@
-"""The reference implementation's steps: its own numbers for image PerSAM, and their properties."""
+"""The upstream implementation's steps: its own numbers for image PerSAM, and their properties."""
 
 import numpy as np
 import pytest

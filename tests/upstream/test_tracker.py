@@ -1,4 +1,4 @@
-"""The procedure ``upstream``: the reference's own masks and calls, and its faults one by one."""
+"""The procedure ``upstream``: the scripts' own masks and calls, and its faults one by one."""
 
 import json
 
@@ -181,7 +181,7 @@ def test_fault_boxes_shift_when_an_object_vanishes():
 
 
 @pytest.mark.parametrize("method", ["persam", "persam-f"])
-def test_empty_masks_go_on_where_the_reference_stops(method):
+def test_empty_masks_go_on_where_upstream_stops(method):
     tracker = start(method=method)
     black, empty = draw()
     full, _ = draw(1, 2, 3)

@@ -1,8 +1,9 @@
 """Short clips for training, cut from videos or made from stills.
 
-A clip is a reference and three frames that follow each other in time, which may be much later than
-the reference, or earlier. Stills become clips by warping them once for each frame; objects cut out
-of other stills, or out of the same one, move through many clips as occluders and as look-alikes.
+A clip is an annotated frame and three frames that follow each other in time, which may be much
+later than the annotated one, or earlier. Stills become clips by warping them once for each frame;
+objects cut out of other stills, or out of the same one, move through many clips as occluders and as
+look-alikes.
 """
 
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ class ClipBatch:
     """A batch of clips, all of one size.
 
     Attributes:
-        rgb: uint8 (B, 4 frames, H, W, 3), the reference first.
+        rgb: uint8 (B, 4 frames, H, W, 3), the annotated one first.
         targets: uint8 (B, 2 objects, 4 frames, H, W): 1 object, 0 elsewhere, 255 ignore. The two
             are the same one where a clip has no other.
         video: bool (B,), whether the clip comes from a real video.
@@ -188,7 +189,7 @@ class _Pose:
 def _camera(
     sources: list[LabelledImage], target: int, size: tuple[int, int], video: bool, rng: Generator
 ) -> list[_Pose]:
-    """Return a pose for each frame: the reference's, and those of a moving camera."""
+    """Return a pose for each frame: the annotated one's, and those of a moving camera."""
     height, width = size
     ys, xs = np.nonzero(sources[0].labels == target)
     centre = np.array([xs.mean(), ys.mean()])
@@ -205,16 +206,16 @@ def _camera(
     side = min(size)
     begin = _Pose(focus, zoom, rng.normal(0, 6))
     shift, growth, turn = (0.06, 0.08, 3.0) if video else (0.2, 0.3, 12.0)
-    reference = begin.moved(
+    annotated = begin.moved(
         rng.normal(0, shift, 2), rng.normal(0, growth), rng.normal(0, turn), side
     )
     if rng.random() < (0.15 if video else 0.35):
-        # the object comes near, or goes far away, between the reference and the rest
+        # the object comes near, or goes far away, between the annotated frame and the rest
         wanted = np.log(zoom) + rng.uniform(-np.log(4), np.log(4))
         limits = np.log(0.6 * fit), np.log(max(3.0, fit))
         at = centre + rng.normal(0, 0.1, 2) * side / zoom if wanted > np.log(zoom) else focus
-        reference = _Pose(at, float(np.exp(np.clip(wanted, *limits))), reference.angle)
-    poses = [reference, begin]
+        annotated = _Pose(at, float(np.exp(np.clip(wanted, *limits))), annotated.angle)
+    poses = [annotated, begin]
     shift, growth, turn = (0.015, 0.02, 0.7) if video else (0.05, 0.06, 4.0)
     if rng.random() < 0.2:
         shift, growth = 2 * shift, 2 * growth
@@ -317,7 +318,7 @@ def _paste_moving(
 
 
 def _choose_targets(labels: list[NDArray[np.uint8]], rng: Generator) -> list[int] | None:
-    """Choose the objects to segment: seen in the reference and in the previous frame."""
+    """Choose the objects to segment: seen in the annotated frame and in the previous frame."""
     counts = np.minimum(
         np.bincount(labels[0].ravel(), minlength=256),
         np.bincount(labels[1].ravel(), minlength=256),

@@ -1,7 +1,7 @@
 """The training objective: clips in, a loss out.
 
-The objects of a clip are followed from its reference through three frames, with the model's own
-masks as memory and as prior, and one answer is refined. Then one frame is segmented as a person
+The objects of a clip are followed from its annotated frame through three frames, with the model's
+own masks as memory and as prior, and one answer is refined. Then one frame is segmented as a person
 would: from a click or a box, and with more clicks where the mask is wrong.
 """
 
@@ -31,7 +31,7 @@ from persam_video.sam.lite import LiteSam
 from persam_video.sam.network import CELL, ImageFeatures
 from persam_video.sam.readout import MemoryReadout, cell_distances
 from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD
-from persam_video.tracking.prior import mask_prompt, prior_on_grid, seen_from
+from persam_video.tracking.prior import grow_cells, mask_prompt, seen_from
 
 ROUNDS = 3
 """Answers to clicks or a box: the first one, and the corrected ones."""
@@ -56,7 +56,7 @@ class Objective(torch.nn.Module):
         followed = [rollout.step(frame) for frame in range(1, frames)]
         chosen = int(torch.randint(1, frames, (1,), generator=rng))
         refined = rollout.refine(chosen, followed[chosen - 1].masks)
-        # in the reference every object is seen; elsewhere it may have gone
+        # in the annotated frame every object is seen; elsewhere it may have gone
         asked = 0 if rng_float(rng) < 0.7 else frames - 1
         clicked = click_rounds(scene, asked, rng)
 
@@ -204,10 +204,10 @@ class Scene:
     def similarity(
         self, frame: int, offset_confidence: Tensor, offset_matching: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the losses of the location confidence and of the matching with the reference."""
+        """Return the losses of location confidence and of the matching with the annotated frame."""
         confidence = location_confidence(self.embedding(frame).float(), self.target(0).float())
-        reference = cell_coverage(self.truth[:, 0], self.grid)
-        maps = matching_maps(self.keys(frame), self.keys(0), reference).float()
+        annotated = cell_coverage(self.truth[:, 0], self.grid)
+        maps = matching_maps(self.keys(frame), self.keys(0), annotated).float()
         truth = cell_coverage(self.truth[:, frame], self.grid)
         return (
             similarity_loss(confidence, truth, 10.0, offset_confidence),
@@ -242,8 +242,8 @@ class Rollout:
         self._scene = scene
         self._rng = rng
         self._target = scene.target(0)
-        self._reference = self._remember(0, scene.truth[:, 0])
-        self._recent = self._reference
+        self._annotated = self._remember(0, scene.truth[:, 0])
+        self._recent = self._annotated
         self._past: _Remembered | None = None
         self._masks: Tensor | None = None
         self._prompts: dict[int, PromptSet] = {}
@@ -317,7 +317,9 @@ class Rollout:
         ) * chance(count, 0.85, rng)
         alpha = alpha * tracked
         share = alpha[:, None, None]
-        own, others = (prior_on_grid(m, scene.grid, 1) for m in (masks, scene.others(masks)))
+        own, others = (
+            grow_cells(cell_coverage(m, scene.grid), 1) for m in (masks, scene.others(masks))
+        )
         similarity = location_confidence(scene.embedding(frame).float(), self._target.float())
         confidence = blend(standardise(similarity.detach(), scene.grid), own, alpha)
         prior = torch.stack([confidence, share * own, share * others], dim=1)
@@ -344,7 +346,7 @@ class Rollout:
         keys = self._scene.keys(frame)
         maps = [
             matching_maps(keys, memory.keys, memory.coverage)
-            for memory in (self._reference, self._recent)
+            for memory in (self._annotated, self._recent)
         ]
         dropped = chance(len(keys), 0.1, self._rng)[:, None, None, None]
         return torch.cat([maps[0], maps[1].masked_fill(dropped, 0.0)], dim=1)
@@ -352,7 +354,7 @@ class Rollout:
     def _read(self, frame: int, prior: Tensor, share: Tensor) -> Tensor:
         memory = self._scene.memory
         keys = self._scene.keys(frame)
-        kept = [self._reference] if self._past is None else [self._reference, self._past]
+        kept = [self._annotated] if self._past is None else [self._annotated, self._past]
         long_term = memory.read(
             keys,
             torch.cat([remembered.keys.flatten(2) for remembered in kept], dim=2),
