@@ -11,12 +11,12 @@ import typer
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
     INTERRUPTED,
-    OUTPUTS,
     RUN,
     ModelOptions,
+    OverwriteOption,
     PresetOptions,
     SaveOption,
-    output_path,
+    written,
 )
 from persam_video.cli.printing import Printer
 
@@ -52,20 +52,11 @@ def batch(
     ],
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            help="Folder for the results, one folder per job.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
+        written("Folder for the results, one folder per job."),
     ],
     preset: PresetOptions,
     model: ModelOptions,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace earlier runs in --out.", rich_help_panel=OUTPUTS),
-    ] = False,
+    overwrite: OverwriteOption = False,
     resume: Annotated[
         bool,
         typer.Option(

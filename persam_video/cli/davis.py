@@ -8,16 +8,15 @@ import typer
 
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
-    INPUT,
     INTERRUPTED,
-    OUTPUTS,
     RUN,
+    DavisOptions,
     ModelOptions,
+    OverwriteOption,
     PresetOptions,
-    output_path,
+    written,
 )
 from persam_video.cli.printing import Printer
-from persam_video.davis.dataset import DavisDataset
 
 if TYPE_CHECKING:
     from persam_video.benchmark.record import BenchmarkRecord
@@ -45,30 +44,9 @@ def davis(
     ],
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            help="Folder for SEQUENCE/FRAME.png.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
+        written("Folder for SEQUENCE/FRAME.png."),
     ],
-    year: Annotated[
-        int,
-        typer.Option(help="2016 (one object per sequence) or 2017.", rich_help_panel=INPUT),
-    ] = 2017,
-    split: Annotated[
-        str,
-        typer.Option(help="List in ImageSets: train, val, test-dev, …", rich_help_panel=INPUT),
-    ] = "val",
-    resolution: Annotated[
-        str,
-        typer.Option(help="Subfolder of JPEGImages and Annotations.", rich_help_panel=INPUT),
-    ] = "480p",
-    sequence: Annotated[
-        list[str] | None,
-        typer.Option(help="Track only this sequence. Repeatable.", rich_help_panel=INPUT),
-    ] = None,
+    which: DavisOptions,
     preset: PresetOptions,
     model: ModelOptions,
     workers: Annotated[
@@ -80,12 +58,7 @@ def davis(
             rich_help_panel=RUN,
         ),
     ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", help="Replace an earlier run in --out.", rich_help_panel=OUTPUTS
-        ),
-    ] = False,
+    overwrite: OverwriteOption = False,
     printer: Printer,
 ) -> None:
     """Track every sequence of DAVIS, or continue an interrupted run.
@@ -97,7 +70,7 @@ def davis(
     Example: persam-video davis DAVIS --year 2017 --split val --out results
     """
     settings = preset.settings(model)
-    dataset = DavisDataset(root, year, split, resolution=resolution, only=sequence or ())
+    dataset = which.dataset(root)
     # imported late: torch takes seconds, and --help should not
     from persam_video.benchmark.runner import default_workers, run_davis
     from persam_video.cli.progress import benchmark_bars

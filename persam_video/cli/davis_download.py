@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, INTERRUPTED, OUTPUTS, output_path
+from persam_video.cli.options import INPUT, INTERRUPTED, written
 from persam_video.cli.printing import Printer
 from persam_video.util.table import Table
 
@@ -39,12 +39,7 @@ def davis_download(
     ] = None,
     out: Annotated[
         Path,
-        typer.Option(
-            help="Folder for the archive and DAVIS-2017.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
+        written("Folder for the archive and DAVIS-2017."),
     ] = Path("data"),
     url: Annotated[
         str | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import OUTPUTS, PresetOptions, output_path
+from persam_video.cli.options import PresetOptions, written
 from persam_video.cli.printing import Printer
 from persam_video.util.table import Table
 
@@ -52,13 +52,7 @@ def demo(
     *,
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            help="Folder for the clip and the results.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
+        written("Folder for the clip and the results."),
     ] = Path("persam-video-demo"),
     preset: PresetOptions,
     printer: Printer,

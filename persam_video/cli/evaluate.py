@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, OUTPUTS, RUN, ScoresFile, output_path
+from persam_video.cli.options import INPUT, RUN, DavisOptions, ScoresFile, written
 from persam_video.cli.printing import Printer
-from persam_video.davis.dataset import DavisDataset, Task
+from persam_video.davis.dataset import Task
 
 if TYPE_CHECKING:
     from persam_video.davis.official import Comparison
@@ -40,42 +40,18 @@ def evaluate(
         Path,
         typer.Argument(help="DAVIS folder with Annotations and ImageSets."),
     ],
-    year: Annotated[
-        int,
-        typer.Option(help="2016 (one object per sequence), 2017 or 2019.", rich_help_panel=INPUT),
-    ] = 2017,
-    split: Annotated[
-        str,
-        typer.Option(help="List in ImageSets: train, val, test-dev, …", rich_help_panel=INPUT),
-    ] = "val",
+    which: DavisOptions,
     task: Annotated[
         Task, typer.Option(help="Whether the objects were given.", rich_help_panel=INPUT)
     ] = Task.SEMI_SUPERVISED,
-    resolution: Annotated[
-        str, typer.Option(help="Subfolder of Annotations.", rich_help_panel=INPUT)
-    ] = "480p",
-    sequence: Annotated[
-        list[str] | None,
-        typer.Option(help="Score only this sequence. Repeatable.", rich_help_panel=INPUT),
-    ] = None,
     scores: ScoresFile = None,
     csv: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for the CSV files of the official code.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
+        written("Folder for the CSV files of the official code."),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(
-            help="File for an HTML page of curves and pictures.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
+        written("File for an HTML page of curves and pictures."),
     ] = None,
     workers: Annotated[
         int | None,
@@ -114,8 +90,8 @@ def evaluate(
     from persam_video.report.page import write_report
     from persam_video.util.atomic import check_suffix
 
-    dataset = DavisDataset(root, year, split, task=task, resolution=resolution, only=sequence or ())
-    if not sequence and (recorded := recorded_sequences(results, dataset)):
+    dataset = which.dataset(root, task)
+    if not which.sequence and (recorded := recorded_sequences(results, dataset)):
         printer.say(
             f"{len(recorded)} of {len(dataset)} sequences, as in {results / 'run.json'}: "
             f"{', '.join(recorded)}\n"

@@ -7,7 +7,7 @@ import typer
 
 from persam_video.cli import completion
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, OUTPUTS, OverlayOptions, output_path
+from persam_video.cli.options import INPUT, OUTPUTS, OverlayOptions, OverwriteOption, written
 from persam_video.cli.printing import Printer
 
 if TYPE_CHECKING:
@@ -17,20 +17,7 @@ RunArgument = Annotated[
     Path,
     typer.Argument(help="Folder of a run, or of indexed PNG masks from any program."),
 ]
-OutOption = Annotated[
-    Path,
-    typer.Option(
-        "--out",
-        help="File or folder to write.",
-        rich_help_panel=OUTPUTS,
-        parser=output_path,
-        metavar="PATH",
-    ),
-]
-OverwriteOption = Annotated[
-    bool,
-    typer.Option("--overwrite", help="Replace an existing output.", rich_help_panel=OUTPUTS),
-]
+OutOption = Annotated[Path, written("File or folder to write.")]
 
 
 @with_option_groups

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from persam_video.cli import completion
+from persam_video.davis.dataset import DavisDataset, Task
 from persam_video.errors import SourceError
 
 if TYPE_CHECKING:
@@ -42,15 +43,12 @@ def output_path(text: str | Path) -> Path:
     return Path(text)
 
 
-ScoresFile = Annotated[
-    Path | None,
-    typer.Option(
-        help="File for all scores in full, as JSON.",
-        rich_help_panel=OUTPUTS,
-        parser=output_path,
-        metavar="PATH",
-    ),
-]
+def written(help: str) -> Any:
+    """Return an option for the path of a file or folder that a command writes."""
+    return typer.Option(help=help, rich_help_panel=OUTPUTS, parser=output_path, metavar="PATH")
+
+
+ScoresFile = Annotated[Path | None, written("File for all scores in full, as JSON.")]
 
 
 class Method(str, Enum):
@@ -89,6 +87,19 @@ PointOption = Annotated[
         rich_help_panel=OBJECTS,
     ),
 ]
+PhotoOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ref",
+        metavar="IMAGE:MASK",
+        help="Photo of the objects to look for, and its mask. Repeatable.",
+        rich_help_panel=OBJECTS,
+    ),
+]
+OverwriteOption = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace earlier results.", rich_help_panel=OUTPUTS),
+]
 SaveOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -100,6 +111,39 @@ SaveOption = Annotated[
         rich_help_panel=OUTPUTS,
     ),
 ]
+
+
+@dataclass(frozen=True)
+class DavisOptions:
+    """Which sequences of a DAVIS folder are meant."""
+
+    year: Annotated[
+        int,
+        typer.Option(help="2016 (one object per sequence), 2017 or 2019.", rich_help_panel=INPUT),
+    ] = 2017
+    split: Annotated[
+        str,
+        typer.Option(help="List in ImageSets: train, val, test-dev, …", rich_help_panel=INPUT),
+    ] = "val"
+    resolution: Annotated[
+        str,
+        typer.Option(help="Subfolder of JPEGImages and Annotations.", rich_help_panel=INPUT),
+    ] = "480p"
+    sequence: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this sequence. Repeatable.", rich_help_panel=INPUT),
+    ] = None
+
+    def dataset(self, root: Path, task: Task = Task.SEMI_SUPERVISED) -> DavisDataset:
+        """Return these sequences.
+
+        Raises:
+            DatasetError: the folder does not have them.
+        """
+        only = self.sequence or ()
+        return DavisDataset(
+            root, self.year, self.split, task=task, resolution=self.resolution, only=only
+        )
 
 
 @dataclass(frozen=True)

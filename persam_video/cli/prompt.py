@@ -10,12 +10,12 @@ import typer
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
     INPUT,
-    OUTPUTS,
     BoxOption,
     ModelOptions,
+    OverwriteOption,
     PointOption,
     SourceArgument,
-    output_path,
+    written,
 )
 from persam_video.cli.printing import Printer
 from persam_video.errors import OutputError
@@ -37,13 +37,7 @@ def prompt(
     source: SourceArgument,
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            help="File for the mask, an indexed PNG.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
+        written("File for the mask, an indexed PNG."),
     ],
     frame: Annotated[
         int,
@@ -53,18 +47,9 @@ def prompt(
     points: PointOption = None,
     picture: Annotated[
         Path | None,
-        typer.Option(
-            "--picture",
-            help="File for a picture of the objects over the frame, a PNG.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
+        written("File for a picture of the objects over the frame, a PNG."),
     ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=OUTPUTS),
-    ] = False,
+    overwrite: OverwriteOption = False,
     model: ModelOptions,
     printer: Printer,
 ) -> None:

@@ -11,11 +11,12 @@ from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
     INTERRUPTED,
     OBJECTS,
-    OUTPUTS,
     ModelOptions,
+    OverwriteOption,
+    PhotoOption,
     PresetOptions,
-    output_path,
     parse_reference,
+    written,
 )
 from persam_video.cli.printing import Printer
 
@@ -68,23 +69,9 @@ def segment(
     ],
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            help="Folder for the results.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
+        written("Folder for the results."),
     ],
-    references: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--ref",
-            metavar="IMAGE:MASK",
-            help="Another annotated photo. Repeatable.",
-            rich_help_panel=OBJECTS,
-        ),
-    ] = None,
+    photos: PhotoOption = None,
     max_objects: Annotated[
         int,
         typer.Option(
@@ -110,12 +97,7 @@ def segment(
     ] = None,
     preset: PresetOptions,
     model: ModelOptions,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", help="Replace earlier results in --out.", rich_help_panel=OUTPUTS
-        ),
-    ] = False,
+    overwrite: OverwriteOption = False,
     printer: Printer,
 ) -> None:
     """Find the objects of an annotated photo in other photos.
@@ -130,7 +112,7 @@ def segment(
     from persam_video.images import ReferenceFiles, Search
     from persam_video.video.source import locate
 
-    photos = [ReferenceFiles(image, mask), *map(parse_reference, references or [])]
+    references = [ReferenceFiles(image, mask), *map(parse_reference, photos or [])]
     search = Search(max_objects, overlap, min_score)
     for path in (image, mask, *tests):
         locate(path)
@@ -151,7 +133,7 @@ def segment(
     try:
         with printer.timed("segmenting"):
             segment_photos(
-                photos,
+                references,
                 tests,
                 out,
                 settings=settings,

@@ -12,18 +12,19 @@ from persam_video.cli.options import (
     INPUT,
     INTERRUPTED,
     OBJECTS,
-    OUTPUTS,
     RUN,
     BoxOption,
     DecoderChoice,
     ModelOptions,
     OverlayOptions,
+    OverwriteOption,
+    PhotoOption,
     PointOption,
     PresetOptions,
     SaveOption,
     SourceArgument,
-    output_path,
     parse_reference,
+    written,
 )
 from persam_video.cli.printing import Printer
 from persam_video.util.table import Table
@@ -102,15 +103,7 @@ def track(
     ] = None,
     boxes: BoxOption = None,
     points: PointOption = None,
-    photos: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--ref",
-            metavar="IMAGE:MASK",
-            help="Photo and its mask; the video is searched for the objects in it. Repeatable.",
-            rich_help_panel=OBJECTS,
-        ),
-    ] = None,
+    photos: PhotoOption = None,
     backward: Annotated[
         bool,
         typer.Option(
@@ -121,22 +114,11 @@ def track(
     ] = False,
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            help="Folder for the results.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
+        written("Folder for the results."),
     ],
     save: SaveOption = None,
     overlay: OverlayOptions,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", help="Replace an earlier run in --out.", rich_help_panel=OUTPUTS
-        ),
-    ] = False,
+    overwrite: OverwriteOption = False,
     min_score: Annotated[
         float,
         typer.Option(
