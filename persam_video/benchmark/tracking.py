@@ -199,7 +199,7 @@ def track_sequence(
     Args:
         plan: the sequence.
         model: the SAM.
-        settings: see ``persam_video.config.Settings``.
+        settings: how to track.
         out: where the results go.
 
     Yields:

@@ -21,7 +21,7 @@ class Work:
     """What all sequences of a run share.
 
     Attributes:
-        settings: see ``persam_video.config.Settings``.
+        settings: how to track.
         out: where the results go.
         threads: threads per process.
     """

@@ -85,7 +85,7 @@ def run_official(
     """Score a folder of results with the official code.
 
     Args:
-        results: folder of the results; see ``persam_video.davis.results``.
+        results: folder of the results, in any layout that ``davis.results`` knows.
         dataset: the set to score against.
         checkout: folder that holds the package ``davis2017``; by default it must be importable.
         repeat: how often to run it, for timing.

@@ -149,8 +149,8 @@ def segment(
     Args:
         references: the reference photos with their masks, at least one.
         tests: photos, folders or globs of photos.
-        out: the folder; see ``ImageOutputs`` for what it will hold.
-        settings: see ``OneShotSegmenter``.
+        out: the folder; ``ImageOutputs`` lists the files.
+        settings: the preset ``images`` when not given.
         search: how many objects to look for; ``Search()`` when not given.
         model: a loaded model; loaded by the settings when not given.
         overwrite: replace results of an earlier run in the folder.

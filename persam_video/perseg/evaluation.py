@@ -77,7 +77,7 @@ def evaluate_perseg(
 
     Args:
         dataset: the objects.
-        settings: see ``OneShotSegmenter``.
+        settings: the preset ``images`` when not given.
         model: a loaded model; loaded by the settings when not given.
         on_object: called when an object is done.
 

@@ -56,7 +56,7 @@ def frame_pictures(
 
     Args:
         dataset: the set that was scored against.
-        results: folder of the results; see ``persam_video.davis.results``.
+        results: folder of the results, in any layout that ``davis.results`` knows.
         sequence: the sequence's scores.
         frame: name of the frame.
 

@@ -67,7 +67,8 @@ def open_stream(
         source: video file, folder of images, glob, camera index or URL.
         decoder: pyav or decord.
         frames: which frames.
-        live: see ``FrameStream``.
+        live: drop frames that arrive while others are worked on; ``None`` does so for cameras and
+            live streams.
 
     Raises:
         PersamVideoError: the source cannot be read or the range is empty.

@@ -60,7 +60,7 @@ class SeekingTracker:
         frame: Frame | NDArray[np.uint8],
         annotation: Annotation | MaskArray | None = None,
     ) -> FrameResult:
-        """Take the next frame; see ``persam_video.tracking.tracker.Tracker.step``.
+        """Take the next frame, as ``Tracker.step`` does, and search it for what is missing.
 
         An object that an annotation marks is no longer searched for.
         """

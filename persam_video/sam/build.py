@@ -202,7 +202,7 @@ def load_model(settings: Settings) -> SamModel:
     """Load the model that settings ask for.
 
     Raises:
-        ModelError: see ``persam_video.sam.build.load_sam``.
+        ModelError: unknown model, device or precision, or an unusable or missing checkpoint.
     """
     chosen = settings.model
     model = load_sam(

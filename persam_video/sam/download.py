@@ -41,7 +41,7 @@ def download_weights(
     attempts: int = 4,
     pause: float = 1.0,
 ) -> None:
-    """Fetch a published file, unless it is there already; see ``persam_video.util.download``.
+    """Fetch a published file, unless it is there already; a broken download goes on.
 
     Args:
         weights: what to fetch.

@@ -278,5 +278,5 @@ class LiteSam(Sam):
             self.prompt_encoder.memory = None
 
     def prepare_for_rounding(self) -> None:
-        """See ``MobileNetV2Features.prepare_for_rounding``."""
+        """Rewrite the backbone's weights for 16 bits without a change to what they compute."""
         self.image_encoder.backbone.prepare_for_rounding()

@@ -34,7 +34,7 @@ class LabelmeSink(Sink):
 
         Args:
             folder: where to write.
-            tolerance: see ``persam_video.masks.polygons.polygon``.
+            tolerance: how far, in pixels, the outline may leave the mask's edge.
 
         Raises:
             OutputError: the folder cannot be created.
@@ -99,7 +99,7 @@ class CvatSink(SpooledSink):
             path: the file.
             info: facts about the source of the frames.
             stride: distance between the frames that are written, in frames of the source.
-            tolerance: see ``persam_video.masks.polygons.polygon``.
+            tolerance: how far, in pixels, the outline may leave the mask's edge.
 
         Raises:
             OutputError: the file cannot be written there.

@@ -24,7 +24,16 @@ class VideoTracker(Protocol):
         frame: Frame | NDArray[np.uint8],
         annotation: Annotation | MaskArray | None = None,
     ) -> FrameResult:
-        """Take the next frame; see ``persam_video.tracking.tracker.Tracker.step``."""
+        """Take the next frame.
+
+        Args:
+            frame: a ``Frame``, or a picture: uint8 RGB (H, W, 3).
+            annotation: objects that are marked by hand in it, uint8 (H, W) label map.
+
+        Raises:
+            AnnotationError: the annotation does not fit the frame.
+            SourceError: the frame is no such picture, or has another size than those before.
+        """
 
     def state(self) -> TrackerState | None:
         """Return all that later frames depend on; ``None`` if this tracker cannot resume."""

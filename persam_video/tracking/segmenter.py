@@ -57,7 +57,7 @@ class Segmenter:
 
     Args:
         model: the SAM.
-        settings: see ``persam_video.config.Settings``.
+        settings: of which all count but ``model``, ``memory``, ``zoom``, ``lost`` and ``masks``.
         clock: is told of the stages "prompt" and "predict".
     """
 

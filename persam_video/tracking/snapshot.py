@@ -254,9 +254,9 @@ class _Unpacker:
 
     Attributes:
         tensors: of the file.
-        like: see ``read_snapshot``.
-        fitted: see ``read_snapshot``.
-        values: see there, too.
+        like: an embedding whose shapes, types and device the state must have.
+        fitted: whether objects must have mask weights; if not, they must have none.
+        values: type of the memories' values; ``None`` if they must have none.
     """
 
     tensors: TensorUnpacker

@@ -63,7 +63,7 @@ class Tracker:
 
     Args:
         model: the SAM.
-        settings: see ``persam_video.config.Settings``.
+        settings: how to track; the preset ``persam`` when not given.
         clock: is told of the stages of every step: "encode", "prompt", "predict", "merge",
             "learn" and "remember".
 
@@ -101,7 +101,7 @@ class Tracker:
 
         Args:
             object_id: a new id, 1 to 254.
-            mask: bool (H, W), or 0 and 1; see ``persam_video.masks.mask_array``.
+            mask: (H, W), boolean or of 0 and 1, or anything else that ``masks.mask_array`` takes.
 
         Returns:
             The frame's result with the new object.
@@ -125,7 +125,7 @@ class Tracker:
 
         Args:
             object_id: a known id.
-            mask: bool (H, W), or 0 and 1; see ``persam_video.masks.mask_array``.
+            mask: (H, W), boolean or of 0 and 1, or anything else that ``masks.mask_array`` takes.
 
         Returns:
             The frame's result with the corrected object.

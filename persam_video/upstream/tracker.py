@@ -113,7 +113,7 @@ class UpstreamTracker:
         """Take the next frame.
 
         Args:
-            frame: see ``persam_video.tracking.tracker.Tracker.step``.
+            frame: a ``Frame``, or a picture: uint8 RGB (H, W, 3).
             annotation: of the first frame, and of no other.
 
         Raises:

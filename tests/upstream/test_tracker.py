@@ -14,6 +14,7 @@ from persam_video.masks import read_annotation, read_label_png
 from persam_video.results import ObjectState
 from persam_video.run.tracker_factory import make_tracker
 from persam_video.sam.model import ImageEmbedding, ModelInfo, SamModel
+from persam_video.sam.network import Sam
 from persam_video.sam.prompts import MaskPrediction
 from persam_video.sam.transform import InputTransform
 from persam_video.tracking.tracker import Tracker
@@ -92,7 +93,7 @@ class BoxSam(SamModel):
     def __init__(self, nested=0):
         info = ModelInfo("box", "", SIDE, "cpu", "fp32")
         nothing = torch.nn.Identity()
-        super().__init__(nothing, nothing, nothing, info, torch.device("cpu"), torch.float32)
+        super().__init__(Sam(nothing, nothing, nothing), info, torch.device("cpu"), torch.float32)
         self.nested = nested
         self.calls = []
 
