@@ -191,7 +191,7 @@ def file_server() -> Iterator[Callable[..., FileServer]]:
     servers: list[FileServer] = []
 
     def start(content: bytes, *behaviours: dict[str, object]) -> FileServer:
-        server = FileServer(content, [Behaviour(**each) for each in behaviours or ({},)])
+        server = FileServer(content, [Behaviour(**behaviour) for behaviour in behaviours or ({},)])
         servers.append(server)
         return server
 

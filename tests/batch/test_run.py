@@ -45,10 +45,10 @@ def test_one_that_fails_does_not_stop_the_others(frames, tmp_path):
         masked("settings", frames, overrides={"prior.alpha": 0.125}),
     ]
     results = list(run_jobs(jobs, tmp_path / "out", overrides=FAST, outputs=NO_VIDEO))
-    assert [each.name for each in results] == [job.name for job in jobs]
+    assert [result.name for result in results] == [job.name for job in jobs]
     done, failed = RunStatus.FINISHED, RunStatus.FAILED
-    assert [each.status for each in results] == [failed, done, done, failed, done]
-    assert [each.frames for each in results] == [0, 6, 6, 0, 6]
+    assert [result.status for result in results] == [failed, done, done, failed, done]
+    assert [result.frames for result in results] == [0, 6, 6, 0, 6]
     assert "gone.mp4" in results[0].error
     assert set(np.unique(read_label_png(tmp_path / "out" / "box" / "masks" / "00005.png"))) <= {
         0,
@@ -72,8 +72,8 @@ def test_an_interrupt_is_the_last_result_and_resume_goes_on(frames, tmp_path):
 
     def run(**more):
         return [
-            (each.name, each.status.value, each.frames)
-            for each in run_jobs(jobs, tmp_path, overrides=FAST, outputs=NO_VIDEO, **more)
+            (result.name, result.status.value, result.frames)
+            for result in run_jobs(jobs, tmp_path, overrides=FAST, outputs=NO_VIDEO, **more)
         ]
 
     assert run(on_progress=stop) == [("a", "finished", 6), ("b", "interrupted", 2)]
@@ -131,14 +131,14 @@ def long(frames):
 def test_a_failing_and_a_killed_job_do_not_stop_the_others_in_processes(long, tmp_path):
     def kill(job):
         if job.name == "killed" and job.progress.done == 2:
-            oldest = min(multiprocessing.active_children(), key=lambda each: each.pid)
+            oldest = min(multiprocessing.active_children(), key=lambda child: child.pid)
             oldest.kill()
 
     jobs = [masked("killed", long), masked("gone", long / "gone.mp4"), masked("after", long)]
     how = {"overrides": FAST, "outputs": NO_VIDEO, "workers": 2, "on_progress": kill}
-    results = {each.name: each for each in run_jobs(jobs, tmp_path / "out", **how)}
+    results = {result.name: result for result in run_jobs(jobs, tmp_path / "out", **how)}
     assert multiprocessing.active_children() == []
-    assert {name: each.status.value for name, each in results.items()} == {
+    assert {name: result.status.value for name, result in results.items()} == {
         "gone": "failed",
         "killed": "failed",
         "after": "finished",
@@ -156,17 +156,17 @@ def test_an_interrupt_ends_all_processes_in_order_and_resume_goes_on(long, tmp_p
 
     jobs = [masked("a", long), masked("b", long), masked("c", long)]
     how = {"overrides": FAST, "outputs": NO_VIDEO, "workers": 2}
-    results = {each.name: each for each in run_jobs(jobs, tmp_path, **how, on_progress=stop)}
+    results = {result.name: result for result in run_jobs(jobs, tmp_path, **how, on_progress=stop)}
     assert multiprocessing.active_children() == []
     assert "c" not in results
-    assert max(each.frames for each in results.values()) >= 3
-    for name, each in results.items():
-        assert each.status is RunStatus.INTERRUPTED
-        if each.frames:  # on a busy machine the second process may not have come that far
+    assert max(result.frames for result in results.values()) >= 3
+    for name, result in results.items():
+        assert result.status is RunStatus.INTERRUPTED
+        if result.frames:  # on a busy machine the second process may not have come that far
             assert read_run(tmp_path / name / "run.json").status is RunStatus.INTERRUPTED
             masks = len(list((tmp_path / name / "masks").glob("*.png")))
             # the last one may not have been counted yet
-            assert masks - 1 <= each.frames <= masks < LONG
-    resumed = {each.name: each for each in run_jobs(jobs, tmp_path, **how, resume=True)}
-    assert {name: each.frames for name, each in resumed.items()} == dict.fromkeys("abc", LONG)
+            assert masks - 1 <= result.frames <= masks < LONG
+    resumed = {result.name: result for result in run_jobs(jobs, tmp_path, **how, resume=True)}
+    assert {name: result.frames for name, result in resumed.items()} == dict.fromkeys("abc", LONG)
     assert all(each.status is RunStatus.FINISHED for each in resumed.values())

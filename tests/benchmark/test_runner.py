@@ -527,7 +527,7 @@ def test_processes_report_what_is_wrong(root, out):
 
 def command(root, out, *options):
     settings = [f"{key}={value}" for key, value in SETTINGS.items()]
-    sets = [part for each in settings for part in ("--set", each)]
+    sets = [part for setting in settings for part in ("--set", setting)]
     program = [sys.executable, "-m", "persam_video", "davis"]
     return [*program, str(root), "--out", str(out), *sets, *options]
 

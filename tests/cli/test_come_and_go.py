@@ -38,7 +38,7 @@ def test_objects_that_enter_leave_and_return_keep_their_ids(run, tmp_path):
     for record, labels in zip(records, truth, strict=True):
         index = record.frame
         found = read_label_png(out / "masks" / f"{index:05d}.png")
-        ids = [each.object_id for each in record.objects]
+        ids = [seen.object_id for seen in record.objects]
         assert ids == ([1] if index < ENTERS else [1, 2])
         # no id is ever on the other object
         assert not ((found == 1) & (labels == 2)).sum() > 0.1 * (labels == 2).sum()
@@ -51,6 +51,6 @@ def test_objects_that_enter_leave_and_return_keep_their_ids(run, tmp_path):
             overlaps[1].append(overlap(found == 1, labels == 1))
         if index >= ENTERS + SETTLING:
             overlaps[2].append(overlap(found == 2, labels == 2))
-    for each in overlaps.values():
-        assert min(each) > 0.5
-        assert np.mean(each) > 0.75
+    for found in overlaps.values():
+        assert min(found) > 0.5
+        assert np.mean(found) > 0.75

@@ -81,7 +81,7 @@ def test_one_object(run, root):
     ],
 )
 def test_one_clear_line(run, root, arguments, says):
-    ran = run("perseg", *(root if each == "ROOT" else each for each in arguments))
+    ran = run("perseg", *(root if argument == "ROOT" else argument for argument in arguments))
     assert ran.status == 2
     assert ran.out == ""
     lines = ran.err.strip().splitlines()

@@ -86,7 +86,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("options", "said"), WRONG.values(), ids=WRONG)
 def test_what_is_typed_wrongly_is_one_line_that_tells_the_fix(run, clip, tmp_path, options, said):
-    options = [each.replace("MASK", str(clip.first_mask)) for each in options]
+    options = [option.replace("MASK", str(clip.first_mask)) for option in options]
     done = run("track", clip.video, *options, "--out", tmp_path / "out", *FAST)
     assert done.status == 2
     assert said in done.err
@@ -109,9 +109,8 @@ def test_points_alone_are_warned_of_and_recorded(run, clip, tmp_path):
     done = run("track", clip.video, "--point", "1:300,180", "--out", out, "--stop", 2, *FAST)
     assert done.status == 0, done.err
     assert "weak prompt" in done.err
-    assert any(
-        "weak prompt" in each for each in json.loads((out / "run.json").read_text())["warnings"]
-    )
+    record = json.loads((out / "run.json").read_text())
+    assert any("weak prompt" in warning for warning in record["warnings"])
 
 
 def test_a_frame_that_is_not_there(run, clip, tmp_path):

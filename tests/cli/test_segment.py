@@ -61,9 +61,9 @@ def test_objects_are_found_under_their_ids(run, photos, tmp_path, options):
         read_label_png(path)
         for path in (tmp_path / "out" / "later.png", photos / "later_truth.png")
     )
-    for each in (1, 2):
-        shared = np.count_nonzero((labels == each) & (truth == each))
-        assert shared / np.count_nonzero((labels == each) | (truth == each)) > 0.7
+    for object_id in (1, 2):
+        shared = np.count_nonzero((labels == object_id) & (truth == object_id))
+        assert shared / np.count_nonzero((labels == object_id) | (truth == object_id)) > 0.7
 
 
 def test_json_tells_files_and_finds(run, photos, tmp_path):
@@ -72,8 +72,8 @@ def test_json_tells_files_and_finds(run, photos, tmp_path):
     assert (ran.status, ran.err) == (0, "")
     (image,) = json.loads(ran.out)["images"]
     assert image["mask"] == str(tmp_path / "out" / "later.png")
-    assert [each["label"] for each in image["segments"]][:2] == [1, 2]
-    assert all(len(each["box"]) == 4 for each in image["segments"])
+    assert [segment["label"] for segment in image["segments"]][:2] == [1, 2]
+    assert all(len(segment["box"]) == 4 for segment in image["segments"])
 
 
 def test_up_to_so_many_of_a_category(run, tmp_path):
@@ -92,7 +92,7 @@ def test_up_to_so_many_of_a_category(run, tmp_path):
     ran = run("segment", *files, "--out", tmp_path / "out", "--max-objects", "5", "-q", *FAST)
     assert (ran.status, ran.out, ran.err) == (0, "", "")
     record = json.loads((tmp_path / "out" / "segments.json").read_text())
-    assert [each["label"] for each in record["images"][0]["segments"]] == [1, 2, 3]
+    assert [segment["label"] for segment in record["images"][0]["segments"]] == [1, 2, 3]
 
 
 def test_nothing_found_is_said(run, photos, tmp_path):

@@ -59,9 +59,9 @@ def test_json_lines_hold_the_same_masks(finished):
         labels = read_label_png(finished / "masks" / f"{number:05d}.png")
         assert record["frame"] == number
         assert record["time"] == pytest.approx(number / 25, abs=1e-3)
-        for each in record["objects"]:
-            decoded = coco.decode(each["segmentation"])
-            assert np.array_equal(decoded.astype(bool), labels == each["id"])
+        for entry in record["objects"]:
+            decoded = coco.decode(entry["segmentation"])
+            assert np.array_equal(decoded.astype(bool), labels == entry["id"])
     assert len(list(read_tracks(finished / "tracks.jsonl"))) == 8
 
 

@@ -68,7 +68,7 @@ def test_one_clear_line(run, wrong, clip, tmp_path, monkeypatch, case):
     monkeypatch.chdir(wrong)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
-    given = [str(clip.video) if each == "CLIP" else each for each in arguments]
+    given = [str(clip.video) if argument == "CLIP" else argument for argument in arguments]
     if "--mask" not in given:
         given += ["--mask", str(clip.first_mask)]
     if "--out" not in given:

@@ -47,7 +47,7 @@ def target(tmp_path):
 def test_the_files_appear_without_the_folder_around_them(tmp_path, target, method):
     archive = pack(tmp_path / "a.zip", {"DAVIS/": b"", **FILES}, method=method)
     seen = []
-    assert extract(archive, target, on_progress=lambda *each: seen.append(each)) == 3
+    assert extract(archive, target, on_progress=lambda *progress: seen.append(progress)) == 3
     assert everything(target) == {name.removeprefix("DAVIS/"): FILES[name] for name in FILES}
     total = sum(map(len, FILES.values()))
     assert seen[-1] == (total, total)

@@ -17,7 +17,7 @@ app.command()(evaluate)
 def run(*arguments):
     # until click 8.2, standard error is kept apart only when told so
     apart = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
-    return CliRunner(**apart).invoke(app, [str(each) for each in arguments], catch_exceptions=True)
+    return CliRunner(**apart).invoke(app, [*map(str, arguments)], catch_exceptions=True)
 
 
 @pytest.fixture

@@ -44,9 +44,9 @@ def write_figures(root: Path, objects: dict[str, dict[str, float]]) -> None:
     """Write figures by official names in the form that the official code returns."""
     measured = {
         measure: {
-            **{k[0]: [each[f"{measure}-{k}"] for each in objects.values()] for k in
+            **{k[0]: [scores[f"{measure}-{k}"] for scores in objects.values()] for k in
                ("Mean", "Recall", "Decay")},
-            "M_per_object": {name: each[f"{measure}-Mean"] for name, each in objects.items()},
+            "M_per_object": {name: scores[f"{measure}-Mean"] for name, scores in objects.items()},
         }
         for measure in ("J", "F")
     }  # fmt: skip

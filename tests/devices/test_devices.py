@@ -49,11 +49,11 @@ def tensors_of(value):
     if isinstance(value, torch.Tensor):
         yield value
     elif is_dataclass(value):
-        for each in fields(value):
-            yield from tensors_of(getattr(value, each.name))
+        for field in fields(value):
+            yield from tensors_of(getattr(value, field.name))
     elif isinstance(value, tuple | list):
-        for each in value:
-            yield from tensors_of(each)
+        for part in value:
+            yield from tensors_of(part)
 
 
 def test_the_pretended_device_is_as_strict_as_a_real_one(device):
@@ -151,7 +151,7 @@ def test_objects_of_photos_are_found_as_on_the_cpu(device, frames):
             OneShotSegmenter(load(place), [Reference(rgb, labels)], search=search).segment(other)
             for place in ("cpu", device)
         )
-        assert [each.label for each in there] == [each.label for each in on_cpu]
+        assert [segment.label for segment in there] == [segment.label for segment in on_cpu]
         for one, two in zip(there, on_cpu, strict=True):
             assert np.array_equal(one.mask, two.mask)
 

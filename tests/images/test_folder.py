@@ -38,12 +38,12 @@ def test_every_photo_gets_its_files(model, pair, files, moved, tmp_path):
     seen = []
     segment([pair], [files / "tests"], tmp_path, model=model, on_image=seen.append)
     assert names(tmp_path) == ["a.overlay.png", "a.png", "b.overlay.png", "b.png", "segments.json"]
-    assert [each.path.name for each in seen] == ["a.jpg", "b.jpg"]
+    assert [image.path.name for image in seen] == ["a.jpg", "b.jpg"]
     assert seen[0].size == moved.labels.shape
     record = json.loads((tmp_path / "segments.json").read_text())
     assert record["model"] == {"name": "lite", "sha256": model.info.sha256}
     assert record["references"] == [{"image": str(pair.image), "mask": str(pair.mask)}]
-    assert [image["file"] for image in record["images"]] == [str(each.path) for each in seen]
+    assert [image["file"] for image in record["images"]] == [str(photo.path) for photo in seen]
     for image in record["images"]:
         assert image["segments"]
         stem = image["file"].rsplit("/", 1)[-1].removesuffix(".jpg")
@@ -51,12 +51,12 @@ def test_every_photo_gets_its_files(model, pair, files, moved, tmp_path):
         assert labels.shape == (image["height"], image["width"])
         with Image.open(tmp_path / f"{stem}.overlay.png") as overlay:
             assert overlay.size == (image["width"], image["height"])
-        for each in image["segments"]:
-            mask = coco.decode(each["segmentation"]).astype(bool)
-            assert np.array_equal(mask, labels == each["label"])
-            assert each["area"] == mask.sum()
-            assert each["box"] == coco.toBbox(each["segmentation"]).tolist()
-            assert 0 <= each["score"] <= 1
+        for found in image["segments"]:
+            mask = coco.decode(found["segmentation"]).astype(bool)
+            assert np.array_equal(mask, labels == found["label"])
+            assert found["area"] == mask.sum()
+            assert found["box"] == coco.toBbox(found["segmentation"]).tolist()
+            assert 0 <= found["score"] <= 1
 
 
 def test_an_earlier_run_is_kept_unless_told_otherwise(model, pair, files, tmp_path):

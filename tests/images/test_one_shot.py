@@ -24,13 +24,14 @@ def reference(photo):
 def test_every_object_is_found_in_another_image_under_its_id(model, three, moved, preset):
     settings = load_settings(preset, {"weights.steps": 20})
     found = OneShotSegmenter(model, [reference(three)], settings).segment(moved.rgb)
-    assert [each.label for each in found] == [1, 2, 3]
-    for each in found:
-        assert each.mask.shape == moved.labels.shape
-        assert iou(each.mask, moved.labels == each.label) > 0.7
-        assert each.box == box_of(each.mask)
-        assert 0.6 <= each.score <= 1
-    assert np.stack([each.mask for each in found]).sum(axis=0).max() == 1  # they do not overlap
+    assert [segment.label for segment in found] == [1, 2, 3]
+    for segment in found:
+        assert segment.mask.shape == moved.labels.shape
+        assert iou(segment.mask, moved.labels == segment.label) > 0.7
+        assert segment.box == box_of(segment.mask)
+        assert 0.6 <= segment.score <= 1
+    # they do not overlap
+    assert np.stack([segment.mask for segment in found]).sum(axis=0).max() == 1
 
 
 def test_ids_may_have_gaps_and_void_is_left_out(model, three, moved):
@@ -43,11 +44,11 @@ def test_ids_may_have_gaps_and_void_is_left_out(model, three, moved):
 def test_all_objects_of_a_category_are_found_one_by_one(model, one_ball, shoal):
     segmenter = OneShotSegmenter(model, [reference(one_ball)], search=Search(max_objects=8))
     found = segmenter.segment(shoal.rgb)
-    assert [each.label for each in found] == [1, 2, 3, 4]
+    assert [segment.label for segment in found] == [1, 2, 3, 4]
     truth = [shoal.labels == i for i in range(1, 5)]
-    best = [int(np.argmax([iou(each.mask, mask) for mask in truth])) for each in found]
+    best = [int(np.argmax([iou(segment.mask, mask) for mask in truth])) for segment in found]
     assert sorted(best) == [0, 1, 2, 3]
-    assert all(iou(each.mask, truth[n]) > 0.8 for each, n in zip(found, best, strict=True))
+    assert all(iou(segment.mask, truth[n]) > 0.8 for segment, n in zip(found, best, strict=True))
 
 
 def test_the_search_ends_at_the_given_number(model, one_ball, shoal):
@@ -80,8 +81,8 @@ def test_a_mask_over_an_earlier_one_ends_the_search(model, one_ball, shoal):
     }
     assert 1 <= len(found[0]) <= len(found[1])
     for segments in found.values():
-        assert np.stack([each.mask for each in segments]).sum(axis=0).max() == 1
-        assert all(each.mask.any() for each in segments)
+        assert np.stack([segment.mask for segment in segments]).sum(axis=0).max() == 1
+        assert all(segment.mask.any() for segment in segments)
 
 
 def test_references_are_averaged(model, three, moved, one_ball):
@@ -90,10 +91,10 @@ def test_references_are_averaged(model, three, moved, one_ball):
     as_2 = Reference(one_ball.rgb, one_ball.labels * 2)
     once = OneShotSegmenter(model, [only_ball]).segment(moved.rgb)
     twice = OneShotSegmenter(model, [only_ball, only_ball]).segment(moved.rgb)
-    assert [each.score for each in once] == [each.score for each in twice]
+    assert [segment.score for segment in once] == [segment.score for segment in twice]
     assert np.array_equal(once[0].mask, twice[0].mask)
     both = OneShotSegmenter(model, [reference(three), as_2]).segment(moved.rgb)
-    assert [each.label for each in both] == [1, 2, 3]
+    assert [segment.label for segment in both] == [1, 2, 3]
     assert iou(both[1].mask, moved.labels == 2) > 0.7
     assert not np.array_equal(both[1].mask, once[0].mask)
 
@@ -107,9 +108,9 @@ def test_a_model_of_meta_s_kind_takes_the_same_way(nano_sam, three, moved, prese
     found = segmenter.segment(moved.rgb)
     assert len(found) <= 3
     assert all(prompts.matching is None for _, prompts, _ in nano_sam.calls)
-    for each in found:
-        assert each.mask.any()
-        assert 0 <= each.score <= 1
+    for segment in found:
+        assert segment.mask.any()
+        assert 0 <= segment.score <= 1
 
 
 def test_the_maps_leave_out_what_was_found(one_ball, shoal):
@@ -128,7 +129,7 @@ def test_the_maps_leave_out_what_was_found(one_ball, shoal):
     found = OneShotSegmenter(model, [reference(one_ball)], search=search).segment(shoal.rgb)
     assert len(points) >= len(found) == 4
     for number, (x, y) in enumerate(points):
-        assert not any(each.mask[int(y), int(x)] for each in found[:number])
+        assert not any(segment.mask[int(y), int(x)] for segment in found[:number])
 
 
 def test_a_broken_model_gives_nothing_rather_than_nan(three, moved):

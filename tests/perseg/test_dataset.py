@@ -13,11 +13,11 @@ def test_objects_references_and_images(perseg):
     dataset = PerSegDataset(perseg)
     assert dataset.names == ("blue", "gold_koi")
     assert len(dataset) == 2
-    for each in dataset:
-        assert each.reference.image == perseg / "Images" / each.name / "00.jpg"
-        assert [pair.image.name for pair in each.tests] == ["01.jpg", "02.jpg"]
-        assert [pair.mask.name for pair in each.tests] == ["01.png", "02.png"]
-        rgb, mask = each.reference.read()
+    for shown in dataset:
+        assert shown.reference.image == perseg / "Images" / shown.name / "00.jpg"
+        assert [pair.image.name for pair in shown.tests] == ["01.jpg", "02.jpg"]
+        assert [pair.mask.name for pair in shown.tests] == ["01.png", "02.png"]
+        rgb, mask = shown.reference.read()
         assert rgb.shape == (288, 384, 3)
         assert mask.dtype == np.bool_
         assert 1000 < mask.sum() < 50000

@@ -24,16 +24,16 @@ def score(perseg, model):
 
 def test_the_figures_are_those_of_the_masks(perseg, model, score):
     """Recomputed from the library's masks: pixels of all images of an object, then the mean."""
-    for each, found in zip(PerSegDataset(perseg), score.objects, strict=True):
+    for shown, found in zip(PerSegDataset(perseg), score.objects, strict=True):
         segmenter = OneShotSegmenter(
-            model, [Reference(*each.reference.read())], None, Search(score=0)
+            model, [Reference(*shown.reference.read())], None, Search(score=0)
         )
         truth, masks = [], []
-        for test in each.tests:
+        for test in shown.tests:
             rgb, mask = test.read()
             truth.append(mask)
             masks.append(segmenter.segment(rgb)[0].mask)
-        assert (found.name, found.images) == (each.name, 2)
+        assert (found.name, found.images) == (shown.name, 2)
         for value, a, b in (
             (found.iou, np.stack(truth), np.stack(masks)),
             (
@@ -42,7 +42,7 @@ def test_the_figures_are_those_of_the_masks(perseg, model, score):
             ),
         ):
             assert value == (a & b).sum() / (a | b).sum()
-    assert score.iou == pytest.approx(np.mean([each.iou for each in score.objects]))
+    assert score.iou == pytest.approx(np.mean([scored.iou for scored in score.objects]))
     assert score.boundary_iou == pytest.approx(np.mean([o.boundary_iou for o in score.objects]))
 
 

@@ -115,7 +115,7 @@ def test_a_box_in_percent_is_that_in_pixels(model, picture):
     height, width = rgb.shape[:2]
     in_percent = ObjectPrompts(1, tuple(Percent(value) for value in (25, 25, 75, 75)))
     in_pixels = ObjectPrompts(1, (width / 4, height / 4, 3 * width / 4, 3 * height / 4))
-    first, second = (annotate(model, rgb, [each]).labels for each in (in_percent, in_pixels))
+    first, second = (annotate(model, rgb, [prompt]).labels for prompt in (in_percent, in_pixels))
     assert np.array_equal(first, second)
 
 

@@ -29,7 +29,7 @@ def score(truth, predicted, *, from_appearance=False):
 )
 def test_frames_in_a_row_without_a_mask(truth, predicted, expected):
     periods = lost_periods(score(truth, predicted))
-    assert list(periods) == [LostPeriod(*each) for each in expected]
+    assert list(periods) == [LostPeriod(*period) for period in expected]
 
 
 def test_before_an_object_appears_it_is_not_lost():

@@ -42,7 +42,7 @@ def write(tmp_path):
         evaluation = evaluate(results, dataset)
         path = tmp_path / "report.html"
         seen = []
-        write_report(evaluation, dataset, path, on_progress=lambda *each: seen.append(each))
+        write_report(evaluation, dataset, path, on_progress=lambda *progress: seen.append(progress))
         assert seen[-1][0] == seen[-1][1]
         return Page(path.read_text(encoding="utf-8"))
 
@@ -161,7 +161,7 @@ def test_pictures_are_kept_to_the_worst_sequences(write, monkeypatch):
 def test_the_page_stays_small(write, tmp_path):
     rng = np.random.default_rng(0)
     noise = [rng.integers(0, 3, (480, 854)).astype(np.uint8) for _ in range(4)]
-    write({"dog": (noise, [each[::-1].copy() for each in noise])})
+    write({"dog": (noise, [mask[::-1].copy() for mask in noise])})
     assert (tmp_path / "report.html").stat().st_size < 2_000_000
 
 

@@ -68,15 +68,15 @@ def labels(*boxes, shape=(240, 320)):
 
 def test_four_pictures_of_one_size(tmp_path):
     found = scene(tmp_path, labels((1, 20, 20, 300, 200)), labels((1, 40, 20, 300, 200)))
-    assert [each.title for each in found.pictures] == [
+    assert [picture.title for picture in found.pictures] == [
         "image",
         "annotation",
         "prediction",
         "errors",
     ]
-    assert {(each.width, each.height) for each in found.pictures} == {(LONG_SIDE, 330)}
+    assert {(picture.width, picture.height) for picture in found.pictures} == {(LONG_SIDE, 330)}
     assert not found.is_cut
-    image, annotation, prediction, errors = (decode(each).astype(int) for each in found.pictures)
+    image, annotation, prediction, errors = (decode(p).astype(int) for p in found.pictures)
     assert abs(image - 120).max() < 12
     assert annotation[165, 40, 0] > annotation[165, 40, 2] + 40
     assert np.ptp(prediction[165, 40]) < 25
@@ -85,7 +85,7 @@ def test_four_pictures_of_one_size(tmp_path):
 
 def test_without_images_there_are_three_pictures(tmp_path):
     found = scene(tmp_path, labels((1, 0, 0, 320, 240)), labels(), image=False)
-    assert [each.title for each in found.pictures] == ["annotation", "prediction", "errors"]
+    assert [picture.title for picture in found.pictures] == ["annotation", "prediction", "errors"]
 
 
 @pytest.mark.parametrize("shape", [(240, 320), (320, 240), (90, 160), (91, 163)])
@@ -94,7 +94,7 @@ def test_small_objects_are_cut_out_in_the_frame_s_proportions(tmp_path, shape):
     truth = labels((1, width - 4, height - 2, width, height), shape=shape)
     found = scene(tmp_path, truth, truth)
     assert found.is_cut
-    (size,) = {(each.width, each.height) for each in found.pictures}
+    (size,) = {(picture.width, picture.height) for picture in found.pictures}
     assert max(size) == LONG_SIDE
     assert size[0] / size[1] == pytest.approx(width / height, rel=0.005)
     errors = decode(found.pictures[-1])

@@ -39,17 +39,17 @@ def test_an_object_may_start_later_and_be_corrected(results, squares):
     wrong = np.roll(squares.truth[6], 30, axis=1)
     given = {0: squares.mask(0, 1), 3: squares.mask(3, 2), 6: np.where(wrong == 1, 1, 0)}
     found = results(given)
-    assert [[o.object_id for o in each.objects] for each in found] == [[1]] * 3 + [[1, 2]] * 9
+    assert [[o.object_id for o in result.objects] for result in found] == [[1]] * 3 + [[1, 2]] * 9
     assert np.array_equal(found[3].mask(2), squares.truth[3] == 2)
     assert np.array_equal(found[6].mask(1), wrong == 1)
-    for each in found[3:]:
-        assert iou(each.mask(2), squares.truth[each.index] == 2) > 0.6
+    for result in found[3:]:
+        assert iou(result.mask(2), squares.truth[result.index] == 2) > 0.6
 
 
 def test_frames_before_the_first_annotation_are_empty(results, squares):
     found = results({4: squares.mask(4, 1, 2)})
-    assert [each.index for each in found] == list(range(12))
-    assert all(not each.labels.any() and not each.objects for each in found[:4])
+    assert [result.index for result in found] == list(range(12))
+    assert all(not result.labels.any() and not result.objects for result in found[:4])
     plain = results(squares.mask(4, 1, 2), frames=FrameRange(start=4))
     for ours, theirs in zip(found[4:], plain, strict=True):
         assert np.array_equal(ours.labels, theirs.labels)
@@ -82,7 +82,7 @@ def test_masks_are_read_with_and_without_a_frame():
 def test_an_object_is_tracked_backwards_too(results, squares):
     given = {0: squares.mask(0, 1), 6: squares.mask(6, 2)}
     forward, both = results(given), results(given, backward=True)
-    assert [each.index for each in both] == list(range(12))
+    assert [result.index for result in both] == list(range(12))
     for ours, theirs in zip(both[6:], forward[6:], strict=True):
         assert np.array_equal(ours.labels, theirs.labels)
         assert ours.objects == theirs.objects
@@ -193,7 +193,7 @@ def test_the_way_back_must_have_met_the_same_frames(squares, settings, loaded):
 
 def test_no_more_than_a_part_is_held_on_the_way_back(squares):
     # frames that other tests left are kept alive, so that they can be told apart
-    left = [each for each in gc.get_objects() if type(each) is Frame]
+    left = [thing for thing in gc.get_objects() if type(thing) is Frame]
     held, order = [], []
 
     def open_part(part):
@@ -204,7 +204,7 @@ def test_no_more_than_a_part_is_held_on_the_way_back(squares):
     for frame in frames:
         order.append((frame.index, frame.rgb.copy()))
         del frame
-        held.append(sum(type(each) is Frame for each in gc.get_objects()) - len(left))
+        held.append(sum(type(thing) is Frame for thing in gc.get_objects()) - len(left))
     assert [index for index, _ in order] == [11, 9, 7, 5, 3, 1]
     assert max(held) <= 2
     for index, rgb in order:
@@ -224,7 +224,7 @@ def test_ranges_end_by_count_and_by_time(results, squares):
     mask = squares.mask(0, 1)
     assert [r.index for r in results(mask, frames=FrameRange(max_frames=3, stride=2))] == [0, 2, 4]
     by_time = results(mask, frames=FrameRange(duration=0.2))
-    times = [each.time for each in by_time]
+    times = [result.time for result in by_time]
     assert times[-1] - times[0] < 0.2 <= times[-1] - times[0] + times[1] - times[0] + 1e-9
     with pytest.raises(ConfigError, match="1 or more"):
         FrameRange(max_frames=0)

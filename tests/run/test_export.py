@@ -52,16 +52,16 @@ def test_bare_masks_are_matched_to_their_frames(place, masks, source):
     done = export(place / masks, Output.COCO, place / "coco.json", source=place / source)
     assert (done.output, done.frames, done.warnings) == (Output.COCO, LENGTH, ())
     found = json.loads(done.place.read_text())
-    assert [each["frame_index"] for each in found["images"]] == list(range(LENGTH))
+    assert [entry["frame_index"] for entry in found["images"]] == list(range(LENGTH))
     areas = [
-        (each["image_id"] - 1, each["track_id"], each["area"]) for each in found["annotations"]
+        (entry["image_id"] - 1, entry["track_id"], entry["area"]) for entry in found["annotations"]
     ]
     wanted = [
-        (index, each, np.count_nonzero(labels_of(index) == each))
+        (index, object_id, np.count_nonzero(labels_of(index) == object_id))
         for index in range(LENGTH)
-        for each in (2, 7)
+        for object_id in (2, 7)
     ]
-    assert areas == [each for each in wanted if each[2]]
+    assert areas == [row for row in wanted if row[2]]
 
 
 def test_every_second_mask_makes_a_video_of_half_the_rate(place):

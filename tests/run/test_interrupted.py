@@ -5,31 +5,32 @@ from contextlib import contextmanager
 
 import pytest
 
-from persam_video.run import folder, track_to_folder
-from persam_video.sinks import RunStatus
-from persam_video.sinks.outputs import Output
+from persam_video.run import track_to_folder
+from persam_video.sinks import RunStatus, ThreadedSink
+from persam_video.sinks.outputs import Output, open_sink
 
-OPEN = folder._Run._open.__code__
 OUTPUTS = (Output.OVERLAY, Output.TABLE, Output.PARQUET)
 
 
 @contextmanager
 def interrupt_at(moment):
-    """Interrupt after so many calls and returns within the opening of outputs; give how many.
+    """Interrupt after so many calls and returns while outputs are opened; give how many.
 
-    This is where Python lets a signal's handler in: between any two steps of the main thread.
+    From when a sink is made until its thread runs: this is where Python lets a signal's handler in: between any two steps of the main thread.
     """
     seen = [0]
     opening = [False]
 
     def look(frame, event, argument):
-        if frame.f_code is OPEN:
-            opening[0] = event == "call"
+        if frame.f_code is open_sink.__code__ and event == "call":
+            opening[0] = True
         if opening[0] and "persam_video" in frame.f_code.co_filename:
             seen[0] += 1
             if seen[0] == moment:
                 sys.setprofile(None)
                 raise KeyboardInterrupt
+        if frame.f_code is ThreadedSink.__init__.__code__ and event == "return":
+            opening[0] = False
 
     sys.setprofile(look)
     try:

@@ -141,13 +141,14 @@ def test_a_failure_is_told_though_the_state_cannot_be_written(begin, squares):
 def interrupts():
     """Let signals end a run as the program does; what runs in the background may ignore SIGINT."""
     before = {
-        each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
     }
-    for each in before:
-        signal.signal(each, signal.default_int_handler)
+    for number in before:
+        signal.signal(number, signal.default_int_handler)
     yield
-    for each, handler in before.items():
-        signal.signal(each, handler)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")

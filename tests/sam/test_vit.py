@@ -105,6 +105,6 @@ def test_bf16_gives_the_masks_of_fp32(nano_network, as_model, frame):
         rounded = replace(exact, features=encoder(images.bfloat16()).float())
     points = torch.tensor([[[80.0, 45.0]], [[20.0, 20.0]]])
     prompts = Prompts(points=points, point_labels=torch.ones(2, 1))
-    wanted, found = (model.decode(each, prompts).logits > 0 for each in (exact, rounded))
+    wanted, found = (model.decode(embedding, prompts).logits > 0 for embedding in (exact, rounded))
     overlap = (wanted & found).flatten(2).sum(2) / (wanted | found).flatten(2).sum(2)
     assert overlap.min() >= 0.99

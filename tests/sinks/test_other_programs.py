@@ -145,8 +145,8 @@ print(json.dumps([
 ]))
 """,
     )
-    assert [each[:2] for each in found] == [[1, False], [2, False], [1, False], [2, True]]
-    assert [each[2] for each in found[:3]] == pytest.approx([400, 600, 400], rel=0.1)
+    assert [row[:2] for row in found] == [[1, False], [2, False], [1, False], [2, True]]
+    assert [row[2] for row in found[:3]] == pytest.approx([400, 600, 400], rel=0.1)
 
 
 PAGE = """<!doctype html><video muted autoplay src="/{video}"></video><script>

@@ -95,11 +95,11 @@ def test_pycocotools_takes_results_on_top(folder):
 def test_youtube_vos_has_a_place_for_every_frame(folder):
     data = json.loads(place_of(Output.YTVOS, folder).read_text())
     assert data["videos"][0]["length"] == len(data["videos"][0]["file_names"]) == LENGTH
-    assert [each["id"] for each in data["annotations"]] == [2, 5]
-    for each in data["annotations"]:
-        columns = [each[key] for key in ("segmentations", "bboxes", "areas", "scores")]
+    assert [annotation["id"] for annotation in data["annotations"]] == [2, 5]
+    for annotation in data["annotations"]:
+        columns = [annotation[key] for key in ("segmentations", "bboxes", "areas", "scores")]
         for (_, result), row in zip(frames(), zip(*columns, strict=True), strict=True):
-            mask = result.labels == each["id"]
+            mask = result.labels == annotation["id"]
             if not mask.any():
                 assert row == (None,) * 4
                 continue
@@ -110,21 +110,21 @@ def test_youtube_vos_has_a_place_for_every_frame(folder):
 def test_mot_counts_from_one(folder):
     lines = list(csv.reader(place_of(Output.MOT, folder).open()))
     wanted = [(r.index, o) for _, r in frames() for o in r.objects if o.box]
-    for line, (index, each) in zip(lines, wanted, strict=True):
-        x0, y0, x1, y1 = each.box
-        numbers = [index + 1, each.object_id, x0 + 1, y0 + 1, x1 - x0, y1 - y0, 0.9, -1, -1, -1]
+    for line, (index, seen) in zip(lines, wanted, strict=True):
+        x0, y0, x1, y1 = seen.box
+        numbers = [index + 1, seen.object_id, x0 + 1, y0 + 1, x1 - x0, y1 - y0, 0.9, -1, -1, -1]
         assert [float(value) for value in line] == numbers
 
 
 def test_the_table_has_lost_objects_too(folder):
     rows = list(csv.DictReader(place_of(Output.TABLE, folder).open()))
     wanted = [(r, o) for _, r in frames() for o in r.objects]
-    for row, (result, each) in zip(rows, wanted, strict=True):
+    for row, (result, seen) in zip(rows, wanted, strict=True):
         assert (int(row["frame"]), float(row["time"])) == (result.index, result.time)
-        assert (int(row["object"]), row["state"]) == (each.object_id, each.state.value)
+        assert (int(row["object"]), row["state"]) == (seen.object_id, seen.state.value)
         box = tuple(int(row[key]) for key in ("x0", "y0", "x1", "y1") if row[key])
-        assert box == (each.box or ())
-        assert int(row["area"]) == each.area
+        assert box == (seen.box or ())
+        assert int(row["area"]) == seen.area
     assert {row["state"] for row in rows} == {"tracked", "lost"}
 
 
@@ -229,11 +229,11 @@ def test_labelme_has_a_polygon_for_each_part(folder):
         path = place_of(Output.LABELME, folder) / f"{result.index:05d}.json"
         data = json.loads(path.read_text())
         assert Image.open(path.parent / data["imagePath"]).size == (96, 64)
-        for each in result.objects:
-            polygons = [s["points"] for s in data["shapes"] if s["group_id"] == each.object_id]
-            assert bool(polygons) == (each.box is not None)
+        for seen in result.objects:
+            polygons = [s["points"] for s in data["shapes"] if s["group_id"] == seen.object_id]
+            assert bool(polygons) == (seen.box is not None)
             if polygons:
-                assert overlap(filled(polygons, (64, 96)), result.mask(each.object_id)) > 0.9
+                assert overlap(filled(polygons, (64, 96)), result.mask(seen.object_id)) > 0.9
 
 
 def test_cvat_has_a_track_for_each_object_that_is_outside_while_lost(folder):

@@ -23,7 +23,7 @@ def asked(model, monkeypatch):
 def test_a_window_surrounds_the_last_box(model, demo_frames, asked):
     share = 0.5
     tracker = Tracker(model, load_settings("persam", {"prompts.window": share}))
-    boxes = [each.box for each in tracker.step(*demo_frames[0]).objects]
+    boxes = [seen.box for seen in tracker.step(*demo_frames[0]).objects]
     tracker.step(demo_frames[1][0])
     height, width = demo_frames[0][1].shape
     cell = max(height, width) * 16 / model.info.image_size  # in pixels of the frame

@@ -60,15 +60,15 @@ def test_every_field_of_an_object_survives(model, demo_frames, tmp_path):
     after = read_snapshot(tmp_path / "state", like, fitted=True, values=model.dtype).state
     assert (after.frame_size, after.steps) == (before.frame_size, before.steps)
     for old, new in zip(before.objects, after.objects, strict=True):
-        for each in fields(TrackedObject):
+        for field in fields(TrackedObject):
             for a, b in zip(
-                parts(getattr(old, each.name)), parts(getattr(new, each.name)), strict=True
+                parts(getattr(old, field.name)), parts(getattr(new, field.name)), strict=True
             ):
                 if isinstance(a, torch.Tensor):
-                    assert torch.equal(a, b), each.name
+                    assert torch.equal(a, b), field.name
                     assert (a.stride(), a.dtype) == (b.stride(), b.dtype)
                 else:
-                    assert np.array_equal(a, b), each.name
+                    assert np.array_equal(a, b), field.name
     # what objects share they share again
     assert len({id(o.recent.keys) for o in after.objects}) == 1
 
@@ -133,7 +133,7 @@ def stored(tmp_path_factory):
         labels[20:40, x : x + 20] = object_id
     tracker = Tracker(model, settings)
     tracker.step(rgb, labels)
-    assert all(each.area for each in tracker.step(rgb).objects)
+    assert all(seen.area for seen in tracker.step(rgb).objects)
     path = tmp_path_factory.mktemp("stored") / "state"
     write_snapshot(path, Snapshot(2, 1, tracker.state()))
     with safe_open(path, framework="pt") as file:
@@ -208,8 +208,8 @@ def test_a_state_that_no_tracker_can_be_in_is_refused(stored, tmp_path, field, v
     ids=["float64", "int32", "shorter", "more dimensions", "empty"],
 )
 def test_tensors_of_another_form_are_refused(stored, tmp_path, part, change):
-    each = stored.header["objects"][0]
-    name = (each["recent"][part] if part in ("coverage", "keys") else each[part])["name"]
+    tracked = stored.header["objects"][0]
+    name = (tracked["recent"][part] if part in ("coverage", "keys") else tracked[part])["name"]
     tensors = stored.tensors | {name: change(stored.tensors[name])}
     with pytest.raises(OutputError, match=rf"tensor {name} is .* instead of"):
         stored.read(tmp_path / "state", stored.header, tensors)
@@ -229,18 +229,18 @@ WRONG = (None, True, -1, 0, 3, 2**70, 1e308, math.nan, math.inf, "0", "1", [], [
 def places(value, path=()):
     """Give the path to everything in nested lists and dictionaries."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, each in items:
+    for key, inner in items:
         yield (*path, key)
-        if isinstance(each, dict | list):
-            yield from places(each, (*path, key))
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*path, key))
 
 
 def mutate_header(header, chance):
     """Replace, remove or exchange something in the header."""
     *path, key = chance.choice(list(places(header)))
     owner = header
-    for each in path:
-        owner = owner[each]
+    for key in path:
+        owner = owner[key]
     match chance.randrange(4):
         case 0:
             del owner[key]
@@ -249,8 +249,8 @@ def mutate_header(header, chance):
         case 2:
             *path, other = chance.choice(list(places(header)))
             value = header
-            for each in (*path, other):
-                value = value[each]
+            for key in (*path, other):
+                value = value[key]
             owner[key] = deepcopy(value)
         case _:
             owner[key] = chance.choice(WRONG)
@@ -293,7 +293,7 @@ def test_a_damaged_state_is_refused_or_can_be_gone_on_from(stored, tmp_path):
         else:
             result = stored.step(snapshot)
             assert result.labels.shape == (64, 96)
-            assert all(math.isfinite(each.score) for each in result.objects)
+            assert all(math.isfinite(seen.score) for seen in result.objects)
             accepted += 1
     assert refused > accepted > 0
 

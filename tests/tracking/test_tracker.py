@@ -30,19 +30,19 @@ def test_the_first_frame_is_the_annotation(results, demo_frames):
 
 def test_objects_are_followed(results, demo_frames):
     for result, (_, truth) in zip(results[1:], demo_frames[1:], strict=True):
-        for each in result.objects:
-            assert iou(result.mask(each.object_id), truth == each.object_id) > 0.7
+        for seen in result.objects:
+            assert iou(result.mask(seen.object_id), truth == seen.object_id) > 0.7
 
 
 def test_results_describe_their_label_map(results):
     for result in results:
         assert set(np.unique(result.labels)) <= {0, 1, 2, 3}
-        for each in result.objects:
-            mask = result.mask(each.object_id)
-            assert each.area == mask.sum()
-            assert 0 <= each.score <= 1
+        for seen in result.objects:
+            mask = result.mask(seen.object_id)
+            assert seen.area == mask.sum()
+            assert 0 <= seen.score <= 1
             ys, xs = np.nonzero(mask)
-            assert each.box == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
+            assert seen.box == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
 
 
 def test_ids_with_gaps_stay(model, demo_frames):
@@ -89,13 +89,13 @@ def test_a_lost_object_gives_an_empty_mask_keeps_its_id_and_comes_back(model, co
     for number, (frame, truth) in enumerate(come_and_go_frames):
         given = {0: truth, 30: np.where(truth == 2, truth, 0)}.get(number)
         result = tracker.step(frame, given)
-        for each in result.objects:
-            mask = result.mask(each.object_id)
-            states[number, each.object_id] = each.state
-            overlaps[number, each.object_id] = iou(mask, truth == each.object_id)
-            if each.state is ObjectState.LOST:
-                assert each.area == 0
-                assert each.box is None
+        for seen in result.objects:
+            mask = result.mask(seen.object_id)
+            states[number, seen.object_id] = seen.state
+            overlaps[number, seen.object_id] = iou(mask, truth == seen.object_id)
+            if seen.state is ObjectState.LOST:
+                assert seen.area == 0
+                assert seen.box is None
         assert len(result.objects) == (2 if number < 30 else 3)
     # object 1 is away from frame 50 to 70, object 2 enters at 30, object 3 stays
     assert states[60, 1] is ObjectState.LOST
@@ -165,15 +165,15 @@ def test_an_object_is_added_to_the_frame_stepped_to_last(model, demo_frames):
 
 def test_a_correction_annotates_the_frame_stepped_to_last_anew(model, demo_frames):
     tracker, at_once = Tracker(model), Tracker(model)
-    for each in (tracker, at_once):
-        each.step(*demo_frames[0])
+    for either in (tracker, at_once):
+        either.step(*demo_frames[0])
     frame, truth = demo_frames[4]
     tracker.step(frame)
     corrected = tracker.correct(2, truth == 2)
     at_once.step(frame, np.where(truth == 2, truth, 0))
     assert np.array_equal(corrected.mask(2), truth == 2)
     ours, theirs = (
-        next(o for o in each.state().objects if o.object_id == 2) for each in (tracker, at_once)
+        next(o for o in either.state().objects if o.object_id == 2) for either in (tracker, at_once)
     )
     assert np.array_equal(ours.target, theirs.target)
     assert np.array_equal(ours.annotated.coverage, theirs.annotated.coverage)
