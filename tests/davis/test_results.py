@@ -11,7 +11,7 @@ from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import evaluate
 from persam_video.davis.results import check_names, find_masks, recorded_sequences
 from persam_video.errors import DatasetError
-from tests.davis.conftest import save_labels
+from tests.conftest import save_labels
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ OUTPUTS = (Output.OVERLAY, Output.TABLE, Output.PARQUET)
 def interrupt_at(moment):
     """Interrupt after so many calls and returns while outputs are opened; give how many.
 
-    From when a sink is made until its thread runs: this is where Python lets a signal's handler in: between any two steps of the main thread.
+    That is from when a sink is made until its thread runs. Python lets a signal's handler in there,
+    as between any two steps of the main thread.
     """
     seen = [0]
     opening = [False]
