@@ -11,11 +11,11 @@ import typer
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
     INTERRUPTED,
-    RUN,
     ModelOptions,
     OverwriteOption,
     PresetOptions,
     SaveOption,
+    run_option,
     written,
 )
 from persam_video.cli.printing import Printer
@@ -50,29 +50,20 @@ def batch(
             help="YAML list or CSV table of jobs: source, mask, boxes, points, name, settings."
         ),
     ],
-    out: Annotated[
-        Path,
-        written("Folder for the results, one folder per job."),
-    ],
+    out: Annotated[Path, written("Folder for the results, one folder per job.")],
     preset: PresetOptions,
     model: ModelOptions,
     overwrite: OverwriteOption = False,
     resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Continue an interrupted batch, and retry failed jobs.",
-            rich_help_panel=RUN,
-        ),
+        bool, run_option("--resume", help="Continue an interrupted batch, and retry failed jobs.")
     ] = False,
     save: SaveOption = None,
     workers: Annotated[
         int,
-        typer.Option(
+        run_option(
             min=1,
             help="Videos tracked in parallel, each in a process of its own that gets its share of "
             "the cores. Resume with the same number.",
-            rich_help_panel=RUN,
         ),
     ] = 1,
     printer: Printer,

@@ -9,11 +9,11 @@ import typer
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
     INTERRUPTED,
-    RUN,
     DavisOptions,
     ModelOptions,
     OverwriteOption,
     PresetOptions,
+    run_option,
     written,
 )
 from persam_video.cli.printing import Printer
@@ -42,20 +42,16 @@ def davis(
         Path,
         typer.Argument(help="DAVIS folder with JPEGImages, Annotations and ImageSets."),
     ],
-    out: Annotated[
-        Path,
-        written("Folder for SEQUENCE/FRAME.png."),
-    ],
+    out: Annotated[Path, written("Folder for SEQUENCE/FRAME.png.")],
     which: DavisOptions,
     preset: PresetOptions,
     model: ModelOptions,
     workers: Annotated[
         int | None,
-        typer.Option(
+        run_option(
             min=1,
             help="Sequences tracked in parallel, each in a process of its own.",
             show_default="one per core or GPU",
-            rich_help_panel=RUN,
         ),
     ] = None,
     overwrite: OverwriteOption = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, INTERRUPTED, written
+from persam_video.cli.options import INTERRUPTED, input_option, written
 from persam_video.cli.printing import Printer
 from persam_video.util.table import Table
 
@@ -37,21 +37,12 @@ def davis_download(
         str | None,
         typer.Argument(help="Such as 2017-trainval; lists all without.", autocompletion=_names),
     ] = None,
-    out: Annotated[
-        Path,
-        written("Folder for the archive and DAVIS-2017."),
-    ] = Path("data"),
-    url: Annotated[
-        str | None,
-        typer.Option(help="Download the same file from here.", rich_help_panel=INPUT),
-    ] = None,
+    out: Annotated[Path, written("Folder for the archive and DAVIS-2017.")] = Path("data"),
+    url: Annotated[str | None, input_option(help="Download the same file from here.")] = None,
     archive: Annotated[
-        Path | None,
-        typer.Option(help="Take this file, downloaded by hand.", rich_help_panel=INPUT),
+        Path | None, input_option(help="Take this file, downloaded by hand.")
     ] = None,
-    sha256: Annotated[
-        str | None, typer.Option(help="Check the archive against this.", rich_help_panel=INPUT)
-    ] = None,
+    sha256: Annotated[str | None, input_option(help="Check the archive against this.")] = None,
     printer: Printer,
 ) -> None:
     """Download a DAVIS archive from its authors and unpack it, or list the archives.

@@ -50,10 +50,9 @@ class DemoDocument:
 @with_option_groups
 def demo(
     *,
-    out: Annotated[
-        Path,
-        written("Folder for the clip and the results."),
-    ] = Path("persam-video-demo"),
+    out: Annotated[Path, written("Folder for the clip and the results.")] = Path(
+        "persam-video-demo"
+    ),
     preset: PresetOptions,
     printer: Printer,
 ) -> None:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, RUN, DavisOptions, ScoresFile, written
+from persam_video.cli.options import (
+    DavisOptions,
+    ScoresFile,
+    input_option,
+    run_option,
+    written,
+)
 from persam_video.cli.printing import Printer
 from persam_video.davis.dataset import Task
 
@@ -42,38 +48,22 @@ def evaluate(
     ],
     which: DavisOptions,
     task: Annotated[
-        Task, typer.Option(help="Whether the objects were given.", rich_help_panel=INPUT)
+        Task, input_option(help="Whether the objects were given.")
     ] = Task.SEMI_SUPERVISED,
     scores: ScoresFile = None,
-    csv: Annotated[
-        Path | None,
-        written("Folder for the CSV files of the official code."),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        written("File for an HTML page of curves and pictures."),
-    ] = None,
+    csv: Annotated[Path | None, written("Folder for the CSV files of the official code.")] = None,
+    report: Annotated[Path | None, written("File for an HTML page of curves and pictures.")] = None,
     workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Threads.", show_default="one per core", rich_help_panel=RUN),
+        int | None, run_option(min=1, help="Threads.", show_default="one per core")
     ] = None,
     official: Annotated[
-        bool,
-        typer.Option(
-            "--official", help="Run the official code (davis2017) instead.", rich_help_panel=RUN
-        ),
+        bool, run_option("--official", help="Run the official code (davis2017) instead.")
     ] = False,
     official_path: Annotated[
-        Path | None,
-        typer.Option(
-            help="Checkout of davis2017-evaluation; implies --official.", rich_help_panel=RUN
-        ),
+        Path | None, run_option(help="Checkout of davis2017-evaluation; implies --official.")
     ] = None,
     compare: Annotated[
-        bool,
-        typer.Option(
-            "--compare", help="Run both and print the largest difference.", rich_help_panel=RUN
-        ),
+        bool, run_option("--compare", help="Run both and print the largest difference.")
     ] = False,
     printer: Printer,
 ) -> None:

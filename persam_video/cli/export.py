@@ -7,7 +7,13 @@ import typer
 
 from persam_video.cli import completion
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, OUTPUTS, OverlayOptions, OverwriteOption, written
+from persam_video.cli.options import (
+    OverlayOptions,
+    OverwriteOption,
+    input_option,
+    output_option,
+    written,
+)
 from persam_video.cli.printing import Printer
 
 if TYPE_CHECKING:
@@ -54,19 +60,14 @@ def export(
     run: RunArgument,
     to: Annotated[
         str,
-        typer.Option(
-            "--to",
+        output_option(
             metavar="NAME",
             help="Output to write: any that track --save takes, such as coco or mot.",
             autocompletion=completion.outputs,
-            rich_help_panel=OUTPUTS,
         ),
     ],
     out: OutOption,
-    source: Annotated[
-        str | None,
-        typer.Option("--source", help="The video, if it has moved.", rich_help_panel=INPUT),
-    ] = None,
+    source: Annotated[str | None, input_option(help="The video, if it has moved.")] = None,
     overlay: OverlayOptions,
     overwrite: OverwriteOption = False,
     printer: Printer,

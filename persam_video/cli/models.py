@@ -9,7 +9,7 @@ import typer
 
 from persam_video.cli import completion
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, INTERRUPTED
+from persam_video.cli.options import INTERRUPTED, input_option
 from persam_video.cli.printing import Printer
 from persam_video.errors import ModelError
 from persam_video.util.table import Table
@@ -105,11 +105,7 @@ def download(
     ],
     url: Annotated[
         str | None,
-        typer.Option(
-            "--url",
-            help="Download the same file from here (http or https), e.g. a mirror.",
-            rich_help_panel=INPUT,
-        ),
+        input_option(help="Download the same file from here (http or https), e.g. a mirror."),
     ] = None,
     printer: Printer,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,11 +21,15 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
 INPUT = "Input"
-OBJECTS = "Objects"
 OUTPUTS = "Outputs"
-MODEL = "Model"
-TRACKING = "Tracking"
 RUN = "Run"
+
+input_option = partial(typer.Option, rich_help_panel=INPUT)
+object_option = partial(typer.Option, rich_help_panel="Objects")
+output_option = partial(typer.Option, rich_help_panel=OUTPUTS)
+model_option = partial(typer.Option, rich_help_panel="Model")
+tracking_option = partial(typer.Option, rich_help_panel="Tracking")
+run_option = partial(typer.Option, rich_help_panel=RUN)
 
 
 def output_path(text: str | Path) -> Path:
@@ -43,9 +48,9 @@ def output_path(text: str | Path) -> Path:
     return Path(text)
 
 
-def written(help: str) -> Any:
+def written(help: str, **more: Any) -> Any:
     """Return an option for the path of a file or folder that a command writes."""
-    return typer.Option(help=help, rich_help_panel=OUTPUTS, parser=output_path, metavar="PATH")
+    return output_option(help=help, parser=output_path, metavar="PATH", **more)
 
 
 ScoresFile = Annotated[Path | None, written("File for all scores in full, as JSON.")]
@@ -71,44 +76,37 @@ SourceArgument = Annotated[
 ]
 BoxOption = Annotated[
     list[str] | None,
-    typer.Option(
+    object_option(
         "--box",
         metavar="ID:X0,Y0,X1,Y1",
         help="Box around object ID, in pixels or percent (14%,35%,37%,66%). Repeatable.",
-        rich_help_panel=OBJECTS,
     ),
 ]
 PointOption = Annotated[
     list[str] | None,
-    typer.Option(
+    object_option(
         "--point",
         metavar="ID:X,Y[,X,Y…]",
         help="Points on object ID; --point=-ID:X,Y gives points beside it. Repeatable.",
-        rich_help_panel=OBJECTS,
     ),
 ]
 PhotoOption = Annotated[
     list[str] | None,
-    typer.Option(
+    object_option(
         "--ref",
         metavar="IMAGE:MASK",
         help="Photo of the objects to look for, and its mask. Repeatable.",
-        rich_help_panel=OBJECTS,
     ),
 ]
-OverwriteOption = Annotated[
-    bool,
-    typer.Option("--overwrite", help="Replace earlier results.", rich_help_panel=OUTPUTS),
-]
+OverwriteOption = Annotated[bool, output_option("--overwrite", help="Replace earlier results.")]
 SaveOption = Annotated[
     list[str] | None,
-    typer.Option(
+    output_option(
         "--save",
         metavar="NAME[,NAME…]",
         help="Outputs to write besides masks and tracks: overlay (the default), cutout-png, "
         "cutout-webm, prores, coco, ytvos, mot, table, parquet, labelme, cvat. Repeatable.",
         autocompletion=completion.output_lists,
-        rich_help_panel=OUTPUTS,
     ),
 ]
 
@@ -117,22 +115,14 @@ SaveOption = Annotated[
 class DavisOptions:
     """Which sequences of a DAVIS folder are meant."""
 
-    year: Annotated[
-        int,
-        typer.Option(help="2016 (one object per sequence), 2017 or 2019.", rich_help_panel=INPUT),
-    ] = 2017
-    split: Annotated[
-        str,
-        typer.Option(help="List in ImageSets: train, val, test-dev, …", rich_help_panel=INPUT),
-    ] = "val"
-    resolution: Annotated[
-        str,
-        typer.Option(help="Subfolder of JPEGImages and Annotations.", rich_help_panel=INPUT),
-    ] = "480p"
-    sequence: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this sequence. Repeatable.", rich_help_panel=INPUT),
-    ] = None
+    year: Annotated[int, input_option(help="2016 (one object per sequence), 2017 or 2019.")] = 2017
+    split: Annotated[str, input_option(help="List in ImageSets: train, val, test-dev, …")] = "val"
+    resolution: Annotated[str, input_option(help="Subfolder of JPEGImages and Annotations.")] = (
+        "480p"
+    )
+    sequence: Annotated[list[str] | None, input_option(help="Only this sequence. Repeatable.")] = (
+        None
+    )
 
     def dataset(self, root: Path, task: Task = Task.SEMI_SUPERVISED) -> DavisDataset:
         """Return these sequences.
@@ -152,38 +142,19 @@ class ModelOptions:
 
     model: Annotated[
         str | None,
-        typer.Option(
-            "--model",
-            help="lite (embedded), vit_t, vit_b, vit_l or vit_h.",
-            autocompletion=completion.models,
-            rich_help_panel=MODEL,
+        model_option(
+            help="lite (embedded), vit_t, vit_b, vit_l or vit_h.", autocompletion=completion.models
         ),
     ] = None
     checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            "--checkpoint",
-            help="Weight file (.pth or .safetensors) for --model.",
-            rich_help_panel=MODEL,
-        ),
+        Path | None, model_option(help="Weight file (.pth or .safetensors) for --model.")
     ] = None
     device: Annotated[
-        str | None,
-        typer.Option(
-            "--device",
-            help="auto, cpu, cuda or mps.",
-            autocompletion=completion.devices,
-            rich_help_panel=MODEL,
-        ),
+        str | None, model_option(help="auto, cpu, cuda or mps.", autocompletion=completion.devices)
     ] = None
     precision: Annotated[
         str | None,
-        typer.Option(
-            "--precision",
-            help="auto, fp32, bf16 or fp16.",
-            autocompletion=completion.precisions,
-            rich_help_panel=MODEL,
-        ),
+        model_option(help="auto, fp32, bf16 or fp16.", autocompletion=completion.precisions),
     ] = None
 
     @property
@@ -214,29 +185,24 @@ class PresetOptions:
 
     method: Annotated[
         Method,
-        typer.Option(
-            "--method",
-            help="persam needs no training; persam-f fits two mask weights to the annotation.",
-            rich_help_panel=TRACKING,
+        tracking_option(
+            help="persam needs no training; persam-f fits two mask weights to the annotation."
         ),
     ] = Method.PERSAM
     config: Annotated[
         str | None,
-        typer.Option(
-            "--config",
+        tracking_option(
             help="Name of a preset, or a YAML file, instead of --method's preset.",
             autocompletion=completion.presets,
-            rich_help_panel=TRACKING,
         ),
     ] = None
     assignments: Annotated[
         list[str] | None,
-        typer.Option(
+        tracking_option(
             "--set",
             metavar="KEY=VALUE",
             help="Override one setting, e.g. prior.alpha=0.3. Repeatable.",
             autocompletion=completion.assignments,
-            rich_help_panel=TRACKING,
         ),
     ] = None
 
@@ -287,29 +253,21 @@ class OverlayOptions:
 
     style: Annotated[
         str,
-        typer.Option(
-            "--style",
+        output_option(
             help="Look of the overlay: fill, contour, box, spotlight, blur or side-by-side.",
             autocompletion=completion.styles,
-            rich_help_panel=OUTPUTS,
         ),
     ] = "fill"
     codec: Annotated[
         str,
-        typer.Option(
-            "--codec",
-            help="Codec of the overlay: h264, hevc, av1 or vp9.",
-            autocompletion=completion.codecs,
-            rich_help_panel=OUTPUTS,
+        output_option(
+            help="Codec of the overlay: h264, hevc, av1 or vp9.", autocompletion=completion.codecs
         ),
     ] = "h264"
     crf: Annotated[
         int | None,
-        typer.Option(
-            "--crf",
-            help="Constant quality of overlay and cutout-webm; 0 is best.",
-            show_default="by codec",
-            rich_help_panel=OUTPUTS,
+        output_option(
+            help="Constant quality of overlay and cutout-webm; 0 is best.", show_default="by codec"
         ),
     ] = None
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, ModelOptions, PresetOptions, ScoresFile
+from persam_video.cli.options import ModelOptions, PresetOptions, ScoresFile, input_option
 from persam_video.cli.printing import Printer
 
 
@@ -16,13 +16,9 @@ def perseg(
     *,
     root: Annotated[Path, typer.Argument(help="Folder with Images and Annotations.")],
     only: Annotated[
-        list[str] | None,
-        typer.Option("--object", help="Score only this object. Repeatable.", rich_help_panel=INPUT),
+        list[str] | None, input_option("--object", help="Score only this object. Repeatable.")
     ] = None,
-    skip: Annotated[
-        list[str] | None,
-        typer.Option("--skip", help="Skip this object. Repeatable.", rich_help_panel=INPUT),
-    ] = None,
+    skip: Annotated[list[str] | None, input_option(help="Skip this object. Repeatable.")] = None,
     preset: PresetOptions,
     model: ModelOptions,
     scores: ScoresFile = None,

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from persam_video.cli.options import run_option
 from persam_video.util.logs import show_log
 from persam_video.util.table import Table, show
 
@@ -29,21 +30,15 @@ class Printer:
     """
 
     as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="Print one JSON document instead of text.", rich_help_panel="Run"
-        ),
+        bool, run_option("--json", help="Print one JSON document instead of text.")
     ] = False
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print only errors.", rich_help_panel="Run")
-    ] = False
+    quiet: Annotated[bool, run_option("--quiet", "-q", help="Print only errors.")] = False
     verbose: Annotated[
         bool,
-        typer.Option(
+        run_option(
             "--verbose",
             "-v",
             help="Log model, device, source and timings to standard error.",
-            rich_help_panel="Run",
         ),
     ] = False
 

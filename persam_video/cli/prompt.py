@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
-    INPUT,
     BoxOption,
     ModelOptions,
     OverwriteOption,
     PointOption,
     SourceArgument,
+    input_option,
     written,
 )
 from persam_video.cli.printing import Printer
@@ -35,19 +33,12 @@ class PromptDocument:
 def prompt(
     *,
     source: SourceArgument,
-    out: Annotated[
-        Path,
-        written("File for the mask, an indexed PNG."),
-    ],
-    frame: Annotated[
-        int,
-        typer.Option("--frame", help="Index of the frame, from 0.", rich_help_panel=INPUT),
-    ] = 0,
+    out: Annotated[Path, written("File for the mask, an indexed PNG.")],
+    frame: Annotated[int, input_option(help="Index of the frame, from 0.")] = 0,
     boxes: BoxOption = None,
     points: PointOption = None,
     picture: Annotated[
-        Path | None,
-        written("File for a picture of the objects over the frame, a PNG."),
+        Path | None, written("File for a picture of the objects over the frame, a PNG.")
     ] = None,
     overwrite: OverwriteOption = False,
     model: ModelOptions,

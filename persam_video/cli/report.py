@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from persam_video.cli.export import OverwriteOption, RunArgument
+from persam_video.cli.export import RunArgument
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, OUTPUTS, output_path
+from persam_video.cli.options import OverwriteOption, input_option, written
 from persam_video.cli.printing import Printer
 from persam_video.util.table import Table
 
@@ -20,19 +18,9 @@ def report(
     run: RunArgument,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            help="HTML file to write.",
-            show_default="report.html in the folder of the run",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
+        written("HTML file to write.", show_default="report.html in the folder of the run"),
     ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option("--source", help="The video, if it has moved.", rich_help_panel=INPUT),
-    ] = None,
+    source: Annotated[str | None, input_option(help="The video, if it has moved.")] = None,
     overwrite: OverwriteOption = False,
     printer: Printer,
 ) -> None:

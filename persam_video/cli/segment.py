@@ -10,11 +10,11 @@ import typer
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
     INTERRUPTED,
-    OBJECTS,
     ModelOptions,
     OverwriteOption,
     PhotoOption,
     PresetOptions,
+    object_option,
     parse_reference,
     written,
 )
@@ -67,33 +67,23 @@ def segment(
         list[Path],
         typer.Argument(help="Photos to segment; folders and globs too."),
     ],
-    out: Annotated[
-        Path,
-        written("Folder for the results."),
-    ],
+    out: Annotated[Path, written("Folder for the results.")],
     photos: PhotoOption = None,
     max_objects: Annotated[
         int,
-        typer.Option(
-            "--max-objects",
+        object_option(
             help="Above 1: find up to N objects of the annotated category and label them "
-            "1, 2, …; otherwise find each annotated object once.",
-            rich_help_panel=OBJECTS,
+            "1, 2, …; otherwise find each annotated object once."
         ),
     ] = 1,
     overlap: Annotated[
         float,
-        typer.Option(
-            "--overlap",
-            help="With --max-objects: stop at a mask whose IoU with an earlier one exceeds this.",
-            rich_help_panel=OBJECTS,
+        object_option(
+            help="With --max-objects: stop at a mask whose IoU with an earlier one exceeds this."
         ),
     ] = 0.5,
     min_score: Annotated[
-        float | None,
-        typer.Option(
-            "--min-score", help="Drop masks that score below this.", rich_help_panel=OBJECTS
-        ),
+        float | None, object_option(help="Drop masks that score below this.")
     ] = None,
     preset: PresetOptions,
     model: ModelOptions,

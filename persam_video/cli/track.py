@@ -9,10 +9,7 @@ import typer
 
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
-    INPUT,
     INTERRUPTED,
-    OBJECTS,
-    RUN,
     BoxOption,
     DecoderChoice,
     ModelOptions,
@@ -23,7 +20,10 @@ from persam_video.cli.options import (
     PresetOptions,
     SaveOption,
     SourceArgument,
+    input_option,
+    object_option,
     parse_reference,
+    run_option,
     written,
 )
 from persam_video.cli.printing import Printer
@@ -53,52 +53,31 @@ def track(
     *,
     source: SourceArgument,
     decoder: Annotated[
-        DecoderChoice,
-        typer.Option("--decoder", help="Library that decodes video files.", rich_help_panel=INPUT),
+        DecoderChoice, input_option(help="Library that decodes video files.")
     ] = DecoderChoice.PYAV,
     start: Annotated[
-        int,
-        typer.Option(
-            "--start",
-            help="First frame to track, from 0; --mask FILE annotates it.",
-            rich_help_panel=INPUT,
-        ),
+        int, input_option(help="First frame to track, from 0; --mask FILE annotates it.")
     ] = 0,
-    stop: Annotated[
-        int | None,
-        typer.Option("--stop", help="Stop before this frame.", rich_help_panel=INPUT),
-    ] = None,
-    stride: Annotated[
-        int,
-        typer.Option("--stride", help="Process every Nth frame.", rich_help_panel=INPUT),
-    ] = 1,
-    max_frames: Annotated[
-        int | None,
-        typer.Option("--max-frames", help="Stop after N frames.", rich_help_panel=INPUT),
-    ] = None,
+    stop: Annotated[int | None, input_option(help="Stop before this frame.")] = None,
+    stride: Annotated[int, input_option(help="Process every Nth frame.")] = 1,
+    max_frames: Annotated[int | None, input_option(help="Stop after N frames.")] = None,
     duration: Annotated[
-        float | None,
-        typer.Option(
-            "--duration", help="Stop after this many seconds of video.", rich_help_panel=INPUT
-        ),
+        float | None, input_option(help="Stop after this many seconds of video.")
     ] = None,
     live: Annotated[
         bool | None,
-        typer.Option(
+        input_option(
             "--live/--no-live",
             help="Drop frames that arrive while the tracker is busy, or wait for every frame.",
             show_default="--live for cameras and live streams",
-            rich_help_panel=INPUT,
         ),
     ] = None,
     mask: Annotated[
         list[str] | None,
-        typer.Option(
-            "--mask",
+        object_option(
             metavar="[FRAME=]FILE",
             help="Annotation of the first frame, or of frame N with N=FILE; pixel values are "
             "object ids. A later annotation adds new objects and corrects known ones. Repeatable.",
-            rich_help_panel=OBJECTS,
         ),
     ] = None,
     boxes: BoxOption = None,
@@ -106,38 +85,26 @@ def track(
     photos: PhotoOption = None,
     backward: Annotated[
         bool,
-        typer.Option(
+        object_option(
             "--backward",
             help="Also track objects that are annotated in a later frame back to --start.",
-            rich_help_panel=OBJECTS,
         ),
     ] = False,
-    out: Annotated[
-        Path,
-        written("Folder for the results."),
-    ],
+    out: Annotated[Path, written("Folder for the results.")],
     save: SaveOption = None,
     overlay: OverlayOptions,
     overwrite: OverwriteOption = False,
     min_score: Annotated[
         float,
-        typer.Option(
-            "--min-score",
-            help="With --ref: match score, 0 to 1, from which an object counts as seen.",
-            rich_help_panel=OBJECTS,
-        ),
+        object_option(help="With --ref: match score, 0 to 1, from which an object counts as seen."),
     ] = 0.72,
     preset: PresetOptions,
     model: ModelOptions,
     resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Continue an interrupted run in --out.", rich_help_panel=RUN),
+        bool, run_option("--resume", help="Continue an interrupted run in --out.")
     ] = False,
     profile: Annotated[
-        bool,
-        typer.Option(
-            "--profile", help="Print the time per stage and the peak memory.", rich_help_panel=RUN
-        ),
+        bool, run_option("--profile", help="Print the time per stage and the peak memory.")
     ] = False,
     printer: Printer,
 ) -> None:
