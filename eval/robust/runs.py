@@ -185,7 +185,7 @@ def _estimate(folder: Path) -> str:
     expect(Estimator(model, clock).after(frame, 3) is None, "a short run is estimated")
     estimator = Estimator(model, clock)
     told = str(estimator.after(frame, 1200))
-    wanted = r"lite needs about 2\.0 s a frame on this machine: about 40 minutes for 1200 frames"
+    wanted = r"lite needs about 2\.0 s per frame on this machine: about 40 minutes for 1200 frames"
     expect(re.fullmatch(wanted, told) is not None, told)
     expect(estimator.after(frame, 1199) is None, "it is told twice")
     return told

@@ -301,7 +301,7 @@ def cases() -> list[Case]:
         (
             "a pickle bomb as .safetensors",
             not_run,
-            refuses(_checkpoint("a.safetensors"), "not a whole weight file"),
+            refuses(_checkpoint("a.safetensors"), "not a complete weight file"),
         ),
         (
             "another file in the cache of checkpoints",

@@ -204,7 +204,7 @@ def _texts(value: Any, key: str) -> list[str]:
 
 def _text(value: Any, key: str) -> str:
     if not isinstance(value, str) or not value:
-        raise ConfigError(f"{key} is {value!r} and no text: put it in quotes")
+        raise ConfigError(f"{key} is {value!r} and not text: put it in quotes")
     return value
 
 

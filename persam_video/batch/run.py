@@ -198,7 +198,7 @@ def _handler(share: Share) -> Handler[_Task, _Begun | JobProgress | JobResult]:
 
 
 def _lost(name: str, done: int) -> JobResult:
-    error = "its process ended too early (out of memory?): pass --resume, or fewer --workers"
+    error = "its process died (out of memory?): pass --resume, or fewer --workers"
     return JobResult(name, RunStatus.FAILED, done, error=error)
 
 

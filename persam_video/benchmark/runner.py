@@ -221,8 +221,8 @@ def _resume(
         foreign = [plan.name for plan in plans if any(folder.masks(plan.name).glob("*.png"))]
         if foreign:
             raise OutputError(
-                f"{folder.folder}: holds masks of no run ({', '.join(foreign[:3])}), which would "
-                "be replaced: choose another folder, or move them away"
+                f"{folder.folder}: holds masks that no run made ({', '.join(foreign[:3])}), which "
+                "would be replaced: choose another folder, or move them away"
             )
         return []
     earlier = read_record(folder.record)
@@ -238,7 +238,7 @@ def _resume(
             record.finish(plan.name, known)
             finished.append(plan.name)
         else:
-            record.warnings.append(f"{plan.name}: its masks were changed; it is tracked again")
+            record.warnings.append(f"{plan.name}: its masks have changed; tracking it again")
     # those that this call does not ask for
     for name, known in earlier.sequences.items():
         record.finish(name, known)

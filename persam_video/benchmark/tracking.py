@@ -136,11 +136,13 @@ def plan_sequence(dataset: DavisDataset, name: str) -> SequencePlan:
     first = sequence.first_annotation
     frames = [image.stem for image in sequence.images]
     if len(set(frames)) < len(frames):
-        raise DatasetError(f"{dataset.image_root / name}: two images of one name; remove one")
+        raise DatasetError(
+            f"{dataset.image_root / name}: two images have the same name; remove one"
+        )
     used = sequence.annotations if dataset.sparse else (first,)
     for annotation in used:
         if annotation.stem not in frames:
-            raise DatasetError(f"{annotation}: there is no image of this name")
+            raise DatasetError(f"{annotation}: there is no image with this name")
     height, width = read_image(sequence.images[0]).shape[:2]
     plan = SequencePlan(sequence, (height, width), dataset.single_object, dataset.sparse)
     GivenObjects(plan).at(first.stem)

@@ -48,7 +48,7 @@ def track_in_processes(
         for event in events:
             if isinstance(event, TaskLost):
                 raise PersamVideoError(
-                    f"the process that tracked {event.task.name} ended too early (out of memory?): "
+                    f"the process that tracked {event.task.name} died (out of memory?): "
                     "run it again, with fewer --workers"
                 )
             yield event

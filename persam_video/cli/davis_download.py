@@ -80,4 +80,4 @@ def davis_download(
     for split in fetched.splits:
         printer.say(f"  {split.name}: {split.sequences} sequences, {split.frames} frames")
     if archive is None:
-        printer.say(f"{fetched.archive} is not needed any more")
+        printer.say(f"{fetched.archive} is no longer needed")

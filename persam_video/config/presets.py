@@ -78,7 +78,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     for text in assignments:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise ConfigError(f"'{text}' is not key=value: write for example prior.alpha=0.3")
+            raise ConfigError(f"'{text}' is not KEY=VALUE: write, for example, prior.alpha=0.3")
         try:
             parsed[key.strip()] = load_yaml(value)
         except ValueError as error:

@@ -103,7 +103,7 @@ class DavisDataset:
                 missing, empty, or names a sequence by a path that leaves the dataset.
         """
         if year not in (2016, 2017, 2019):
-            raise DatasetError(f"no DAVIS of year {year}; choose 2016, 2017 or 2019")
+            raise DatasetError(f"there is no DAVIS {year}; choose 2016, 2017 or 2019")
         for name in (split, resolution, *only):
             _checked_name(name, "the arguments")
         self.root, self.year, self.split = Path(root), year, split
@@ -215,7 +215,7 @@ class DavisDataset:
                 f"{self._other_lists()}"
             )
         if not names:
-            raise DatasetError(f"{found}: names no sequence; write one a line")
+            raise DatasetError(f"{found}: names no sequence; write one per line")
         return tuple(dict.fromkeys(names))
 
     def _other_lists(self) -> str:
@@ -272,7 +272,7 @@ def _read_list(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise DatasetError(f"{path}: not a text file; it must name a sequence a line") from None
+        raise DatasetError(f"{path}: not a text file; it must name one sequence per line") from None
     return [_sequence_of(line.strip(), path) for line in lines if line.strip()]
 
 

@@ -63,7 +63,7 @@ class Archive:
 ARCHIVES = {
     "2016": Archive(
         "https://graphics.ethz.ch/Downloads/Data/Davis/DAVIS-data.zip",
-        "train and val, one object a sequence, 480p and 1080p",
+        "train and val, one object per sequence, 480p and 1080p",
         year=2016,
     ),
     "2017-trainval": Archive(

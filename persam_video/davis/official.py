@@ -71,7 +71,7 @@ class Comparison:
     def __str__(self) -> str:
         text = f"Largest difference from the official code: {self.largest:.3g} ({self.figure})"
         if self.unmatched:
-            text += f"\nScored by one of the two only: {', '.join(self.unmatched)}"
+            text += f"\nScored by only one of the two: {', '.join(self.unmatched)}"
         return text
 
 
@@ -94,7 +94,7 @@ def run_official(
         DatasetError: the code is not there, does not support the request, or found a fault.
     """
     if dataset.sparse or dataset.resolution != "480p":
-        raise DatasetError("the official code scores DAVIS at 480p only; leave out --official")
+        raise DatasetError("the official code scores DAVIS at 480p only; drop --official")
     if checkout is not None and not Path(checkout, "davis2017").is_dir():
         raise DatasetError(f"{checkout}: holds no package davis2017; give its checkout")
     with tempfile.TemporaryDirectory() as folder:

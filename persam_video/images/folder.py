@@ -120,7 +120,9 @@ class ImageOutputs:
         outputs += [make(image) for image in self.images for make in (self.mask, self.overlay)]
         name, count = Counter(path.name.casefold() for path in outputs).most_common(1)[0]
         if count > 1:
-            raise OutputError(f"{count} images would write {name}: give images of different names")
+            raise OutputError(
+                f"{count} images would write {name}: give images with different names"
+            )
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"{self.folder} is a file: give a folder for the output")
         inputs.check(outputs)

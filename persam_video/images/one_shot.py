@@ -144,7 +144,7 @@ class OneShotSegmenter:
     def _learn(self, references: Sequence[Reference]) -> list[_Target]:
         shown = [self._learn_one(reference) for reference in references]
         if not shown:
-            raise AnnotationError("nothing to look for: give at least one image with its mask")
+            raise AnnotationError("nothing to search for: give at least one image with its mask")
         if self._search.max_objects > 1:
             return [_category(shown)]
         ids = sorted({o.object_id for objects in shown for o in objects})

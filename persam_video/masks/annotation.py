@@ -127,7 +127,7 @@ def _annotation(values: NDArray[np.uint8], name: str) -> Annotation:
     elif VOID in present:
         ids, labels = (1,), (values == VOID).astype(np.uint8)
     else:
-        raise AnnotationError(f"{name}: has no object, every pixel is background; paint one")
+        raise AnnotationError(f"{name}: has no object; every pixel is background")
     labels.setflags(write=False)
     return Annotation(labels, ids)
 

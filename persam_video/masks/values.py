@@ -131,7 +131,7 @@ def _from_colours(image: Image.Image, name: str, number_colours: bool) -> NDArra
     _check_edges(_by_brightness(colours)[places], name)
     if codes[0] != 0:
         raise AnnotationError(
-            f"{name}: has {len(codes)} colours and none is black; paint the background black"
+            f"{name}: has {len(codes)} colours, and none is black; paint the background black"
         )
     if not number_colours:
         raise AnnotationError(

@@ -96,7 +96,7 @@ class PerSegDataset:
             raise DatasetError(f"{self.root / 'Images'}: has no object {', '.join(unknown)}")
         self.names = tuple(name for name in only or present if name not in skip)
         if not self.names:
-            raise DatasetError(f"{self.root / 'Images'}: no object is left; it needs a folder each")
+            raise DatasetError(f"{self.root / 'Images'}: no object is left; each needs a folder")
 
     def __len__(self) -> int:
         return len(self.names)

@@ -28,7 +28,7 @@ def parse_prompts(boxes: Sequence[str], points: Sequence[str]) -> tuple[ObjectPr
         if object_id < 1 or len(numbers) != 4:
             raise AnnotationError(f"box '{text}': write ID:x0,y0,x1,y1, as 1:10,20,110,220")
         if object_id in found:
-            raise AnnotationError(f"box '{text}': object {object_id} has a box already")
+            raise AnnotationError(f"box '{text}': object {object_id} already has a box")
         x0, y0, x1, y1 = numbers
         found[object_id] = ObjectPrompts(object_id, (x0, y0, x1, y1))
     for text in points:

@@ -102,7 +102,7 @@ def _box(
     shown = f"{name}: box {_text(box)}"
     pixels = [value for value in box if not isinstance(value, Percent)]
     if pixels and all(0 <= value <= 1 for value in pixels):
-        raise AnnotationError(f"{shown} is a pixel at most; {_UNITS}")
+        raise AnnotationError(f"{shown} is one pixel at most; {_UNITS}")
     x0, y0, x1, y1 = (
         round(value.value * side / 100) if isinstance(value, Percent) else value
         for value, side in zip(box, (width, height, width, height), strict=True)
@@ -114,7 +114,7 @@ def _box(
     if not (x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height):
         raise AnnotationError(f"{shown} reaches out of the frame, which is {width}x{height}")
     if not (_holds_a_centre(x0, x1) and _holds_a_centre(y0, y1)):
-        raise AnnotationError(f"{shown} lies between the pixels and holds none; {_UNITS}")
+        raise AnnotationError(f"{shown} lies between pixels and contains none; {_UNITS}")
     return x0, y0, x1, y1
 
 
@@ -130,7 +130,7 @@ def _point(point: Point, size: tuple[int, int], name: str) -> tuple[float, float
     )
     if not (0 <= x < width and 0 <= y < height):
         raise AnnotationError(
-            f"{shown} is outside of the frame, which is {width}x{height} "
+            f"{shown} is outside the frame, which is {width}x{height} "
             f"(x from 0 to {width - 1}, y from 0 to {height - 1})"
         )
     return x, y

@@ -95,7 +95,7 @@ def parse_masks(texts: Sequence[str], start: int) -> dict[int, Path]:
         index, file = (int(match[1]), match[2]) if match else (start, text)
         if index in masks:
             raise AnnotationError(
-                f"two masks are of frame {index}, {masks[index]} and {file}: "
+                f"two masks are for frame {index}, {masks[index]} and {file}: "
                 "paint all its objects into one, or write the frame before the file, as 40=mask.png"
             )
         masks[index] = Path(file)

@@ -41,7 +41,7 @@ def check_backward(info: SourceInfo) -> None:
     """
     if info.live:
         raise SourceError(
-            f"{info.name}: is live and cannot be read twice: leave out --backward, or record it"
+            f"{info.name}: is live and cannot be read twice: drop --backward, or record it first"
         )
 
 

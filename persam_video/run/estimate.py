@@ -41,7 +41,7 @@ class Estimate:
 
     def __str__(self) -> str:
         text = (
-            f"{self.model} needs about {self.frame_seconds:.1f} s a frame on this machine: "
+            f"{self.model} needs about {self.frame_seconds:.1f} s per frame on this machine: "
             f"about {_in_words(self.seconds)} for {self.frames} frames"
         )
         if self.lite_frame_seconds is None:

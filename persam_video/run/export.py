@@ -70,7 +70,7 @@ def export(
         folders = [OutputFolder(place, output.kind.folder_suffixes)]
         stored.inputs.check([place], folders if output.kind.folder_suffixes else [])
         if not overwrite and (place.is_file() or (place.is_dir() and any(place.iterdir()))):
-            raise OutputError(f"{place} is there already: pass --overwrite, or another place")
+            raise OutputError(f"{place} already exists: pass --overwrite, or choose another name")
         options = replace(options, stride=stored.stride)
         # masks that do not fit show here, while nothing is written yet
         first = next(stored.results, None)

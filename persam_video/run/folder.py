@@ -152,8 +152,8 @@ def _recorded(paths: OutputPaths, record: RunRecord, stream: FrameStream) -> Ite
             record.warnings = stream.warnings + record.warnings
             if stream.dropped:
                 record.warnings.append(
-                    f"{stream.info.name}: {stream.dropped} frames came while tracking was busy "
-                    "and were dropped"
+                    f"{stream.info.name}: {stream.dropped} frames arrived while the tracker was "
+                    "busy and were dropped"
                 )
 
 

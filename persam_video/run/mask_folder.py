@@ -44,11 +44,11 @@ def match_masks(folder: Path, source: str | Path) -> dict[int, Path]:
             for index in range(len(images))
         }
         frames = [stems.get(mask.stem) for mask in masks]
-        wanted = f"there is no image of this name in {location.name}"
+        wanted = f"there is no image with this name in {location.name}"
     else:
         numbers = [_LAST_NUMBER.search(mask.stem) for mask in masks]
         frames = [None if number is None else int(number[1]) for number in numbers]
-        wanted = "has no number in its name: call it after the index of its frame, as 00000.png"
+        wanted = "has no number in its name: name it by the index of its frame, such as 00000.png"
     matched: dict[int, Path] = {}
     for mask, frame in zip(masks, frames, strict=True):
         if frame is None:

@@ -88,7 +88,7 @@ def check_same(old: RunRecord, new: RunRecord, info: SourceInfo, folder: Path) -
         SourceError: the source is live.
     """
     if info.live:
-        raise SourceError(f"{info.name}: is live, its frames do not come again: leave out --resume")
+        raise SourceError(f"{info.name}: is live, so its frames do not come again: drop --resume")
     if difference := first_difference(old, new):
         raise OutputError(
             f"{folder} holds a run that was started differently ({difference}): "
@@ -113,7 +113,7 @@ def find_resume_point(paths: OutputPaths, session: Session) -> tuple[ResumePoint
     size = (session.stream.info.height, session.stream.info.width)
     nothing = ResumePoint(0, None, paths.tracks, size)
     if session.tracker.state() is None:
-        return nothing, ["this way of tracking keeps no state: all frames are tracked again"]
+        return nothing, ["this kind of tracking stores no state: all frames are tracked again"]
     if not paths.state.exists():
         return nothing, []
     embedding = session.model.encode(session.first.rgb)
@@ -127,7 +127,9 @@ def find_resume_point(paths: OutputPaths, session: Session) -> tuple[ResumePoint
         if last != snapshot.last:
             raise ValueError("results are missing")
     except (OutputError, DatasetError, AnnotationError, ValueError, LookupError) as error:
-        return nothing, [f"what was done cannot be used ({error}): all frames are tracked again"]
+        return nothing, [
+            f"the earlier results cannot be used ({error}): all frames are tracked again"
+        ]
     return point, []
 
 

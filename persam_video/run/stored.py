@@ -123,13 +123,13 @@ def _info(record: RunRecord, path: Path) -> SourceInfo:
         )
     except (LookupError, TypeError, ValueError) as error:
         raise DatasetError(
-            f"{path}: does not tell what was tracked ({error}); track again"
+            f"{path}: does not say what was tracked ({error}); track again"
         ) from error
 
 
 def _open(source: str | Path | None, start: int, stride: int, info: SourceInfo) -> FrameStream:
     if source is None:
-        raise SourceError(f"{info.name}: cannot be found again; give the source that was tracked")
+        raise SourceError(f"{info.name}: cannot be found; give the source that was tracked")
     stream = FrameStream(source, start=start, stride=stride)
     found, wanted = (stream.info.width, stream.info.height), (info.width, info.height)
     if found != wanted:

@@ -71,4 +71,4 @@ def check_procedure(
             "leave out the others, or set procedure to 'tracker'"
         )
     if backward:
-        raise ConfigError("the procedure 'upstream' only goes forwards: leave out --backward")
+        raise ConfigError("the procedure 'upstream' only tracks forwards: drop --backward")

@@ -43,7 +43,7 @@ def read_state_dict(file: Path) -> State:
     try:
         return to_sam_layout(state)
     except (KeyError, RuntimeError) as error:
-        raise ModelError(f"{file} lacks a part of its weights: download it again") from error
+        raise ModelError(f"{file} lacks some of its weights: download it again") from error
 
 
 def _read(file: Path) -> Any:
@@ -64,7 +64,7 @@ def _read(file: Path) -> Any:
     # on damaged bytes the readers raise whatever they stumble over
     except Exception as error:
         raise ModelError(
-            f"{file} is not a whole weight file (damaged or cut short?): download it again"
+            f"{file} is not a complete weight file (damaged or truncated?): download it again"
         ) from error
 
 

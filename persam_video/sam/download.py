@@ -63,7 +63,7 @@ def download_weights(
             RemoteFile(url or weights.url, weights.size, weights.sha256),
             file,
             publishers=PUBLISHERS if url is None else None,
-            otherwise="give another --url, or fetch the file by hand and pass --checkpoint",
+            otherwise="give another --url, or download the file by hand and pass --checkpoint",
             on_progress=lambda done, _: on_progress(done, weights.size),
             timeout=timeout,
             attempts=attempts,

@@ -35,7 +35,7 @@ def explained(what: str) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise ModelError(
-            f"out of memory while {what}: give a smaller model or model.image_size, "
+            f"out of memory while {what}: use a smaller model or model.image_size, "
             "or another --device"
         ) from error
 

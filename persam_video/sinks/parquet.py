@@ -28,7 +28,7 @@ def require_pyarrow() -> None:
     except ImportError as error:
         raise OutputError(
             "Parquet needs pyarrow, which is not installed; run: pip install "
-            "'persam-video[parquet]', or take 'table' for CSV"
+            "'persam-video[parquet]', or use 'table' for CSV"
         ) from error
 
 

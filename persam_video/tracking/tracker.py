@@ -113,7 +113,7 @@ class Tracker:
         object_id = check_object_id(object_id)
         if object_id in self._objects:
             raise AnnotationError(
-                f"object {object_id} is known already: use correct(), or choose another id"
+                f"object {object_id} is already known: use correct(), or choose another id"
             )
         return self._learn_latest(object_id, mask)
 

@@ -84,7 +84,7 @@ def download_file(
                 part.unlink()
                 raise DownloadError(
                     f"what {remote.url} gave is not the published file (its SHA-256 differs) "
-                    "and was thrown away: try again, or give another --url"
+                    "and was discarded: try again, or give another --url"
                 )
             part.replace(file)
         size = _size(file)
@@ -120,7 +120,7 @@ def check_address(
         )
     if sent_by is not None and urlsplit(sent_by).scheme == "https" and parts.scheme != "https":
         raise DownloadError(
-            f"{sent_by} sends on to {url}, which is not https: give the address of another server"
+            f"{sent_by} redirects to {url}, which is not https: give the address of another server"
         )
 
 
@@ -247,7 +247,7 @@ class _Source:
             span = response.headers.get("Content-Range", "")
             if not span.startswith(f"bytes {start}-"):
                 raise DownloadError(
-                    f"{self.url} sends another part than the one asked for: give another --url"
+                    f"{self.url} sent another part than was requested: give another --url"
                 )
         told = _told_size(response.headers, ranged=start > 0)
         if told is None:
@@ -296,7 +296,7 @@ def _complete(
             if failures >= attempts:
                 raise DownloadError(
                     f"{source.url} cannot be downloaded ({error}): check the connection and run "
-                    "it again, it goes on where it stopped"
+                    "it again, it continues where it stopped"
                 ) from error
         time.sleep(pause * 2 ** (failures - 1))
 

@@ -119,7 +119,7 @@ def _open_file(path: Path, error: type[PersamVideoError]) -> BinaryIO:
         if stat.S_ISREG(status.st_mode) and status.st_size > 0:
             return path.open("rb")
     except FileNotFoundError as failure:
-        raise error(f"{path}: there is no such file; check the path") from failure
+        raise error(f"{path}: no such file; check the path") from failure
     except (OSError, ValueError) as failure:  # ValueError: the path holds a null byte
         reason = getattr(failure, "strerror", None) or failure
         raise error(f"{path}: cannot be read ({reason}); check the path") from failure

@@ -105,7 +105,7 @@ class ProtectedInputs:
         for pattern in self.patterns:
             if _matches(_parts(output), _parts(pattern)):
                 raise OutputError(
-                    f"{output}: would be an input by the pattern {pattern}; "
+                    f"{output}: would match the input pattern {pattern}; "
                     "choose another place for the output"
                 )
 

@@ -75,5 +75,5 @@ def hold_file(folder: Path) -> Iterator[None]:
 
 def _held(folder: Path) -> OutputError:
     return OutputError(
-        f"{folder}: another run is writing here; wait for its end, or choose another folder"
+        f"{folder}: another run is writing here; wait until it ends, or choose another folder"
     )

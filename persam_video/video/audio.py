@@ -117,7 +117,7 @@ class AudioTrack:
 
     def _give_up(self, error: Exception) -> None:
         self._next = None
-        self.warnings.append(f"the sound ends early, as it is damaged ({reason(error)})")
+        self.warnings.append(f"the sound ends early because it is damaged ({reason(error)})")
 
     def _begin(self, packet: "Packet[AudioStream]") -> Fraction:
         return (packet.pts or 0) * packet.time_base - self._began

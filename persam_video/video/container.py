@@ -49,7 +49,7 @@ def open_container(location: Location) -> InputContainer:
     except (av.FFmpegError, OSError, ValueError) as error:
         raise SourceError(
             f"{location.name}: cannot be opened as a video ({reason(error)}); "
-            + ("check the address" if is_url else "check that it is a whole video file")
+            + ("check the address" if is_url else "check that it is a complete video file")
         ) from error
     if container.format.name in _NOT_VIDEO_FORMATS:
         container.close()
@@ -70,7 +70,7 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
         found = ", ".join(sorted(kinds)) or "nothing"
         raise SourceError(f"{name}: has no video stream (found: {found}); give a video file")
     if stream.codec_context is None:
-        raise SourceError(f"{name}: its video format is unknown here; convert it to H.264")
+        raise SourceError(f"{name}: its video format is not supported; convert it to H.264")
     return stream
 
 

@@ -49,7 +49,7 @@ class DecordDecoder:
         if probe.transfer is not None:
             raise SourceError(f"{self._name}: decord does not map high dynamic range; {USE_PYAV}")
         if probe.guesses_colours:
-            problem = "tells no colour matrix, and decord takes large video for BT.601"
+            problem = "has no colour tags, and decord takes large video for BT.601"
             raise SourceError(f"{self._name}: {problem}; {USE_PYAV}")
         if probe.orientation.mirrors:
             raise SourceError(f"{self._name}: decord does not mirror video; {USE_PYAV}")

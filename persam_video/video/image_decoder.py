@@ -129,7 +129,7 @@ class ImageDecoder:
             if picture_count(image) > 1 and not self._several:
                 self._several = picture_count(image)
                 self.warnings.append(
-                    f"{path}: holds {self._several} pictures; of each image the first is used"
+                    f"{path}: holds {self._several} pictures; only the first of each is used"
                 )
             return decode_image(image, str(path), self._bits)
 
@@ -199,7 +199,7 @@ def read_image(path: Path, warn: Callable[[str], None] = _log.warning) -> NDArra
     """
     with open_image(path, SourceError) as image:
         if (count := picture_count(image)) > 1:
-            warn(f"{path}: holds {count} pictures; the first is used")
+            warn(f"{path}: holds {count} pictures; only the first is used")
         decoded = decode_image(image, str(path))
     if warning := bits_warning(str(path), decoded.bits):
         warn(warning)

@@ -63,12 +63,12 @@ def masks_beside(location: Location, images: Sequence[Path]) -> str | None:
         looked_at = candidates[:: max(1, -(-len(candidates) // _LOOKS))]
         if 2 * sum(_is_mask(mask, frame) for mask, frame in looked_at) > len(looked_at):
             mask, frame = candidates[0]
-            advice = "move the masks to a folder of their own"
+            advice = "move the masks to another folder"
             if mask.suffix.lower() != frame.suffix.lower():
-                advice += f", or give the frames alone: '{frame.with_name('*' + frame.suffix)}'"
+                advice += f", or name only the frames: '{frame.with_name('*' + frame.suffix)}'"
             return (
                 f"{location.name}: holds masks beside the frames ({mask.name} beside "
-                f"{frame.name}), which would be taken for frames; {advice}"
+                f"{frame.name}), which would be read as frames; {advice}"
             )
     return None
 

@@ -115,7 +115,7 @@ def bits_warning(name: str, bits: int | None) -> str | None:
     """Return a warning for an image whose values were scaled up, or ``None``."""
     if bits in (None, 8, 16):
         return None
-    return f"{name}: uses {bits} of its bits; values to {2**bits - 1} are scaled to 255"
+    return f"{name}: uses {bits} of its bits; values up to {2**bits - 1} are scaled to 255"
 
 
 def _deep_values(image: Image.Image, name: str) -> NDArray[Any] | None:

@@ -51,7 +51,7 @@ class PyAVDecoder:
             first = next(decoded, None)
             if first is None:
                 raise SourceError(
-                    f"{self._name}: not one frame can be decoded; the file is damaged or empty"
+                    f"{self._name}: no frame can be decoded; the file is damaged or empty"
                 )
         except BaseException:
             self._container.close()

@@ -65,7 +65,7 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Iterator[Pac
                 continue
             if packet.pts is None or packet.is_corrupt or packet.is_discard:
                 raise InexactSeekError(
-                    "has packets that are damaged, cut out or without a timestamp"
+                    "has packets that are damaged, missing or without a timestamp"
                 )
             is_refresh = packet.is_keyframe and _is_refresh(packet, stream)
             yield Packet(packet.pts, packet.duration or 0, packet.is_keyframe, is_refresh)

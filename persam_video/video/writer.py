@@ -314,7 +314,7 @@ def video_form(
             f"reinstall av, or use {usable}"
         )
     if crf is not None and settings.quality is None:
-        raise ConfigError(f"{codec} has one quality only; leave crf out")
+        raise ConfigError(f"{codec} has only one quality; drop crf")
     if crf is not None and settings.quality and not 0 <= crf <= settings.quality.greatest:
         raise ConfigError(f"crf is {crf}; give a number from 0 to {settings.quality.greatest}")
     if fps <= 0:

@@ -229,7 +229,7 @@ def test_a_finished_sequence_is_verified(template, whole, out, damage):
     seen = []
     record = run(template, out, on_progress=seen.append)
     assert masks(out) == whole
-    assert record.warnings == ["cross: its masks were changed; it is tracked again"]
+    assert record.warnings == ["cross: its masks have changed; tracking it again"]
     states = {event.name: event.state.value for event in seen}
     assert states == {"pond": "verified", "cross": "finished", "again": "verified"}
 
@@ -293,7 +293,7 @@ def test_the_dataset_may_move_and_sequences_may_be_added(template, root, whole, 
 def test_masks_of_an_unknown_run_are_not_touched(template, out):
     write_label_png_in(out / "pond" / "00000.png")
     for overwrite in (False, True):
-        with pytest.raises(OutputError, match=r"masks of no run \(pond\)"):
+        with pytest.raises(OutputError, match=r"masks that no run made \(pond\)"):
             run(template, out, overwrite=overwrite)
         assert len(masks(out)) == 1
 
@@ -451,9 +451,9 @@ def test_all_faults_are_listed_at_once_and_nothing_is_written(root, drawn, out):
     ("spoil", "said"),
     [
         (lambda root: (root / "Annotations/480p/again/00000.png").rename(
-            root / "Annotations/480p/again/00077.png"), "no image of this name"),
+            root / "Annotations/480p/again/00077.png"), "no image with this name"),
         (lambda root: shutil.copy(root / "JPEGImages/480p/again/00000.jpg",
-            root / "JPEGImages/480p/again/00000.png"), "two images of one name"),
+            root / "JPEGImages/480p/again/00000.png"), "two images have the same name"),
         (lambda root: shutil.rmtree(root / "Annotations/480p/again"), "no annotation"),
     ],
 )  # fmt: skip
@@ -502,7 +502,7 @@ def test_processes_give_the_same_masks_and_a_killed_one_is_no_disaster(template,
         try:
             run(template, out, workers=2, on_progress=kill)
         except PersamVideoError as error:
-            assert "ended too early" in str(error)
+            assert "died (out of memory?)" in str(error)
             break
         shutil.rmtree(out)  # the processes were done before this one had its turn
     else:

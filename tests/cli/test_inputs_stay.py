@@ -338,7 +338,7 @@ def test_any_command_line(run, folder, line):
             "evaluate results davis --report davis/ImageSets/2017/val.txt",
         ),
         ("inside of a folder that is read", "davis davis --out davis/JPEGImages/480p --overwrite"),
-        ("holds masks of no run", "davis davis --out results2 --overwrite"),
+        ("holds masks that no run made", "davis davis --out results2 --overwrite"),
         ("holds an earlier run", "track clip.mp4 --mask first.png --out run"),
         ("is of no run", "track clip.mp4 --mask first.png --out nobody --overwrite"),
         ("shows an object", "export empty --to coco --out new.json"),

@@ -134,7 +134,7 @@ def test_arguments_cannot_lead_out_of_the_dataset(written_set, arguments):
 
 
 def test_what_is_missing_is_named(written_set):
-    with pytest.raises(DatasetError, match="no DAVIS of year 2018; choose 2016, 2017 or 2019"):
+    with pytest.raises(DatasetError, match="there is no DAVIS 2018; choose 2016, 2017 or 2019"):
         DavisDataset(written_set.root, 2018)
     with pytest.raises(DatasetError, match="Annotations/480p: no such folder; give the folder"):
         DavisDataset(written_set.root)

@@ -98,7 +98,7 @@ def test_objects_of_one_side_only_are_named(scored, checkout):
     write_figures(dataset.root, figures)
     comparison = difference(evaluation, run_official(evaluation.results, dataset, checkout()))
     assert comparison.unmatched == ("dog_3",)
-    assert "Scored by one of the two only: dog_3" in str(comparison)
+    assert "Scored by only one of the two: dog_3" in str(comparison)
 
 
 def test_unsupervised_objects_are_compared_in_the_order_of_their_proposals(

@@ -68,7 +68,7 @@ def test_prompts_are_needed_and_must_fit(model, picture):
     rgb, _ = picture
     with pytest.raises(AnnotationError, match="give a box or a point"):
         annotate(model, rgb, [])
-    with pytest.raises(AnnotationError, match="outside of the frame"):
+    with pytest.raises(AnnotationError, match="outside the frame"):
         annotate(model, rgb, [ObjectPrompts(1, points=((9999, 0),))])
 
 

@@ -75,7 +75,7 @@ def test_masks_are_read_with_and_without_a_frame():
     parsed = parse_masks(["a.png", "40=b=c.png", "./7=d.png"][:2], 5)
     assert {index: str(path) for index, path in parsed.items()} == {5: "a.png", 40: "b=c.png"}
     assert [str(path) for path in parse_masks(["./7=d.png"], 0).values()] == ["7=d.png"]
-    with pytest.raises(AnnotationError, match=r"two masks are of frame 5, a\.png and b\.png"):
+    with pytest.raises(AnnotationError, match=r"two masks are for frame 5, a\.png and b\.png"):
         parse_masks(["a.png", "5=b.png"], 5)
 
 

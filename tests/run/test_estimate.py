@@ -71,8 +71,8 @@ def test_a_long_run_tells_how_long_it_will_take_and_what_lite_takes(
     assert 0 < first.lite_frame_seconds < first.frame_seconds
     assert str(first) in caplog.messages
     line = (
-        r"\S+ needs about \d+\.\d s a frame on this machine: about \d\S* (minutes|hours) for 1200 "
-        r"frames; --model lite takes about \d\S* (minutes?|hours)"
+        r"\S+ needs about \d+\.\d s per frame on this machine: about \d\S* (minutes|hours) for "
+        r"1200 frames; --model lite takes about \d\S* (minutes?|hours)"
     )
     assert re.fullmatch(line, str(first))
 

@@ -115,7 +115,7 @@ def small(place):
 @pytest.mark.parametrize(
     ("masks", "source", "spoil", "says"),
     [
-        ("by_number", "images", None, r"mask_00000\.png: there is no image of this name"),
+        ("by_number", "images", None, r"mask_00000\.png: there is no image with this name"),
         ("by_name", "clip.mp4", None, "has no frame 8"),
         ("by_number", "clip.mp4", small, r"is 8x8, the frames of the source are 96x64"),
         (

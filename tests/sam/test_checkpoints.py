@@ -68,8 +68,8 @@ def test_code_in_a_file_is_not_run(tmp_path, protocol):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "not a whole weight file"),
-        (b"\0" * 1000, "not a whole weight file"),
+        (b"", "not a complete weight file"),
+        (b"\0" * 1000, "not a complete weight file"),
         (b"<html>404: not found</html>", "not a plain weight file"),
     ],
     ids=["empty", "zeros", "html"],
@@ -158,5 +158,5 @@ def test_half_precision_weights_are_widened(nano, nano_network):
 def test_mobile_sam_s_weights_without_a_batch_norm(tmp_path):
     file = tmp_path / "mobile_sam.pt"
     torch.save({"image_encoder.patch_embed.seq.0.c.weight": torch.zeros(1, 1, 3, 3)}, file)
-    with pytest.raises(ModelError, match="lacks a part"):
+    with pytest.raises(ModelError, match="lacks some"):
         read_state_dict(file)

@@ -49,7 +49,7 @@ def test_a_cut_connection_is_taken_up_where_it_broke(file_server, file):
 
 
 def test_the_next_call_goes_on(file_server, file, part):
-    with pytest.raises(ModelError, match="goes on where it stopped"):
+    with pytest.raises(ModelError, match="continues where it stopped"):
         fetch(file_server(CONTENT, {"cut": 100_000}, {"status": 503}), file)
     assert not file.exists()
     assert part.read_bytes() == CONTENT[:100_000]

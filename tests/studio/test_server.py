@@ -168,7 +168,7 @@ def test_two_sessions_wait_for_each_other(client, opened, squares, tmp_path):
 def test_one_line_says_what_is_wrong(client, opened):
     wrong = [
         ({"frame": 0, "object": 9, "kind": "click", "x": 1, "y": 1}, "no object 9"),
-        ({"frame": 0, "object": 1, "kind": "click", "x": 500, "y": 1}, "outside of the frame"),
+        ({"frame": 0, "object": 1, "kind": "click", "x": 500, "y": 1}, "outside the frame"),
         ({"frame": 0, "object": 1, "kind": "click", "x": "nan", "y": 1}, "cannot be read"),
         ({"frame": 0, "object": 1, "kind": "jump"}, "is unknown"),
         ({"frame": 99, "object": 1, "kind": "clear"}, "has no frame 99"),

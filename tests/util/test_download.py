@@ -134,7 +134,7 @@ def test_the_hash_is_the_file_s(tmp_path):
 @pytest.mark.parametrize(
     ("sent_on_to", "publishers", "message"),
     [
-        ("http://example.org/b", None, "sends on to http://example.org/b, which is not https"),
+        ("http://example.org/b", None, "redirects to http://example.org/b, which is not https"),
         ("http://example.org/b", ("example.org",), "not https on a publisher's host"),
         ("https://example.com/b", ("example.org",), "not https on a publisher's host"),
         ("file:///etc/hostname", None, "not a web address"),

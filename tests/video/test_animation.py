@@ -124,7 +124,7 @@ def test_one_picture_of_several_is_used_with_a_warning(tmp_path: Path, name: str
     path = save(tmp_path / name)
     warnings: list[str] = []
     assert read_image(path, warnings.append)[12, 16, 0] in range(18, 23)
-    assert warnings == [f"{path}: holds 5 pictures; the first is used"]
+    assert warnings == [f"{path}: holds 5 pictures; only the first is used"]
     pictures()[0].save(tmp_path / "b.png")
     with FrameStream(tmp_path) as stream:
         assert len(list(stream)) == 2

@@ -87,7 +87,7 @@ def test_a_folder_that_holds_masks_too_is_refused(
         FrameStream(tmp_path)
     assert "\n" not in str(caught.value)
     if mask[-4:].lower() != frame[-4:].lower():
-        glob = str(caught.value).partition("alone: '")[2].rstrip("'")
+        glob = str(caught.value).partition("only the frames: '")[2].rstrip("'")
         with FrameStream(glob) as stream:
             assert (len(list(stream)), stream.warnings) == (FRAMES, [])
 
@@ -145,6 +145,6 @@ def test_photos_with_masks_beside_them_are_not_segmented(tmp_path: Path) -> None
     photos.mkdir()
     folder_of(photos, "{:05d}.jpg", "{:05d}_mask.png", white, masks=1)
     given = ReferenceFiles(photos / "00000.jpg", photos / "00000_mask.png")
-    with pytest.raises(SourceError, match=r"give the frames alone: '.*jpg'"):
+    with pytest.raises(SourceError, match=r"name only the frames: '.*jpg'"):
         segment([given], [photos], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -404,7 +404,7 @@ def test_an_encoder_that_talks_about_itself_is_told_not_to(tmp_path: Path) -> No
 
 
 def test_a_codec_with_one_quality(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="prores has one quality only"):
+    with pytest.raises(ConfigError, match="prores has only one quality"):
         VideoWriter(tmp_path / "a.mov", size=SIZE, fps=Fraction(25), codec="prores", crf=3)
 
 
