@@ -28,7 +28,7 @@ from eval import common
 from persam_video.benchmark.record import read_record
 from persam_video.config import load_settings, presets
 from persam_video.errors import PersamVideoError
-from persam_video.masks.annotation import read_annotation
+from persam_video.masks import read_annotation
 from persam_video.masks.png import write_label_png
 from persam_video.masks.rle import encode_labels
 from persam_video.sinks import RunRecord, read_run, read_tracks, write_run

@@ -1,7 +1,7 @@
 """What tracking gives for one frame."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -28,6 +28,7 @@ class ObjectResult:
         score: confidence in the mask, 0 to 1.
         box: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive; ``None`` for an empty mask.
         area: number of pixels of the mask.
+        name: what the annotation calls the object; ``None`` where it only has an id.
     """
 
     object_id: int
@@ -35,6 +36,7 @@ class ObjectResult:
     score: float
     box: Box | None
     area: int
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,11 @@ class FrameResult:
             for i in object_ids
         )
         return cls(index, time, labels, objects)
+
+    def named(self, names: Mapping[int, str]) -> "FrameResult":
+        """Return the same result with the objects called by these names, by id."""
+        objects = tuple(replace(o, name=names.get(o.object_id)) for o in self.objects)
+        return replace(self, objects=objects)
 
     def mask(self, object_id: int) -> NDArray[np.bool_]:
         """Return the boolean (H, W) mask of one object."""

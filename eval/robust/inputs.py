@@ -9,7 +9,7 @@ from PIL import Image
 
 from eval.robust.case import Case, UnexpectedError, expect
 from persam_video.errors import PersamVideoError
-from persam_video.masks.annotation import load_annotation, read_annotation
+from persam_video.masks import load_annotation, read_annotation
 from persam_video.masks.png import write_label_png
 from persam_video.prompting import parse_prompts
 from persam_video.video import FrameStream

@@ -15,7 +15,7 @@ from PIL import Image
 from eval.robust.case import Case, expect
 from eval.robust.inputs import refused
 from persam_video.config import load_settings
-from persam_video.masks.annotation import read_annotation
+from persam_video.masks import read_annotation
 from persam_video.run import track_to_folder
 from persam_video.sam.build import load_model
 from persam_video.tracking import Tracker

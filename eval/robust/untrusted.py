@@ -23,16 +23,16 @@ from PIL import EpsImagePlugin, Image
 from eval.robust.case import Case, expect
 from persam_video.batch.jobs import read_jobs
 from persam_video.config import load_settings
-from persam_video.davis.archive import extract
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import evaluate
 from persam_video.errors import PersamVideoError
-from persam_video.masks.annotation import read_annotation
+from persam_video.masks import read_annotation
 from persam_video.masks.png import write_label_png
 from persam_video.report.page import write_report
 from persam_video.sam.build import load_sam
 from persam_video.sam.download import cached_path
 from persam_video.sam.registry import MODELS
+from persam_video.util.archive import extract
 from persam_video.util.download import RemoteFile, check_address, download_file
 from persam_video.video import FrameStream
 

@@ -13,7 +13,7 @@ from typing import Any
 from persam_video.config import parse_assignments
 from persam_video.errors import ConfigError, PersamVideoError
 from persam_video.prompting import ObjectPrompts, parse_prompts
-from persam_video.run.annotations import parse_masks
+from persam_video.run.annotations import Mask, parse_masks
 from persam_video.util.suggest import did_you_mean
 from persam_video.util.yaml import load_yaml
 
@@ -32,7 +32,7 @@ class Job:
     Attributes:
         name: name of the folder for its results.
         source: video file, folder of images, glob, camera index or URL.
-        masks: annotations by frame index.
+        masks: annotations by frame index, ``None`` for one without an index.
         prompts: boxes and points in the first frame.
         overrides: settings for this video only, by dotted key.
 
@@ -42,7 +42,7 @@ class Job:
 
     name: str
     source: str
-    masks: Mapping[int, Path] = field(default_factory=dict)
+    masks: Mapping[int | None, Mask] = field(default_factory=dict)
     prompts: tuple[ObjectPrompts, ...] = ()
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
@@ -192,7 +192,7 @@ def _job(values: Mapping[str, Any]) -> Job:
     return Job(
         name=_text(values["name"], "name") if "name" in values else Path(source).stem,
         source=source,
-        masks=parse_masks(masks, 0),
+        masks=parse_masks(masks),
         prompts=parse_prompts(boxes, points),
         overrides=_mapping(values.get("settings", {}), "settings"),
     )

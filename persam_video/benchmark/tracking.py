@@ -18,7 +18,7 @@ from persam_video.config import Settings
 from persam_video.davis.dataset import DavisDataset, DavisSequence
 from persam_video.davis.labels import read_labels
 from persam_video.errors import DatasetError, OutputError, PersamVideoError
-from persam_video.masks.annotation import Annotation, read_annotation
+from persam_video.masks import Annotation, read_annotation
 from persam_video.masks.labels import VOID
 from persam_video.masks.png import write_label_png
 from persam_video.results import FrameResult

@@ -75,9 +75,11 @@ def track(
     mask: Annotated[
         list[str] | None,
         object_option(
-            metavar="[FRAME=]FILE",
-            help="Annotation of the first frame, or of frame N with N=FILE; pixel values are "
-            "object ids. A later annotation adds new objects and corrects known ones. Repeatable.",
+            metavar="[FRAME=]FILE[#NAME]",
+            help="Annotation of the first frame, or of frame N with N=FILE: a mask whose pixel "
+            "values are object ids, or a file of labelme, CVAT, COCO, VOC or YouTube-VOS, with "
+            "#NAME for one of its frames. A later annotation adds new objects and corrects known "
+            "ones. Repeatable.",
         ),
     ] = None,
     boxes: BoxOption = None,
@@ -118,6 +120,8 @@ def track(
 
     persam-video track clip.mp4 --mask first.png --out result
 
+    persam-video track clip.mp4 --mask annotations.xml --out result
+
     persam-video track clip.mp4 --box 1:97,52,139,196 --box 2:183,71,221,201 --out result
 
     persam-video track clip.mp4 --ref cat.jpg:cat.png --out result
@@ -151,7 +155,7 @@ def track(
         writing=overlay.sink_options(),
         keep=preset.files,
     )
-    masks = parse_masks(mask or [], start)
+    masks = parse_masks(mask or [])
     locate(source)
     from persam_video.run import track_to_folder
 

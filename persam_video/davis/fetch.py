@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from persam_video.davis.archive import extract
 from persam_video.davis.dataset import DavisDataset
 from persam_video.errors import DatasetError
+from persam_video.util.archive import extract
 from persam_video.util.download import RemoteFile, download_file, file_sha256
 
 PUBLISHERS = ("data.vision.ee.ethz.ch", "graphics.ethz.ch")

@@ -1,4 +1,4 @@
-"""Draw results over a frame: coloured masks, contours and the ids of the objects."""
+"""Draw results over a frame: coloured masks, contours and the names of the objects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class OverlayStyle:
         alpha: opacity of coloured masks, 0 (contours only) to 1 (flat colour).
         contour: width of contours and boxes in pixels of a picture whose short side is 480 pixels;
             it grows and shrinks with the picture. 0 draws none.
-        tags: whether object ids and the list of lost objects are shown.
+        tags: whether the names, or ids, of objects and the list of those lost are shown.
     """
 
     look: Look = Look.FILL
@@ -78,13 +78,13 @@ def draw_overlay(
     *,
     style: OverlayStyle | None = None,
 ) -> NDArray[np.uint8]:
-    """Draw masks, contours and ids over a copy of a frame.
+    """Draw masks, contours and names over a copy of a frame.
 
     Args:
         rgb: uint8 array of shape (H, W, 3).
         labels: uint8 array of shape (H, W); 0 is background, other values are object ids.
-        objects: results of the same frame; only those whose state is ``lost`` are used, to name
-            them in a corner. What is visible is taken from ``labels``.
+        objects: results of the same frame, for the names of objects, and for those that are lost,
+            which are named in a corner. What is visible is taken from ``labels``.
         style: how to draw; the default style when not given.
 
     Returns:
@@ -117,7 +117,9 @@ def draw_overlay(
                 _contour(canvas, labels, region, width)
     if style.tags:
         anchors = {region.object_id: _anchor(labels, region, style.look) for region in regions}
-        draw_tags(canvas, anchors, [o.object_id for o in objects if o.state is ObjectState.LOST])
+        lost = [o.object_id for o in objects if o.state is ObjectState.LOST]
+        names = {o.object_id: o.name for o in objects if o.name is not None}
+        draw_tags(canvas, anchors, lost, names)
     if style.look is Look.SIDE_BY_SIDE:
         return np.concatenate((rgb, canvas), axis=1)
     return canvas

@@ -1,5 +1,6 @@
-"""Object ids as small labels: drawn crisp at any size, placed so that they do not collide."""
+"""Names of objects as small labels: drawn crisp at any size, placed so that they do not collide."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -18,33 +19,64 @@ _PANEL: Colour = (24, 24, 24)
 _PANEL_OPACITY = 0.62
 _PALE: Colour = (222, 222, 222)
 _SUPERSAMPLING = 4
+_LONGEST = 24  # characters of a name
+_NO_GLYPH = "\uffff"
 
 
 def draw_tags(
-    rgb: NDArray[np.uint8], anchors: Mapping[int, tuple[int, int]], lost: Sequence[int] = ()
+    rgb: NDArray[np.uint8],
+    anchors: Mapping[int, tuple[int, int]],
+    lost: Sequence[int] = (),
+    names: Mapping[int, str] | None = None,
 ) -> None:
-    """Draw the id of every visible object above it, and a strip of the lost ones, in place.
+    """Draw the name of every visible object above it, and a strip of the lost ones, in place.
+
+    An object without a name, or with one that the font cannot write, is called by its id.
 
     Args:
         rgb: uint8 array of shape (H, W, 3).
         anchors: for each visible object, by id, the pixel (x, y) above which its tag belongs.
         lost: ids of objects that are being searched for; shown in the lower left corner.
+        names: of all objects that have one, by id.
     """
+    texts = _texts(names or {})
     height, width = rgb.shape[:2]
     size = max(_SMALLEST_FONT, round(_FONT_FRACTION * min(height, width)))
     margin = max(2, size // 2)
     taken: list[Box] = []
     if lost:
-        strip = lost_strip(tuple(lost), size, width - 2 * margin)
+        called = tuple((i, texts.get(i, str(i))) for i in lost)
+        strip = lost_strip(called, size, width - 2 * margin)
         place = _clamped(margin, height - margin - strip.shape[0], strip, (height, width))
         _paste(rgb, strip, place)
         taken.append(place)
     for object_id, anchor in anchors.items():
         colour = overlay_colour(object_id)
-        tag = pill(str(object_id), size, ink_on(colour), colour)
+        tag = pill(texts.get(object_id, str(object_id)), size, ink_on(colour), colour)
         place = _free_place(tag, anchor, taken, (height, width))
         _paste(rgb, tag, place)
         taken.append(place)
+
+
+def _texts(names: Mapping[int, str]) -> dict[int, str]:
+    """What is written on the tags of objects with names; the id, too, where names are alike."""
+    short = {
+        i: name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+        for i, name in names.items()
+        if _can_write(name)
+    }
+    counts = Counter(short.values())
+    return {i: name if counts[name] == 1 else f"{name} {i}" for i, name in short.items()}
+
+
+@lru_cache(maxsize=1024)
+def _can_write(name: str) -> bool:
+    """Return whether the font has all characters of a name."""
+    font = ImageFont.load_default(_SMALLEST_FONT)
+    missing = bytes(font.getmask(_NO_GLYPH))
+    return bool(name.strip()) and all(
+        bytes(font.getmask(character)) != missing for character in name
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -81,13 +113,13 @@ def pill(text: str, size: int, ink: Colour, fill: Colour | None) -> NDArray[np.u
 
 
 @lru_cache(maxsize=64)
-def lost_strip(lost: tuple[int, ...], size: int, width: int) -> NDArray[np.uint8]:
+def lost_strip(lost: tuple[tuple[int, str], ...], size: int, width: int) -> NDArray[np.uint8]:
     """Return the panel that names the lost objects in dimmed colours, as an RGBA uint8 array.
 
-    Ids that do not fit are counted in a last label, "+N".
+    Those that do not fit are counted in a last label, "+N".
 
     Args:
-        lost: ids of the lost objects, in the order in which they are named.
+        lost: the lost objects by id and text, in the order in which they are named.
         size: font size in pixels.
         width: the most that the panel may take, in pixels.
 
@@ -97,8 +129,8 @@ def lost_strip(lost: tuple[int, ...], size: int, width: int) -> NDArray[np.uint8
     gap = max(2, size // 4)
     labels = [pill("lost", size, _PALE, None)]
     used = 2 * gap + labels[0].shape[1]
-    for done, object_id in enumerate(lost):
-        label = pill(str(object_id), size, _PALE, _dimmed(overlay_colour(object_id)))
+    for done, (object_id, text) in enumerate(lost):
+        label = pill(text, size, _PALE, _dimmed(overlay_colour(object_id)))
         rest = pill(f"+{len(lost) - done}", size, _PALE, None)
         room = width - used - gap - label.shape[1]
         if room < (0 if done == len(lost) - 1 else gap + rest.shape[1]):

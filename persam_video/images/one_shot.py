@@ -17,7 +17,7 @@ from persam_video.errors import AnnotationError, ConfigError
 from persam_video.images.match import match_score
 from persam_video.images.reference_files import Reference
 from persam_video.images.search import Search
-from persam_video.masks.annotation import load_annotation
+from persam_video.masks import load_annotation
 from persam_video.masks.boxes import Box, box_of
 from persam_video.masks.components import keep_large, keep_nearest
 from persam_video.masks.labels import merge_logits

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.masks.annotation import Annotation, read_annotation
+from persam_video.masks import Annotation, read_annotation
 from persam_video.video.image_decoder import read_image
 
 

@@ -11,6 +11,9 @@ VOID = 255
 MAX_OBJECT_ID = 254
 """The highest object id: a label is a byte, and the highest byte is void."""
 
+UNNAMED = "object"
+"""The label of objects that have no name, in formats that want one."""
+
 
 def one_hot(labels: NDArray[np.uint8], ids: Sequence[int]) -> NDArray[np.bool_]:
     """Return one boolean mask per id: shape (N, H, W) in the order of ``ids``."""

@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+_AT_ONCE = 1 << 20
+"""Crossings of edges and rows that are worked out together."""
+
 
 def outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     """Return the closed outlines of a mask, including those of holes.
@@ -95,6 +98,50 @@ def part_polygons(mask: NDArray[np.bool_], tolerance: float = 0.0) -> list[NDArr
     """
     count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
     return [polygon(parts == part, tolerance) for part in range(1, count)]
+
+
+def filled(points: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the mask that a polygon encloses by the even-odd rule: ``polygon`` read backwards.
+
+    A pixel is inside where its centre is.
+
+    Args:
+        points: shape (N, 2), finite, closed by itself, (x, y) as in ``outlines``; it may reach
+            beyond the picture.
+        size: height and width of the picture.
+
+    Returns:
+        Boolean array of shape (H, W).
+    """
+    mask = np.zeros(size, np.bool_)
+    corners = np.asarray(points, np.float64).reshape(-1, 2)
+    edges = np.stack((corners, np.roll(corners, -1, axis=0)), axis=1)
+    # all from above to below, so that an edge of two polygons is the same line in both
+    edges = np.where((edges[:, 0, 1] > edges[:, 1, 1])[:, None, None], edges[:, ::-1], edges)
+    (x0, y0), (x1, y1) = edges.transpose(1, 2, 0)
+    # an edge crosses the rows whose middles it has passed: half-open, so that corners count once
+    first = np.ceil(np.clip(y0 - 0.5, 0, size[0])).astype(np.int64)
+    counts = np.ceil(np.clip(y1 - 0.5, 0, size[0])).astype(np.int64) - first
+    if not counts.any():
+        return mask
+    top, bottom = int(first[counts > 0].min()), int((first + counts).max())
+    ends = np.floor(corners[:, 0].min()), np.ceil(corners[:, 0].max())
+    left, right = (int(np.clip(end, 0, size[1])) for end in ends)
+    width = right - left + 1  # what is crossed beyond the window counts in its last column
+    crossings = np.zeros((bottom - top) * width, np.int64)
+    parts = np.searchsorted(np.cumsum(counts), np.arange(_AT_ONCE, counts.sum(), _AT_ONCE))
+    for part in np.split(np.arange(len(counts)), parts):
+        edge = np.repeat(part, counts[part])
+        begins = np.cumsum(counts[part]) - counts[part]
+        rows = first[edge] + np.arange(len(edge)) - np.repeat(begins, counts[part])
+        along = (rows + 0.5 - y0[edge]) / (y1[edge] - y0[edge])
+        x = x0[edge] + along * (x1[edge] - x0[edge])
+        columns = np.clip(np.ceil(x - 0.5), left, right).astype(np.int64)
+        places = (rows - top) * width + columns - left
+        crossings += np.bincount(places, minlength=len(crossings))
+    inside = np.cumsum(crossings.reshape(-1, width), axis=1) % 2 == 1
+    mask[top:bottom, left:right] = inside[:, :-1]
+    return mask
 
 
 def _partners(order: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -80,12 +80,31 @@ def decode(rle: Rle) -> NDArray[np.bool_]:
         ValueError: the code is damaged: its runs do not fill the mask exactly.
     """
     height, width = rle["size"]
-    runs = _unpack(rle["counts"])
+    mask: NDArray[np.bool_] = decode_runs(_unpack(rle["counts"]), (height, width)).T
+    return mask
+
+
+def decode_runs(runs: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the mask of runs along its columns, which are 0 and 1 in turn, beginning with 0.
+
+    Args:
+        runs: lengths, whole numbers.
+        size: height and width of the mask.
+
+    Returns:
+        Boolean array of shape (W, H): the transposed mask, as runs along rows are those along
+        columns of the mask turned round.
+
+    Raises:
+        ValueError: the runs do not fill the mask exactly.
+    """
+    height, width = size
     # pycocotools does not look whether the runs fill the mask and would show what was in memory.
-    if (runs < 0).any() or runs.sum() != height * width:
+    pixels = height * width
+    if (runs < 0).any() or (runs > pixels).any() or runs.sum() != pixels:
         raise ValueError(f"run-length code does not fill its mask of {height}x{width} pixels")
     ones = np.arange(len(runs)) % 2 == 1
-    return np.repeat(ones, runs).reshape((height, width), order="F")
+    return np.repeat(ones, runs).reshape((width, height))
 
 
 def _unpack(counts: str) -> NDArray[np.int64]:

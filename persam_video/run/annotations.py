@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,17 +14,22 @@ from persam_video.drawing.overlay import draw_overlay, write_picture
 from persam_video.drawing.prompts import draw_prompts
 from persam_video.errors import AnnotationError
 from persam_video.images.reference_files import ReferenceFiles
-from persam_video.masks.annotation import Annotation, load_annotation
+from persam_video.masks import Annotation, MaskFile, load_annotation
+from persam_video.masks.formats import is_picture
 from persam_video.prompting import ObjectPrompts
 from persam_video.run.frames import FrameRange
+from persam_video.run.marked_frames import Marked, SourceFrames, read_marked, with_ids_of
 from persam_video.video import Frame
 from persam_video.video.source import SourceInfo
 
-Mask: TypeAlias = str | Path | NDArray[Any] | Annotation
+Mask: TypeAlias = str | Path | MaskFile | NDArray[Any] | Annotation
 """What an annotation can be given as."""
 
-Masks: TypeAlias = Mask | Mapping[int, Mask]
-"""An annotation of the first frame, or annotations by the index of their frame in the source."""
+Masks: TypeAlias = Mask | Mapping[int | None, Mask] | Mapping[int, Mask]
+"""An annotation, or annotations by the index of their frame in the source.
+
+Without an index it is of the frames that its file tells, and else of the first one.
+"""
 
 _WITH_FRAME = re.compile(r"(\d+)=(.+)")
 
@@ -35,9 +40,11 @@ class AnnotatedFrames:
 
     Attributes:
         by_frame: in order of frame.
+        warnings: what is not used of their files, a line each.
     """
 
     by_frame: Mapping[int, Annotation]
+    warnings: tuple[str, ...] = ()
 
     def get(self, index: int) -> Annotation | None:
         """Return the annotation of a frame, or ``None``."""
@@ -51,8 +58,9 @@ class AnnotatedFrames:
         known = self.get(index)
         if known is not None:
             over = np.where(annotation.labels > 0, annotation.labels, known.labels)
-            annotation = Annotation.from_labels(over)
-        return AnnotatedFrames(dict(sorted({**self.by_frame, index: annotation}.items())))
+            annotation = Annotation.from_labels(over, names=known.names)
+        by_frame = dict(sorted({**self.by_frame, index: annotation}.items()))
+        return replace(self, by_frame=by_frame)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -68,6 +76,12 @@ class AnnotatedFrames:
                 first.setdefault(object_id, index)
         return first
 
+    @property
+    def names(self) -> dict[int, str]:
+        """The names of the objects that have one, by id."""
+        named = {i: name for each in self.by_frame.values() for i, name in each.names.items()}
+        return dict(sorted(named.items()))
+
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of each annotation's labels by frame, for the record of a run."""
         return {
@@ -76,30 +90,38 @@ class AnnotatedFrames:
         }
 
 
-def parse_masks(texts: Sequence[str], start: int) -> dict[int, Path]:
-    """Parse annotations from the command line: ``first.png``, ``40=more.png``.
+def parse_masks(texts: Sequence[str]) -> dict[int | None, MaskFile]:
+    """Parse annotations from the command line: ``first.png``, ``40=more.json#dog.jpg``.
 
     Args:
         texts: files, with or without the index of their frame.
-        start: index of the first frame, to which a file without an index belongs.
 
     Returns:
-        The files by frame.
+        The files by frame, by ``None`` without one.
 
     Raises:
-        AnnotationError: two files annotate the same frame.
+        AnnotationError: two files annotate the same frame, or have no index.
     """
-    masks: dict[int, Path] = {}
+    masks: dict[int | None, MaskFile] = {}
     for text in texts:
         match = _WITH_FRAME.fullmatch(text)
-        index, file = (int(match[1]), match[2]) if match else (start, text)
+        index, file = (int(match[1]), match[2]) if match else (None, text)
         if index in masks:
-            raise AnnotationError(
-                f"two masks are for frame {index}, {masks[index]} and {file}: "
-                "paint all its objects into one, or write the frame before the file, as 40=mask.png"
-            )
-        masks[index] = Path(file)
+            raise _of_one_frame("the first frame" if index is None else index, masks[index], file)
+        masks[index] = MaskFile.of(file)
     return masks
+
+
+def _of_one_frame(frame: int | str, one: object, other: object) -> AnnotationError:
+    where = f"frame {frame}" if isinstance(frame, int) else frame
+    return AnnotationError(
+        f"two masks are for {where}, {_called(one)} and {_called(other)}: "
+        "paint all its objects into one, or write the frame before the file, as 40=mask.png"
+    )
+
+
+def _called(mask: object) -> str:
+    return str(mask) if isinstance(mask, (str, Path, MaskFile)) else "one in memory"
 
 
 def load_annotations(
@@ -108,23 +130,25 @@ def load_annotations(
     frames: FrameRange,
     prompts: Sequence[ObjectPrompts] = (),
     photos: Sequence[ReferenceFiles] = (),
+    source: str | Path | int = "",
 ) -> AnnotatedFrames:
     """Load the annotations of a run.
 
     Args:
-        masks: annotation of the first frame, or annotations by frame; ``None`` for none.
+        masks: see ``Masks``; ``None`` for none.
         info: facts about the source.
         frames: the frames that will be tracked.
         prompts: objects that will be added to the first frame; they are checked here.
         photos: reference photos of objects to search for; with them, no annotation is needed.
+        source: the source itself, whose images are listed if an annotation names its frames.
 
     Raises:
         AnnotationError: a prompt does not fit the frames, or a mask cannot be used, has another
-            size than the frames, or belongs to a frame that is not tracked.
+            size than the frames, or belongs to a frame that is not tracked or to none for sure.
     """
     if masks is None:
         masks = {}
-    given = masks if isinstance(masks, Mapping) else {frames.start: masks}
+    given: Mapping[Any, Mask] = masks if isinstance(masks, Mapping) else {None: masks}
     size = (info.height, info.width)
     for prompt in prompts:
         prompt.in_pixels(size)  # refuses what does not fit
@@ -134,15 +158,38 @@ def load_annotations(
             "--point), or a photo of the object with its mask (--ref)"
         )
     for index in given:
-        _check_frame(index, info, frames)
-    annotations = {index: load_annotation(given[index], size) for index in sorted(given)}
+        _check_frame(frames.start if index is None else index, info, frames)
+    annotations: dict[int, Annotation] = {}
+    warnings: list[str] = []
+    origins: dict[int, Mask] = {}
+    for index in sorted(given, key=lambda index: -1 if index is None else index):
+        marked = _read(given[index], index, source, info, frames)
+        for at in marked.by_frame:
+            _check_frame(at, info, frames)
+            if at in annotations:
+                raise _of_one_frame(at, origins[at], given[index])
+            origins[at] = given[index]
+        annotations |= with_ids_of(annotations, marked.by_frame)
+        warnings += marked.warnings
     painted = annotations[frames.start].object_ids if frames.start in annotations else ()
     if twice := [prompt.object_id for prompt in prompts if prompt.object_id in painted]:
         raise AnnotationError(
             f"object {twice[0]} has a mask and a prompt in frame {frames.start}: "
             "leave one out, or give another id"
         )
-    return AnnotatedFrames(annotations)
+    return AnnotatedFrames(dict(sorted(annotations.items())), tuple(warnings))
+
+
+def _read(
+    mask: Mask, index: int | None, source: str | Path | int, info: SourceInfo, frames: FrameRange
+) -> Marked:
+    """Read an annotation, which may be of several frames."""
+    if isinstance(mask, (str, Path, MaskFile)):
+        file = MaskFile.of(mask)
+        if not is_picture(file.path):
+            return read_marked(file, index, SourceFrames.of(source, info, frames))
+    annotation = load_annotation(mask, (info.height, info.width))
+    return Marked({frames.start if index is None else index: annotation})
 
 
 def _check_frame(index: int, info: SourceInfo, frames: FrameRange) -> None:

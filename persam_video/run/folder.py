@@ -106,6 +106,7 @@ def track_to_folder(
             if old.status is RunStatus.FINISHED:
                 return old
         point = _go_on(old, session, paths, record)
+        record.warnings += session.annotations.warnings
         record.warnings += prompt_warnings(session.model, options.prompts)
         estimator = Estimator(session.model, session.clock)
         run = _Run(session, paths, record, point, options.outputs, writing, on_progress, estimator)
@@ -246,5 +247,4 @@ class _Run:
 
     def _track(self, frame: Frame, backward: BackwardResults | None) -> FrameResult:
         with self.session.clock.stage("track"):
-            result = self.session.tracker.step(frame, self.session.annotations.get(frame.index))
-            return result if backward is None else backward.merge_backward(result)
+            return self.session.track(frame, backward)

@@ -53,7 +53,6 @@ def track(
         with kept:
             backward = session.go_back(Path(kept.enter_context(TemporaryDirectory())))
             for frame in session.images():
-                result = session.tracker.step(frame, session.annotations.get(frame.index))
-                yield result if backward is None else backward.merge_backward(result)
+                yield session.track(frame, backward)
 
     return results()

@@ -8,6 +8,7 @@ from typing import Any, TypedDict, TypeVar
 from persam_video.config import Settings
 from persam_video.images.reference_files import ReferenceFiles
 from persam_video.images.search import SEEN
+from persam_video.masks import MaskFile
 from persam_video.prompting import ObjectPrompts
 from persam_video.run.annotations import Masks
 from persam_video.run.frames import ALL_FRAMES, FrameRange
@@ -25,9 +26,10 @@ class TrackOptions:
     """What to track in a source, and how.
 
     Attributes:
-        mask: annotation of the first frame (a file, a label map (H, W), or an ``Annotation``), or
-            a mapping from frame indices to such annotations: new ids start in their frame, known
-            ids are corrected there. Frames before the first annotation have no objects.
+        mask: annotation of the first frame (a picture, a label map (H, W), or an ``Annotation``) or
+            of the frames that a labelling program's file names, or a mapping from frame indices to
+            such annotations: new ids start in their frame, known ids are corrected there. Frames
+            before the first annotation have no objects.
         prompts: boxes and points that name objects of the first frame, instead of a mask.
         photos: reference photos of objects to search for from the first frame on; an id denotes
             the same object in all of them.
@@ -114,8 +116,10 @@ def with_keywords(options: Options, mask: Masks | None, keywords: dict[str, Any]
 def run_inputs(source: str | Path | int, options: FolderOptions) -> ProtectedInputs:
     """Return what a run reads, and must not write to."""
     masks = options.mask.values() if isinstance(options.mask, Mapping) else [options.mask]
-    files = [Path(mask) for mask in masks if isinstance(mask, (str, Path))]
+    marked = [MaskFile.of(mask) for mask in masks if isinstance(mask, (str, Path, MaskFile))]
+    files = [file.path for file in marked]
+    trees = tuple(file.folder for file in marked if file.folder is not None)
     files += [file for photo in options.photos for file in (photo.image, photo.mask)]
     if options.settings.model.checkpoint is not None:
         files.append(Path(options.settings.model.checkpoint))
-    return source_inputs(source) | ProtectedInputs((*files, *options.keep))
+    return source_inputs(source) | ProtectedInputs((*files, *options.keep), trees=trees)

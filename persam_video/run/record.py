@@ -12,7 +12,7 @@ from persam_video.util.download import file_sha256
 from persam_video.util.json import to_json
 from persam_video.util.nested import flatten
 
-_SECTIONS = ("model", "settings", "source", "references", "versions")
+_SECTIONS = ("model", "settings", "source", "references", "names", "versions")
 _FREE = ("source.name", "source.path")  # a source that was moved is the same source
 
 
@@ -43,6 +43,7 @@ def begin_record(run: Session) -> RunRecord:
             "instructions": torch.backends.cpu.get_cpu_capability(),
         },
         references=run.annotations.hashes(),
+        names={str(i): name for i, name in run.annotations.names.items()},
         timings=run.clock.seconds,  # the clock keeps filling it
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from persam_video.results import FrameResult
 from persam_video.run.annotations import (
     AnnotatedFrames,
     load_annotations,
@@ -68,6 +69,21 @@ class Session:
         begin = min(self.annotations.first_frames.values())
         return encoding_ahead(self.model, frames, begin)
 
+    def track(self, frame: Frame, backward: BackwardResults | None) -> FrameResult:
+        """Track the next frame.
+
+        Args:
+            frame: of ``images``.
+            backward: results of the pass backwards, if there was one.
+
+        Raises:
+            PersamVideoError: the frame or its annotation does not fit those before.
+        """
+        result = self.tracker.step(frame, self.annotations.get(frame.index))
+        if backward is not None:
+            result = backward.merge_backward(result)
+        return result.named(self.annotations.names)
+
     def go_back(
         self, folder: Path, on_progress: OnProgress | None = None
     ) -> BackwardResults | None:
@@ -123,7 +139,9 @@ def open_session(
     settings, frames = options.settings, options.frames
     prompts, photos = options.prompts, options.photos
     with open_stream(source, options.decoder, frames, options.live) as stream:
-        annotations = load_annotations(options.mask, stream.info, frames, prompts, photos)
+        annotations = load_annotations(
+            options.mask, stream.info, frames, prompts, photos, source=source
+        )
         annotated = {*annotations, frames.start} if prompts else {*annotations}
         check_procedure(
             settings, annotated, frames.start, photos=bool(photos), backward=options.backward

@@ -6,15 +6,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
+from persam_video.masks.labels import UNNAMED
 from persam_video.masks.rle import encode_labels
-from persam_video.results import FrameResult
+from persam_video.results import FrameResult, ObjectResult
 from persam_video.sinks.base import coco_box, finite_score
 from persam_video.sinks.json_spool import SpooledSink, write_array
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo, SourceKind
 
 _VIDEO_ID = 1
-_CATEGORIES = [{"id": 1, "name": "object", "supercategory": ""}]
 _FRAMES = "frames"
 _ANNOTATIONS = "annotations"
 
@@ -26,8 +26,8 @@ class CocoSink(SpooledSink):
     the source, ``time`` in seconds; ``file_name`` is the image's name within its folder, or for a
     video what the frame would be called as an image), and ``annotations`` one for each object that
     is visible in a frame: ``track_id`` is its id, ``segmentation`` a compressed run-length code,
-    ``bbox`` is x, y, width, height. There is one category, as the objects have ids but no
-    classes.
+    ``bbox`` is x, y, width, height. Categories are the names of the objects, and ``object`` for
+    those that have ids only.
 
     The file appears when the sink is closed, unless no frame was written.
     """
@@ -36,6 +36,7 @@ class CocoSink(SpooledSink):
         """Prepare to write; see ``SpooledSink``."""
         super().__init__(path, info)
         self._annotations = 0
+        self._categories = _Categories()
 
     def _note(self, frame: Frame, result: FrameResult) -> None:
         image_id = self._frames + 1
@@ -62,7 +63,7 @@ class CocoSink(SpooledSink):
                     "id": self._annotations,
                     "image_id": image_id,
                     "video_id": _VIDEO_ID,
-                    "category_id": 1,
+                    "category_id": self._categories.of(known),
                     "track_id": int(known.object_id),
                     "iscrowd": 0,
                     "area": int(known.area),
@@ -74,7 +75,7 @@ class CocoSink(SpooledSink):
 
     def _assemble(self, file: IO[str], frames: int) -> None:
         _write_head(file, self._info, json.dumps(_video(self._info)))
-        file.write(f'"categories": {json.dumps(_CATEGORIES)},\n"images": ')
+        file.write(f'"categories": {self._categories.text()},\n"images": ')
         write_array(file, self._spool.lines(_FRAMES))
         file.write(',\n"annotations": ')
         write_array(file, self._spool.lines(_ANNOTATIONS))
@@ -85,9 +86,9 @@ class YouTubeVosSink(SpooledSink):
     """Writes one JSON file in the form of YouTube-VOS 2019 and YouTube-VIS.
 
     ``videos`` has the source, with a ``file_names`` entry for each frame, and ``annotations`` one
-    entry for each object, whose ``id`` is the object's. Its ``segmentations`` (compressed
-    run-length codes), ``bboxes`` (x, y, width, height), ``areas`` and ``scores`` have one item for
-    each frame, null where the object is not visible.
+    entry for each object, whose ``id`` is the object's and whose category is its name. Its
+    ``segmentations`` (compressed run-length codes), ``bboxes`` (x, y, width, height), ``areas`` and
+    ``scores`` have one item for each frame, null where the object is not visible.
 
     The file appears when the sink is closed, unless no frame was written.
     """
@@ -95,13 +96,15 @@ class YouTubeVosSink(SpooledSink):
     def __init__(self, path: str | Path, info: SourceInfo) -> None:
         """Prepare to write; see ``SpooledSink``."""
         super().__init__(path, info)
-        self._ids: set[int] = set()
+        self._category_of: dict[int, int] = {}
+        self._categories = _Categories()
 
     def _note(self, frame: Frame, result: FrameResult) -> None:
         self._spool.append(_FRAMES, _file_name(self._info, frame))
         visible = [known for known in result.objects if known.box is not None]
         codes = encode_labels(result.labels, [known.object_id for known in visible])
-        self._ids |= {known.object_id for known in result.objects}
+        for known in result.objects:
+            self._category_of[int(known.object_id)] = self._categories.of(known)
         for known in visible:
             self._spool.append(
                 known.object_id,
@@ -119,9 +122,9 @@ class YouTubeVosSink(SpooledSink):
         video = json.dumps({**_video(self._info), **size})
         _write_head(file, self._info, f'{video[:-1]}, "file_names": ', end="")
         write_array(file, self._spool.lines(_FRAMES))
-        file.write(f'}}],\n"categories": {json.dumps(_CATEGORIES)},\n"annotations": [')
-        for number, object_id in enumerate(sorted(self._ids)):
-            about = {"id": object_id, "video_id": _VIDEO_ID, "category_id": 1, "iscrowd": 0}
+        file.write(f'}}],\n"categories": {self._categories.text()},\n"annotations": [')
+        for number, (object_id, category) in enumerate(sorted(self._category_of.items())):
+            about = {"id": object_id, "video_id": _VIDEO_ID, "category_id": category, "iscrowd": 0}
             head = json.dumps({**about, **size})
             file.write(("," if number else "") + f"\n{head[:-1]}")
             for key in ("segmentations", "bboxes", "areas", "scores"):
@@ -138,6 +141,22 @@ class YouTubeVosSink(SpooledSink):
             yield json.dumps(entry[key])
             done = entry["position"] + 1
         yield from ["null"] * (length - done)
+
+
+class _Categories:
+    """The names of objects as categories, numbered as they come."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, int] = {}
+
+    def of(self, known: ObjectResult) -> int:
+        """Return the id of an object's category."""
+        return self._ids.setdefault(known.name or UNNAMED, len(self._ids) + 1)
+
+    def text(self) -> str:
+        """Return the list of categories as JSON; it has one in any case."""
+        ids = self._ids or {UNNAMED: 1}
+        return json.dumps([{"id": i, "name": name, "supercategory": ""} for name, i in ids.items()])
 
 
 def _write_head(file: IO[str], info: SourceInfo, video: str, end: str = "],\n") -> None:

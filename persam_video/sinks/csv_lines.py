@@ -25,9 +25,10 @@ COLUMNS = (
     "area",
     "centre_x",
     "centre_y",
+    "name",
 )
 """Boxes are in pixels with the ends exclusive; the centre is that of the box, where whole
-coordinates are centres of pixels."""
+coordinates are centres of pixels. The name is that of the annotation, if any."""
 
 Cell = str | int | float | None
 
@@ -35,13 +36,13 @@ Cell = str | int | float | None
 def table_rows(result: FrameResult) -> Iterator[tuple[Cell, ...]]:
     """Yield a row of ``COLUMNS`` for each object known in a frame.
 
-    Boxes and centres of lost objects are ``None``.
+    Boxes and centres of lost objects are ``None``, and the names of those without one.
     """
     for known in result.objects:
         box = (None,) * 4 if known.box is None else known.box
         middle = (None,) * 2 if known.box is None else centre(known.box)
         about = (result.index, result.time, known.object_id, known.state.value, finite_score(known))
-        yield (*about, *box, known.area, *middle)
+        yield (*about, *box, known.area, *middle, known.name)
 
 
 class CsvSink(Sink):

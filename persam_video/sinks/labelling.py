@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 from PIL import Image
 
+from persam_video.masks.labels import UNNAMED
 from persam_video.masks.polygons import part_polygons, polygon
 from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink
@@ -16,7 +17,6 @@ from persam_video.util.atomic import atomic_path, make_folder, write_bytes
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
 
-LABEL = "object"
 _TOLERANCE = 0.75  # pixels; an outline along every pixel has too many points to edit by hand
 _JPEG_QUALITY = 95
 
@@ -24,7 +24,8 @@ _JPEG_QUALITY = 95
 class LabelmeSink(Sink):
     """Writes ``folder/NAME.json`` for labelme, and the frame beside it as ``NAME.jpg``.
 
-    A shape is one connected part of an object; ``group_id`` is the object's id. Polygons have
+    A shape is one connected part of an object, labelled with the object's name, or ``object`` where
+    it has none; ``group_id`` is the object's id. Polygons have
     fewer points than the mask's edge and stay within a pixel of it. Names are those of
     ``MaskPngSink``. Each file appears whole or not at all.
     """
@@ -67,7 +68,7 @@ class LabelmeSink(Sink):
         for known in result.objects:
             for points in part_polygons(result.mask(known.object_id), self._tolerance):
                 yield {
-                    "label": LABEL,
+                    "label": known.name or UNNAMED,
                     "points": points.tolist(),
                     "group_id": int(known.object_id),
                     "description": "",
@@ -84,8 +85,9 @@ class CvatSink(SpooledSink):
     """Writes one XML file in the form "CVAT for video 1.1", a polygon track for each object.
 
     Frames are numbered as in the source, so that the file goes with a task made of that video,
-    which needs a label named ``object``. An object is one polygon, whose parts and holes are joined
-    by cuts without width. While it is lost, its track is outside.
+    which needs labels of these names: those of the objects, or ``object``. An object is one
+    polygon, whose parts and holes are joined by cuts without width. While it is lost, its track is
+    outside.
 
     The file appears when the sink is closed, unless no frame was written.
     """
@@ -107,7 +109,7 @@ class CvatSink(SpooledSink):
         super().__init__(path, info)
         self._stride = stride
         self._tolerance = tolerance
-        self._ids: set[int] = set()
+        self._labels: dict[int, str] = {}
         self._last = -1
 
     def _note(self, frame: Frame, result: FrameResult) -> None:
@@ -115,22 +117,26 @@ class CvatSink(SpooledSink):
         for known in result.objects:
             if known.box is not None:
                 points = polygon(result.mask(known.object_id), self._tolerance).tolist()
-                self._ids.add(int(known.object_id))
+                self._labels[int(known.object_id)] = known.name or UNNAMED
                 self._spool.append(int(known.object_id), [self._last, points])
 
     def _assemble(self, file: IO[str], frames: int) -> None:
+        labels = "".join(
+            f"<label><name>{escape(label)}</name></label>"
+            for label in dict.fromkeys(self._labels.values())
+        )
         size = max(self._info.frame_count or 0, self._last + 1)
         file.write(
             '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n'
             "<version>1.1</version>\n<meta><task>"
             f"<size>{size}</size><mode>interpolation</mode>"
-            f"<labels><label><name>{LABEL}</name></label></labels>"
+            f"<labels>{labels}</labels>"
             f"<original_size><width>{self._info.width}</width>"
             f"<height>{self._info.height}</height></original_size>"
             "</task></meta>\n"
         )
-        for object_id in sorted(self._ids):
-            file.write(f'<track id="{object_id}" label={quoteattr(LABEL)} source="automatic">\n')
+        for object_id, label in sorted(self._labels.items()):
+            file.write(f'<track id="{object_id}" label={quoteattr(label)} source="automatic">\n')
             self._write_track(file, self._spool.values(object_id), size)
             file.write("</track>\n")
         file.write("</annotations>\n")

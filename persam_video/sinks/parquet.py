@@ -12,9 +12,10 @@ from persam_video.video.frame import Frame
 
 _GROUP_ROWS = 10_000  # a row group is what lies in memory before it is written
 
-_TYPES = {"time": "float64", "state": "string", "score": "float64"} | dict.fromkeys(
-    ("centre_x", "centre_y"), "float64"
-)
+_TYPES = {
+    **dict.fromkeys(("time", "score", "centre_x", "centre_y"), "float64"),
+    **dict.fromkeys(("state", "name"), "string"),
+}
 
 
 def require_pyarrow() -> None:
@@ -35,8 +36,8 @@ def require_pyarrow() -> None:
 class ParquetSink(Sink):
     """Writes the columns of the CSV table to a Parquet file, in row groups.
 
-    Numbers are int64 or float64, the state is a string; boxes and centres of lost objects are null.
-    The file appears, whole, when the sink is closed.
+    Numbers are int64 or float64, state and name are strings; boxes and centres of lost objects are
+    null. The file appears, whole, when the sink is closed.
     """
 
     def __init__(self, path: str | Path, group_rows: int = _GROUP_ROWS) -> None:

@@ -34,6 +34,7 @@ class ObjectRecord:
         box: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive; ``None`` for an empty mask.
         area: number of pixels of the mask.
         segmentation: COCO run-length code of the mask.
+        name: what the annotation calls the object; ``None`` where it only has an id.
     """
 
     object_id: int
@@ -42,6 +43,7 @@ class ObjectRecord:
     box: Box | None
     area: int
     segmentation: Rle
+    name: str | None = None
 
     def mask(self) -> NDArray[np.bool_]:
         """Return the boolean (H, W) mask.
@@ -84,7 +86,7 @@ class FrameRecord:
                 raise ValueError(f"the mask of object {known.object_id} is of another size")
             labels[known.mask()] = known.object_id
         objects = tuple(
-            ObjectResult(o.object_id, o.state, o.score, o.box, o.area) for o in self.objects
+            ObjectResult(o.object_id, o.state, o.score, o.box, o.area, o.name) for o in self.objects
         )
         return FrameResult(self.frame, self.time, labels, objects)
 
@@ -99,6 +101,7 @@ class TracksJsonlSink(Sink):
          "time": 0.4004,                    seconds
          "objects": [                       every object known so far, in order of id
            {"id": 1,                        the annotation's label
+            "name": "dog",                  not there where the annotation names none
             "state": "tracked",             or "lost"
             "score": 0.93,                  confidence 0 to 1, six decimals
             "box": [10, 20, 30, 40],        x, y, width, height in pixels; null for an empty mask
@@ -199,6 +202,7 @@ def _line(frame: Frame, result: FrameResult) -> dict[str, Any]:
         "objects": [
             {
                 "id": int(known.object_id),
+                **({} if known.name is None else {"name": known.name}),
                 "state": known.state.value,
                 "score": finite_score(known),
                 "box": coco_box(known.box),
@@ -222,6 +226,7 @@ def _record(line: dict[str, Any]) -> FrameRecord:
                 box=_from_coco(known["box"]),
                 area=int(known["area"]),
                 segmentation=_rle(known["segmentation"]),
+                name=_name(known.get("name")),
             )
             for known in line["objects"]
         ),
@@ -240,6 +245,12 @@ def _file_name(name: Any) -> str | None:
     # files are named after it: it must not lead out of their folder
     if name is not None and (not isinstance(name, str) or name != PurePath(name).name):
         raise ValueError(f"{name!r:.40} is not the name of a file")
+    return name
+
+
+def _name(name: Any) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"{name!r:.40} is not the name of an object")
     return name
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from persam_video.config import Settings
 from persam_video.errors import AnnotationError, ConfigError
-from persam_video.masks.annotation import Annotation, load_annotation
+from persam_video.masks import Annotation, load_annotation
 from persam_video.masks.arrays import MaskArray
 from persam_video.masks.boxes import Box, boxes_of_labels
 from persam_video.masks.labels import merge_logits

@@ -39,6 +39,7 @@ _FIELD_TYPES: dict[str, type] = {
     "started": str,
     "versions": dict,
     "references": dict,
+    "names": dict,
     "frames_done": int,
     "frames_dropped": int,
     "resumed_at": list,
@@ -98,6 +99,7 @@ class RunRecord:
         started: start in ISO 8601, with the offset from UTC.
         versions: versions of Python and of the packages that the results depend on.
         references: SHA-256 of the labels of each annotation, by the index of its frame.
+        names: names of objects by id, for those that have one.
         frames_done: number of frames written.
         frames_dropped: frames of a live source that arrived while the tracker was busy.
         resumed_at: number of finished frames at each resumption.
@@ -119,6 +121,7 @@ class RunRecord:
     started: str = field(default_factory=_now)
     versions: dict[str, str] = field(default_factory=installed_versions)
     references: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     frames_done: int = 0
     frames_dropped: int = 0
     resumed_at: list[int] = field(default_factory=list)

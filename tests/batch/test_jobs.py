@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from persam_video.batch import Job, read_jobs
 from persam_video.errors import ConfigError, PersamVideoError
+from persam_video.masks import MaskFile
 from persam_video.prompting import ObjectPrompts
 
 JOBS = (
-    Job("clip", "a/clip.mp4", {0: Path("first.png"), 40: Path("more.png")}),
+    Job("clip", "a/clip.mp4", {None: MaskFile(Path("first.png")), 40: MaskFile(Path("more.png"))}),
     Job(
         "second",
         "b/clip.mp4",
@@ -62,7 +63,7 @@ def test_both_forms_say_the_same(tmp_path, name, text):
         ("j.yaml", "[]", "has no jobs"),
         ("j.yaml", "- &a [*a]", "alias"),
         ("j.yaml", "- !!python/object/apply:os.system [true]", "not valid YAML"),
-        ("j.yaml", "- {source: a.mp4, mask: [m.png, n.png]}", "two masks are for frame 0"),
+        ("j.yaml", "- {source: a.mp4, mask: [m.png, n.png]}", "two masks are for the first frame"),
         ("j.yaml", "- {source: a.mp4, boxes: '1:2'}", "job 1: box '1:2'"),
         ("j.yaml", "- {source: 'frames/*.jpg', mask: m.png}", "give the job a 'name'"),
         ("j.csv", "source,musk\na.mp4,\n", "unknown key 'musk': did you mean 'mask'"),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from persam_video.masks.polygons import outlines, part_polygons, polygon
+from persam_video.masks.polygons import filled, outlines, part_polygons, polygon
 
 MASKS = hnp.arrays(np.bool_, st.tuples(st.integers(1, 14), st.integers(1, 14)))
 
@@ -41,6 +41,35 @@ def test_one_polygon_encloses_the_mask_by_either_rule(mask):
 @given(MASKS)
 def test_the_polygons_of_the_parts_make_up_the_mask(mask):
     np.testing.assert_array_equal(winding(part_polygons(mask), mask.shape), mask.astype(int))
+
+
+@settings(max_examples=150)
+@given(MASKS)
+def test_a_polygon_is_filled_again_to_the_mask(mask):
+    np.testing.assert_array_equal(filled(polygon(mask), mask.shape), mask)
+
+
+@settings(max_examples=100)
+@given(
+    hnp.arrays(np.float64, st.tuples(st.integers(0, 8), st.just(2)), elements=st.floats(-30, 30)),
+    st.tuples(st.integers(1, 14), st.integers(1, 14)),
+)
+def test_any_polygon_is_filled_by_the_even_odd_rule(points, size):
+    wanted = np.zeros(size, bool)
+    for triangle in zip(points[:1].repeat(len(points), axis=0), points, points[1:], strict=False):
+        wanted ^= filled(np.array(triangle), size)
+    np.testing.assert_array_equal(filled(points, size), wanted)
+
+
+def test_many_points_are_filled_part_by_part():
+    size, count = (1200, 40), 1001
+    rows = np.arange(count) % 2 * 1100.3 + 20.2
+    points = np.stack((np.linspace(1, 39, count), rows), axis=1)
+    wanted = np.zeros(size, bool)
+    for place in range(1, count - 1):
+        wanted ^= filled(points[[0, place, place + 1]], size)
+    assert count * 1100 > 1 << 20  # crossings, which are not worked out all at once
+    np.testing.assert_array_equal(filled(points, size), wanted)
 
 
 def test_a_ring_is_two_lines_and_one_polygon():

@@ -72,11 +72,13 @@ def test_a_mask_of_a_frame_that_is_not_tracked_is_refused(results, squares, mask
 
 
 def test_masks_are_read_with_and_without_a_frame():
-    parsed = parse_masks(["a.png", "40=b=c.png", "./7=d.png"][:2], 5)
-    assert {index: str(path) for index, path in parsed.items()} == {5: "a.png", 40: "b=c.png"}
-    assert [str(path) for path in parse_masks(["./7=d.png"], 0).values()] == ["7=d.png"]
+    parsed = parse_masks(["a.png", "40=b=c.png"])
+    assert {index: str(file) for index, file in parsed.items()} == {None: "a.png", 40: "b=c.png"}
+    assert [str(file) for file in parse_masks(["./7=d.png"]).values()] == ["7=d.png"]
     with pytest.raises(AnnotationError, match=r"two masks are for frame 5, a\.png and b\.png"):
-        parse_masks(["a.png", "5=b.png"], 5)
+        parse_masks(["5=a.png", "5=b.png"])
+    with pytest.raises(AnnotationError, match=r"two masks are for the first frame, a\.png and b"):
+        parse_masks(["a.png", "b.png"])
 
 
 def test_an_object_is_tracked_backwards_too(results, squares):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from persam_video.davis.archive import extract
 from persam_video.errors import DatasetError, OutputError, PersamVideoError
+from persam_video.util.archive import extract
 
 FILES = {
     "DAVIS/ImageSets/2017/val.txt": b"dog\n",

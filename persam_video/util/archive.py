@@ -1,4 +1,4 @@
-"""Unpacking untrusted archives of datasets."""
+"""Unpacking untrusted archives of datasets and annotations."""
 
 import shutil
 import stat
@@ -30,6 +30,7 @@ def extract(
     target: Path,
     *,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    most_growth: int = _MOST_GROWTH,
 ) -> int:
     """Unpack a ZIP archive into a folder, without the top folder that holds everything.
 
@@ -43,6 +44,7 @@ def extract(
         archive: the ZIP file.
         target: the folder, which is created.
         on_progress: called with the unpacked bytes and the total bytes.
+        most_growth: how many times larger than the archive its contents may be, beyond 16 MiB.
 
     Returns:
         The number of files in the archive.
@@ -55,7 +57,7 @@ def extract(
         with ZipFile(archive) as opened:
             places = _places(opened.infolist(), archive)
             total = sum(entry.file_size for entry in places.values())
-            _check_size(total, archive, target)
+            _check_size(total, archive, target, most_growth)
             done = 0
             for place, entry in places.items():
                 file = _make_folders(target, place)
@@ -109,10 +111,10 @@ def _checked_place(entry: ZipInfo, archive: Path) -> PurePosixPath:
     return PurePosixPath(name)
 
 
-def _check_size(total: int, archive: Path, target: Path) -> None:
+def _check_size(total: int, archive: Path, target: Path, most_growth: int) -> None:
     """Reject an archive that would not fit, or claims an absurd size."""
     packed = archive.stat().st_size
-    if total > max(_SMALL, _MOST_GROWTH * packed):
+    if total > max(_SMALL, most_growth * packed):
         raise DatasetError(f"{archive}: {packed} bytes that unpack to {total} are not a dataset")
     existing = next(folder for folder in (target, *target.absolute().parents) if folder.exists())
     free = shutil.disk_usage(existing).free

@@ -1,0 +1,6 @@
+"""Annotations of other programs: a module for each of their formats, told apart by content."""
+
+from persam_video.masks.formats.annotated import AnnotationFile, MarkedFrame
+from persam_video.masks.formats.detect import is_folder, is_picture, open_annotations
+
+__all__ = ["AnnotationFile", "MarkedFrame", "is_folder", "is_picture", "open_annotations"]

@@ -1,0 +1,90 @@
+"""XML files that nobody vouches for."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+from xml.parsers import expat  # nosec B406: document types, which declare entities, are refused
+
+from persam_video.errors import AnnotationError
+
+
+@dataclass(frozen=True)
+class Element:
+    """An element of a document.
+
+    Attributes:
+        tag: its name.
+        attributes: by name.
+        place: the file and line, for messages.
+        children: elements in it.
+        texts: what stands between them.
+    """
+
+    tag: str
+    attributes: Mapping[str, str]
+    place: str
+    children: "list[Element]" = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self.attributes:
+            raise AnnotationError(f"{self.place}: <{self.tag}> has no {name!r}")
+        return self.attributes[name]
+
+    def whole(self, name: str) -> int:
+        """Return an attribute that has to be a whole number, 0 or more.
+
+        Raises:
+            AnnotationError: it is not.
+        """
+        text = self[name]
+        if not (text.isascii() and text.isdecimal() and len(text) < 16):
+            raise AnnotationError(f"{self.place}: {name} is {text[:20]!r}, not a whole number")
+        return int(text)
+
+    def find(self, *tags: str) -> "Iterator[Element]":
+        """Give the elements at a path below this one."""
+        for child in self.children:
+            if child.tag == tags[0]:
+                yield from child.find(*tags[1:]) if tags[1:] else (child,)
+
+    @property
+    def text(self) -> str:
+        """What stands in the element, without the space around it."""
+        return "".join(self.texts).strip()
+
+
+def read_xml(path: Path) -> Element:
+    """Return the root of a document.
+
+    Raises:
+        AnnotationError: the file cannot be read, is not XML, or has a document type.
+    """
+    parser = expat.ParserCreate()
+    root = Element("", {}, str(path))
+    opened = [root]
+
+    def begin(tag: str, attributes: dict[str, str]) -> None:
+        element = Element(tag, attributes, f"{path}, line {parser.CurrentLineNumber}")
+        opened[-1].children.append(element)
+        opened.append(element)
+
+    def characters(text: str) -> None:
+        opened[-1].texts.append(text)
+
+    def refuse(*_: object) -> NoReturn:
+        raise AnnotationError(f"{path}: has a document type (DOCTYPE), which annotations have not")
+
+    parser.StartElementHandler = begin
+    parser.EndElementHandler = lambda tag: opened.pop()
+    parser.CharacterDataHandler = characters
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        with path.open("rb") as file:
+            parser.ParseFile(file)
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (expat.ExpatError, ValueError, LookupError) as error:  # or an encoding that is none
+        raise AnnotationError(f"{path}: is not XML that can be read ({error})") from error
+    return root.children[0]
