@@ -26,7 +26,7 @@ from persam_video.run.tracker_factory import make_tracker
 from persam_video.sam.model import SamModel
 from persam_video.sinks.tracks_jsonl import TracksJsonlSink
 from persam_video.tracking.ahead import encoding_ahead
-from persam_video.util.atomic import output_error
+from persam_video.util.atomic import writing
 from persam_video.util.inputs import OutputFolder, ProtectedInputs
 from persam_video.video.frame import Frame
 from persam_video.video.image_decoder import IMAGE_RATE, read_image
@@ -228,10 +228,8 @@ def track_sequence(
         yield SequenceFailed(plan.name, str(error))
         return
     height, width = plan.size
-    try:
+    with writing(masks):
         digest = masks_sha256(masks, plan.frames)
-    except OSError as error:
-        raise output_error(masks, error) from error
     seconds = time.perf_counter() - begun
     _log.info("%s: %d frames in %.2f s", plan.name, len(plan.frames), seconds)
     yield SequenceTracked(
@@ -263,9 +261,7 @@ def _read(plan: SequencePlan) -> Iterator[Frame]:
 
 def _clear(masks: Path) -> None:
     """Create the folder for a sequence's masks, or empty it."""
-    try:
+    with writing(masks):
         masks.mkdir(parents=True, exist_ok=True)
         for stale in (*masks.glob("*.png"), *masks.glob(".*.png.part")):
             stale.unlink()
-    except OSError as error:
-        raise output_error(masks, error) from error

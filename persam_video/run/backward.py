@@ -21,7 +21,7 @@ from persam_video.sam.model import SamModel
 from persam_video.sinks import TracksJsonlSink, read_tracks
 from persam_video.tracking.ahead import encoding_ahead
 from persam_video.tracking.protocol import VideoTracker
-from persam_video.util.atomic import output_error, write_bytes
+from persam_video.util.atomic import write_bytes, writing
 from persam_video.video import Frame, FrameStream
 from persam_video.video.selection import Selection
 from persam_video.video.source import SourceInfo
@@ -88,11 +88,9 @@ class BackwardResults:
         Raises:
             PersamVideoError: a frame cannot be read, or a result cannot be written.
         """
-        try:
+        with writing(self.folder):
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
-        except OSError as error:
-            raise output_error(self.folder, error) from error
         first = annotations.first_frames
         last = max(first.values())
         total = len(selection.within(last + 1))

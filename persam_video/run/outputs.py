@@ -7,7 +7,7 @@ from pathlib import Path
 from persam_video.errors import DatasetError, OutputError
 from persam_video.sinks import RunRecord, RunStatus, read_run, write_run
 from persam_video.sinks.outputs import Output, existing_files, place_of
-from persam_video.util.atomic import make_folder, output_error
+from persam_video.util.atomic import make_folder, writing
 from persam_video.util.inputs import OutputFolder, ProtectedInputs
 
 
@@ -109,12 +109,10 @@ class OutputPaths:
                 )
             # until the new record is there: nobody is to take what is left for a finished run
             write_run(self.record, replace(earlier, status=RunStatus.INTERRUPTED, frames_done=0))
-            try:
+            with writing(self.folder):
                 for path in self._files():
                     if path != self.record:
                         path.unlink()
-            except OSError as error:
-                raise output_error(self.folder, error) from error
             self.forget_progress()
         make_folder(self.folder)
 
@@ -133,12 +131,10 @@ class OutputPaths:
         Raises:
             OutputError: it cannot be removed.
         """
-        try:
+        with writing(self.folder):
             self.state.unlink(missing_ok=True)
             if self.backward.is_dir():
                 shutil.rmtree(self.backward)
-        except OSError as error:
-            raise output_error(self.folder, error) from error
 
     def _files(self) -> list[Path]:
         own = [path for path in (self.record, self.reference, self.state) if path.exists()]

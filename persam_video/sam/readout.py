@@ -113,12 +113,6 @@ class MemoryReadout(nn.Module):
         return cast(Tensor, self.fuse(everything))
 
 
-def cell_distances(grid: tuple[int, int]) -> Tensor:
-    """Return squared distances (h*w, h*w), in cells, between the cells of a grid (h, w)."""
-    rows, columns = (torch.arange(count, dtype=torch.float32) for count in grid)
-    return distances(rows, rows, columns, columns)
-
-
 def distances(rows: Tensor, other_rows: Tensor, columns: Tensor, other_columns: Tensor) -> Tensor:
     """Return squared distances (h*w, g*v) between the cells of two grids by their coordinates.
 

@@ -2,7 +2,6 @@
 
 import math
 from contextlib import suppress
-from types import TracebackType
 from typing import Protocol, TypeVar
 
 from persam_video.errors import PersamVideoError
@@ -53,12 +52,7 @@ class Sink(Protocol):
     def __enter__(self: _SinkT) -> _SinkT:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         if exc_type is None:
             self.close()
         else:

@@ -6,12 +6,11 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink
-from persam_video.util.atomic import atomic_path, output_error
+from persam_video.util.atomic import atomic_path, writing
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
 
@@ -31,7 +30,7 @@ class JsonSpool:
         """
         self.path = path
         self._files: dict[str | int, IO[bytes]] = {}
-        with self._write_errors():
+        with writing(self.path):
             path.parent.mkdir(parents=True, exist_ok=True)
             # found out now, not after hours of tracking
             if path.is_dir():
@@ -45,7 +44,7 @@ class JsonSpool:
         Raises:
             OutputError: it cannot be written.
         """
-        with self._write_errors():
+        with writing(self.path):
             if name not in self._files:
                 file = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115
                 self._files[name] = file
@@ -87,20 +86,8 @@ class JsonSpool:
     def __enter__(self) -> "JsonSpool":
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
-
-    @contextmanager
-    def _write_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise output_error(self.path, error) from error
 
 
 class SpooledSink(Sink):

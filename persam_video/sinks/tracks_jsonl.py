@@ -16,7 +16,7 @@ from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.masks.rle import Rle, decode, encode_labels
 from persam_video.results import FrameResult, ObjectResult, ObjectState
 from persam_video.sinks.base import Sink, coco_box, finite_score
-from persam_video.util.atomic import output_error
+from persam_video.util.atomic import writing
 from persam_video.video.frame import Frame
 
 # What reading JSON of any other form can raise; the last is for lists in lists without end.
@@ -24,24 +24,14 @@ _NOT_A_LINE = (ValueError, LookupError, TypeError, AttributeError, OverflowError
 
 
 @dataclass(frozen=True)
-class ObjectRecord:
+class ObjectRecord(ObjectResult):
     """One object of a line.
 
     Attributes:
-        object_id: the annotation's label.
-        state: ``tracked`` or ``lost``.
-        score: confidence in the mask, 0 to 1.
-        box: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive; ``None`` for an empty mask.
-        area: number of pixels of the mask.
         segmentation: COCO run-length code of the mask.
         name: what the annotation calls the object; ``None`` where it only has an id.
     """
 
-    object_id: int
-    state: ObjectState
-    score: float
-    box: Box | None
-    area: int
     segmentation: Rle
     name: str | None = None
 
@@ -123,14 +113,12 @@ class TracksJsonlSink(Sink):
             OutputError: the file cannot be written.
         """
         self._path = Path(path)
-        try:
+        with writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             if keep:
                 _cut(self._path, keep)
             mode = "a" if keep else "w"
             self._file = self._path.open(mode, encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise output_error(self._path, error) from error
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Write the line of one frame.
@@ -139,11 +127,9 @@ class TracksJsonlSink(Sink):
             OutputError: the file cannot be written.
         """
         line = json.dumps(_line(frame, result), allow_nan=False, separators=(",", ":"))
-        try:
+        with writing(self._path):
             self._file.write(f"{line}\n")
             self._file.flush()
-        except OSError as error:
-            raise output_error(self._path, error) from error
 
     def close(self) -> None:
         """Close the file.
@@ -151,10 +137,8 @@ class TracksJsonlSink(Sink):
         Raises:
             OutputError: the rest of the last line cannot be written.
         """
-        try:
+        with writing(self._path):
             self._file.close()
-        except OSError as error:
-            raise output_error(self._path, error) from error
 
 
 def read_tracks(path: str | Path) -> Iterator[FrameRecord]:

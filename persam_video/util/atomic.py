@@ -39,11 +39,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     sibling = unfinished(path)
     try:
-        yield sibling
-        sibling.replace(path)
-    except OSError as error:
-        discard(sibling)
-        raise output_error(path, error) from error
+        with writing(path):
+            yield sibling
+            sibling.replace(path)
     except BaseException:
         discard(sibling)
         raise
@@ -67,20 +65,17 @@ def staged(place: Path) -> Iterator[Path]:
     """
     hidden = unfinished(place)
     written = hidden / place.name
-    try:
+    with writing(place):
         _remove(hidden)
         hidden.mkdir(parents=True)
-    except OSError as error:
-        raise output_error(place, error) from error
     try:
-        yield written
-        if written.is_dir() and place.is_dir():
-            for file in sorted(written.iterdir()):
-                file.replace(place / file.name)
-        else:
-            written.replace(place)
-    except OSError as error:
-        raise output_error(place, error) from error
+        with writing(place):
+            yield written
+            if written.is_dir() and place.is_dir():
+                for file in sorted(written.iterdir()):
+                    file.replace(place / file.name)
+            else:
+                written.replace(place)
     finally:
         with suppress(OSError):  # what comes before is the error to report
             _remove(hidden)
@@ -111,11 +106,9 @@ class GrowingFile:
         self.path = path
         self._sibling = unfinished(path)
         self._is_done = False
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self.binary: IO[bytes] = self._sibling.open("wb")
-        except OSError as error:
-            raise output_error(path, error) from error
 
     @property
     def is_closed(self) -> bool:
@@ -167,10 +160,8 @@ def write_output(path: Path, data: bytes) -> None:
     Raises:
         OutputError: the file cannot be written there.
     """
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(path, error) from error
     write_bytes(path, data)
 
 
@@ -197,11 +188,22 @@ def make_folder(folder: Path) -> Path:
     Raises:
         OutputError: the folder cannot be created.
     """
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(folder, error) from error
     return folder
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a system error in the block into one for the user, who wants ``path`` to be written.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise output_error(path, error) from error
 
 
 def output_error(path: Path, error: OSError) -> OutputError:

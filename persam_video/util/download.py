@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from persam_video.errors import DownloadError
-from persam_video.util.atomic import output_error
+from persam_video.util.atomic import writing
 
 _CHUNK = 1 << 18
 _MOST_DIGITS = 18
@@ -76,7 +76,7 @@ def download_file(
     """
     source = _Source(remote, publishers, otherwise, timeout)
     part = file.with_name(f"{file.name}.part")
-    try:
+    with writing(file):
         if not _is_there(remote, file):
             file.parent.mkdir(parents=True, exist_ok=True)
             _complete(part, source, on_progress, attempts, pause)
@@ -88,8 +88,6 @@ def download_file(
                 )
             part.replace(file)
         size = _size(file)
-    except OSError as error:
-        raise output_error(file, error) from error
     on_progress(size, size)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from persam_video.errors import OutputError
-from persam_video.util.atomic import output_error
+from persam_video.util.atomic import make_folder, writing
 
 if sys.platform != "win32":
     import fcntl
@@ -24,10 +24,7 @@ def exclusive_folder(folder: Path) -> Iterator[None]:
     Raises:
         OutputError: another process holds the folder, or it cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(folder, error) from error
+    make_folder(folder)
     with hold_file(folder) if sys.platform == "win32" else _hold_itself(folder):
         yield
 
@@ -35,10 +32,8 @@ def exclusive_folder(folder: Path) -> Iterator[None]:
 @contextmanager
 def _hold_itself(folder: Path) -> Iterator[None]:
     """Lock the folder itself, which leaves no file behind; only POSIX can open folders."""
-    try:
+    with writing(folder):
         handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise output_error(folder, error) from error
     try:
         with suppress(OSError):
             try:
@@ -59,12 +54,11 @@ def hold_file(folder: Path) -> Iterator[None]:
         OutputError: another process holds the folder, or the file cannot be made.
     """
     lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise _held(folder) from None
-    except OSError as error:
-        raise output_error(folder, error) from error
+    with writing(folder):
+        try:
+            lock.acquire()
+        except Timeout:  # is an OSError, too
+            raise _held(folder) from None
     try:
         yield
     finally:

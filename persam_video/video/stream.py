@@ -3,7 +3,6 @@
 import weakref
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, TypeAlias
 
 from persam_video.errors import ConfigError, SourceError
@@ -143,12 +142,7 @@ class FrameStream(Iterator[Frame]):
     def __enter__(self) -> "FrameStream":
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

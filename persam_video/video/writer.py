@@ -5,7 +5,6 @@ from contextlib import suppress
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
-from types import TracebackType
 from typing import cast
 
 import av
@@ -17,7 +16,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from persam_video.errors import ConfigError, OutputError
-from persam_video.util.atomic import discard, output_error, unfinished
+from persam_video.util.atomic import discard, output_error, unfinished, writing
 from persam_video.video.audio import AudioTrack
 from persam_video.video.formats import (
     CODECS,
@@ -236,13 +235,8 @@ class VideoWriter:
     def __enter__(self) -> "VideoWriter":
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        if exc is None:
+    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        if exc_type is None:
             self.close()
         else:
             self.abort()
@@ -333,8 +327,6 @@ def _claim(path: Path) -> Path:
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; give the name of a video file")
     partial = unfinished(path)
-    try:
+    with writing(path):
         partial.write_bytes(b"")
-    except OSError as error:
-        raise output_error(path, error) from error
     return partial

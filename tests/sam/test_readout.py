@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from persam_video.sam.readout import PRIOR_CHANNELS, VALUE_DIM, MemoryReadout, cell_distances
+from persam_video.sam.readout import PRIOR_CHANNELS, VALUE_DIM, MemoryReadout, distances
 
 GRID = (3, 4)
 
@@ -46,6 +46,11 @@ def test_a_cell_reads_the_value_of_the_cell_that_looks_like_it(readout):
     shuffled = remembered.flatten(2)[..., order].unflatten(2, GRID)
     read = readout.read(shuffled, remembered.flatten(2), values)
     torch.testing.assert_close(read.flatten(2), values[..., order], atol=1e-3, rtol=0)
+
+
+def cell_distances(grid):
+    rows, columns = (torch.arange(count, dtype=torch.float32) for count in grid)
+    return distances(rows, rows, columns, columns)
 
 
 @torch.inference_mode()

@@ -29,7 +29,7 @@ from persam_video.persam.matching import cell_coverage, matching_maps
 from persam_video.persam.target import location_confidence, target_embedding
 from persam_video.sam.lite import LiteSam
 from persam_video.sam.network import CELL, ImageFeatures
-from persam_video.sam.readout import MemoryReadout, cell_distances
+from persam_video.sam.readout import MemoryReadout, distances
 from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD
 from persam_video.tracking.prior import grow_cells, mask_prompt, seen_from
 
@@ -360,7 +360,7 @@ class Rollout:
             torch.cat([remembered.keys.flatten(2) for remembered in kept], dim=2),
             torch.cat([remembered.values.flatten(2) for remembered in kept], dim=2),
         )
-        distance = share * cell_distances(self._scene.grid)
+        distance = share * _cell_distances(self._scene.grid)
         recent = memory.read(
             keys, self._recent.keys.flatten(2), self._recent.values.flatten(2), distance
         )
@@ -431,3 +431,9 @@ def embed_points(model: LiteSam, points: Tensor, labels: Tensor) -> Tensor:
     place = place.masked_fill(labels[..., None] < 0, 0.0)
     embedded: Tensor = place + kinds[labels.long() + 1]
     return embedded
+
+
+def _cell_distances(grid: tuple[int, int]) -> Tensor:
+    """Return squared distances (h*w, h*w), in cells, between the cells of a grid (h, w)."""
+    rows, columns = (torch.arange(count, dtype=torch.float32) for count in grid)
+    return distances(rows, rows, columns, columns)
