@@ -73,7 +73,7 @@ def prompt(
     named = parse_prompts(boxes or [], points or [])
     locate(source)
     from persam_video.masks import write_label_png
-    from persam_video.run.annotations import write_reference_picture
+    from persam_video.run.annotations import write_prompt_picture
     from persam_video.run.prompted import annotate_frame
 
     with printer.timed("prompting"), status_line("marking the objects", quiet=printer.quiet):
@@ -83,6 +83,6 @@ def prompt(
     write_label_png(out, done.annotation.labels)
     printer.say(str(out))
     if picture is not None:
-        write_reference_picture(picture, done.frame, done.annotation, named)
+        write_prompt_picture(picture, done.frame, done.annotation, named)
         printer.say(str(picture))
     printer.document(PromptDocument(out, picture, frame, done.annotation.object_ids))

@@ -164,7 +164,7 @@ def track(
         record = track_to_folder(source, masks, out, options, on_progress=show)
     places = {kind.value: place_of(kind, out) for kind in dict.fromkeys((*STORES, *outputs))}
     if options.prompts:
-        places["reference"] = OutputPaths(out).reference
+        places["reference"] = OutputPaths(out).prompt_picture
     printer.document(TrackDocument(out, places, record))
     if was_finished:
         printer.say(f"{out} is already finished: {record.frames_done} frames, nothing to do")

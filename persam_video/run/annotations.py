@@ -209,7 +209,7 @@ def _check_frame(index: int, info: SourceInfo, frames: FrameRange) -> None:
         )
 
 
-def write_reference_picture(
+def write_prompt_picture(
     path: Path, frame: Frame, annotation: Annotation, prompts: Sequence[ObjectPrompts]
 ) -> None:
     """Draw annotated objects over their frame, with the boxes and points they came from, as a PNG.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from persam_video.errors import ConfigError
 from persam_video.prompting import prompt_warnings
 from persam_video.results import FrameResult
-from persam_video.run.annotations import Masks, write_reference_picture
+from persam_video.run.annotations import Masks, write_prompt_picture
 from persam_video.run.backward import BackwardResults
 from persam_video.run.estimate import Estimator
 from persam_video.run.frames import expected_frames
@@ -113,7 +113,9 @@ def track_to_folder(
         with _recorded(paths, record, session.stream):
             if old is None and options.prompts:
                 annotation = session.annotations.by_frame[session.first.index]
-                write_reference_picture(paths.reference, session.first, annotation, options.prompts)
+                write_prompt_picture(
+                    paths.prompt_picture, session.first, annotation, options.prompts
+                )
             backward_results = session.go_back(paths.backward, on_progress)
             last = run.into_sinks(backward_results, options.snapshot_seconds)
             if unused := [index for index in session.annotations if index > last]:

@@ -42,7 +42,7 @@ class OutputPaths:
         return self.folder / "run.json"
 
     @property
-    def reference(self) -> Path:
+    def prompt_picture(self) -> Path:
         """A picture of the masks made from boxes and points, drawn over the first frame."""
         return self.folder / "reference.png"
 
@@ -70,7 +70,7 @@ class OutputPaths:
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"{self.folder} is a file: give a folder for the output")
-        files = [self.record, self.reference, self.state]
+        files = [self.record, self.prompt_picture, self.state]
         folders = [OutputFolder(self.backward, recursive=True)]
         for output in Output:
             place, suffixes = place_of(output, self.folder), output.kind.folder_suffixes
@@ -137,5 +137,5 @@ class OutputPaths:
                 shutil.rmtree(self.backward)
 
     def _files(self) -> list[Path]:
-        own = [path for path in (self.record, self.reference, self.state) if path.exists()]
+        own = [path for path in (self.record, self.prompt_picture, self.state) if path.exists()]
         return own + existing_files(self.folder)
