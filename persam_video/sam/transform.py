@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,8 +17,6 @@ PIXEL_STD = (58.395, 57.12, 57.375)
 
 OUTSIDE = -32.0
 """Logit of what the input does not show: surely not the object."""
-
-_Pixels = TypeVar("_Pixels", NDArray[np.uint8], Tensor)
 
 
 @dataclass(frozen=True)
@@ -93,8 +90,8 @@ class InputTransform:
             float32 (1, 3, *padded_size).
         """
         height, width = self.input_size
-        if self.view is not None:
-            rgb = self._cut(rgb)
+        x0, y0, x1, y1 = self.seen
+        rgb = rgb[y0:y1, x0:x1]
         if self.input_size != self.seen_size:
             rgb = np.asarray(
                 Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)
@@ -119,7 +116,8 @@ class InputTransform:
         """
         axes = zip(self.seen_size, self.input_size, self.padded_size, grid, strict=True)
         rows, columns = (_cell_means(*axis).to(masks.device) for axis in axes)
-        return rows @ self._cut(masks).float() @ columns.T
+        x0, y0, x1, y1 = self.seen
+        return rows @ masks[..., y0:y1, x0:x1].float() @ columns.T
 
     def coordinates(self, xy: Tensor) -> Tensor:
         """Bring coordinates (..., 2), (x, y) in frame pixels, to input pixels."""
@@ -153,13 +151,6 @@ class InputTransform:
         x0, y0, x1, y1 = self.view
         height, width = self.frame_size
         return F.pad(maps, (x0, width - x1, y0, height - y1), value=outside)
-
-    def _cut(self, pixels: _Pixels) -> _Pixels:
-        """Cut the view out of an RGB frame (H, W, 3) or out of masks (N, H, W)."""
-        x0, y0, x1, y1 = self.seen
-        if isinstance(pixels, Tensor):
-            return pixels[..., y0:y1, x0:x1]
-        return pixels[y0:y1, x0:x1]
 
     def _pad(self, image: Tensor) -> Tensor:
         bottom = self.padded_size[0] - self.input_size[0]
