@@ -23,17 +23,15 @@ from persam_video.video.frame import Frame
 _NOT_A_LINE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ObjectRecord(ObjectResult):
     """One object of a line.
 
     Attributes:
         segmentation: COCO run-length code of the mask.
-        name: what the annotation calls the object; ``None`` where it only has an id.
     """
 
     segmentation: Rle
-    name: str | None = None
 
     def mask(self) -> NDArray[np.bool_]:
         """Return the boolean (H, W) mask.
