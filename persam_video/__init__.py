@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from persam_video.errors import PersamVideoError
     from persam_video.images import segment
     from persam_video.masks import Annotation, read_annotation
+    from persam_video.report.run_comparison import compare_runs
     from persam_video.report.run_report import report_run
     from persam_video.results import FrameResult, ObjectResult, ObjectState
     from persam_video.run import FrameRange, TrackOptions, track, track_to_folder
@@ -35,6 +36,7 @@ __all__ = [
     "Settings",
     "TrackOptions",
     "Tracker",
+    "compare_runs",
     "evaluate",
     "export",
     "load_sam",
@@ -62,6 +64,7 @@ __getattr__ = lazy_names(
         "Settings": "persam_video.config",
         "TrackOptions": "persam_video.run",
         "Tracker": "persam_video.tracking",
+        "compare_runs": "persam_video.report.run_comparison",
         "evaluate": "persam_video.davis.evaluation",
         "export": "persam_video.run.export",
         "load_sam": "persam_video.sam",

@@ -115,7 +115,7 @@ def test_the_names_of_the_package_itself_wait_for_torch_until_it_is_needed():
         "import sys, persam_video\n"
         "assert 'torch' not in sys.modules\n"
         "from persam_video import (FrameRange, FrameResult, FrameStream, Settings,\n"
-        "    evaluate, export, read_annotation, render, report_run)\n"
+        "    compare_runs, evaluate, export, read_annotation, render, report_run)\n"
         "assert 'torch' not in sys.modules\n"
         "from persam_video import Tracker\n"
         "assert 'torch' in sys.modules\n"

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from persam_video.cli.batch import batch
+from persam_video.cli.compare import compare
 from persam_video.cli.config import config
 from persam_video.cli.davis import davis
 from persam_video.cli.davis_download import davis_download
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 _GROUPS = {
     "Videos": (studio, track, batch, prompt),
-    "Results": (render, export, report),
+    "Results": (render, export, report, compare),
     "Photos": (segment,),
     "Benchmarks": (davis, evaluate, perseg, davis_download),
     "Start here": (demo,),

@@ -79,6 +79,20 @@ def _can_write(name: str) -> bool:
     )
 
 
+def draw_caption(rgb: NDArray[np.uint8], text: str) -> None:
+    """Draw a line of text on a dark label in the upper left corner, in place.
+
+    Args:
+        rgb: uint8 array of shape (H, W, 3).
+        text: a short text; what does not fit into the width is cut off.
+    """
+    height, width = rgb.shape[:2]
+    size = max(_SMALLEST_FONT, round(_FONT_FRACTION * min(height, width)))
+    margin = max(2, size // 2)
+    sprite = pill(text, size, _PALE, _PANEL)
+    _paste(rgb, sprite, (margin, margin, margin + sprite.shape[1], margin + sprite.shape[0]))
+
+
 @lru_cache(maxsize=1024)
 def pill(text: str, size: int, ink: Colour, fill: Colour | None) -> NDArray[np.uint8]:
     """Return a text on a rounded label as an RGBA uint8 array.

@@ -37,3 +37,19 @@ def test_an_input_is_never_written_to(run, store, clip):
     ran = run("report", store(), "--out", clip, "--overwrite")
     assert (ran.status, ran.out) == (2, "")
     assert clip.read_bytes() == before
+
+
+def test_two_runs_are_compared(run, store, tmp_path):
+    first = store("one")
+    second = store("other", change=lambda index, labels: labels if index < 20 else labels * 0)
+    ran = run("compare", first, second, "--out", tmp_path / "compare.html")
+    assert (ran.status, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert lines[:2] == ["24 frames in common", "object  mean IoU  lowest  in frame"]
+    assert lines[2].split() == ["1", "0.833", "0.000", "20"]
+    assert lines[-2:] == ["frames that differ most: 20", f"  {tmp_path / 'compare.html'}"]
+    document = json.loads(run("compare", first, second, "--json").out)
+    assert document["objects"][1]["iou"] == 20 / 24
+    assert document["page"] is None
+    again = run("compare", first, second, "--out", tmp_path / "compare.html")
+    assert (again.status, again.err.count("\n")) == (2, 1)

@@ -1,0 +1,90 @@
+"""``persam-video compare``: two runs side by side."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from persam_video.cli.export import OverwriteOption
+from persam_video.cli.groups import with_option_groups
+from persam_video.cli.options import INPUT, OUTPUTS, output_path
+from persam_video.cli.printing import Printer
+from persam_video.util.table import Table
+
+
+@with_option_groups
+def compare(
+    *,
+    first: Annotated[
+        Path, typer.Argument(help="Folder of a run, or of indexed PNG masks from any program.")
+    ],
+    second: Annotated[Path, typer.Argument(help="The run to compare it with.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="HTML file to write, with curves and pictures.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
+        ),
+    ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(
+            "--video",
+            help="Video file to write, with both side by side.",
+            rich_help_panel=OUTPUTS,
+            parser=output_path,
+            metavar="PATH",
+        ),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            "--truth",
+            help="Folder of indexed PNGs with the true masks, to score both against.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", help="The video, if it has moved.", rich_help_panel=INPUT),
+    ] = None,
+    overwrite: OverwriteOption = False,
+    printer: Printer,
+) -> None:
+    """Put two runs over one video side by side.
+
+    Example: persam-video compare result boxes --out compare.html --video compare.mp4
+    """
+    from persam_video.cli.progress import counting_bar
+    from persam_video.report.run_comparison import compare_runs
+
+    with counting_bar("comparing", quiet=printer.quiet) as progress, printer.timed("comparison"):
+        done = compare_runs(
+            first,
+            second,
+            out,
+            video=video,
+            truth=truth,
+            source=source,
+            overwrite=overwrite,
+            on_progress=progress,
+        )
+    for warning in done.warnings:
+        printer.warn(warning)
+    printer.document(done)
+    header: tuple[str, ...] = ("object", "mean IoU", "lowest", "in frame")
+    if truth is not None:
+        header += ("J&F first", "J&F second")
+    rows = tuple(
+        (str(o.object_id), o.iou, o.least, str(o.frame), o.a, o.b)[: len(header)]
+        for o in done.objects
+    )
+    worst = ", ".join(str(each.frame) for each in done.different)
+    printer.tables([Table(f"{done.frames} frames in common", header, rows, digits=3)])
+    printer.say(f"\nframes that differ most: {worst}" if worst else "\nthe masks are equal")
+    for place in (done.page, done.video):
+        if place is not None:
+            printer.say(f"  {place}")
