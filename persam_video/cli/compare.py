@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from persam_video.cli.export import OverwriteOption
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, OUTPUTS, output_path
+from persam_video.cli.options import OverwriteOption, input_option, written
 from persam_video.cli.printing import Printer
 from persam_video.util.table import Table
 
@@ -19,38 +18,13 @@ def compare(
         Path, typer.Argument(help="Folder of a run, or of indexed PNG masks from any program.")
     ],
     second: Annotated[Path, typer.Argument(help="The run to compare it with.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            help="HTML file to write, with curves and pictures.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
-    ] = None,
-    video: Annotated[
-        Path | None,
-        typer.Option(
-            "--video",
-            help="Video file to write, with both side by side.",
-            rich_help_panel=OUTPUTS,
-            parser=output_path,
-            metavar="PATH",
-        ),
-    ] = None,
+    out: Annotated[Path | None, written("HTML file to write, with curves and pictures.")] = None,
+    video: Annotated[Path | None, written("Video file to write, with both side by side.")] = None,
     truth: Annotated[
         Path | None,
-        typer.Option(
-            "--truth",
-            help="Folder of indexed PNGs with the true masks, to score both against.",
-            rich_help_panel=INPUT,
-        ),
+        input_option(help="Folder of indexed PNGs with the true masks, to score both against."),
     ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option("--source", help="The video, if it has moved.", rich_help_panel=INPUT),
-    ] = None,
+    source: Annotated[str | None, input_option(help="The video, if it has moved.")] = None,
     overwrite: OverwriteOption = False,
     printer: Printer,
 ) -> None:
@@ -79,7 +53,7 @@ def compare(
     if truth is not None:
         header += ("J&F first", "J&F second")
     rows = tuple(
-        (str(o.object_id), o.iou, o.least, str(o.frame), o.a, o.b)[: len(header)]
+        (o.name or str(o.object_id), o.iou, o.least, str(o.frame), o.a, o.b)[: len(header)]
         for o in done.objects
     )
     worst = ", ".join(str(each.frame) for each in done.different)

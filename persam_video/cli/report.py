@@ -39,7 +39,8 @@ def report(
         printer.warn(warning)
     printer.document(done)
     objects = tuple(
-        (str(o.object_id), str(o.frames), str(o.lost), o.score, o.likeness) for o in done.objects
+        (o.name or str(o.object_id), str(o.frames), str(o.lost), o.score, o.likeness)
+        for o in done.objects
     )
     looks = tuple((str(f.frame), str(f.object_id), f.text) for f in done.findings[:_MOST_PRINTED])
     printer.tables(

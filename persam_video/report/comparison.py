@@ -57,6 +57,7 @@ class ObjectAgreement:
 
     Attributes:
         object_id: its id.
+        name: its name; ``None`` if it has none.
         iou: mean IoU over the frames.
         least: the lowest IoU.
         frame: index of the frame that has it.
@@ -65,6 +66,7 @@ class ObjectAgreement:
     """
 
     object_id: int
+    name: str | None
     iou: float
     least: float
     frame: int
@@ -112,11 +114,13 @@ def together(
             yield frame, result, other[1]
 
 
-def by_object(frames: Iterable[FrameAgreement]) -> tuple[ObjectAgreement, ...]:
-    """Summarise the objects over all frames, in order of id."""
+def by_object(
+    frames: Iterable[FrameAgreement], names: Mapping[int, str | None]
+) -> tuple[ObjectAgreement, ...]:
+    """Summarise the objects over all frames, in order of id, with their names."""
     found = list(frames)
     ids = sorted({i for each in found for part in (each.iou, each.a) for i in part})
-    return tuple(_summary(object_id, found) for object_id in ids)
+    return tuple(_summary(object_id, names.get(object_id), found) for object_id in ids)
 
 
 def most_different(frames: Iterable[FrameAgreement], most: int) -> tuple[FrameAgreement, ...]:
@@ -133,11 +137,12 @@ def most_different(frames: Iterable[FrameAgreement], most: int) -> tuple[FrameAg
     return tuple(kept)
 
 
-def _summary(object_id: int, frames: list[FrameAgreement]) -> ObjectAgreement:
+def _summary(object_id: int, name: str | None, frames: list[FrameAgreement]) -> ObjectAgreement:
     iou = {each.frame: each.iou[object_id] for each in frames if object_id in each.iou}
     worst = min(iou, key=lambda index: iou[index], default=-1)
     return ObjectAgreement(
         object_id,
+        name,
         _mean(list(iou.values())),
         iou.get(worst, np.nan),
         worst,

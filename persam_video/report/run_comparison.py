@@ -148,6 +148,7 @@ def compare_runs(
     if film is not None and missing is not None:
         raise SourceError(missing)
     frames: list[FrameAgreement] = []
+    objects: dict[int, str | None] = {}
     with pair.opened(with_frames=film is not None) as (one, other):
         inputs = one.inputs | other.inputs | true.inputs
         inputs.check([out for out in (place, film) if out is not None])
@@ -156,6 +157,8 @@ def compare_runs(
             writer = None if film is None else stack.enter_context(_film(film, one))
             for frame, first, second in together(one.results, other.results):
                 _check_sizes(pair, first, second)
+                for result in (second, first):
+                    objects |= {o.object_id: o.name for o in result.objects if o.name is not None}
                 labels = true.labels(first.index, first.labels.shape) if frames else None
                 frames.append(agreement(first.index, first, second, labels))
                 if writer is not None:
@@ -168,7 +171,7 @@ def compare_runs(
         )
     comparison = RunComparison(
         len(frames),
-        by_object(frames),
+        by_object(frames, objects),
         most_different(frames, MOST_WITH_PICTURES),
         place,
         film,

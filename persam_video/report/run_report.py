@@ -50,6 +50,7 @@ class ObjectSummary:
 
     Attributes:
         object_id: its id.
+        name: its name; ``None`` if it has none.
         frames: number of frames in which it is known.
         lost: number of those in which it is lost.
         score: mean score of the others; NaN if there are none.
@@ -57,6 +58,7 @@ class ObjectSummary:
     """
 
     object_id: int
+    name: str | None
     frames: int
     lost: int
     score: float
@@ -152,10 +154,12 @@ def report_run(
     check_page(place, overwrite=overwrite)
     missing = _why_no_frames(folder, source)
     frames: dict[int, Mapping[int, ObjectFacts]] = {}
+    names: dict[int, str | None] = {}
     observer = Observer()
     with open_stored(folder, source, with_frames=missing is None) as stored:
         stored.inputs.check([place])
         for frame, result in stored.results:
+            names |= {known.object_id: known.name for known in result.objects}
             frames[result.index] = observer.see(result, None if missing else frame.rgb)
             on_progress(len(frames), stored.record.frames_done if stored.record else len(frames))
         info, stride, record = stored.info, stored.stride, stored.record
@@ -171,7 +175,7 @@ def report_run(
     album = _Album(looks[:MOST_WITH_PICTURES], {*strip}, with_image=missing is None)
     with open_stored(folder, source, with_frames=missing is None) as stored:
         album.fill(stored.results)
-    objects = _objects(frames, indices, findings)
+    objects = _objects(frames, indices, findings, names)
     report = RunReport(
         place,
         len(frames),
@@ -235,6 +239,7 @@ def _objects(
     frames: Mapping[int, Mapping[int, ObjectFacts]],
     indices: list[int],
     findings: Iterable[Finding],
+    names: Mapping[int, str | None],
 ) -> list[_ShownObject]:
     count = len(indices)
     places = {index: place for place, index in enumerate(indices)}
@@ -249,7 +254,9 @@ def _objects(
         )
         shown.append(
             _ShownObject(
-                _summary(object_id, [known for known in facts if known is not None]),
+                _summary(
+                    object_id, names[object_id], [known for known in facts if known is not None]
+                ),
                 css_colour(overlay_colour(object_id)),
                 object_plots(facts, indices),
                 lost_bands(facts, indices),
@@ -260,11 +267,12 @@ def _objects(
     return shown
 
 
-def _summary(object_id: int, facts: list[ObjectFacts]) -> ObjectSummary:
+def _summary(object_id: int, name: str | None, facts: list[ObjectFacts]) -> ObjectSummary:
     seen = [known for known in facts if not known.lost]
     alike = [known.likeness for known in seen if known.likeness is not None]
     return ObjectSummary(
         object_id,
+        name,
         len(facts),
         len(facts) - len(seen),
         float(np.mean([known.score for known in seen])) if seen else np.nan,

@@ -36,7 +36,7 @@ def clip(tmp_path_factory):
 def store(clip, tmp_path):
     """Write a run's folder, of label maps that are given or of the true ones."""
 
-    def call(name="run", change=lambda index, labels: labels, source=clip):
+    def call(name="run", change=lambda index, labels: labels, source=clip, names=None):
         folder = tmp_path / name
         with FrameStream(clip) as stream, TracksJsonlSink(folder / "tracks.jsonl") as sink:
             for index in range(24):
@@ -44,6 +44,7 @@ def store(clip, tmp_path):
                 result = FrameResult.from_labels(
                     index, index / 25, change(index, labels), [1, 2], scores={1: 0.9, 2: 0.8}
                 )
+                result = result.named(names or {})
                 sink.write(Frame(index, rgb, index / 25), result)
             facts = {**to_json(stream.info), "path": str(source)}
         record = RunRecord(

@@ -53,7 +53,8 @@ def test_an_object_is_summarised_with_its_worst_frame():
         agreement(0, result(0, WHOLE), result(0, WHOLE)),
         agreement(1, result(1, WHOLE), result(1, HALF), labels(WHOLE)),
     ]
-    first, second = by_object(frames)
+    first, second = by_object(frames, {1: "dog"})
+    assert (first.name, second.name) == ("dog", None)
     assert (first.iou, first.least, first.frame, first.a) == (0.75, 0.5, 1, 1)
     assert first.b < 0.8
     assert (second.iou, second.frame) == (1, 0)

@@ -38,6 +38,14 @@ def test_a_steady_run_needs_no_look(store):
     assert len(page.having("svg")) == 2 * 4
 
 
+def test_objects_are_called_by_their_names(store):
+    report = report_run(store(names={2: "cat <3"}, change=gone))
+    assert [o.name for o in report.objects] == [None, "cat <3"]
+    page = read(report.place)
+    assert "object 1 never lost cat <3 lost in 4" in page.text
+    page.assert_self_contained()
+
+
 def test_objects_that_swap_are_named_first_with_both_frames(store):
     report = report_run(store(change=swapped))
     first = report.findings[0]
