@@ -1,7 +1,8 @@
-"""Loading settings: a preset or a YAML file, and single settings laid over it.
+"""Loading settings: a preset or a YAML file, and single settings that override it.
 
-A preset holds only what differs from the defaults. An unknown key is an error that names the
-nearest known one.
+A preset holds only what differs from the defaults, which are those of the embedded model. Another
+family of models may change a preset: ``configs/vit/persam.yaml`` holds what the preset ``persam``
+changes for ``vit_b`` and its kin. An unknown key is an error that names the nearest known one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,17 +21,23 @@ _MOST_SHOWN = 80  # characters of a wrong value
 
 def presets() -> dict[str, Path]:
     """Return the files of the presets that ship, by name."""
+    return {file.stem: file for file in sorted(_folder().glob("*.yaml"))}
+
+
+def _folder() -> Path:
     package = Path(__file__).parents[1]
     packaged = package / "configs"
     # an editable install has no copy inside the package: the checkout's own folder serves
-    folder = packaged if packaged.is_dir() else package.parent / "configs"
-    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    return packaged if packaged.is_dir() else package.parent / "configs"
 
 
 def load_settings(
     preset: str | Path = "persam", overrides: Mapping[str, Any] | None = None
 ) -> Settings:
-    """Load a preset and lay single settings over it.
+    """Load a preset and override single settings.
+
+    A preset that ships depends on the model: with ``{"model.name": "vit_h"}`` it is the one for
+    Meta's SAM. A YAML file is taken as it is.
 
     Args:
         preset: a preset's name, or the path of a YAML file.
@@ -43,10 +50,16 @@ def load_settings(
         >>> settings = load_settings("persam", {"model.name": "vit_b"})
         >>> settings.model.name
         'vit_b'
+        >>> settings.guidance.attention, load_settings("persam").guidance.attention
+        (True, False)
     """
+    overrides = overrides or {}
     values, origin = _read(preset)
+    if str(preset) in presets():
+        model = overrides.get("model.name", values.get("model", {}).get("name", ""))
+        values = _merged(values, _family_changes(str(preset), str(model)))
     known = set(known_keys())
-    for key, value in (overrides or {}).items():
+    for key, value in overrides.items():
         if key not in known:
             raise ConfigError(f"unknown setting '{key}': {_nearest(key)}")
         *sections, name = key.split(".")
@@ -131,6 +144,26 @@ def _read(preset: str | Path) -> tuple[dict[str, Any], str]:
     if not isinstance(values, dict):
         raise ConfigError(f"{preset} holds no settings: write 'section:' and 'key: value' lines")
     return values, str(preset)
+
+
+def _family_changes(preset: str, model: str) -> dict[str, Any]:
+    """Return what the family of a model, such as ``vit``, changes in a preset."""
+    family = model.partition("_")[0]
+    file = _folder() / family / f"{preset}.yaml"
+    # a name that is a path would lead elsewhere
+    if not family.isalnum() or not file.is_file():
+        return {}
+    changes: dict[str, Any] = load_yaml(file.read_text(encoding="utf-8"))
+    return changes
+
+
+def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(values)
+    for key, change in changes.items():
+        within = merged.get(key)
+        both = isinstance(change, dict) and isinstance(within, dict)
+        merged[key] = _merged(within, change) if both else change
+    return merged
 
 
 def _explain(error: ValidationError, origin: str) -> str:

@@ -103,9 +103,10 @@ def photo_segmenter(
         PersamVideoError: a photo or its mask cannot be read, or they do not match.
     """
     video, image = _PRESETS[settings.method]
-    usual = flatten(load_settings(video).model_dump())
+    same_model = {"model.name": settings.model.name}
+    usual = flatten(load_settings(video, same_model).model_dump())
     wanted = flatten(settings.model_dump())
-    changed = {key: value for key, value in wanted.items() if value != usual[key]}
+    changed = {key: value for key, value in wanted.items() if value != usual[key]} | same_model
     references = [photo.read() for photo in photos]
     return OneShotSegmenter(
         model, references, load_settings(image, changed), Search(score=min_score)

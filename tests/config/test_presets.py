@@ -35,6 +35,56 @@ def test_single_settings_lie_over_the_preset():
     assert settings.prior.grow == load_settings("persam").prior.grow
 
 
+def family_files():
+    return sorted((presets()["persam"].parent).glob("*/*.yaml"))
+
+
+@pytest.mark.parametrize("file", family_files(), ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_a_family_changes_only_what_differs_from_its_preset(file):
+    usual = dict(leaves(load_settings(file.stem).model_dump(mode="json")))
+    changes = dict(leaves(load_yaml(file.read_text(encoding="utf-8"))))
+    assert changes
+    assert all(usual[key] != value for key, value in changes.items())
+
+
+@pytest.mark.parametrize("model", ["vit_t", "vit_b", "vit_l", "vit_h"])
+def test_meta_s_models_start_from_the_published_settings(model):
+    settings = load_settings("persam", {"model.name": model})
+    assert settings.guidance.attention
+    assert settings.guidance.semantic
+    assert settings.cascade.passes == 2
+    assert settings.prior == load_settings("persam").prior
+    fitted = load_settings("persam_f", {"model.name": model})
+    assert not fitted.guidance.semantic
+    assert fitted.prompts.negative_points == 0
+
+
+def test_single_settings_go_before_those_of_the_family():
+    overrides = {"model.name": "vit_b", "guidance.attention": False, "cascade.passes": 0}
+    settings = load_settings("persam", overrides)
+    assert not settings.guidance.attention
+    assert settings.cascade.passes == 0
+    assert settings.prompts.window is None
+
+
+def test_a_file_is_taken_as_it_is_whatever_its_model(tmp_path):
+    file = tmp_path / "persam.yaml"
+    file.write_text("model:\n  name: vit_b\n")
+    assert load_settings(file).cascade.passes == 1
+
+
+@pytest.mark.parametrize("model", ["../vit", "vit/../vit_b", "/", ""])
+def test_a_model_s_name_leads_to_no_other_file(model):
+    usual = load_settings("persam")
+    settings = load_settings("persam", {"model.name": model})
+    assert settings.guidance == usual.guidance
+
+
+def test_upstream_stays_as_it_is_with_any_model():
+    upstream = load_settings("upstream")
+    assert load_settings("upstream", {"model.name": "vit_h"}) == upstream
+
+
 def test_the_defaults_are_the_preset_persam():
     assert Settings() == load_settings("persam")
 
@@ -93,7 +143,7 @@ def test_no_such_preset():
 
 
 def test_assignments_need_an_equals_sign():
-    with pytest.raises(ConfigError, match="key=value"):
+    with pytest.raises(ConfigError, match="KEY=VALUE"):
         parse_assignments(["prior.alpha"])
 
 

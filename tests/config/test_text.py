@@ -44,7 +44,7 @@ def test_every_line_says_what_its_setting_means():
 
 def test_every_setting_is_shown_once_and_values_are_the_given_ones():
     text = settings_text(load_settings("images", {"prior.alpha": 0.25}))
-    assert "  alpha: 0.25             # share of the last mask in" in text
+    assert "  alpha: 0.25             # weight of the last mask in" in text
     shown = [line.split(":")[0].strip() for line in text.splitlines() if line]
     assert [name for name in shown if name not in Settings.model_fields] == [
         key.split(".")[1] for key in known_keys() if "." in key

@@ -72,7 +72,10 @@ def test_both_hold_all_that_the_package_needs_and_nothing_odd(built):
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert tracked <= installed
-    presets = {f"persam_video/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
+    presets = {
+        f"persam_video/{path.relative_to(ROOT).as_posix()}"
+        for path in (ROOT / "configs").rglob("*.yaml")
+    }
     assert presets <= installed
     assert all(name.split("/")[0].startswith("persam_video") for name in installed)
     with tarfile.open(source) as archive:
