@@ -160,9 +160,10 @@ def _family_changes(preset: str, model: str) -> dict[str, Any]:
 def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(values)
     for key, change in changes.items():
-        within = merged.get(key)
-        both = isinstance(change, dict) and isinstance(within, dict)
-        merged[key] = _merged(within, change) if both else change
+        section = merged.get(key)
+        if isinstance(section, dict) and isinstance(change, dict):
+            change = _merged(section, change)
+        merged[key] = change
     return merged
 
 
