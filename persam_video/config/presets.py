@@ -158,12 +158,14 @@ def _family_changes(preset: str, model: str) -> dict[str, Any]:
 
 
 def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with changes, which hold whole values or parts of sections."""
     merged = dict(values)
     for key, change in changes.items():
-        section = merged.get(key)
+        section = values.get(key)
         if isinstance(section, dict) and isinstance(change, dict):
-            change = _merged(section, change)
-        merged[key] = change
+            merged[key] = {**section, **change}
+        else:
+            merged[key] = change
     return merged
 
 
