@@ -1,6 +1,6 @@
-"""``persam-video prompt``: boxes and points of one frame, made into a mask."""
+"""``persam-video prompt``: boxes, points and annotation files of one frame, made into a mask."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ from persam_video.cli.options import (
     PointOption,
     SourceArgument,
     input_option,
+    object_option,
     written,
 )
 from persam_video.cli.printing import Printer
@@ -21,12 +22,16 @@ from persam_video.errors import OutputError
 
 @dataclass(frozen=True)
 class PromptDocument:
-    """What ``prompt --json`` prints: the files, the frame's index and the ids in the mask."""
+    """What ``prompt --json`` prints: the files, the frame's index, and the ids in the mask.
+
+    ``names`` are those of the objects that have one, by id.
+    """
 
     mask: Path
     picture: Path | None
     frame: int
     object_ids: Sequence[int]
+    names: Mapping[int, str]
 
 
 @with_option_groups
@@ -35,6 +40,14 @@ def prompt(
     source: SourceArgument,
     out: Annotated[Path, written("File for the mask, an indexed PNG.")],
     frame: Annotated[int, input_option(help="Index of the frame, from 0.")] = 0,
+    mask: Annotated[
+        str | None,
+        object_option(
+            metavar="FILE[#NAME]",
+            help="Annotation of other objects in the frame: a mask, or a file of labelme, CVAT, "
+            "COCO, VOC or YouTube-VOS, with #NAME for one of its frames.",
+        ),
+    ] = None,
     boxes: BoxOption = None,
     points: PointOption = None,
     picture: Annotated[
@@ -44,17 +57,20 @@ def prompt(
     model: ModelOptions,
     printer: Printer,
 ) -> None:
-    """Turn boxes and points in a frame into a mask.
+    """Turn boxes and points in a frame, or an annotation file, into a mask.
 
     Examples:
 
     persam-video prompt clip.mp4 --box 1:97,52,139,196 --out first.png --picture look.png
+
+    persam-video prompt clip.mp4 --mask annotations.json --out first.png --picture look.png
 
     persam-video prompt clip.mp4 --frame 40 --point 1:118,70 --point=-1:60,60 --out mask.png
     """
     settings = model.settings()
     # imported late: --help should not wait for them, nor what is wrong on the line for torch
     from persam_video.cli.progress import status_line
+    from persam_video.masks import MaskFile
     from persam_video.prompting import parse_prompts
     from persam_video.util.atomic import check_suffix
     from persam_video.util.inputs import ProtectedInputs, same_place
@@ -69,7 +85,10 @@ def prompt(
     if picture is not None and same_place(out, picture):
         raise OutputError(f"{picture}: is the file for the mask, too; choose another name")
     checkpoint = [] if model.checkpoint is None else [model.checkpoint]
-    (source_inputs(source) | ProtectedInputs(tuple(checkpoint))).check(files)
+    inputs = source_inputs(source) | ProtectedInputs(tuple(checkpoint))
+    if mask is not None:
+        inputs |= MaskFile.of(mask).inputs
+    inputs.check(files)
     named = parse_prompts(boxes or [], points or [])
     locate(source)
     from persam_video.masks import write_label_png
@@ -77,7 +96,7 @@ def prompt(
     from persam_video.run.prompted import annotate_frame
 
     with printer.timed("prompting"), status_line("marking the objects", quiet=printer.quiet):
-        done = annotate_frame(source, frame, named, settings=settings)
+        done = annotate_frame(source, frame, named, mask=mask, settings=settings)
     for warning in done.warnings:
         printer.warn(warning)
     write_label_png(out, done.annotation.labels)
@@ -85,4 +104,5 @@ def prompt(
     if picture is not None:
         write_prompt_picture(picture, done.frame, done.annotation, named)
         printer.say(str(picture))
-    printer.document(PromptDocument(out, picture, frame, done.annotation.object_ids))
+    objects = done.annotation
+    printer.document(PromptDocument(out, picture, frame, objects.object_ids, objects.names))

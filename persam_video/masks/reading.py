@@ -13,6 +13,7 @@ from persam_video.masks.arrays import MaskArray
 from persam_video.masks.formats import is_folder, is_picture, open_annotations
 from persam_video.masks.image import open_mask
 from persam_video.masks.values import label_values
+from persam_video.util.inputs import ProtectedInputs
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,13 @@ class MaskFile:
         return cls(Path(file))
 
     @property
-    def folder(self) -> Path | None:
-        """The folder whose files are read, too, if there is one."""
+    def inputs(self) -> ProtectedInputs:
+        """The files that reading it reads, which must not be written to."""
         if is_folder(self.path):
-            return self.path
+            return ProtectedInputs(trees=(self.path,))
         # the masks that meta.json is about lie beside it
-        return self.path.parent / "Annotations" if self.path.name == "meta.json" else None
+        trees = (self.path.parent / "Annotations",) if self.path.name == "meta.json" else ()
+        return ProtectedInputs((self.path,), trees=trees)
 
     def __str__(self) -> str:
         return str(self.path) if self.frame is None else f"{self.path}#{self.frame}"

@@ -17,6 +17,7 @@ from persam_video.images.reference_files import ReferenceFiles
 from persam_video.masks import Annotation, MaskFile, load_annotation
 from persam_video.masks.formats import is_picture
 from persam_video.prompting import ObjectPrompts
+from persam_video.results import FrameResult
 from persam_video.run.frames import FrameRange
 from persam_video.run.marked_frames import Marked, SourceFrames, read_marked, with_ids_of
 from persam_video.video import Frame
@@ -218,4 +219,6 @@ def write_prompt_picture(
         OutputError: the file cannot be written.
     """
     placed = [prompt.in_pixels(annotation.size) for prompt in prompts]
-    write_picture(path, draw_prompts(draw_overlay(frame.rgb, annotation.labels), placed))
+    labels, ids = annotation.labels, annotation.object_ids
+    result = FrameResult.from_labels(frame.index, frame.time, labels, ids).named(annotation.names)
+    write_picture(path, draw_prompts(draw_overlay(frame.rgb, labels, result.objects), placed))

@@ -116,10 +116,12 @@ def with_keywords(options: Options, mask: Masks | None, keywords: dict[str, Any]
 def run_inputs(source: str | Path | int, options: FolderOptions) -> ProtectedInputs:
     """Return what a run reads, and must not write to."""
     masks = options.mask.values() if isinstance(options.mask, Mapping) else [options.mask]
-    marked = [MaskFile.of(mask) for mask in masks if isinstance(mask, (str, Path, MaskFile))]
-    files = [file.path for file in marked]
-    trees = tuple(file.folder for file in marked if file.folder is not None)
-    files += [file for photo in options.photos for file in (photo.image, photo.mask)]
+    marked = [mask for mask in masks if isinstance(mask, (str, Path, MaskFile))]
+    marked += [photo.mask for photo in options.photos]
+    files = [photo.image for photo in options.photos]
     if options.settings.model.checkpoint is not None:
         files.append(Path(options.settings.model.checkpoint))
-    return source_inputs(source) | ProtectedInputs((*files, *options.keep), trees=trees)
+    inputs = source_inputs(source) | ProtectedInputs((*files, *options.keep))
+    for mask in marked:
+        inputs |= MaskFile.of(mask).inputs
+    return inputs

@@ -1,4 +1,4 @@
-"""Annotations made from boxes and points by the model."""
+"""Annotations made from boxes and points by the model, and from files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from persam_video.config import Settings, load_settings
 from persam_video.masks.annotation import Annotation
 from persam_video.prompting import ObjectPrompts, annotate, prompt_warnings
-from persam_video.run.annotations import AnnotatedFrames
+from persam_video.run.annotations import AnnotatedFrames, Mask, load_annotations
 from persam_video.run.frames import FrameRange, open_stream
 from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel
@@ -16,12 +16,12 @@ from persam_video.video import Frame
 
 @dataclass(frozen=True)
 class PromptedFrame:
-    """A frame that was annotated by boxes and points.
+    """A frame that was annotated by boxes, points or a file.
 
     Attributes:
         frame: the frame.
         annotation: its objects.
-        warnings: warnings about the prompts, one line each.
+        warnings: warnings about the prompts and the file, one line each.
     """
 
     frame: Frame
@@ -34,26 +34,32 @@ def annotate_frame(
     index: int,
     prompts: Sequence[ObjectPrompts],
     *,
+    mask: Mask | None = None,
     settings: Settings | None = None,
 ) -> PromptedFrame:
-    """Make the annotation of one frame of a source from boxes and points.
+    """Make the annotation of one frame of a source from boxes and points, and from a file.
 
     Args:
         source: video file, folder of images, glob, camera index or URL.
         index: index of the frame, from 0.
         prompts: one per object.
+        mask: annotation of other objects.
         settings: only ``model`` is used.
 
     Raises:
-        PersamVideoError: the source, a prompt or the model cannot be used.
+        PersamVideoError: the source, a prompt, the mask or the model cannot be used.
     """
-    with open_stream(source, "pyav", FrameRange(index, index + 1)) as stream:
-        for prompt in prompts:
-            prompt.in_pixels((stream.info.height, stream.info.width))
+    masks = None if mask is None else {index: mask}
+    frames = FrameRange(index, index + 1)
+    with open_stream(source, "pyav", frames) as stream:
+        annotations = load_annotations(masks, stream.info, frames, prompts, source=source)
         frame = next(stream)
-    model = load_model(settings or load_settings())
-    annotation = annotate(model, frame.rgb, prompts)
-    return PromptedFrame(frame, annotation, tuple(prompt_warnings(model, prompts)))
+    warnings = annotations.warnings
+    if prompts:
+        model = load_model(settings or load_settings())
+        annotations = add_prompted(annotations, model, frame, prompts)
+        warnings += tuple(prompt_warnings(model, prompts))
+    return PromptedFrame(frame, annotations.by_frame[index], warnings)
 
 
 def add_prompted(

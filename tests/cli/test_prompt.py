@@ -56,6 +56,21 @@ def test_prompt_makes_the_mask_that_track_takes(run, clip, koi, tmp_path):
     assert np.array_equal(read_label_png(out / "masks/00002.png"), read_label_png(mask))
 
 
+def test_prompt_makes_a_mask_of_an_annotation_file(run, clip, koi, tmp_path):
+    points = [[10, 10], [40, 10], [40, 40], [10, 40]]
+    shape = {"label": "buoy", "points": points, "shape_type": "polygon"}
+    document = {"imagePath": "2.png", "imageHeight": 360, "imageWidth": 640, "shapes": [shape]}
+    (tmp_path / "marks.json").write_text(json.dumps(document))
+    arguments = ("prompt", clip.video, "--mask", tmp_path / "marks.json", "--frame", 2, "--json")
+    made = run(*arguments, "--out", tmp_path / "mask.png", "--picture", tmp_path / "look.png")
+    assert made.status == 0, made.err
+    assert json.loads(made.out)["names"] == {"1": "buoy"}
+    assert read_label_png(tmp_path / "mask.png")[10:40, 10:40].all()
+    both = run(*arguments, "--box", koi, "--out", tmp_path / "both.png")
+    assert both.status == 0, both.err
+    assert set(np.unique(read_label_png(tmp_path / "both.png"))) == {0, 1, 4}
+
+
 WRONG = {
     "no prompt at all": ((), "--mask"),
     "no id": (("--box", "1,2,3,4"), "write ID:x0,y0,x1,y1"),
