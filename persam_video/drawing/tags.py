@@ -1,4 +1,4 @@
-"""Names of objects as small labels: drawn crisp at any size, placed so that they do not collide."""
+"""Object names as small labels: crisp at any size, placed so that they do not collide."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -4,6 +4,7 @@ Masks come from many programs. ``read_annotation`` accepts files that identify t
 ambiguity and rejects the rest, because a wrong guess becomes an object that nobody painted.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +16,16 @@ from persam_video.masks.image import open_mask
 from persam_video.masks.values import label_values
 from persam_video.util.inputs import ProtectedInputs
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class MaskFile:
     """An annotation on disk.
 
     Attributes:
-        path: of the file, archive or folder.
-        frame: name or index of one of its frames, or the name of one of its videos.
+        path: path of the file, archive or folder.
+        frame: name or index of one of its frames, or name of one of its videos.
     """
 
     path: Path
@@ -30,7 +33,7 @@ class MaskFile:
 
     @classmethod
     def of(cls, file: "str | Path | MaskFile") -> "MaskFile":
-        """Return what a text names: ``FILE``, or ``FILE#FRAME`` where it is not all of a path."""
+        """Parse ``FILE`` or ``FILE#FRAME``; an existing path is never split."""
         if isinstance(file, MaskFile):
             return file
         path, mark, frame = str(file).rpartition("#")
@@ -40,10 +43,10 @@ class MaskFile:
 
     @property
     def inputs(self) -> ProtectedInputs:
-        """The files that reading it reads, which must not be written to."""
+        """The files that are read with it, which must not be written to."""
         if is_folder(self.path):
             return ProtectedInputs(trees=(self.path,))
-        # the masks that meta.json is about lie beside it
+        # the masks that meta.json describes lie beside it
         trees = (self.path.parent / "Annotations",) if self.path.name == "meta.json" else ()
         return ProtectedInputs((self.path,), trees=trees)
 
@@ -54,7 +57,7 @@ class MaskFile:
 def read_annotation(
     path: str | Path | MaskFile, *, size: tuple[int, int] | None = None
 ) -> Annotation:
-    """Read the annotation of a frame from an image, or from a file of a labelling program.
+    """Read the annotation of a frame from an image or from a file of a labelling program.
 
     ============================  ================================================================
     file                          objects
@@ -72,43 +75,48 @@ def read_annotation(
 
     The value 255 is void where there are other labels; where it is the only one, it is object 1.
 
-    Other files are told apart by their content:
+    Other files are identified by their content:
 
     ============================  ================================================================
     file                          objects
     ============================  ================================================================
-    labelme JSON                  polygons, rectangles, circles and masks; one object for each label
-                                  and group, or for each shape without a group
-    CVAT XML 1.1                  polygons, boxes, ellipses and masks: tracks, or shapes of images
-                                  as with labelme
-    COCO JSON                     annotations, or tracks where they have a ``track_id``: polygons,
-                                  run-length codes of both kinds, boxes
-    YouTube-VOS JSON              tracks; with ``meta.json``, the label maps in ``Annotations``
-    VOC                           a folder with ``SegmentationObject`` and ``SegmentationClass``
-    folder of PNGs                label maps of one video, or of several in folders, or masks of
-                                  one object in each folder whose name is a number
-    ZIP                           one of these, such as CVAT's "Segmentation mask 1.1"
+    labelme JSON                  one per label and group, or per shape without a group: polygons,
+                                  rectangles, circles and masks
+    CVAT XML 1.1                  one per track, or for images as in labelme: polygons, boxes,
+                                  ellipses and masks
+    COCO JSON                     one per annotation, or per ``track_id``: polygons, boxes and
+                                  run-length codes
+    YouTube-VOS JSON              one per track; with ``meta.json``, per value of the label maps in
+                                  ``Annotations``
+    VOC folder                    one per value in ``SegmentationObject``, or per class
+    folder of PNGs                one per value of the label maps, or per subfolder whose name is a
+                                  number; subfolders of other names are videos
+    ZIP                           as in the file or folder that it contains, such as CVAT's
+                                  "Segmentation mask 1.1"
     ============================  ================================================================
 
-    Labels become ``names``, except ``object``. An object has the number of its track or group as
-    its id where these tell all of them apart, and else its place in the file.
+    Labels become ``names``, except ``object``. The id of an object is the number of its track or
+    group if these are unique and in the range 1 to 254; otherwise, objects are numbered from 1.
 
     Args:
         path: PNG, BMP, GIF, JPEG, PPM, TIFF or WebP image, or one of the above; ``FILE#FRAME``
-            for one of its frames.
+            selects one of several frames.
         size: height and width of the frame, checked if given.
 
     Raises:
         AnnotationError: the file cannot be read, has another size, has no object or more than 254,
-            has several frames of which none is named, or has blended values along the edges, as
+            has several frames of which none is selected, or has blended values along the edges, as
             antialiasing, smooth resizing and lossy compression leave them.
     """
     file = MaskFile.of(path)
     if not is_picture(file.path):
         with open_annotations(file.path) as found:
-            return found.annotation(file.frame, size)
+            drawn = found.annotation(file.frame, size)
+        for warning in drawn.warnings:
+            _log.warning("%s", warning)
+        return drawn.annotation
     if file.frame is not None:
-        raise AnnotationError(f"{file.path}: is a picture of one frame; leave out #{file.frame}")
+        raise AnnotationError(f"{file.path}: is an image of one frame; omit #{file.frame}")
     image = open_mask(file.path)
     if size is not None:
         check_mask_size((image.height, image.width), size, str(file.path))

@@ -27,9 +27,10 @@ Mask: TypeAlias = str | Path | MaskFile | NDArray[Any] | Annotation
 """What an annotation can be given as."""
 
 Masks: TypeAlias = Mask | Mapping[int | None, Mask] | Mapping[int, Mask]
-"""An annotation, or annotations by the index of their frame in the source.
+"""An annotation, or annotations by frame index in the source.
 
-Without an index it is of the frames that its file tells, and else of the first one.
+An annotation without an index, or with the index ``None``, belongs to the frames named in its file,
+or else to the first tracked frame.
 """
 
 _WITH_FRAME = re.compile(r"(\d+)=(.+)")
@@ -41,7 +42,7 @@ class AnnotatedFrames:
 
     Attributes:
         by_frame: in order of frame.
-        warnings: what is not used of their files, a line each.
+        warnings: what was ignored in their files, one line each.
     """
 
     by_frame: Mapping[int, Annotation]
@@ -79,7 +80,7 @@ class AnnotatedFrames:
 
     @property
     def names(self) -> dict[int, str]:
-        """The names of the objects that have one, by id."""
+        """Names of objects by id, for those that have one."""
         named = {i: name for each in self.by_frame.values() for i, name in each.names.items()}
         return dict(sorted(named.items()))
 
@@ -98,7 +99,7 @@ def parse_masks(texts: Sequence[str]) -> dict[int | None, MaskFile]:
         texts: files, with or without the index of their frame.
 
     Returns:
-        The files by frame, by ``None`` without one.
+        The files by frame index, ``None`` for a file without one.
 
     Raises:
         AnnotationError: two files annotate the same frame, or have no index.
@@ -145,7 +146,7 @@ def load_annotations(
 
     Raises:
         AnnotationError: a prompt does not fit the frames, or a mask cannot be used, has another
-            size than the frames, or belongs to a frame that is not tracked or to none for sure.
+            size than the frames, or belongs to a frame that is not tracked or cannot be determined.
     """
     if masks is None:
         masks = {}
@@ -184,7 +185,7 @@ def load_annotations(
 def _read(
     mask: Mask, index: int | None, source: str | Path | int, info: SourceInfo, frames: FrameRange
 ) -> Marked:
-    """Read an annotation, which may be of several frames."""
+    """Read an annotation of one or more frames."""
     if isinstance(mask, (str, Path, MaskFile)):
         file = MaskFile.of(mask)
         if not is_picture(file.path):

@@ -1,4 +1,4 @@
-"""Which frames of a source the frames of an annotation file are."""
+"""Matching the frames of an annotation file with those of a source."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 
 from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation
-from persam_video.masks.formats import AnnotationFile, MarkedFrame, open_annotations
+from persam_video.masks.formats import MarkedFrame, open_annotations
 from persam_video.masks.formats.annotated import titles
 from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.masks.reading import MaskFile
@@ -18,17 +18,17 @@ from persam_video.video.image_decoder import find_images, frame_names
 from persam_video.video.source import SourceInfo, SourceKind, locate
 
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
-_MOST_PIXELS = 2**30  # of the annotations of a run, which are all held
+_MOST_PIXELS = 2**30  # of the annotations of a run, all of which are kept in memory
 
 
 @dataclass(frozen=True)
 class SourceFrames:
-    """What is known of the frames of a source before they are read.
+    """What is known about the frames of a source before reading them.
 
     Attributes:
         info: facts about the source.
-        tracked: the frames that are tracked.
-        stems: of the frames that have names: their indices by their name without its suffix.
+        tracked: the frames to track.
+        stems: frame indices by file name without suffix; ``None`` if the frames have no names.
     """
 
     info: SourceInfo
@@ -37,7 +37,7 @@ class SourceFrames:
 
     @classmethod
     def of(cls, source: str | Path | int, info: SourceInfo, tracked: FrameRange) -> "SourceFrames":
-        """Look up the names of the frames of a source, which only images have.
+        """Look up the frame names of a source, which only images have.
 
         Raises:
             SourceError: the images cannot be listed.
@@ -51,11 +51,11 @@ class SourceFrames:
 
 @dataclass(frozen=True)
 class Marked:
-    """Annotations of a file.
+    """The annotations in a file.
 
     Attributes:
-        by_frame: by the index of their frame in the source.
-        warnings: what is not used of the file, a line each.
+        by_frame: annotations by frame index in the source.
+        warnings: what was ignored, one line each.
     """
 
     by_frame: Mapping[int, Annotation]
@@ -65,34 +65,34 @@ class Marked:
 def read_marked(file: MaskFile, index: int | None, source: SourceFrames) -> Marked:
     """Read the annotations of the tracked frames from a file of a labelling program.
 
-    A frame of the file is the one of the source that has its name, where the source is a folder
-    of images; otherwise the one of the index that the file tells, or of the last number in its
-    name. One frame alone, without any of these, is the first that is tracked.
+    If the source consists of images, frames are matched by name. Otherwise, they are matched by the
+    index in the file or else by the last number in the name. A single frame without index or number
+    is the first tracked frame.
 
     Args:
-        file: the file, and which of its frames, or of its videos, if not all.
-        index: the frame of the source that it is said to be of.
-        source: what is known of the source.
+        file: the file, and which frame or video of it to use.
+        index: frame index in the source, if given by the user.
+        source: the frames of the source.
 
     Raises:
-        AnnotationError: the file cannot be used, or it is in doubt which frames it is of.
+        AnnotationError: the file cannot be used, or its frames cannot be matched without ambiguity.
     """
     with open_annotations(file.path) as found:
-        frames = _of_one_video(found, found.chosen(file.frame), source.info)
-        placed = _placed(found, frames, index, source)
+        frames = _of_one_video(file, found.chosen(file.frame), source.info)
+        placed = _placed(file, frames, index, source)
         there = {i: frame for i, frame in placed.items() if _is_tracked(i, source)}
         if not there:
-            there = dict(list(placed.items())[:1])  # for the check of frames to refuse
+            there = dict(list(placed.items())[:1])  # _check_frame rejects it
         size = (source.info.height, source.info.width)
         if len(there) * size[0] * size[1] > _MOST_PIXELS:
             raise AnnotationError(
-                f"{file}: holds {len(there)} annotated frames, more than fit into memory; name "
-                f"one of them, as in {file.path}#{next(iter(there.values())).title}"
+                f"{file}: contains {len(there)} annotated frames, too many for the memory; choose "
+                f"one, as in {file.path}#{next(iter(there.values())).title}"
             )
         drawn = found.annotations(list(there.values()), size)
     warnings = [warning for each in drawn for warning in each.warnings]
     if left := len(placed) - len(there):
-        warnings.append(f"{file}: {left} annotated frames are not tracked, and left out")
+        warnings.append(f"{file}: {left} annotated frame(s) outside the tracked range are ignored")
     by_frame = {i: each.annotation for i, each in zip(there, drawn, strict=True)}
     return Marked(by_frame, tuple(warnings))
 
@@ -100,16 +100,16 @@ def read_marked(file: MaskFile, index: int | None, source: SourceFrames) -> Mark
 def with_ids_of(
     known: Mapping[int, Annotation], others: Mapping[int, Annotation]
 ) -> dict[int, Annotation]:
-    """Return annotations with the ids that objects of the same name have in those known.
+    """Return annotations whose objects have the ids of known objects with the same name.
 
-    Files number their named objects each for itself; objects without a name are told by their ids.
+    Each file numbers its named objects separately; objects without a name are identified by id.
 
     Args:
         known: annotations by frame.
-        others: those of another file.
+        others: annotations from another file.
 
     Raises:
-        AnnotationError: it is in doubt which objects are the same.
+        AnnotationError: the objects cannot be matched without ambiguity.
     """
     before, now = _names(known), _names(others)
     by_name = {name: i for i, name in before.items() if name is not None}
@@ -121,8 +121,8 @@ def with_ids_of(
         again = max(list(each.values()).count(name) for each in (before, now)) > 1
         if (name in by_name and again) or (i in before and before[i] is None):
             raise AnnotationError(
-                f"it is in doubt which object of the other masks {name!r} is: give each object a "
-                "name of its own in all files, or ids in all"
+                f"cannot tell which object of the other masks {name!r} is; give every object its "
+                "own name in all files, or use ids in all"
             )
         if name in by_name:
             ids[i] = by_name[name]
@@ -146,80 +146,80 @@ def with_ids_of(
 
 
 def _names(annotations: Mapping[int, Annotation]) -> dict[int, str | None]:
-    """Return the names of all objects by id, ``None`` for those without."""
+    """Return the names of all objects by id, ``None`` for objects without a name."""
     return {i: each.names.get(i) for each in annotations.values() for i in each.object_ids}
 
 
 def _of_one_video(
-    found: AnnotationFile, frames: Sequence[MarkedFrame], info: SourceInfo
+    file: MaskFile, frames: Sequence[MarkedFrame], info: SourceInfo
 ) -> Sequence[MarkedFrame]:
-    """Return the frames of the source's video, where the file has those of several."""
+    """Return the frames of the source's video if the file contains several videos."""
     folders = list(dict.fromkeys(frame.folder for frame in frames))
     if len(folders) == 1:
         return frames
     stem = info.name if info.kind is SourceKind.FOLDER else Path(info.name).stem
     if stem not in folders:
         raise AnnotationError(
-            f"{found.path}: holds {len(folders)} videos, and none is called {stem}: name one of "
-            f"{titles(frames)}, as in {found.path}#{folders[0]}"
+            f"{file}: contains {len(folders)} videos ({titles(frames)}), but not {stem}; choose "
+            f"one, as in {file.path}#{folders[0]}"
         )
     return [frame for frame in frames if frame.folder == stem]
 
 
 def _placed(
-    found: AnnotationFile, frames: Sequence[MarkedFrame], index: int | None, source: SourceFrames
+    file: MaskFile, frames: Sequence[MarkedFrame], index: int | None, source: SourceFrames
 ) -> dict[int, MarkedFrame]:
-    """Return frames of the file by the index of their frame in the source, in order."""
+    """Return frames of the file by frame index in the source, in order."""
     if len(frames) == 1:
         (frame,) = frames
-        return {_only_place(found, frame, source) if index is None else index: frame}
+        return {_only_place(file, frame, source) if index is None else index: frame}
     placed: dict[int, MarkedFrame] = {}
     for frame in frames:
         place = _place(frame, source)
         if place is None and source.stems is not None:
-            continue  # a data set has images of other videos, too
+            continue  # a dataset also contains images of other videos
         if place is None or place in placed:
             raise AnnotationError(
-                f"{found.path}: it is in doubt which frame {frame.title} is of: name one frame, "
-                f"as in 0={found.path}#{frame.title}"
+                f"{file}: cannot tell which frame {frame.title} belongs to; choose one frame, as "
+                f"in 0={file.path}#{frame.title}"
             )
         placed[place] = frame
     if not placed:
         raise AnnotationError(
-            f"{found.path}: none of its frames ({titles(frames)}) has the name of an image in "
-            f"{source.info.name}: name one, as in 0={found.path}#{frames[0].title}"
+            f"{file}: none of its frames ({titles(frames)}) is an image in {source.info.name}; "
+            f"choose one, as in 0={file.path}#{frames[0].title}"
         )
     if index is None:
         return dict(sorted(placed.items()))
     if index not in placed:
         raise AnnotationError(
-            f"{found.path}: holds {len(frames)} annotated frames: name the one that is of frame "
-            f"{index}, as in {index}={found.path}#{frames[0].title}, of {titles(frames)}"
+            f"{file}: contains {len(frames)} annotated frames ({titles(frames)}); choose the one "
+            f"for frame {index}, as in {index}={file.path}#{frames[0].title}"
         )
     return {index: placed[index]}
 
 
-def _only_place(found: AnnotationFile, frame: MarkedFrame, source: SourceFrames) -> int:
-    """Return the index of the only frame of a file."""
+def _only_place(file: MaskFile, frame: MarkedFrame, source: SourceFrames) -> int:
+    """Return the index in the source of the only frame of a file."""
     place, start = _place(frame, source), source.tracked.start
     if source.stems is not None and place is None:
         raise AnnotationError(
-            f"{found.path}: is of {frame.title}, and no image in {source.info.name} is called so: "
-            f"write which frame it is of, as in {start}={found.path}"
+            f"{file}: annotates {frame.title}, which is not an image in {source.info.name}; "
+            f"specify the frame, as in {start}={file}"
         )
     if source.stems is not None or frame.index is not None:
         return start if place is None else place
     count = source.info.frame_count
     if place not in (None, start) and (count is None or place < count):
         raise AnnotationError(
-            f"{found.path}: is of {frame.title}, which may be frame {place} or the first: write "
-            f"{place}={found.path} or {start}={found.path}"
+            f"{file}: annotates {frame.title}, which could be frame {place} or the first frame; "
+            f"write {place}={file} or {start}={file}"
         )
     return start
 
 
 def _place(frame: MarkedFrame, source: SourceFrames) -> int | None:
-    """Return the index of a frame by its name or what the file tells."""
+    """Return the index of a frame in the source by its name or its index in the file."""
     if source.stems is not None and frame.stem is not None:
         return source.stems.get(frame.stem)
     if frame.index is not None or frame.stem is None:
@@ -230,5 +230,5 @@ def _place(frame: MarkedFrame, source: SourceFrames) -> int | None:
 
 def _is_tracked(index: int, source: SourceFrames) -> bool:
     count = source.info.frame_count
-    # what is beyond the end is of another video, for the check of frames to refuse
+    # frames beyond the end belong to another video; _check_frame rejects them
     return index in source.tracked or (count is not None and index >= count)

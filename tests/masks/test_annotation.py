@@ -369,7 +369,7 @@ def test_files_that_are_no_mask(tmp_path: Path, name: str, content: bytes, messa
     ("path", "message"),
     [
         ("missing.png", "no such file"),
-        ("", "holds no annotations"),
+        ("", "contains no annotations"),
         ("x" * 300, "cannot be read"),
         ("a\0b.png", "cannot be read"),
     ],

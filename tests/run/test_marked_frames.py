@@ -75,13 +75,23 @@ def test_frames_are_found_by_their_names(tmp_path, names, source, found):
 @pytest.mark.parametrize(
     ("names", "index", "source", "message"),
     [
-        (["c.jpg"], None, images("a.png"), r"of c\.jpg, and no image in shots.*as in 0=.*coco\.j"),
+        (
+            ["c.jpg"],
+            None,
+            images("a.png"),
+            r"annotates c\.jpg, which is not an image in shots; .*as in 0=.*coco\.j",
+        ),
         (["c.jpg", "d.jpg"], None, images("a.png"), r"none of its frames \(c\.jpg, d\.jpg\)"),
-        (["a/1.jpg", "b/2.jpg"], None, VIDEO, r"2 videos, and none is called clip: .* a, b, as in"),
-        (["000007.png"], None, VIDEO, r"may be frame 7 or the first: write 7=.*json or 0=.*json"),
-        (["a.png", "b.png"], None, VIDEO, r"in doubt which frame a\.png is of: .*0=.*#a\.png"),
-        (["x3.png", "y3.png"], None, VIDEO, r"in doubt which frame y3\.png is of"),
-        (["1.png", "2.png"], 5, VIDEO, r"2 annotated frames: name .* frame 5, as in 5=.*#1\.png"),
+        (["a/1.jpg", "b/2.jpg"], None, VIDEO, r"2 videos \(a, b\), but not clip; .*#a"),
+        (["000007.png"], None, VIDEO, r"could be frame 7 or the first frame; write 7=.*json or 0="),
+        (
+            ["a.png", "b.png"],
+            None,
+            VIDEO,
+            r"cannot tell which frame a\.png belongs to; .*0=.*#a\.png",
+        ),
+        (["x3.png", "y3.png"], None, VIDEO, r"cannot tell which frame y3\.png belongs to"),
+        (["1.png", "2.png"], 5, VIDEO, r"2 annotated frames \(.*\); .* frame 5, as in 5=.*#1\.png"),
     ],
 )
 def test_what_is_in_doubt_is_asked_in_one_line(tmp_path, names, index, source, message):
@@ -106,7 +116,9 @@ def test_frames_that_are_not_tracked_are_left_out_with_a_warning(tmp_path):
     source = SourceFrames(INFO, FrameRange(start=5, stop=8))
     marked = read_marked(MaskFile(path), None, source)
     assert left_edges(marked) == {7: 1}
-    assert marked.warnings == (f"{path}: 2 annotated frames are not tracked, and left out",)
+    assert marked.warnings == (
+        f"{path}: 2 annotated frame(s) outside the tracked range are ignored",
+    )
     with pytest.raises(AnnotationError, match="frame 2 is of a frame that is not tracked"):
         load_annotations(path, INFO, FrameRange(start=20))
     beyond = coco(tmp_path / "beyond.json", "2.png", "70.png")
@@ -117,7 +129,7 @@ def test_frames_that_are_not_tracked_are_left_out_with_a_warning(tmp_path):
 def test_more_frames_than_memory_holds_are_refused(tmp_path):
     path = coco(tmp_path / "coco.json", *(f"{n}.png" for n in range(60)))
     info = SourceInfo("clip", SourceKind.FILE, 9600, 6400, None, False, None, None, False, None)
-    with pytest.raises(AnnotationError, match=r"60 annotated frames, more than fit.*#0\.png"):
+    with pytest.raises(AnnotationError, match=r"60 annotated frames, too many.*#0\.png"):
         read_marked(MaskFile(path), None, SourceFrames(info, FrameRange()))
 
 
@@ -136,10 +148,12 @@ def test_objects_of_one_name_are_one_in_several_files():
     assert found.labels.tolist() == [[2, 3, 1]]
     by_id = with_ids_of(known, {4: marked(_1="")})[4]
     assert (by_id.object_ids, by_id.names) == ((1,), {})
-    with pytest.raises(AnnotationError, match="in doubt which object of the other masks 'cat' is"):
+    with pytest.raises(
+        AnnotationError, match="cannot tell which object of the other masks 'cat' is"
+    ):
         with_ids_of({0: marked(_1="")}, {4: marked(cat="")})
     twice = Annotation.from_labels(np.array([[1, 2]]), names={1: "cat", 2: "cat"})
-    with pytest.raises(AnnotationError, match="in doubt"):
+    with pytest.raises(AnnotationError, match="cannot tell"):
         with_ids_of(known, {4: twice})
 
 

@@ -1,4 +1,4 @@
-"""Annotations of other programs: a module for each of their formats, told apart by content."""
+"""Annotations of other programs, with one module per format."""
 
 from persam_video.masks.formats.annotated import AnnotationFile, MarkedFrame
 from persam_video.masks.formats.detect import is_folder, is_picture, open_annotations

@@ -1,4 +1,4 @@
-"""What every format gives: frames, and the shapes that are marked in them."""
+"""What every format contains: frames, and the shapes marked in them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ Size: TypeAlias = tuple[int, int]
 """Height and width in pixels."""
 
 Draw: TypeAlias = Callable[[Size], NDArray[np.bool_]]
-"""Gives the mask (H, W) of a shape in a frame of this size."""
+"""Returns the mask (H, W) of a shape in a frame of this size."""
 
-_SOME = 4  # frames that a message names
+_SOME = 4  # frames listed in a message
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A part of an object in a frame, or all of it.
+    """An object in a frame, or a part of one.
 
     Attributes:
-        label: the name of the object or of its kind.
-        draw: gives the mask; ``None`` for lines and points, which have no area.
-        number: of the track or group that the shape belongs to. Shapes of a frame with the same
-            label and number are one object; one without a number is an object of its own.
-        is_box: whether the mask is a box, which may be meant to be around the object only.
-        size: of the frame, where the shape is a picture of it.
+        label: name of the object or of its class.
+        draw: returns the mask; ``None`` for lines and points, which have no area.
+        number: number of the shape's track or group. Shapes of a frame with the same label and
+            number are one object; a shape without a number is a separate object.
+        is_box: whether the mask is a box, which may only have been meant to surround the object.
+        size: size of the frame, for shapes that come from a picture of all of it.
     """
 
     label: str
@@ -47,11 +47,11 @@ class MarkedFrame:
     """A frame with its shapes.
 
     Attributes:
-        shapes: gives them, each over those before it.
-        name: file name of the frame, with the folder of its video where the file holds several;
-            ``None`` where the file has indices only.
-        index: of the frame in its video, where the file tells.
-        size: height and width, where the file tells.
+        shapes: returns the shapes, in drawing order: later ones cover earlier ones.
+        name: file name of the frame, after the folder of its video if the file contains several
+            videos; ``None`` if the file has only indices.
+        index: index of the frame in its video, or ``None`` if the file does not state it.
+        size: height and width, or ``None`` if the file does not state them.
     """
 
     shapes: Callable[[], Sequence[Shape]]
@@ -61,7 +61,7 @@ class MarkedFrame:
 
     @property
     def title(self) -> str:
-        """What to call the frame on the command line and in messages."""
+        """The name of the frame on the command line and in messages."""
         return self.name or str(self.index)
 
     @property
@@ -71,26 +71,27 @@ class MarkedFrame:
 
     @property
     def folder(self) -> str:
-        """The folder of the frame's video; empty for a name without one."""
+        """The folder of the frame's video; empty if the name has none."""
         return "" if self.name is None else PurePosixPath(self.name).parent.name
 
     def is_called(self, title: str) -> bool:
-        """Return whether the frame, or the folder of its video, has this name or index."""
-        return title in (self.name, self.stem, str(self.index)) or (
-            self.name is not None
-            and title.strip("/") in (self.folder, str(PurePosixPath(self.name).with_suffix("")))
-        )
+        """Return whether this is the name or index of the frame, or the folder of its video."""
+        names = [str(self.index)]
+        if self.name is not None:
+            path = PurePosixPath(self.name)
+            names += [self.name, str(path.with_suffix("")), path.name, path.stem, self.folder]
+        return title.rstrip("/") in names
 
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """An annotation file or folder that was opened.
+    """An open annotation file, archive or folder.
 
     Attributes:
-        path: of the file.
-        frames: those with shapes, in the order of the file.
-        tracked: whether numbers are those of tracks, which hold for all frames; the numbers of
-            groups may be given anew in every frame.
+        path: its path.
+        frames: the frames that have shapes, in file order.
+        tracked: whether the shapes are numbered by track, which is the same in all frames; groups
+            may be numbered anew in each frame.
     """
 
     path: Path
@@ -98,52 +99,56 @@ class AnnotationFile:
     tracked: bool = False
 
     def chosen(self, title: str | None) -> Sequence[MarkedFrame]:
-        """Return the frames of a name: one, or those of one video; all without a name.
+        """Return the frame of this name, or the frames of the video of this name, or all frames.
+
+        Args:
+            title: name or index of a frame, or name of a video; ``None`` for all.
 
         Raises:
-            AnnotationError: there are none.
+            AnnotationError: there is no such frame.
         """
         frames = [frame for frame in self.frames if title is None or frame.is_called(title)]
         if not self.frames:
-            raise AnnotationError(f"{self.path}: has no object; mark one")
+            raise AnnotationError(f"{self.path}: contains no object; mark at least one")
         if not frames:
-            raise AnnotationError(f"{self.path}: has no frame {title}, but {titles(self.frames)}")
+            raise AnnotationError(f"{self.path}: has no frame {title}, only {titles(self.frames)}")
         return frames
 
-    def annotation(self, title: str | None = None, size: Size | None = None) -> Annotation:
+    def annotation(self, title: str | None = None, size: Size | None = None) -> "NamedAnnotation":
         """Return the annotation of one frame.
 
         Args:
-            title: its name or index; not needed where the file has one frame only.
-            size: height and width that it has to have.
+            title: name or index of the frame; not needed if the file has only one.
+            size: required height and width.
 
         Raises:
-            AnnotationError: the file has several such frames, or the frame cannot be used.
+            AnnotationError: several frames match, or the frame cannot be used.
         """
         frames = self.chosen(title)
         if len(frames) > 1:
             raise AnnotationError(
-                f"{self.path}: holds {len(frames)} annotated frames: name one of "
-                f"{titles(frames)}, as in {self.path.name}#{frames[0].title}"
+                f"{self.path}: contains {len(frames)} annotated frames ({titles(frames)}); choose "
+                f"one, as in {self.path}#{frames[0].title}"
             )
-        return self.annotations(frames, size)[0].annotation
+        return self.annotations(frames, size)[0]
 
     def annotations(
         self, frames: Sequence[MarkedFrame], size: Size | None = None
     ) -> "list[NamedAnnotation]":
-        """Return the annotations of some of the frames, with ids that agree.
+        """Return the annotations of some frames, with consistent ids.
 
-        An object has the number of its track or group as its id where these tell all objects apart
-        and are from 1 to 254; otherwise objects are numbered in the order of these numbers, or
-        else of the file.
+        The id of an object is the number of its track or group if these numbers are unique and in
+        the range 1 to 254. Otherwise, objects are numbered from 1 in the order of these numbers, or
+        in file order if they have none.
 
         Args:
-            frames: of this file.
-            size: height and width that they have to have; those of the file when not given.
+            frames: frames of this file.
+            size: required height and width; by default those in the file.
 
         Raises:
-            AnnotationError: a shape cannot be read, the size is another one or not known, a frame
-                has no object or more than 254, or it is in doubt which objects are the same.
+            AnnotationError: a shape cannot be read, the size differs or is unknown, a frame has no
+                object, there are more than 254 objects, or the objects of different frames cannot
+                be matched without ambiguity.
         """
         shapes = [frame.shapes() for frame in frames]
         solid = [[shape for shape in each if shape.draw is not None] for each in shapes]
@@ -168,13 +173,13 @@ class AnnotationFile:
         without_area: int,
         size: Size | None,
     ) -> "NamedAnnotation":
-        """Draw the shapes of a frame, which belong to the objects with these ids."""
+        """Draw the shapes of a frame; ``ids`` are the objects that they belong to."""
         place = f"{self.path}, {frame.title}"
         if size is not None and frame.size is not None:
             check_mask_size(frame.size, size, place)
         size = size or frame.size or next((shape.size for shape in shapes if shape.size), None)
         if size is None:
-            raise AnnotationError(f"{place}: does not tell the size of its frame; give it")
+            raise AnnotationError(f"{place}: does not state the size of its frame; pass size")
         if min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
             raise AnnotationError(f"{place}: cannot be of a frame of {size[1]}x{size[0]} pixels")
         labels = np.zeros(size, np.uint8)
@@ -182,23 +187,22 @@ class AnnotationFile:
             if shape.draw is not None:
                 labels[shape.draw(size)] = object_id
         if not labels.any():
-            raise AnnotationError(f"{place}: has no object within the frame; mark one")
+            raise AnnotationError(f"{place}: no object lies within the frame; mark at least one")
         present = set(np.unique(labels).tolist())
         names = {i: shape.label for i, shape in zip(ids, shapes, strict=True)}
         warnings = [
-            f"{place}: object {i}, {names[i]}, is left out: it is outside of the frame, smaller "
-            "than a pixel, or covered by others"
+            f"{place}: object {i} ({names[i]}) is ignored: it lies outside the frame, is smaller "
+            "than a pixel, or is covered by others"
             for i in sorted(names)
             if i not in present
         ]
         if without_area:
             warnings.append(
-                f"{place}: shapes without an area, such as lines, are left out ({without_area})"
+                f"{place}: {without_area} shape(s) without an area, such as lines, are ignored"
             )
         if boxes := sum(shape.is_box for shape in shapes):
             warnings.append(
-                f"{place}: boxes are taken as masks, whole ({boxes}); to have masks made of boxes, "
-                "give them as --box"
+                f"{place}: {boxes} box(es) are used as masks; --box makes masks from boxes instead"
             )
         shown = {i: names[i] for i in sorted(present & names.keys()) if names[i] != UNNAMED}
         annotation = Annotation.from_labels(labels, names=shown)
@@ -207,7 +211,7 @@ class AnnotationFile:
     def _check_identity(
         self, frames: Sequence[MarkedFrame], keys: "Sequence[Sequence[_Key]]"
     ) -> None:
-        """Refuse frames between which it is in doubt which objects of a label are the same."""
+        """Reject frames whose objects of the same label cannot be matched without ambiguity."""
         seen: dict[str, tuple[MarkedFrame, set[_Key]]] = {}
         for frame, known in zip(frames, keys, strict=True):
             for label in dict.fromkeys(key.label for key in known):
@@ -218,20 +222,20 @@ class AnnotationFile:
                 grouped = all(key.grouped for key in both) and bool(here & there)
                 if before is not frame and len(both) > 1 and not grouped:
                     raise AnnotationError(
-                        f"{self.path}: it is in doubt which {label!r} of {before.title} is which "
-                        f"of {frame.title}: choose one frame, as in "
-                        f"{self.path.name}#{before.title}, or give each object its own label"
+                        f"{self.path}: cannot tell which {label!r} in {before.title} is which in "
+                        f"{frame.title}; choose one frame, as in {self.path}#{before.title}, or "
+                        "give each object its own label"
                     )
 
 
 @dataclass(frozen=True)
 class NamedAnnotation:
-    """An annotation, and the frame of the file that it is of.
+    """The annotation of a frame of a file.
 
     Attributes:
-        frame: as the file has it.
+        frame: the frame.
         annotation: its objects, with their names.
-        warnings: what was left out, a line each.
+        warnings: what was ignored, one line each.
     """
 
     frame: MarkedFrame
@@ -240,7 +244,7 @@ class NamedAnnotation:
 
 
 def titles(frames: Sequence[MarkedFrame]) -> str:
-    """Return the names of frames for a message; those of the videos where there are several."""
+    """List frames in a message, or videos if the frames are of several."""
     folders = list(dict.fromkeys(frame.folder for frame in frames))
     names = folders if len(folders) > 1 else [frame.title for frame in frames]
     more = f", … ({len(names)} in all)" if len(names) > _SOME else ""
@@ -249,12 +253,13 @@ def titles(frames: Sequence[MarkedFrame]) -> str:
 
 @dataclass(frozen=True)
 class _Key:
-    """What tells an object from the others.
+    """What identifies an object.
 
     Attributes:
         label: its label.
-        number: of its track or group, else its place among those of its label in the frame.
-        grouped: whether it is the number of a track or group.
+        number: number of its track or group, or its position among the objects of this label in
+            the frame.
+        grouped: whether it is in a track or group.
     """
 
     label: str

@@ -1,4 +1,4 @@
-"""COCO: one JSON file for many images, with polygons and run-length codes."""
+"""COCO: a JSON file for many images, with polygons and run-length codes."""
 
 from functools import partial
 from pathlib import Path
@@ -16,18 +16,18 @@ from persam_video.masks.rle import Rle, decode, decode_runs
 
 
 def is_coco(document: Value) -> bool:
-    """Return whether a JSON document is COCO's."""
+    """Return whether a JSON document is in COCO format."""
     return isinstance(document.value, dict) and {"images", "annotations"} <= document.value.keys()
 
 
 def read_coco(path: Path, document: Value) -> AnnotationFile:
     """Read the annotated images of a file.
 
-    Every annotation is an object, named after its category. Those with the same ``track_id``, among
-    their keys or their attributes, are one object in several images.
+    Every annotation is an object, named after its category. Annotations with the same ``track_id``
+    (a key of the annotation or of its ``attributes``) are one object in several images.
 
     Args:
-        path: of the file.
+        path: path of the file, or of the archive or folder that contains it.
         document: its content.
 
     Raises:
@@ -48,7 +48,7 @@ def read_coco(path: Path, document: Value) -> AnnotationFile:
 
 
 def category_names(document: Value) -> dict[int, str]:
-    """Return the names of the categories of a file by their ids."""
+    """Return the names of the categories by id."""
     categories = document.get("categories")
     return {each["id"].whole: each["name"].text for each in categories or ()}
 
@@ -63,12 +63,12 @@ def category_name(annotation: Value, names: dict[int, str]) -> str:
     if category is None:
         return UNNAMED
     if category.whole not in names:
-        category.refuse(f"is {category.whole}, and there is no such category")
+        category.refuse(f"is {category.whole}; there is no such category")
     return names[category.whole]
 
 
 def segmentation_shape(segmentation: Value) -> Draw:
-    """Return the shape of polygons or of a run-length code.
+    """Return the shape of polygons or a run-length code.
 
     Raises:
         AnnotationError: it is neither.
@@ -111,20 +111,20 @@ def _track(annotation: Value) -> int | None:
 
 def _pairs(box: Value) -> NDArray[np.float64]:
     if len(box.points) != 2:
-        box.refuse("is not x, y, width and height")
+        box.refuse("expected x, y, width and height")
     return box.points
 
 
 def _size(size: Value) -> Size:
     sides = [side.whole for side in size]
     if len(sides) != 2:
-        size.refuse("is not height and width")
+        size.refuse("expected height and width")
     return sides[0], sides[1]
 
 
 def _decoded(code: Value, size: Size, wanted: Size) -> NDArray[np.bool_]:
-    """Decode a run-length code of one size where another may be wanted."""
-    # looked at before it is unpacked: a short code may stand for any number of pixels
+    """Decode a run-length code, after checking that it has the wanted size."""
+    # checked before decoding, because a short code can claim any number of pixels
     if size != wanted:
         code.refuse(
             f"is a run-length code of {size[1]}x{size[0]} pixels in a frame of "

@@ -26,19 +26,19 @@ _SHAPES = ("polygon", "box", "mask", "ellipse", "polyline", "points", "cuboid", 
 def read_cvat(path: Path, file: Path) -> AnnotationFile:
     """Read the images or the tracks of a file.
 
-    Shapes of an image with the same label and group are one object. Of a track the key frames count
-    where it has any; where it is outside of the frame, it has no shape.
+    Shapes of an image with the same label and group are one object. If a track has key frames, only
+    these are used. Shapes marked as outside are ignored.
 
     Args:
-        path: of the file, or of the archive or folder that it lies in.
+        path: path of the file, or of the archive or folder that contains it.
         file: the XML file.
 
     Raises:
-        AnnotationError: the file is not CVAT's, or damaged.
+        AnnotationError: the file is not from CVAT, or is damaged.
     """
     root = read_xml(file)
     if root.tag != "annotations":
-        raise AnnotationError(f"{file}: is no XML of CVAT, as its root is <{root.tag}>")
+        raise AnnotationError(f"{file}: is not from CVAT: its root element is <{root.tag}>")
     tracks = list(root.find("track"))
     if tracks:
         return AnnotationFile(path, list(_of_tracks(tracks, _original_size(root))), tracked=True)
@@ -46,7 +46,7 @@ def read_cvat(path: Path, file: Path) -> AnnotationFile:
 
 
 def _image(image: Element) -> Iterator[MarkedFrame]:
-    """Give the frame of an image that has shapes."""
+    """Yield the frame of an image if it has shapes."""
     elements = [child for child in image.children if child.tag in _SHAPES]
     if elements:
         yield MarkedFrame(
@@ -61,7 +61,7 @@ def _image(image: Element) -> Iterator[MarkedFrame]:
 
 
 def _of_tracks(tracks: list[Element], size: Size | None) -> Iterator[MarkedFrame]:
-    """Give the frames of tracks, in order."""
+    """Yield the frames of tracks, in order."""
     by_frame: dict[int, list[tuple[Element, Element]]] = {}
     for track in tracks:
         shapes = [child for child in track.children if child.tag in _SHAPES]
@@ -81,7 +81,7 @@ def _of_tracks(tracks: list[Element], size: Size | None) -> Iterator[MarkedFrame
 
 
 def _original_size(root: Element) -> Size | None:
-    # of a task, or of a job in later versions of CVAT
+    # in <task>, or in <job> since CVAT 2
     for sizes in (child for about in root.find("meta") for child in about.children):
         for original in sizes.find("original_size"):
             texts = {child.tag: child.text for child in original.children}
@@ -121,14 +121,16 @@ def _numbers(element: Element, *names: str) -> list[float]:
 
 
 def _bitmap(element: Element, size: Size) -> NDArray[np.bool_]:
-    """Draw a run-length code along the rows of a part of the frame."""
+    """Draw a run-length code, whose runs go along the rows of a part of the frame."""
     height, width = element.whole("height"), element.whole("width")
     if height * width > MAX_PIXELS:
-        raise AnnotationError(f"{element.place}: claims a mask of {width}x{height} pixels")
+        raise AnnotationError(
+            f"{element.place}: claims a mask of {width}x{height} pixels: too large"
+        )
     try:
         runs = np.array([int(run) for run in element["rle"].split(",")], np.int64)
-        # along rows of the mask is along columns of the mask turned round
+        # runs along the rows are runs along the columns of the transposed mask
         bitmap = decode_runs(runs, (width, height))
     except (ValueError, OverflowError) as error:
-        raise AnnotationError(f"{element.place}: the rle cannot be read ({error})") from error
+        raise AnnotationError(f"{element.place}: invalid rle ({error})") from error
     return bitmap_shape(bitmap, element.whole("left"), element.whole("top"))(size)

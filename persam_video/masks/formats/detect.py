@@ -1,4 +1,4 @@
-"""Telling formats apart, by what is in a file and not by how it is called."""
+"""Identifying formats by the content of a file, not by its name."""
 
 import codecs
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def is_picture(path: Path) -> bool:
-    """Return whether a path is to be opened as a picture: not a folder, archive, XML or JSON."""
+    """Return whether a path should be opened as an image: not a folder, archive, XML or JSON."""
     return not is_folder(path) and not _beginning(path).startswith(_BEGINNINGS)
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether a path is that of a folder; no path at all is not."""
+    """Return whether a path is a folder; ``False`` for invalid paths."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -39,14 +39,14 @@ def is_folder(path: Path) -> bool:
 def open_annotations(path: Path) -> Iterator[AnnotationFile]:
     """Open an annotation file, archive or folder of another program.
 
-    Its frames are read within the block only, as what is in an archive is removed afterwards.
+    Its frames can only be read within the block; an unpacked archive is removed afterwards.
 
     Args:
         path: labelme or COCO JSON, YouTube-VOS JSON or ``meta.json``, CVAT XML 1.1, a folder of
-            labelme files, of VOC or of label maps, or a ZIP archive of one of these.
+            labelme files, a VOC folder, a folder of label maps, or a ZIP archive of one of these.
 
     Raises:
-        AnnotationError: it is none of these, or damaged.
+        AnnotationError: the format is unknown, or the file is damaged.
     """
     if is_folder(path):
         yield _in_folder(path, path)
@@ -54,15 +54,16 @@ def open_annotations(path: Path) -> Iterator[AnnotationFile]:
         with TemporaryDirectory() as folder:
             try:
                 extract(path, Path(folder), most_growth=_MOST_GROWTH)
-            except DatasetError as error:
-                raise AnnotationError(str(error)) from error
-            yield _in_folder(path, Path(folder))
+                yield _in_folder(path, Path(folder))
+            except (AnnotationError, DatasetError) as error:
+                # the fault is in the archive, not in the place where it was unpacked
+                raise AnnotationError(str(error).replace(folder, str(path))) from error
     else:
         yield _in_file(path, path)
 
 
 def _in_folder(path: Path, folder: Path) -> AnnotationFile:
-    """Read a folder, which may be what an archive held."""
+    """Read a folder, which may be an unpacked archive."""
     if (folder / CLASSES).is_dir() or (folder / OBJECTS).is_dir():
         return read_voc(path, folder)
     if (folder / "meta.json").is_file():
@@ -74,20 +75,20 @@ def _in_folder(path: Path, folder: Path) -> AnnotationFile:
         found = read_label_folder(folder)
         if not found.frames:
             raise AnnotationError(
-                f"{path}: holds no annotations: neither JSON or XML of a labelling program nor PNGs"
+                f"{path}: contains no annotations; expected JSON, XML or PNG files"
             )
         return AnnotationFile(path, found.frames, found.tracked)
     documents = [read_json(file) for file in files if file.suffix == ".json"]
     if len(documents) == len(files) and all(map(is_labelme, documents)):
         return read_labelme(path, documents)
     raise AnnotationError(
-        f"{path}: holds {len(files)} annotation files: give one of "
+        f"{path}: contains {len(files)} annotation files; choose one of "
         f"{', '.join(str(file.relative_to(folder)) for file in files[:4])}"
     )
 
 
 def _in_file(path: Path, file: Path) -> AnnotationFile:
-    """Read a file, which may lie in an archive or folder of another name."""
+    """Read a file, which may be inside the archive or folder ``path``."""
     if _beginning(file).startswith(b"<"):
         return read_cvat(path, file)
     document = read_json(file)
@@ -96,9 +97,9 @@ def _in_file(path: Path, file: Path) -> AnnotationFile:
     if is_coco(document):
         return read_coco(path, document)
     if is_youtube_vos(document):
-        return read_youtube_vos(file, document)
+        return read_youtube_vos(path, file, document)
     raise AnnotationError(
-        f"{file}: is JSON, but none of labelme, COCO or YouTube-VOS; give one of these, or a mask"
+        f"{file}: is JSON, but not from labelme, COCO or YouTube-VOS; give one of these, or a mask"
     )
 
 
@@ -112,14 +113,14 @@ def _documents(folder: Path) -> list[Path]:
 
 
 def _beginning(path: Path) -> bytes:
-    """Return the first bytes of a file, without a byte order mark and space; none if unreadable."""
+    """Return the first bytes of a file, without byte order mark and white space."""
     try:
         head = b""
         if path.is_file():  # reading a pipe would wait
             with path.open("rb") as file:
                 head = file.read(64)
     except (OSError, ValueError):
-        return b""  # for those who open it as a picture to report
+        return b""  # opening it as an image reports the error
     for mark in _MARKS:
         head = head.removeprefix(mark)
     return head.replace(b"\0", b"").lstrip()

@@ -1,4 +1,4 @@
-"""Folders of label maps, as DAVIS, SAM 2, XMem and Cutie have and write them."""
+"""Folders of label maps, as in DAVIS and as written by SAM 2, XMem and Cutie."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -15,11 +15,12 @@ from persam_video.masks.values import label_values
 
 
 def read_label_folder(path: Path) -> AnnotationFile:
-    """Read a folder of PNGs, of one of these forms.
+    """Read a folder of PNGs in one of three layouts.
 
-    ``NNNNN.png`` are label maps of one video; ``OBJECT/NNNNN.png``, where folders are numbers, the
-    masks of single objects (SAM 2's ``--per_obj_png_file``); ``VIDEO/NNNNN.png`` label maps of
-    several videos.
+    - ``NNNNN.png``: label maps of one video.
+    - ``OBJECT/NNNNN.png``: masks of single objects in folders named by number, as SAM 2 writes them
+      with ``--per_obj_png_file``.
+    - ``VIDEO/NNNNN.png``: label maps of several videos.
 
     Raises:
         AnnotationError: a file cannot be read.
@@ -45,14 +46,14 @@ def label_frame(picture: Path, names: Mapping[int, str], *, name: str | None = N
 
     Args:
         picture: the file.
-        names: of the objects, by id.
-        name: of the frame; that of the file when not given.
+        names: names of objects by id.
+        name: name of the frame; the file name by default.
     """
     return MarkedFrame(partial(_label_shapes, picture, names), name or picture.name)
 
 
 def masks_of(labels: NDArray[np.uint8]) -> dict[int, NDArray[np.bool_]]:
-    """Return the masks of a label map by id; void is none where there are other labels."""
+    """Return the masks of a label map by id; void is ignored if there are other labels."""
     ids = [int(i) for i in np.unique(labels) if i]
     if ids == [VOID]:
         return {1: labels == VOID}
@@ -62,7 +63,7 @@ def masks_of(labels: NDArray[np.uint8]) -> dict[int, NDArray[np.bool_]]:
 def picture_shape(
     label: str, mask: NDArray[np.bool_], picture: Path, number: int | None = None
 ) -> Shape:
-    """Return the mask (H, W) of a picture as a shape, which frames of another size refuse."""
+    """Return the mask (H, W) of a picture as a shape, which only fits frames of its size."""
     own = (mask.shape[0], mask.shape[1])
 
     def draw(size: Size) -> NDArray[np.bool_]:
@@ -73,7 +74,7 @@ def picture_shape(
 
 
 def pictures_in(folder: Path) -> Sequence[Path]:
-    """Return the PNGs of a folder, by name."""
+    """Return the PNGs in a folder, sorted by name."""
     return sorted(path for path in folder.glob("*.png") if not path.name.startswith("."))
 
 
@@ -86,7 +87,7 @@ def _label_shapes(picture: Path, names: Mapping[int, str]) -> list[Shape]:
 
 
 def _of_objects(folders: Mapping[int, Path]) -> Iterator[MarkedFrame]:
-    """Give the frames of folders that hold the masks of one object each."""
+    """Yield the frames of folders that each contain the masks of one object."""
     names = sorted({picture.name for folder in folders.values() for picture in pictures_in(folder)})
     for name in names:
         there = {i: folder / name for i, folder in folders.items() if (folder / name).is_file()}

@@ -1,4 +1,4 @@
-"""labelme: a JSON file beside each image."""
+"""labelme: a JSON file per image."""
 
 import base64
 import io
@@ -26,19 +26,19 @@ _POLYGONS = ("polygon", "oriented_rectangle")
 
 
 def is_labelme(document: Value) -> bool:
-    """Return whether a JSON document is labelme's."""
+    """Return whether a JSON document is from labelme."""
     return isinstance(document.value, dict) and "shapes" in document.value
 
 
 def read_labelme(path: Path, documents: Sequence[Value]) -> AnnotationFile:
-    """Read the files of one or several frames.
+    """Read the files of one or more frames.
 
-    Shapes with the same label and group are one object, as in labelme's own conversions; a shape
-    without a group is an object of its own.
+    As in labelme's own converters, shapes with the same label and group are one object, and a shape
+    without a group is a separate object.
 
     Args:
-        path: of the file or folder.
-        documents: the files.
+        path: path of the file or folder.
+        documents: contents of the files.
 
     Raises:
         AnnotationError: a file is damaged.
@@ -48,7 +48,7 @@ def read_labelme(path: Path, documents: Sequence[Value]) -> AnnotationFile:
 
 def _frame(document: Value) -> MarkedFrame:
     image = document.get("imagePath")
-    # written on Windows, too
+    # may have been written on Windows
     name = PureWindowsPath(image.text if image else Path(document.place).name).name
     sides = [document.get("imageHeight"), document.get("imageWidth")]
     height, width = (None if side is None else side.whole for side in sides)
@@ -74,7 +74,7 @@ def _draw(kind: str, shape: Value) -> Draw | None:
     if kind not in ("rectangle", "circle", "mask"):
         return None
     if len(points) != 2:
-        shape.refuse(f"is a {kind} of {len(points)} points, where it has 2")
+        shape.refuse(f"is a {kind} with {len(points)} points; expected 2")
     (x0, y0), (x1, y1) = points.tolist()
     if kind == "rectangle":
         return box_shape(x0, y0, x1, y1)
@@ -85,7 +85,7 @@ def _draw(kind: str, shape: Value) -> Draw | None:
 
 
 def _bitmap(mask: Value, corner: tuple[int, int], size: Size) -> NDArray[np.bool_]:
-    """Draw a mask, a PNG in base64, with its upper left pixel (x, y) at a corner."""
+    """Draw a mask, a base64-encoded PNG whose upper left pixel is at ``corner`` (x, y)."""
     try:
         data = base64.b64decode(mask.text, validate=True)
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
@@ -95,5 +95,5 @@ def _bitmap(mask: Value, corner: tuple[int, int], size: Size) -> NDArray[np.bool
     except AnnotationError:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
-        raise AnnotationError(f"{mask.place}: is no PNG in base64 that can be read") from error
+        raise AnnotationError(f"{mask.place}: is not a valid base64-encoded PNG") from error
     return bitmap_shape(bitmap, *corner)(size)

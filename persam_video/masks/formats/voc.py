@@ -1,4 +1,4 @@
-"""Pascal VOC: pictures of classes and of objects; CVAT's "Segmentation mask 1.1", too."""
+"""Pascal VOC: images of classes and objects, as in CVAT's "Segmentation mask 1.1"."""
 
 from functools import partial
 from pathlib import Path
@@ -34,14 +34,14 @@ _NAMES = (
 
 
 def read_voc(path: Path, root: Path) -> AnnotationFile:
-    """Read the pictures of a data set.
+    """Read the images of a dataset.
 
-    An object is named after the class that most of its pixels have. Without pictures of objects, a
-    class is one object.
+    An object is named after the class of most of its pixels. If there are no images of objects,
+    each class is one object.
 
     Args:
-        path: of the file or folder, for messages.
-        root: the folder that holds ``SegmentationClass`` or ``SegmentationObject``.
+        path: path of the archive or folder.
+        root: the folder that contains ``SegmentationClass`` or ``SegmentationObject``.
 
     Raises:
         AnnotationError: the list of labels is damaged.
@@ -79,19 +79,19 @@ def _shapes(of_class: Path, of_object: Path | None, names: dict[int, str]) -> li
         ]
     labels = label_values(open_mask(of_object), str(of_object))
     if labels.shape != codes.shape:
-        raise AnnotationError(f"{of_object}: is of another size than {of_class}")
+        raise AnnotationError(f"{of_object}: differs in size from {of_class}")
     shapes = []
     for mask in masks_of(labels).values():
         present, counts = np.unique(codes[mask], return_counts=True)
         name = names.get(int(present[counts.argmax()]), _BACKGROUND)
         if name == _BACKGROUND:
-            raise AnnotationError(f"{of_object}: has an object that {of_class} has no class for")
+            raise AnnotationError(f"{of_object}: has an object without a class in {of_class}")
         shapes.append(picture_shape(name, mask, of_object))
     return shapes
 
 
 def _class_names(file: Path) -> dict[int, str]:
-    """Return the names of the classes by the codes of their colours."""
+    """Return the names of the classes by colour code."""
     if not file.is_file():
         return {_code(davis_palette()[i]): name for i, name in enumerate(_NAMES, start=1)}
     names = {}
@@ -106,14 +106,14 @@ def _class_names(file: Path) -> dict[int, str]:
         values = rest.split(":")[0].split(",")
         if len(values) != 3 or not all(v.strip().isdecimal() and int(v) < 256 for v in values):
             raise AnnotationError(
-                f"{file}, line {number}: is not a label and its colour, as in cat:250,50,83::"
+                f"{file}, line {number}: expected a label and its colour, as in cat:250,50,83::"
             )
         names[_code(np.array([int(value) for value in values]))] = name
     return names
 
 
 def _colours(picture: Path) -> NDArray[np.int64]:
-    """Return the colour of each pixel as a number."""
+    """Return the colour code of each pixel."""
     rgb = np.asarray(open_mask(picture).convert("RGB"), np.int64)
     codes: NDArray[np.int64] = rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
     return codes

@@ -1,10 +1,10 @@
-"""XML files that nobody vouches for."""
+"""Reading untrusted XML files."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
-from xml.parsers import expat  # nosec B406: document types, which declare entities, are refused
+from xml.parsers import expat  # nosec B406: document types, which declare entities, are rejected
 
 from persam_video.errors import AnnotationError
 
@@ -15,10 +15,10 @@ class Element:
 
     Attributes:
         tag: its name.
-        attributes: by name.
-        place: the file and line, for messages.
-        children: elements in it.
-        texts: what stands between them.
+        attributes: its attributes by name.
+        place: file and line, for messages.
+        children: its child elements.
+        texts: its text, in pieces.
     """
 
     tag: str
@@ -29,34 +29,34 @@ class Element:
 
     def __getitem__(self, name: str) -> str:
         if name not in self.attributes:
-            raise AnnotationError(f"{self.place}: <{self.tag}> has no {name!r}")
+            raise AnnotationError(f"{self.place}: <{self.tag}> has no attribute {name!r}")
         return self.attributes[name]
 
     def whole(self, name: str) -> int:
-        """Return an attribute that has to be a whole number, 0 or more.
+        """Return an attribute that must be a whole number, 0 or more.
 
         Raises:
-            AnnotationError: it is not.
+            AnnotationError: it is missing or not such a number.
         """
         text = self[name]
         if not (text.isascii() and text.isdecimal() and len(text) < 16):
-            raise AnnotationError(f"{self.place}: {name} is {text[:20]!r}, not a whole number")
+            raise AnnotationError(f"{self.place}: {name} is {text[:20]!r}; expected a whole number")
         return int(text)
 
     def find(self, *tags: str) -> "Iterator[Element]":
-        """Give the elements at a path below this one."""
+        """Yield the elements at a path below this one."""
         for child in self.children:
             if child.tag == tags[0]:
                 yield from child.find(*tags[1:]) if tags[1:] else (child,)
 
     @property
     def text(self) -> str:
-        """What stands in the element, without the space around it."""
+        """The text of the element, without surrounding white space."""
         return "".join(self.texts).strip()
 
 
 def read_xml(path: Path) -> Element:
-    """Return the root of a document.
+    """Return the root element of a document.
 
     Raises:
         AnnotationError: the file cannot be read, is not XML, or has a document type.
@@ -74,7 +74,7 @@ def read_xml(path: Path) -> Element:
         opened[-1].texts.append(text)
 
     def refuse(*_: object) -> NoReturn:
-        raise AnnotationError(f"{path}: has a document type (DOCTYPE), which annotations have not")
+        raise AnnotationError(f"{path}: has a DOCTYPE, which annotations never need")
 
     parser.StartElementHandler = begin
     parser.EndElementHandler = lambda tag: opened.pop()
@@ -85,6 +85,6 @@ def read_xml(path: Path) -> Element:
             parser.ParseFile(file)
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (expat.ExpatError, ValueError, LookupError) as error:  # or an encoding that is none
-        raise AnnotationError(f"{path}: is not XML that can be read ({error})") from error
+    except (expat.ExpatError, ValueError, LookupError) as error:  # or unknown encoding
+        raise AnnotationError(f"{path}: is not valid XML ({error})") from error
     return root.children[0]

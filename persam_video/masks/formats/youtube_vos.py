@@ -1,4 +1,4 @@
-"""YouTube-VOS: tracks of videos in one JSON file, or PNGs with a ``meta.json``."""
+"""YouTube-VOS: tracks of videos in a JSON file, or PNGs with ``meta.json``."""
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -15,39 +15,40 @@ def is_youtube_vos(document: Value) -> bool:
     return isinstance(document.value, dict) and "videos" in document.value
 
 
-def read_youtube_vos(path: Path, document: Value) -> AnnotationFile:
+def read_youtube_vos(path: Path, file: Path, document: Value) -> AnnotationFile:
     """Read the videos of a file.
 
     Args:
-        path: of the file.
-        document: its content: tracks of run-length codes (2019, YouTube-VIS), or the objects of
-            ``meta.json``, whose masks lie in ``Annotations/VIDEO`` beside it.
+        path: path of the file, or of the archive or folder that contains it.
+        file: the file.
+        document: its content: tracks of run-length codes, or the objects of ``meta.json``, whose
+            masks are in ``Annotations/VIDEO`` beside it.
 
     Raises:
         AnnotationError: the file is damaged.
     """
     if isinstance(document["videos"].value, dict):
-        frames = [frame for video in document["videos"].items() for frame in _of_meta(path, *video)]
+        frames = [frame for video in document["videos"].items() for frame in _of_meta(file, *video)]
     else:
         frames = list(_of_tracks(document))
     return AnnotationFile(path, frames, tracked=True)
 
 
-def _of_meta(path: Path, name: str, video: Value) -> Iterator[MarkedFrame]:
-    """Give the frames of one video of ``meta.json``."""
+def _of_meta(file: Path, name: str, video: Value) -> Iterator[MarkedFrame]:
+    """Yield the frames of one video of ``meta.json``."""
     names = {}
     for key, known in video["objects"].items():
         if not key.isdecimal():
-            known.refuse("is no object, whose keys are numbers")
+            known.refuse("is not an object, whose key is a number")
         names[int(key)] = known["category"].text
     if PurePosixPath(name).name != name or name in ("", ".", ".."):
-        raise AnnotationError(f"{video.place}: is not the name of a folder")
-    for picture in sorted((path.parent / "Annotations" / name).glob("*.png")):
+        raise AnnotationError(f"{video.place}: cannot be the name of a folder")
+    for picture in sorted((file.parent / "Annotations" / name).glob("*.png")):
         yield label_frame(picture, names, name=f"{name}/{picture.name}")
 
 
 def _of_tracks(document: Value) -> Iterator[MarkedFrame]:
-    """Give the frames of all videos of a file with tracks."""
+    """Yield the frames of all videos of a file with tracks."""
     names = category_names(document)
     tracks: dict[int, list[tuple[Value, list[Value]]]] = {}
     for annotation in document["annotations"]:
@@ -59,7 +60,7 @@ def _of_tracks(document: Value) -> Iterator[MarkedFrame]:
         files = list(video["file_names"])
         for annotation, codes in known:
             if len(codes) != len(files):
-                annotation.refuse(f"has {len(codes)} codes for {len(files)} frames")
+                annotation.refuse(f"has {len(codes)} segmentations for {len(files)} frames")
         for position, file in enumerate(files):
             here = [(about, codes[position]) for about, codes in known if codes[position].value]
             if here:

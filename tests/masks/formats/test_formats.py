@@ -88,8 +88,8 @@ def test_what_labelme_wrote_is_read_to_the_pixel(files):
         assert annotation.mask(3).sum() == 10 * 56
         assert annotation.mask(4).sum() == pytest.approx(np.pi * 8**2, rel=0.05)
         assert len(each.warnings) == 2
-        assert "boxes are taken as masks, whole (1)" in each.warnings[1]
-        assert "such as lines, are left out (1)" in each.warnings[0]
+        assert "1 box(es) are used as masks" in each.warnings[1]
+        assert "1 shape(s) without an area, such as lines, are ignored" in each.warnings[0]
 
 
 def test_one_file_of_labelme_is_one_annotation(files):
@@ -103,7 +103,7 @@ def test_one_frame_of_several_is_named(files, title):
     np.testing.assert_array_equal(read_annotation(f"{file}#{title}").mask(1), cat(4))
     with pytest.raises(AnnotationError, match=r"2 annotated frames.*frame_000000\.jpg, frame_0+4"):
         read_annotation(file)
-    with pytest.raises(AnnotationError, match=r"has no frame 5, but frame_000000\.jpg"):
+    with pytest.raises(AnnotationError, match=r"has no frame 5, only frame_000000\.jpg"):
         read_annotation(f"{file}#5")
 
 
@@ -261,7 +261,7 @@ def test_it_is_asked_which_object_is_which(tmp_path, first, second):
     labelme(tmp_path / "b.json", *second, imagePath="b.jpg")
     with open_annotations(tmp_path) as found:
         assert len(found.annotations(found.frames[:1])) == 1
-        with pytest.raises(AnnotationError, match=r"which 'dog' of a\.jpg.*b\.jpg.*#a\.jpg, or"):
+        with pytest.raises(AnnotationError, match=r"which 'dog' in a\.jpg.*b\.jpg.*#a\.jpg, or"):
             found.annotations(found.frames)
 
 
@@ -270,8 +270,8 @@ def test_what_has_no_pixel_is_told(tmp_path):
     with open_annotations(labelme(tmp_path / "a.json", {}, beyond)) as found:
         (drawn,) = found.annotations(found.frames)
     assert drawn.annotation.object_ids == (1,)
-    assert [w.split(": ")[1] for w in drawn.warnings] == ["object 2, bird, is left out"]
-    with pytest.raises(AnnotationError, match="no object within the frame"):
+    assert [w.split(": ")[1] for w in drawn.warnings] == ["object 2 (bird) is ignored"]
+    with pytest.raises(AnnotationError, match="no object lies within the frame"):
         read_annotation(labelme(tmp_path / "b.json", beyond))
 
 
@@ -279,7 +279,7 @@ def test_another_size_is_refused(tmp_path):
     with pytest.raises(AnnotationError, match="is 96x64 pixels where the frame is 100x64"):
         read_annotation(labelme(tmp_path / "a.json", {}), size=(64, 100))
     unknown = labelme(tmp_path / "b.json", {}, imageHeight=None)
-    with pytest.raises(AnnotationError, match="does not tell the size"):
+    with pytest.raises(AnnotationError, match="does not state the size"):
         read_annotation(unknown)
     assert read_annotation(unknown, size=(64, 100)).size == (64, 100)
 

@@ -59,29 +59,29 @@ def huge_png():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{" * 100_000, "is not JSON that can be read"),
-        ("[" * 1_000_000, "nested too deep"),
-        ('{"shapes": ' + "[" * 900 + "]" * 900 + ', "imagePath": "a"}', "where an object"),
-        ('{"a": ' + "9" * 5000 + "}", "is not JSON that can be read"),
-        ("{}", "none of labelme, COCO or YouTube-VOS"),
-        ("[1, 2]", "none of labelme, COCO or YouTube-VOS"),
+        ("{" * 100_000, "is not valid JSON"),
+        ("[" * 1_000_000, "nested too deeply"),
+        ('{"shapes": ' + "[" * 900 + "]" * 900 + ', "imagePath": "a"}', "expected an object"),
+        ('{"a": ' + "9" * 5000 + "}", "is not valid JSON"),
+        ("{}", "not from labelme, COCO or YouTube-VOS"),
+        ("[1, 2]", "not from labelme, COCO or YouTube-VOS"),
         (labelme(points=[[1, 1], [float("nan"), 1], [9, 9]]), "NaN is not a number"),
-        (labelme(points=[[1, 1], [1e300, 1], [9, 9]]), r"'1e\+300' is not a coordinate"),
-        (labelme(points=[[1, 1], [True, 1], [9, 9]]), "'True' is not a coordinate"),
-        (labelme(points=[[1, 1], ["x", 1], [9, 9]]), r"shapes\[0\], points: 'x' is not a coord"),
-        (labelme(points=[[1, 1], [2]]), "holds what is no pair of numbers"),
-        (labelme(points="abc"), "is 'abc' where a list of numbers"),
-        (labelme(label=None), "has no 'label'"),
-        (labelme(label=5), "label: is 5 where text is expected"),
-        (labelme(group_id=1.5), "group_id: is 1.5 where a whole number is expected"),
-        (labelme(shape_type="circle"), "is a circle of 3 points, where it has 2"),
-        (labelme(shape_type="mask", points=SQUARE[:2]), "has no 'mask'"),
-        (labelme(shape_type="mask", points=SQUARE[:2], mask="@@"), "mask: is no PNG in base64"),
+        (labelme(points=[[1, 1], [1e300, 1], [9, 9]]), r"'1e\+300' is not a valid coordinate"),
+        (labelme(points=[[1, 1], [True, 1], [9, 9]]), "'True' is not a valid coordinate"),
+        (labelme(points=[[1, 1], ["x", 1], [9, 9]]), r"shapes\[0\], points: 'x' is not a valid"),
+        (labelme(points=[[1, 1], [2]]), "other than pairs of numbers"),
+        (labelme(points="abc"), "is 'abc'; expected a list of numbers"),
+        (labelme(label=None), "'label' is missing"),
+        (labelme(label=5), "label: is 5; expected text"),
+        (labelme(group_id=1.5), "group_id: is 1.5; expected a whole number"),
+        (labelme(shape_type="circle"), "is a circle with 3 points; expected 2"),
+        (labelme(shape_type="mask", points=SQUARE[:2]), "'mask' is missing"),
+        (labelme(shape_type="mask", points=SQUARE[:2], mask="@@"), "mask: is not a valid base64"),
         (
             labelme(shape_type="mask", points=SQUARE[:2], mask=huge_png()),
-            "mask: is no PNG|60000x60000",
+            "mask: is not a valid base64|60000x60000",
         ),
-        (coco([[1, 1, 9, 1, 9]]), "has 5 numbers, which are no pairs"),
+        (coco([[1, 1, 9, 1, 9]]), "has 5 numbers, which are not"),
         (coco([[1, 1, 9, 1, 9, 9]], height=10**9), "cannot be of a frame of 30x1000000000"),
         (coco({"size": [20, 30], "counts": [1, 2, 3]}), "does not fill its mask"),
         (coco({"size": [20, 30], "counts": [700, -100]}), "does not fill its mask"),
@@ -90,25 +90,25 @@ def huge_png():
         (coco({"size": [20, 30], "counts": ""}), "segmentation: run-length code is cut off"),
         (coco({"size": [20, 31], "counts": [620]}), "code of 31x20 pixels in a frame of 30x20"),
         (coco({"size": [10**6] * 2, "counts": [10**12]}), "code of 1000000x1000000 pixels"),
-        (coco({"size": [20], "counts": [600]}), "is not height and width"),
-        (coco({"counts": [600]}), "has no 'size'"),
+        (coco({"size": [20], "counts": [600]}), "expected height and width"),
+        (coco({"counts": [600]}), "'size' is missing"),
         (coco([]).replace('"category_id": 1', '"category_id": 7'), "there is no such category"),
-        (BOMB, "has a document type"),
-        (BOMB.encode("utf-16"), "has a document type"),
-        (OUTSIDE, "has a document type"),
-        ("<svg/>", "is no XML of CVAT, as its root is <svg>"),
-        ("<annotations>", "is not XML that can be read"),
-        ("<a>" * 100_000, "is not XML that can be read"),
-        ('<?xml version="1.0" encoding="nonsense"?><annotations/>', "is not XML that can be read"),
-        ("<annotations/>", "has no object"),
-        (cvat('<polygon label="dog"/>'), "line 1: <polygon> has no 'points'"),
-        (cvat('<polygon label="dog" points="1,1;nan,2;3,3"/>'), "'nan' is not a coordinate"),
+        (BOMB, "has a DOCTYPE"),
+        (BOMB.encode("utf-16"), "has a DOCTYPE"),
+        (OUTSIDE, "has a DOCTYPE"),
+        ("<svg/>", "is not from CVAT: its root element is <svg>"),
+        ("<annotations>", "is not valid XML"),
+        ("<a>" * 100_000, "is not valid XML"),
+        ('<?xml version="1.0" encoding="nonsense"?><annotations/>', "is not valid XML"),
+        ("<annotations/>", "contains no object"),
+        (cvat('<polygon label="dog"/>'), "line 1: <polygon> has no attribute 'points'"),
+        (cvat('<polygon label="dog" points="1,1;nan,2;3,3"/>'), "'nan' is not a valid coordinate"),
         (cvat('<polygon label="dog" points="1,1;2"/>'), "has 3 numbers"),
-        (cvat('<polygon label="dog" points="1,1;9,1;9,9" z_order="inf"/>'), "'inf' is not a coord"),
-        (cvat('<polygon points="1,1;9,1;9,9"/>'), "<polygon> has no 'label'"),
+        (cvat('<polygon label="dog" points="1,1;9,1;9,9" z_order="inf"/>'), "'inf' is not a valid"),
+        (cvat('<polygon points="1,1;9,1;9,9"/>'), "<polygon> has no attribute 'label'"),
         (cvat_mask("5, 6"), "does not fill its mask of 30x20|does not fill its mask of 20x30"),
-        (cvat_mask("5, x"), "the rle cannot be read"),
-        (cvat_mask("600", width="-3"), "width is '-3', not a whole number"),
+        (cvat_mask("5, x"), "invalid rle"),
+        (cvat_mask("600", width="-3"), "width is '-3'; expected a whole"),
         (cvat_mask("1", width="1" * 15, height="1" * 15), "claims a mask of"),
         (b"PK\x03\x04 and no more", "is not a whole ZIP archive"),
     ],
@@ -128,13 +128,19 @@ def test_one_line_says_what_is_wrong(tmp_path, content, message):
         ({"../a.json": b"{}"}, "is not a path inside of the archive"),
         ({"/etc/a.json": b"{}"}, "is not a path inside of the archive"),
         ({"a.json": bytes(2**26)}, "are not a dataset"),
-        ({"a.txt": b"nothing"}, "holds no annotations"),
-        ({"a.json": b"{}", "b.json": b"{}"}, r"holds 2 annotation files: give one of a\.json, b"),
+        ({"a.txt": b"nothing"}, "contains no annotations"),
+        (
+            {"a.json": b"{}", "b.json": b"{}"},
+            r"contains 2 annotation files; choose one of a\.json, b",
+        ),
         (
             {"SegmentationClass/a.png": b"no picture", "labelmap.txt": b"dog:0,0,9::\n"},
             "cannot be read",
         ),
-        ({"SegmentationClass/a.png": b"", "labelmap.txt": b"dog:0,300,9::"}, "line 1: is not a la"),
+        (
+            {"SegmentationClass/a.png": b"", "labelmap.txt": b"dog:0,300,9::"},
+            "line 1: expected a label",
+        ),
     ],
 )
 def test_archives_do_no_harm(tmp_path, entries, message):
@@ -144,6 +150,7 @@ def test_archives_do_no_harm(tmp_path, entries, message):
             archive.writestr(name, content)
     with pytest.raises(AnnotationError, match=message) as caught:
         read_annotation(path)
+    assert str(caught.value).startswith(str(path))  # not where it was unpacked
     assert len(str(caught.value).splitlines()) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["annotations.zip"]
 
@@ -151,7 +158,7 @@ def test_archives_do_no_harm(tmp_path, entries, message):
 def test_meta_json_leads_to_no_other_folder(tmp_path):
     objects = {"1": {"category": "dog", "frames": []}}
     (tmp_path / "meta.json").write_text(json.dumps({"videos": {"../up": {"objects": objects}}}))
-    with pytest.raises(AnnotationError, match="is not the name of a folder"):
+    with pytest.raises(AnnotationError, match="cannot be the name of a folder"):
         read_annotation(tmp_path / "meta.json")
 
 
