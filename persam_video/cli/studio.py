@@ -25,7 +25,7 @@ def studio(
         str | None,
         typer.Argument(
             metavar="[VIDEO|SESSION]",
-            help="Video, folder of images, or folder of an earlier session.",
+            help="Video, folder of images, or folder of an earlier session or of a run of track.",
         ),
     ] = None,
     root: Annotated[
@@ -90,6 +90,8 @@ def studio(
 
     persam-video studio session
 
+    persam-video studio result
+
     persam-video studio --root ~/videos
     """
     missing = [name for name in ("starlette", "uvicorn", "python_multipart") if not _has(name)]
@@ -99,13 +101,13 @@ def studio(
         )
     import uvicorn
 
+    from persam_video.studio.opening import holds_session
     from persam_video.studio.security import LOOPBACK, AllowedHosts, kept_token, new_token
     from persam_video.studio.server import make_app
-    from persam_video.studio.store import SessionPaths
     from persam_video.studio.studio import Studio
 
     settings = preset.settings(model)
-    is_session = video is not None and SessionPaths(Path(video)).is_session
+    is_session = video is not None and holds_session(video)
     base = Path("persam-video-studio")
     if video is None:
         base = out or base

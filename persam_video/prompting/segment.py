@@ -35,6 +35,7 @@ def annotate(
     *,
     embedding: ImageEmbedding | None = None,
     previous: NDArray[np.bool_] | None = None,
+    refine: bool = True,
 ) -> Annotation:
     """Segment the objects that boxes and points name, and merge them by their logits.
 
@@ -49,6 +50,8 @@ def annotate(
         embedding: embedding of the frame, if it is encoded already.
         previous: bool (H, W), the mask to correct; for a single object only,
             whose points may then all be beside it.
+        refine: whether the model is asked again; without, a mask takes a third of the time and is
+            coarser.
 
     Raises:
         AnnotationError: a prompt does not fit the frame, or gives an empty mask.
@@ -58,7 +61,10 @@ def annotate(
     size = (rgb.shape[0], rgb.shape[1])
     placed = [prompt.in_pixels(size, corrects=previous is not None) for prompt in prompts]
     embedding = embedding or model.encode(rgb)
-    logits = np.stack([_segment(model, embedding, prompt, previous) for prompt in placed])
+    again = 0
+    if refine:
+        again = _REFINEMENTS if model.readout is not None else 1
+    logits = np.stack([_segment(model, embedding, prompt, previous, again) for prompt in placed])
     ids = [prompt.object_id for prompt in placed]
     labels = merge_logits(logits, ids)
     for object_id in ids:
@@ -77,14 +83,23 @@ def _segment(
     embedding: ImageEmbedding,
     prompts: PixelPrompts,
     previous: NDArray[np.bool_] | None,
+    again: int,
 ) -> NDArray[np.float32]:
-    """Return logits (H, W) of one object, restricted to its box."""
+    """Return logits (H, W) of one object, restricted to its box.
+
+    Args:
+        model: the SAM.
+        embedding: embedding of the frame.
+        prompts: prompts of the object.
+        previous: bool (H, W), the mask to correct.
+        again: how often the model is shown what it answered.
+    """
     asked = _as_prompts(prompts, model.device)
     first = asked
     if previous is not None:
         first = replace(asked, masks=_as_logits(embedding, previous))
     low = _answer(model, embedding, first)
-    for _ in range(_REFINEMENTS if model.readout is not None else 1):
+    for _ in range(again):
         low = _answer(model, embedding, replace(asked, masks=low))
     logits = embedding.transform.restore(low)[0, 0].cpu().numpy()
     if prompts.box is None:

@@ -5,7 +5,7 @@ pass then merges them in order, so that everything downstream still sees frames 
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -149,7 +149,7 @@ class BackwardResults:
 
 def reversed_frames(
     open_part: OpenPart, selection: Selection, last: int, chunk_bytes: int
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     """Yield the selected frames in reverse order, from ``last`` to the first.
 
     Videos decode forwards only, so they are decoded in chunks, the last chunk first. A chunk is

@@ -59,7 +59,7 @@ class OutputPaths:
     @property
     def finished(self) -> bool:
         """Whether the folder holds a finished run."""
-        run = self._earlier_run()
+        run = self.earlier_run
         return run is not None and run.status is RunStatus.FINISHED
 
     def check(self, inputs: ProtectedInputs) -> None:
@@ -86,7 +86,7 @@ class OutputPaths:
             OutputError: there are files that no run's record accounts for.
         """
         present = self._files()
-        if present and self._earlier_run() is None:
+        if present and self.earlier_run is None:
             found = self.record if self.record.exists() else present[0]
             why = "is not the record of a run" if found == self.record else "is of no run"
             raise OutputError(
@@ -100,7 +100,7 @@ class OutputPaths:
             OutputError: it already holds a run, or files of unknown origin where results go.
         """
         self.check_owned()
-        earlier = self._earlier_run()
+        earlier = self.earlier_run
         if earlier is not None:
             if not overwrite:
                 raise OutputError(
@@ -116,7 +116,8 @@ class OutputPaths:
             self.forget_progress()
         make_folder(self.folder)
 
-    def _earlier_run(self) -> RunRecord | None:
+    @property
+    def earlier_run(self) -> RunRecord | None:
         """The run that the folder holds, if its record says so."""
         try:
             record = read_run(self.record)

@@ -124,9 +124,9 @@ class TracksJsonlSink(Sink):
         Raises:
             OutputError: the file cannot be written.
         """
-        line = json.dumps(_line(frame, result), allow_nan=False, separators=(",", ":"))
+        line = tracks_line(frame, result)
         with writing(self._path):
-            self._file.write(f"{line}\n")
+            self._file.write(line)
             self._file.flush()
 
     def close(self) -> None:
@@ -165,6 +165,11 @@ def read_tracks(path: str | Path) -> Iterator[FrameRecord]:
         raise DatasetError(
             f"{path}: cannot be read ({error.strerror or error}); check the path"
         ) from error
+
+
+def tracks_line(frame: Frame, result: FrameResult) -> str:
+    """Return the line of a frame, with its end; see ``TracksJsonlSink``."""
+    return f"{json.dumps(_line(frame, result), allow_nan=False, separators=(',', ':'))}\n"
 
 
 def _cut(path: Path, lines: int) -> None:

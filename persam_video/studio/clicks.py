@@ -1,7 +1,9 @@
 """From clicks and boxes to the mask of one object, by the model."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,60 +11,102 @@ from numpy.typing import NDArray
 from persam_video.errors import AnnotationError
 from persam_video.prompting import ObjectPrompts, annotate
 from persam_video.sam.model import ImageEmbedding, SamModel
-from persam_video.studio.gestures import Box, Click
+from persam_video.studio.gestures import Box, Click, Stroke
+from persam_video.video import Frame
+
+_EMBEDDINGS = 3
+"""Encoded frames that are kept: clicks go on in one frame, and back and forth between two."""
+
+_DISC = 0.012
+"""Radius, as a share of the frame's short side, of what a click gets at the least."""
 
 
-def answer(
-    model: SamModel,
-    embedding: ImageEmbedding,
-    rgb: NDArray[np.uint8],
-    object_id: int,
-    marks: Sequence[Click | Box],
-    previous: NDArray[np.bool_] | None,
-    radius: float,
-) -> NDArray[np.bool_]:
-    """Segment an object that clicks and boxes name.
+class ClickAnswerer:
+    """Answers clicks and boxes with masks; the latest frames stay encoded.
 
-    Without a mask, this is ``annotate``. Otherwise that is shown the mask as well, and the last
-    click is made to count: where the answer does not do as it says, what that click alone gives is
-    added or taken away, and at the least a disc around it.
-
-    Args:
-        model: the SAM.
-        embedding: of the frame.
-        rgb: the frame, uint8 (H, W, 3).
-        object_id: 1 to 254.
-        marks: in their order; the latest box counts.
-        previous: the mask (H, W) so far.
-        radius: of the disc, in pixels.
-
-    Returns:
-        bool (H, W).
-
-    Raises:
-        AnnotationError: the mask would be empty.
+    Without a mask, the answer is that of ``annotate``. Otherwise that is shown the mask as well,
+    and the last click is made to count: where the answer does not do as it says, what that click
+    alone gives is added or taken away, and at the least a disc around it.
     """
-    prompts = _prompts(object_id, marks)
-    latest = marks[-1]
-    if previous is None:
-        return _ask(model, embedding, rgb, prompts, None)
-    if isinstance(latest, Box):
-        # a box is drawn anew when what is there is wrong
-        return _ask(model, embedding, rgb, ObjectPrompts(object_id, latest.corners), None)
-    try:
-        mask = _ask(model, embedding, rgb, prompts, previous)
-    except AnnotationError:
-        mask = previous
-    if _obeys(mask, latest):
-        return _not_empty(mask)
-    alone = ObjectPrompts(object_id, points=((latest.x, latest.y),))
-    try:
-        part = _ask(model, embedding, rgb, alone, None)
-    except AnnotationError:
-        part = np.zeros_like(previous)
-    rows, columns = np.indices(previous.shape) + 0.5
-    part = part | (np.hypot(columns - latest.x, rows - latest.y) <= radius)
-    return _not_empty(previous | part if latest.positive else previous & ~part)
+
+    def __init__(self) -> None:
+        self._embeddings: OrderedDict[int, ImageEmbedding] = OrderedDict()
+
+    def forget(self) -> None:
+        """Let go of encoded frames."""
+        self._embeddings = OrderedDict()
+
+    def answer(
+        self,
+        model: SamModel,
+        frame: Frame,
+        object_id: int,
+        marks: Sequence[Click | Box],
+        previous: NDArray[np.bool_] | None,
+    ) -> NDArray[np.bool_]:
+        """Segment an object that clicks and boxes name.
+
+        Args:
+            model: the SAM.
+            frame: which they were made in.
+            object_id: 1 to 254.
+            marks: in their order; the latest box counts.
+            previous: the mask (H, W) so far.
+
+        Returns:
+            bool (H, W).
+
+        Raises:
+            AnnotationError: the mask would be empty.
+        """
+        ask = partial(_ask, model, frame, self._encoded(model, frame))
+        prompts = _prompts(object_id, marks)
+        latest = marks[-1]
+        if previous is None:
+            return ask(prompts)
+        if isinstance(latest, Box):
+            # a box is drawn anew when what is there is wrong
+            return ask(ObjectPrompts(object_id, latest.corners))
+        try:
+            # what is shown may reach out of a box that was drawn before
+            mask = ask(replace(prompts, box=None), previous)
+        except AnnotationError:
+            mask = previous
+        if not _obeys(mask, latest):
+            part = _around(latest, mask.shape)
+            try:
+                # unrefined, which takes a third of the time: it is but a part of the mask
+                point = ObjectPrompts(object_id, points=((latest.x, latest.y),))
+                part = part | ask(point, refine=False)
+            except AnnotationError:
+                pass  # the disc alone
+            mask = previous | part if latest.positive else previous & ~part
+        if not mask.any():
+            raise AnnotationError("nothing would be left of the object: use Clear to take it back")
+        return mask
+
+    def _encoded(self, model: SamModel, frame: Frame) -> ImageEmbedding:
+        kept = self._embeddings
+        embedding = kept.pop(frame.index, None) or model.encode(frame.rgb)
+        kept[frame.index] = embedding
+        while len(kept) > _EMBEDDINGS:
+            kept.popitem(last=False)
+        return embedding
+
+
+def _ask(
+    model: SamModel,
+    frame: Frame,
+    embedding: ImageEmbedding,
+    prompts: ObjectPrompts,
+    previous: NDArray[np.bool_] | None = None,
+    *,
+    refine: bool = True,
+) -> NDArray[np.bool_]:
+    annotation = annotate(
+        model, frame.rgb, [prompts], embedding=embedding, previous=previous, refine=refine
+    )
+    return annotation.mask(prompts.object_id)
 
 
 def _prompts(object_id: int, marks: Sequence[Click | Box]) -> ObjectPrompts:
@@ -76,25 +120,12 @@ def _prompts(object_id: int, marks: Sequence[Click | Box]) -> ObjectPrompts:
     )
 
 
-def _ask(
-    model: SamModel,
-    embedding: ImageEmbedding,
-    rgb: NDArray[np.uint8],
-    prompts: ObjectPrompts,
-    previous: NDArray[np.bool_] | None,
-) -> NDArray[np.bool_]:
-    if previous is not None:
-        # what is shown may reach out of a box that was drawn before
-        prompts = replace(prompts, box=None)
-    annotation = annotate(model, rgb, [prompts], embedding=embedding, previous=previous)
-    return annotation.mask(prompts.object_id)
-
-
 def _obeys(mask: NDArray[np.bool_], click: Click) -> bool:
     return bool(mask[int(click.y), int(click.x)]) == click.positive
 
 
-def _not_empty(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    if not mask.any():
-        raise AnnotationError("nothing would be left of the object: use Clear to take it back")
-    return mask
+def _around(click: Click, size: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return a disc (H, W) around a click, which holds its pixel in any case."""
+    height, width = size
+    radius = max(1.0, _DISC * min(height, width))
+    return Stroke(((click.x, click.y),), radius).cover((height, width))

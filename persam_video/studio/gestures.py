@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import cv2
@@ -76,24 +76,39 @@ class Clear:
     """Everything that was marked of an object in a frame is taken back."""
 
 
+@dataclass(frozen=True)
+class Given:
+    """A mask that was not made here: the annotation of an earlier run."""
+
+
+@dataclass(frozen=True)
+class Delete:
+    """The object was deleted, with its marks and masks in all frames."""
+
+
 Mark: TypeAlias = Click | Box | Stroke | Clear
+Deed: TypeAlias = Mark | Given | Delete
 
 
 @dataclass(frozen=True)
 class Gesture:
-    """One mark and what came of it.
+    """One thing that a person did, and what came of it.
 
     Attributes:
-        frame: index of the frame.
+        frame: index of the frame; of ``Delete``, one that shows the object.
         object_id: of the object.
         mark: what was done.
-        mask: of the object after it; ``None`` after ``Clear``.
+        mask: of the object after it; ``None`` after ``Clear`` and ``Delete``.
+        moment: when it was done; see ``ResultJournal.end``.
+        valid: so many frames were valid before it.
     """
 
     frame: int
     object_id: int
-    mark: Mark
+    mark: Deed
     mask: Rle | None
+    moment: int = 0
+    valid: int = 0
 
 
 @dataclass
@@ -120,51 +135,70 @@ class History:
         self.undone.append(self.done.pop())
         return self.undone[-1]
 
-    def redo(self) -> Gesture | None:
-        """Do again what was undone last, and return it; ``None`` where there is nothing."""
+    def redo(self, moment: int, valid: int) -> Gesture | None:
+        """Do again what was undone last, and return it; ``None`` where there is nothing.
+
+        Args:
+            moment: of now; see ``Gesture``.
+            valid: so many frames are valid now.
+        """
         if not self.undone:
             return None
-        self.done.append(self.undone.pop())
+        self.done.append(replace(self.undone.pop(), moment=moment, valid=valid))
         return self.done[-1]
 
-    def forget(self, object_id: int) -> list[int]:
-        """Drop all gestures of an object and return the frames that they were in."""
-        frames = sorted({g.frame for g in self.done if g.object_id == object_id})
-        self.done = [g for g in self.done if g.object_id != object_id]
-        self.undone = [g for g in self.undone if g.object_id != object_id]
-        return frames
+    @property
+    def deleted(self) -> set[int]:
+        """Ids of the objects that were deleted."""
+        return {gesture.object_id for gesture in self.done if isinstance(gesture.mark, Delete)}
+
+    @property
+    def _marks(self) -> Iterator[Gesture]:
+        """The gestures that mark objects which are not deleted."""
+        deleted = self.deleted
+        return (gesture for gesture in self.done if gesture.object_id not in deleted)
 
     def of(self, frame: int, object_id: int) -> list[Gesture]:
         """Return the gestures in force of an object in a frame: those since it was cleared."""
         found: list[Gesture] = []
-        for gesture in self.done:
+        for gesture in self._marks:
             if (gesture.frame, gesture.object_id) == (frame, object_id):
                 found = [] if isinstance(gesture.mark, Clear) else [*found, gesture]
         return found
 
     def in_frame(self, frame: int) -> list[Gesture]:
         """Return the gestures in force of a frame, in their order."""
-        ids = {gesture.object_id for gesture in self.done if gesture.frame == frame}
+        ids = {gesture.object_id for gesture in self._marks if gesture.frame == frame}
         kept = {id(g) for object_id in ids for g in self.of(frame, object_id)}
         return [gesture for gesture in self.done if id(gesture) in kept]
 
     def masks(self, frame: int) -> dict[int, Rle]:
         """Return the masks that were marked in a frame by object, the latest last."""
         masks: dict[int, Rle] = {}
-        for gesture in self.done:
+        for gesture in self._marks:
             if gesture.frame == frame:
                 masks.pop(gesture.object_id, None)
                 if gesture.mask is not None:
                     masks[gesture.object_id] = gesture.mask
         return masks
 
+    def marked(self) -> dict[int, set[int]]:
+        """Return in which frames each object is marked, by id."""
+        last = {(gesture.object_id, gesture.frame): gesture.mask for gesture in self._marks}
+        marked: dict[int, set[int]] = {}
+        for (object_id, frame), mask in last.items():
+            if mask is not None:
+                marked.setdefault(object_id, set()).add(frame)
+        return marked
+
     @property
     def frames(self) -> list[int]:
         """Indices of the frames in which something is marked, in order."""
-        marked: dict[tuple[int, int], bool] = {}
-        for gesture in self.done:
-            marked[gesture.frame, gesture.object_id] = gesture.mask is not None
-        return sorted({frame for (frame, _), is_marked in marked.items() if is_marked})
+        return sorted({frame for frames in self.marked().values() for frame in frames})
+
+
+_OTHERS: Mapping[str, Given | Delete] = {"given": Given(), "delete": Delete()}
+"""What is not marked on the page, by what it is called in JSON."""
 
 
 def compose(
@@ -226,7 +260,7 @@ def mark_of(data: Mapping[str, Any], size: tuple[int, int]) -> Mark:
     )
 
 
-def mark_json(mark: Mark) -> dict[str, Any]:
+def mark_json(mark: Deed) -> dict[str, Any]:
     """Return a mark in the types of JSON."""
     if isinstance(mark, Click):
         return {"kind": "click", "x": mark.x, "y": mark.y, "positive": mark.positive}
@@ -235,7 +269,7 @@ def mark_json(mark: Mark) -> dict[str, Any]:
     if isinstance(mark, Stroke):
         points = [list(point) for point in mark.points]
         return {"kind": "stroke", "points": points, "radius": mark.radius, "erase": mark.erase}
-    return {"kind": "clear"}
+    return {"kind": type(mark).__name__.lower()}
 
 
 def gestures_json(gestures: Iterable[Gesture]) -> list[dict[str, Any]]:
@@ -246,6 +280,8 @@ def gestures_json(gestures: Iterable[Gesture]) -> list[dict[str, Any]]:
             "object": gesture.object_id,
             **mark_json(gesture.mark),
             "mask": None if gesture.mask is None else gesture.mask["counts"],
+            "moment": gesture.moment,
+            "valid": gesture.valid,
         }
         for gesture in gestures
     ]
@@ -267,7 +303,14 @@ def read_gestures(data: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> I
         mask = None if counts is None else Rle(size=list(size), counts=str(counts))
         if mask is not None:
             decode(mask)
-        yield Gesture(int(item["frame"]), int(item["object"]), mark_of(item, size), mask)
+        yield Gesture(
+            int(item["frame"]),
+            int(item["object"]),
+            _OTHERS.get(item["kind"]) or mark_of(item, size),
+            mask,
+            int(item["moment"]),
+            int(item["valid"]),
+        )
 
 
 def _inside(points: Iterable[tuple[Any, Any]], size: tuple[int, int]) -> list[tuple[float, float]]:

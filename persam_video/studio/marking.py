@@ -1,45 +1,38 @@
 """Marking objects in the frames of a video, and keeping what was marked and found."""
 
-import os
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.config import Settings, load_settings
-from persam_video.drawing.colours import overlay_colour
-from persam_video.errors import AnnotationError, ConfigError, DatasetError, OutputError, SourceError
+from persam_video.config import Settings
+from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.masks.rle import Rle, decode, encode
 from persam_video.report.findings import Finding, frames_to_look_at
 from persam_video.results import FrameResult, ObjectState
+from persam_video.studio.earlier_run import take_earlier_run
 from persam_video.studio.frames import FrameReader
-from persam_video.studio.gestures import Box, Clear, Click, Gesture, Mark, Stroke, compose
+from persam_video.studio.gestures import Box, Clear, Click, Delete, Gesture, Mark, Stroke, compose
 from persam_video.studio.model import SharedModel
+from persam_video.studio.opening import checked_settings, find
 from persam_video.studio.results import Line, ResultJournal
-from persam_video.studio.store import SessionDocument, SessionPaths, StudioObject
+from persam_video.studio.store import RunMark, StudioObject
 from persam_video.util.lock import exclusive_folder
 from persam_video.video import Frame, SourceInfo
-from persam_video.video.source import SourceKind, locate
 
 if TYPE_CHECKING:
-    from persam_video.sam.model import ImageEmbedding, SamModel
+    from persam_video.sam.model import SamModel
+    from persam_video.studio.clicks import ClickAnswerer
 
 Listener: TypeAlias = Callable[[str, int | None], None]
 """Is told what changed: ``state``, or ``masks`` and the frame whose masks are new."""
-
-_EMBEDDINGS = 3
-"""Encoded frames that are kept: clicks go on in one frame, and back and forth between two."""
-
-_DISC = 0.012
-"""Radius, as a share of the frame's short side, of what a click gets at the least."""
-
 
 _SelfT = TypeVar("_SelfT", bound="MarkedVideo")
 
@@ -59,43 +52,27 @@ class MarkedVideo:
         settings: Settings | None = None,
         model: "SamModel | SharedModel | None" = None,
     ) -> None:
-        self.paths = SessionPaths(Path(folder))
+        found = find(folder)
+        self.paths = found.paths
         self._lock = threading.RLock()
         self._marking = threading.Lock()
         self._listeners: list[Listener] = []
-        self._embeddings: OrderedDict[int, ImageEmbedding] = OrderedDict()
-        self.dirty: set[int] | None = None
+        self._answerer: ClickAnswerer | None = None
         with ExitStack() as stack:
-            known = SessionDocument.read(self.paths.session) if self.paths.is_session else None
-            if known is None and source is None:
-                raise DatasetError(f"{folder}: holds no session; give a video, too")
-            address = known.source if known is not None else _address(source)
-            if known is not None and source is not None and _address(source) != known.source:
-                raise OutputError(
-                    f"{folder} holds a session of {known.source}: give another folder with --out"
-                )
-            if known is None and (self.paths.folder / "run.json").exists():
-                raise OutputError(f"{folder} holds an earlier run: give another folder with --out")
-            self.reader = FrameReader(address)
+            self.reader = FrameReader(found.address(source))
             stack.callback(self.reader.close)
+            self._document = found.session(self.reader, settings)
+            self.settings = checked_settings(self._document.settings, self.paths.folder)
             stack.enter_context(exclusive_folder(self.paths.folder))
-            self._document = known or self._new_document(address, settings)
-            info = self.reader.info
-            if (self._document.height, self._document.width) != (info.height, info.width):
-                raise SourceError(
-                    f"{address}: has frames of {info.width}x{info.height}, the session was of "
-                    f"{self._document.width}x{self._document.height}; the video is another one"
-                )
-            self.settings = Settings.model_validate(self._document.settings)
-            if self.settings.procedure == "upstream":
-                raise ConfigError("the procedure 'upstream' takes no corrections: leave it out")
             self.model: SharedModel = (
                 model if isinstance(model, SharedModel) else SharedModel(self.settings, model)
             )
             self.journal = ResultJournal(self.paths.journal, self.size)
             stack.callback(self.journal.close)
-            self._drop_states()
-            self._document.write(self.paths.session)
+            self._count_lost_changes()
+            take_earlier_run(self._document, self.journal, self.paths)
+            self.drop_states()
+            self.write()
             self._open = stack.pop_all()
 
     @property
@@ -126,7 +103,9 @@ class MarkedVideo:
     @property
     def objects(self) -> tuple[StudioObject, ...]:
         """The objects, in order of id."""
-        return tuple(self._document.objects)
+        with self._lock:
+            deleted = self._document.history.deleted
+            return tuple(shown for shown in self._document.objects if shown.id not in deleted)
 
     @property
     def annotated(self) -> list[int]:
@@ -181,10 +160,14 @@ class MarkedVideo:
             SourceError: there is no such frame.
         """
         with self._lock:
+            history = self._document.history
             found = self.journal.before(index) if before else self.journal.get(index)
-            masks = {} if before and found is not None else self._document.history.masks(index)
-        if found is not None and not masks:
-            return found
+            masks = {} if before and found is not None else history.masks(index)
+            deleted = history.deleted
+        if found is not None:
+            found = _without(found, deleted)
+            if not masks:
+                return found
         labels = compose(masks, self.size, None if found is None else found.labels)
         known = {} if found is None else {o.object_id: o for o in found.objects}
         present = set(np.unique(labels).tolist())
@@ -211,7 +194,8 @@ class MarkedVideo:
 
     def lines(self) -> dict[int, Line]:
         """Return summaries of what tracking found, by frame, in order."""
-        return self.journal.lines
+        with self._lock:
+            return self.journal.lines(without=self._document.history.deleted)
 
     def review(self) -> list[Finding]:
         """Return the frames that most need a look, the most pressing first."""
@@ -226,19 +210,21 @@ class MarkedVideo:
         self.tell("state")
 
     def add_object(self, name: str | None = None) -> StudioObject:
-        """Add an object, which has the lowest id that is free.
+        """Add an object, which has the lowest id that no object has had.
 
         Raises:
-            AnnotationError: there are 254.
+            AnnotationError: there were 254.
         """
         with self._lock:
             taken = {shown.id for shown in self._document.objects}
             free = next((i for i in range(1, MAX_OBJECT_ID + 1) if i not in taken), None)
             if free is None:
-                raise AnnotationError(f"there are {MAX_OBJECT_ID} objects: delete one first")
-            red, green, blue = overlay_colour(free)
-            added = StudioObject(free, name or f"object {free}", f"#{red:02x}{green:02x}{blue:02x}")
-            self._document.objects = sorted([*self._document.objects, added], key=lambda o: o.id)
+                raise AnnotationError(
+                    f"there were {MAX_OBJECT_ID} objects, and an id is never used again: go on in "
+                    "another session"
+                )
+            added = StudioObject.new(free, name)
+            self._document.add_object(added)
             self._save()
         self.tell("state")
         return added
@@ -265,20 +251,19 @@ class MarkedVideo:
         self.tell("state")
 
     def remove_object(self, object_id: int) -> None:
-        """Delete an object with its marks and masks, which cannot be undone.
+        """Delete an object with its marks and masks, which ``undo`` brings back.
 
         Raises:
             AnnotationError: there is no such object.
         """
         with self._marking, self._lock:
             self._object(object_id)
-            frames = self._document.history.forget(object_id)
-            self._document.objects = [o for o in self._document.objects if o.id != object_id]
-            self.journal.forget(object_id)
-            self.dirty = None
+            marked = self._document.history.marked().get(object_id, set())
+            shown = (i for i, line in self.journal.lines().items() if object_id in line.objects)
+            frame = min(marked, default=next(shown, 0))
+            self._add(Gesture(frame, object_id, Delete(), None))
             # the others were tracked beside it, so that without it they may come out otherwise
-            self._invalidate(min(frames, default=0))
-            self._save()
+            self._change(None, min(marked, default=self._document.valid))
         self.tell("state")
 
     def click(
@@ -340,18 +325,42 @@ class MarkedVideo:
             else:
                 code = encode(self._mask_after(picture, object_id, base, past, mark))
             with self._lock:
-                self._document.history.add(Gesture(frame, object_id, mark, code))
-                self._changed(frame)
+                self._add(Gesture(frame, object_id, mark, code))
+                self._change({frame}, frame)
         self.tell("state")
         return self.result(frame)
 
     def undo(self) -> int | None:
-        """Take back the last gesture; return its frame, ``None`` where there was none."""
-        return self._step_history(self._document.history.undo)
+        """Take back the last gesture; return its frame, ``None`` where there was none.
+
+        The frame has the result then that it had before the gesture, and after the deletion of an
+        object was taken back, every frame that was tracked with it.
+        """
+        with self._marking, self._lock:
+            gesture = self._document.history.undo()
+            if gesture is None:
+                return None
+            deleted = isinstance(gesture.mark, Delete)
+            nothing_tracked = self.journal.end == gesture.moment
+            for frame in self.journal.frames if deleted else [gesture.frame]:
+                self.journal.take_back(frame, gesture.moment, keep_first=deleted)
+            self._change(None if deleted else {gesture.frame}, gesture.frame)
+            if nothing_tracked:
+                self._document.valid = gesture.valid
+                self.write()
+        self.tell("state")
+        return gesture.frame
 
     def redo(self) -> int | None:
         """Do again what was undone last; return its frame, ``None`` where there was nothing."""
-        return self._step_history(self._document.history.redo)
+        with self._marking, self._lock:
+            gesture = self._document.history.redo(self.journal.end, self._document.valid)
+            if gesture is None:
+                return None
+            deleted = isinstance(gesture.mark, Delete)
+            self._change(None if deleted else {gesture.frame}, gesture.frame)
+        self.tell("state")
+        return gesture.frame
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Have changes told from any thread; returns what ends it."""
@@ -386,12 +395,11 @@ class MarkedVideo:
                 frames that are all valid; so is this one if that is what still is marked.
         """
         with self._lock:
-            self.journal.put(result, frame.name, backward=backward)
-            if self.dirty is not None:
-                self.dirty.add(frame.index)
             still = follows == self._document.history.masks(frame.index)
-            if follows is not None and still and self.valid == frame.index:
-                self._document.valid = frame.index + 1
+            is_next = follows is not None and still and self.valid == frame.index
+            valid = frame.index + 1 if is_next else self._document.valid
+            self.journal.put(result, frame.name, backward=backward, valid=valid)
+            self._document.valid = valid
             if frame.index in self._document.accepted:
                 self._document.accepted.remove(frame.index)
             self._document.revision += 1
@@ -400,16 +408,51 @@ class MarkedVideo:
     def write(self) -> None:
         """Write ``session.json``."""
         with self._lock:
+            self._document.moment = self.journal.end
             self._document.write(self.paths.session)
+
+    @property
+    def is_run_behind(self) -> bool:
+        """Whether the run in the folder lacks something that was marked or tracked."""
+        with self._lock:
+            run = self._document.run
+            return run.changed is None or bool(run.changed) or run.moment < self.journal.end
+
+    def begin_run_mark(self) -> tuple[RunMark, int]:
+        """Return what the run in the folder shows, and the moment from which it is written anew."""
+        with self._lock:
+            mark = self._document.run
+            self._document.run = RunMark(mark.sha256, mark.moment)
+            return mark, self.journal.end
+
+    def end_run_mark(self, sha256: str | None, moment: int) -> None:
+        """Take note that the run shows what was there at a moment; nothing of it without a hash."""
+        with self._lock:
+            changed = None if sha256 is None else self._document.run.changed
+            self._document.run = RunMark(sha256, moment, changed)
+            self.write()
+
+    def usable_states(self) -> list[Path]:
+        """Return the tracker's states that follow from the marks, in order of their frames."""
+        paths = (p for p in self.paths.states.glob("*.safetensors") if p.stem.isdecimal())
+        return sorted(path for path in paths if int(path.stem) <= self._document.valid)
+
+    def drop_states(self) -> None:
+        """Remove the tracker's states that do not follow from the marks."""
+        usable = self.usable_states()
+        for path in self.paths.states.glob("*.safetensors"):
+            if path not in usable:
+                path.unlink(missing_ok=True)
 
     def forget_embeddings(self) -> None:
         """Let go of encoded frames; the next click in one has to wait for it to be encoded."""
-        self._embeddings.clear()
+        if self._answerer is not None:
+            self._answerer.forget()
 
     def close(self) -> None:
-        """Write what is left and let go of the folder; a second call does nothing."""
+        """Let go of the folder; a second call does nothing."""
         self._open.close()
-        self._embeddings.clear()
+        self.forget_embeddings()
 
     def __enter__(self: _SelfT) -> _SelfT:
         return self
@@ -436,78 +479,64 @@ class MarkedVideo:
                     raise AnnotationError("there is no mask to erase from: paint or click first")
                 return painted
             return last & ~painted if mark.erase else last | painted
-        from persam_video.studio.clicks import answer
-
         marks: list[Click | Box] = []
         for gesture in reversed(past):
             if not isinstance(gesture.mark, Click | Box):
                 break
             marks.insert(0, gesture.mark)
         with self.model.turn() as model:
-            embedding = self._embeddings.get(frame.index)
-            if embedding is None:
-                embedding = model.encode(frame.rgb)
-                self._embeddings[frame.index] = embedding
-                while len(self._embeddings) > _EMBEDDINGS:
-                    self._embeddings.popitem(last=False)
-            radius = max(1.0, _DISC * min(self.size))
-            return answer(model, embedding, frame.rgb, object_id, [*marks, mark], last, radius)
+            if self._answerer is None:
+                # imported late: torch takes seconds, and the first frame is shown before it
+                from persam_video.studio.clicks import ClickAnswerer
 
-    def _step_history(self, step: Callable[[], Gesture | None]) -> int | None:
-        with self._marking, self._lock:
-            gesture = step()
-            if gesture is None:
-                return None
-            self._changed(gesture.frame)
-        self.tell("state")
-        return gesture.frame
+                self._answerer = ClickAnswerer()
+            return self._answerer.answer(model, frame, object_id, [*marks, mark], last)
 
-    def _changed(self, frame: int) -> None:
-        """Take note that what is marked in a frame is another; written down at once."""
-        if self.dirty is not None:
-            self.dirty.add(frame)
-        self._invalidate(frame)
+    def _add(self, gesture: Gesture) -> None:
+        now = replace(gesture, moment=self.journal.end, valid=self._document.valid)
+        self._document.history.add(now)
+
+    def _change(self, frames: set[int] | None, first: int) -> None:
+        """Take note that what is marked is another; written down at once.
+
+        Args:
+            frames: in which it is; ``None`` for any of them.
+            first: from this frame on, results no longer follow from the marks.
+        """
+        changed = self._document.run.changed
+        changed = None if frames is None or changed is None else changed | frames
+        self._document.run = replace(self._document.run, changed=changed)
+        self._document.valid = min(self._document.valid, first)
         self._save()
 
-    def _invalidate(self, frame: int) -> None:
-        self._document.valid = min(self._document.valid, frame)
-        self._drop_states()
-
-    def _drop_states(self) -> None:
-        """Remove the tracker's states that no longer follow from the marks."""
-        for path in self.paths.states.glob("*.safetensors"):
-            if not path.stem.isdecimal() or int(path.stem) > self._document.valid:
-                path.unlink(missing_ok=True)
+    def _count_lost_changes(self) -> None:
+        """Take up what was tracked after ``session.json`` was written last, as before a kill."""
+        document, journal = self._document, self.journal
+        if journal.end <= document.moment or journal.valid is None:
+            return
+        lines = journal.lines()
+        new = {frame for frame, line in lines.items() if line.place.offset >= document.moment}
+        document.valid = journal.valid
+        document.accepted = [frame for frame in document.accepted if frame not in new]
+        document.revision += len(new) + 1
 
     def _save(self) -> None:
         self._document.revision += 1
-        self._document.write(self.paths.session)
+        self.write()
 
     def _object(self, object_id: int) -> StudioObject:
-        found = next((shown for shown in self._document.objects if shown.id == object_id), None)
+        found = next((shown for shown in self.objects if shown.id == object_id), None)
         if found is None:
             raise AnnotationError(f"there is no object {object_id}: add one first")
         return found
 
-    def _new_document(self, address: str, settings: Settings | None) -> SessionDocument:
-        chosen = settings or load_settings("persam")
-        info = self.reader.info
-        return SessionDocument(
-            address, info.width, info.height, settings=chosen.model_dump(mode="json")
-        )
 
-
-def _address(source: str | Path | None) -> str:
-    """Return a source as a path that does not depend on the working directory.
-
-    Raises:
-        SourceError: it is no source, or a camera or a URL, which cannot be sought.
-    """
-    location = locate(source if source is not None else "")
-    if location.kind in (SourceKind.CAMERA, SourceKind.URL):
-        raise SourceError(
-            f"{location.name}: frames cannot be sought in it; give a video file or a folder"
-        )
-    if location.path is not None:
-        return str(location.path.resolve())
-    return os.path.abspath(location.address)  # noqa: PTH100  a glob is no path to resolve
+def _without(result: FrameResult, ids: Collection[int]) -> FrameResult:
+    """Return a result without some objects."""
+    if not any(found.object_id in ids for found in result.objects):
+        return result
+    return replace(
+        result,
+        labels=np.where(np.isin(result.labels, list(ids)), np.uint8(0), result.labels),
+        objects=tuple(found for found in result.objects if found.object_id not in ids),
+    )

@@ -1,6 +1,7 @@
 """Tracking within a session, as an iterator that can be left at any frame."""
 
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -14,6 +15,8 @@ from persam_video.results import FrameResult
 from persam_video.run.backward import CHUNK_BYTES, reversed_frames
 from persam_video.studio.gestures import compose
 from persam_video.studio.marking import MarkedVideo
+from persam_video.studio.run_folder import RunFolder
+from persam_video.tracking.ahead import encoding_ahead
 from persam_video.tracking.objects import TrackerState
 from persam_video.tracking.snapshot import Snapshot, read_snapshot, write_snapshot
 from persam_video.tracking.tracker import Tracker
@@ -40,6 +43,7 @@ class Propagation(Iterator[FrameResult]):
     def __init__(
         self,
         session: MarkedVideo,
+        run: RunFolder,
         start: int,
         stop: int | None,
         direction: Direction,
@@ -47,6 +51,7 @@ class Propagation(Iterator[FrameResult]):
         until_next: bool,
     ) -> None:
         self._session = session
+        self._run = run
         count = session.frame_count
         if not 0 <= start < count:
             raise AnnotationError(f"there is no frame {start} to start from: {count} frames")
@@ -95,53 +100,61 @@ class Propagation(Iterator[FrameResult]):
         return self._session.result(index).labels
 
     def _forward(self) -> Generator[FrameResult, None, None]:
-        session, tracker = self._session, self._tracker()
-        valid = session.valid
-        goes_on = self.first <= valid
+        session = self._session
+        annotated = session.annotated
+        goes_on = bool(annotated) and annotated[0] <= self.first <= session.valid
         seed = None if goes_on else Annotation.from_labels(self._shown(self.first))
-        begin = self._restore(tracker) if goes_on else self.first
-        session.journal.begin_pass()
+        session.drop_states()
         done: int | None = None
         end_of_source = True
-        try:
-            with FrameStream(session.source, start=begin, stop=self.last + 1) as stream:
-                for frame in stream:
-                    session.reader.saw(frame.index)
-                    marked = session.masks(frame.index)
-                    given = seed
-                    if frame.index != self.first or seed is None:
-                        given = _annotation(marked, session.size)
-                    with session.model.turn():
-                        result = tracker.step(frame, given)
-                    if frame.index < self.first:
-                        continue  # on the way from the last state that was kept
-                    session.store(frame, result, follows=marked if goes_on else None)
-                    done = frame.index
-                    if goes_on and session.valid == done + 1 and self._is_due(done):
-                        self._keep_state(tracker, done)
-                        done = None
-                    end_of_source = frame.index == self.last
-                    yield result
+        with self._pass(self.first) as tracker:
+            begin = self._restore(tracker) if goes_on else self.first
+            try:
+                with (
+                    FrameStream(session.source, start=begin, stop=self.last + 1) as stream,
+                    encoding_ahead(tracker.model, stream, begin) as frames,
+                ):
+                    for frame in frames:
+                        session.reader.saw(frame.index)
+                        marked = session.masks(frame.index)
+                        given = seed
+                        if frame.index != self.first or seed is None:
+                            given = _annotation(marked, session.size)
+                        with session.model.turn():
+                            result = tracker.step(frame, given)
+                        if frame.index < self.first:
+                            continue  # on the way from the last state that was kept
+                        session.store(frame, result, follows=marked if goes_on else None)
+                        self._run.add(frame, result)
+                        done = frame.index
+                        if goes_on and session.valid == done + 1 and self._is_due(done):
+                            self._keep_state(tracker, done)
+                            done = None
+                        end_of_source = frame.index == self.last
+                        yield result
                 if not end_of_source and done is not None:
                     session.reader.ends_after(done)
-        finally:
-            if goes_on and done is not None and session.valid == done + 1:
-                self._keep_state(tracker, done)
-            session.write()
+            finally:
+                if goes_on and done is not None and session.valid == done + 1:
+                    self._keep_state(tracker, done)
 
     def _backward(self) -> Generator[FrameResult, None, None]:
-        session, tracker = self._session, self._tracker()
+        session = self._session
         marked = session.annotation(self.first)
         seed = marked or Annotation.from_labels(self._shown(self.first))
         ids = set(seed.object_ids)
-        session.journal.begin_pass()
 
         def open_part(part: Selection) -> FrameStream:
             return FrameStream(session.source, start=part.start, stop=part.stop)
 
         selection = Selection(self.last, self.first + 1)
-        try:
-            for frame in reversed_frames(open_part, selection, self.first, CHUNK_BYTES):
+        backwards = reversed_frames(open_part, selection, self.first, CHUNK_BYTES)
+        with (
+            self._pass(None) as tracker,
+            closing(backwards),
+            encoding_ahead(tracker.model, backwards, begin=0) as frames,
+        ):
+            for frame in frames:
                 given: Annotation | None = seed
                 if frame.index != self.first:
                     given = _only(session.annotation(frame.index), ids)
@@ -150,8 +163,24 @@ class Propagation(Iterator[FrameResult]):
                 merged = self._beside(frame, result, ids)
                 session.store(frame, merged, backward=True)
                 yield merged
+
+    @contextmanager
+    def _pass(self, first: int | None) -> Iterator[Tracker]:
+        """Give a new tracker for a pass, which is written down in the folder's run.
+
+        Args:
+            first: see ``RunFolder.begin``.
+        """
+        session = self._session
+        try:
+            self._run.begin(first)
+            session.journal.begin_pass()
+            with session.model.turn() as model:
+                tracker = Tracker(model, session.settings)
+            yield tracker
         finally:
             session.write()
+            self._run.end()
 
     def _beside(self, frame: Frame, result: FrameResult, ids: set[int]) -> FrameResult:
         """Put what was tracked backwards beside the masks that other objects have in the frame."""
@@ -168,15 +197,11 @@ class Propagation(Iterator[FrameResult]):
             states={o.object_id: o.state for o in merged},
         )
 
-    def _tracker(self) -> Tracker:
-        with self._session.model.turn() as model:
-            return Tracker(model, self._session.settings)
-
     def _restore(self, tracker: Tracker) -> int:
         """Bring the tracker to where it was at the first frame or before, and return where."""
         session = self._session
         begin = session.annotated[0] if session.annotated else 0
-        names = sorted(int(path.stem) for path in session.paths.states.glob("*.safetensors"))
+        names = [int(path.stem) for path in session.usable_states()]
         for number in reversed([n for n in names if begin < n <= self.first]):
             frame = session.frame(number - 1)
             try:
@@ -185,10 +210,12 @@ class Propagation(Iterator[FrameResult]):
                     values = model.value_type
                 fitted = session.settings.method == "persam-f"
                 state = self._state(number)
-                tracker.restore(read_snapshot(state, like, fitted=fitted, values=values).state)
+                snapshot = read_snapshot(state, like, fitted=fitted, values=values)
             except OutputError:
                 continue  # an earlier one does as well
-            return number
+            if snapshot.frames == number:
+                tracker.restore(snapshot.state)
+                return number
         begin = min(begin, self.first)
         tracker.restore(TrackerState(session.size if begin else None, begin, ()))
         return begin
@@ -199,7 +226,9 @@ class Propagation(Iterator[FrameResult]):
 
     def _keep_state(self, tracker: Tracker, index: int) -> None:
         self._session.paths.states.mkdir(exist_ok=True)
-        write_snapshot(self._state(index + 1), Snapshot(index + 1, index, tracker.state()))
+        state = self._state(index + 1)
+        write_snapshot(state, Snapshot(index + 1, index, tracker.state()))
+        self._run.keep_state(state)
         self._session.write()
 
     def _state(self, number: int) -> Path:

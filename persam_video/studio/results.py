@@ -1,42 +1,58 @@
 """What tracking found, frame by frame, in a file that only grows.
 
 A line is written as soon as its frame is done, so that a server that is killed has lost nothing but
-the frame it was at. The latest line of a frame counts; the one from before the last pass stays, to
-be compared with.
+the frame it was at. The latest line of a frame counts; earlier ones stay, to be compared with and
+to come back when a gesture is undone.
 """
 
+import errno
 import json
+import os
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from persam_video.errors import OutputError
 from persam_video.masks.rle import Rle, decode, encode_labels
 from persam_video.report.findings import ObjectFacts
 from persam_video.results import FrameResult, ObjectState
-from persam_video.util.atomic import atomic_path, output_error
+from persam_video.util.atomic import output_error
 
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError)
 
 
-@dataclass(frozen=True)
-class Line:
-    """Where the result of a frame is in the file, and what is needed without reading it.
+class Place(NamedTuple):
+    """Where a line is in the file.
 
     Attributes:
-        offset: of the line, in bytes.
+        offset: in bytes.
         number: of the pass that made it.
-        backward: whether that pass went backwards.
+        former: the place of the line that it took the place of.
+    """
+
+    offset: int
+    number: int
+    former: "Place | None"
+
+
+@dataclass(frozen=True)
+class Line:
+    """The latest line of a frame, without what can be read from the file.
+
+    Attributes:
+        place: where it is.
+        backward: whether the pass that made it went backwards.
         time: of the frame, in seconds.
         name: file name of its image, if it has one.
         objects: by id.
     """
 
-    offset: int
-    number: int
+    place: Place
     backward: bool
     time: float
     name: str | None
@@ -44,7 +60,11 @@ class Line:
 
 
 class ResultJournal:
-    """Results of frames, on disk; memory holds a short summary of each. For several threads."""
+    """Results of frames, on disk; memory holds a short summary of each. For several threads.
+
+    Attributes:
+        valid: what the last line says of how many frames are valid; ``None`` without a line.
+    """
 
     def __init__(self, path: Path, size: tuple[int, int]) -> None:
         """Open the file, and read what is in it.
@@ -60,13 +80,26 @@ class ResultJournal:
         self._size = size
         self._lock = threading.RLock()
         self._lines: dict[int, Line] = {}
-        self._before: dict[int, Line] = {}
         self._number = 0
+        self._end = 0
+        self.valid: int | None = None
         try:
-            self._file = path.open("a+b")
+            # without a buffer, which would keep what a full disk refused, and try again later
+            self._appended = path.open("ab", buffering=0)
+            self._file = path.open("rb")
             self._load()
         except OSError as error:
             raise output_error(path, error) from error
+
+    @property
+    def end(self) -> int:
+        """Length of the file in bytes: a moment, between what was found before and after it."""
+        return self._end
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._file.closed
 
     @property
     def frames(self) -> list[int]:
@@ -74,83 +107,118 @@ class ResultJournal:
         with self._lock:
             return sorted(self._lines)
 
-    @property
-    def lines(self) -> dict[int, Line]:
-        """The summaries by frame, in order."""
-        with self._lock:
-            return dict(sorted(self._lines.items()))
+    def lines(self, without: Collection[int] = ()) -> dict[int, Line]:
+        """Return the summaries by frame, in order.
 
-    def __contains__(self, frame: int) -> bool:
-        return frame in self._lines
+        Args:
+            without: objects that are left out.
+        """
+        with self._lock:
+            lines = sorted(self._lines.items())
+        if not without:
+            return dict(lines)
+        return {
+            frame: replace(
+                line, objects={i: o for i, o in line.objects.items() if i not in without}
+            )
+            for frame, line in lines
+        }
 
     def line(self, frame: int) -> Line | None:
         """Return the summary of a frame, ``None`` where there is no result."""
         return self._lines.get(frame)
 
-    def begin_pass(self) -> int:
+    def begin_pass(self) -> None:
         """Begin to track anew: what it overwrites can be compared with what it writes."""
         with self._lock:
-            self._before.clear()
             self._number += 1
-            return self._number
 
-    def put(self, result: FrameResult, name: str | None, *, backward: bool = False) -> None:
+    def put(
+        self, result: FrameResult, name: str | None, *, backward: bool = False, valid: int = 0
+    ) -> None:
         """Write the result of a frame.
+
+        Args:
+            result: what was found.
+            name: file name of the frame's image, if it has one.
+            backward: whether the pass goes backwards.
+            valid: so many frames are valid with this one.
 
         Raises:
             OutputError: the file cannot be written.
         """
         codes = encode_labels(result.labels, [known.object_id for known in result.objects])
-        data = {
-            "pass": self._number,
-            "backward": backward,
-            "frame": int(result.index),
-            "time": float(result.time),
-            "name": name,
-            "objects": [
-                {
-                    "id": int(known.object_id),
-                    "lost": known.state is ObjectState.LOST,
-                    "score": float(np.nan_to_num(known.score)),
-                    "area": int(known.area),
-                    "box": known.box,
-                    "mask": codes[known.object_id]["counts"],
-                }
-                for known in result.objects
-            ],
-        }
         with self._lock:
-            offset = self._append([data])
-            self._take(data, offset)
+            self._write(
+                {
+                    "pass": self._number,
+                    "backward": backward,
+                    "valid": valid,
+                    "frame": int(result.index),
+                    "time": float(result.time),
+                    "name": name,
+                    "objects": [
+                        {
+                            "id": int(known.object_id),
+                            "lost": known.state is ObjectState.LOST,
+                            "score": float(np.nan_to_num(known.score)),
+                            "area": int(known.area),
+                            "box": known.box,
+                            "mask": codes[known.object_id]["counts"],
+                        }
+                        for known in result.objects
+                    ],
+                }
+            )
 
-    def get(self, frame: int) -> FrameResult | None:
-        """Return the result of a frame, ``None`` where it has none."""
-        return self._read(frame, self._lines)
+    def take_back(self, frame: int, moment: int, *, keep_first: bool = False) -> None:
+        """Bring back the result that a frame had at an earlier moment, or that it had none.
 
-    def before(self, frame: int) -> FrameResult | None:
-        """Return what a frame was before the last pass; where that left it alone, what it is."""
-        return self._read(frame, self._before) or self.get(frame)
-
-    def forget(self, object_id: int) -> None:
-        """Take an object out of all results.
+        Args:
+            frame: its index.
+            moment: what ``end`` was then.
+            keep_first: whether a frame that had none keeps the one it has.
 
         Raises:
             OutputError: the file cannot be written.
         """
         with self._lock:
-            self._rewrite(without=object_id)
+            line = self._lines.get(frame)
+            place = None if line is None else line.place
+            if place is None or place.offset < moment:
+                return
+            while place is not None and place.offset >= moment:
+                place = place.former
+            if place is None and keep_first:
+                return
+            nothing = {"pass": 0, "frame": frame, "objects": None}
+            data = nothing if place is None else self._data(place.offset)
+            self._write({**data, "valid": 0})
+
+    def get(self, frame: int) -> FrameResult | None:
+        """Return the result of a frame, ``None`` where it has none."""
+        with self._lock:
+            line = self._lines.get(frame)
+            return None if line is None else self._read(line.place)
+
+    def before(self, frame: int) -> FrameResult | None:
+        """Return what a frame was before the last pass; where that left it alone, what it is."""
+        with self._lock:
+            line = self._lines.get(frame)
+            if line is None:
+                return None
+            place = line.place
+            replaced = place.former is not None and place.number == self._number
+            return self._read(place.former if replaced and place.former else place)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         with self._lock:
             self._file.close()
+            self._appended.close()
 
-    def _read(self, frame: int, lines: Mapping[int, Line]) -> FrameResult | None:
-        with self._lock:
-            line = lines.get(frame)
-            if line is None:
-                return None
-            data = self._data(line)
+    def _read(self, place: Place) -> FrameResult:
+        data = self._data(place.offset)
         labels = np.zeros(self._size, np.uint8)
         for known in data["objects"]:
             code = Rle(size=list(self._size), counts=known["mask"])
@@ -160,81 +228,73 @@ class ResultJournal:
             for known in data["objects"]
         }
         return FrameResult.from_labels(
-            frame,
-            line.time,
+            data["frame"],
+            data["time"],
             labels,
             list(states),
             scores={known["id"]: known["score"] for known in data["objects"]},
             states=states,
         )
 
-    def _data(self, line: Line) -> Any:
-        self._file.seek(line.offset)
-        return json.loads(self._file.readline())
+    def _data(self, offset: int) -> Any:
+        self._check_open()
+        try:
+            self._file.seek(offset)
+            return json.loads(self._file.readline())
+        except OSError as error:
+            raise output_error(self._path, error) from error
+
+    def _write(self, data: dict[str, Any]) -> None:
+        """Write a line to the end of the file, and take note of it."""
+        self._check_open()
+        raw = f"{json.dumps(data, allow_nan=False, separators=(',', ':'))}\n".encode()
+        try:
+            if self._appended.write(raw) != len(raw):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            with suppress(OSError):
+                self._appended.truncate(self._end)
+            raise output_error(self._path, error) from error
+        self._take(data, self._end)
+        self._end += len(raw)
 
     def _load(self) -> None:
         self._file.seek(0)
-        offset = 0
         for raw in self._file:
             try:
                 if not raw.endswith(b"\n"):
                     raise ValueError("cut off")
-                self._take(json.loads(raw), offset)
+                self._take(json.loads(raw), self._end)
             except _BROKEN:
                 break
-            offset += len(raw)
-        self._file.truncate(offset)
+            self._end += len(raw)
+        self._appended.truncate(self._end)
 
     def _take(self, data: dict[str, Any], offset: int) -> None:
         frame, number = int(data["frame"]), int(data["pass"])
-        if number > self._number:  # only while a file is read
-            self._before.clear()
-            self._number = number
+        valid = int(data["valid"])
+        if data["objects"] is None:
+            self._lines.pop(frame, None)
+            self.valid = valid
+            return
         old = self._lines.get(frame)
-        if old is not None and old.number != number:
-            self._before[frame] = old
+        former = None if old is None else old.place
+        if former is not None and former.number == number:
+            former = former.former
         objects = {int(known["id"]): _facts(known) for known in data["objects"]}
-        self._lines[frame] = Line(
-            offset, number, data["backward"], float(data["time"]), data["name"], objects
-        )
-
-    def _append(self, items: Iterable[dict[str, Any]]) -> int:
-        """Write lines to the end of the file, and return where the last one begins."""
-        try:
-            offset = self._file.seek(0, 2)
-            for data in items:
-                offset = self._file.tell()
-                self._file.write(_encoded(data))
-            self._file.flush()
-        except OSError as error:
-            raise output_error(self._path, error) from error
-        return offset
-
-    def _rewrite(self, without: int) -> None:
-        kept = sorted(
-            (line for lines in (self._before, self._lines) for line in lines.values()),
-            key=lambda line: line.offset,
-        )
-        with atomic_path(self._path) as sibling, sibling.open("wb") as file:
-            for line in kept:
-                data = self._data(line)
-                data["objects"] = [o for o in data["objects"] if o["id"] != without]
-                if data["objects"]:
-                    file.write(_encoded(data))
-        self._file.close()
-        self._lines, self._before, number = {}, {}, self._number
-        self._file = self._path.open("a+b")
-        self._load()
+        place = Place(offset, number, former)
+        line = Line(place, data["backward"], float(data["time"]), data["name"], objects)
+        self._lines[frame] = line
         self._number = max(self._number, number)
+        self.valid = valid
+
+    def _check_open(self) -> None:
+        if self._file.closed:
+            raise OutputError("the session is closed: open it again")
 
 
 def _facts(known: dict[str, Any]) -> ObjectFacts:
-    # sessions of before boxes were written have none
-    box = known.get("box")
+    box = known["box"]
     return ObjectFacts(
         known["lost"], known["score"], known["area"], None if box is None else tuple(box)
     )
-
-
-def _encoded(data: dict[str, Any]) -> bytes:
-    return f"{json.dumps(data, allow_nan=False, separators=(',', ':'))}\n".encode()

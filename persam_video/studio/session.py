@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from persam_video.studio.marking import MarkedVideo
+from persam_video.studio.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from persam_video.config import Settings
@@ -20,23 +21,26 @@ class InteractiveSession(MarkedVideo):
     """A video, what was marked in it, and what tracking made of that, kept in a folder.
 
     Everything is written down at once: after each gesture, and after each frame of a pass. A
-    session that was killed goes on where it was when its folder is opened again.
+    session that was killed goes on where it was when its folder is opened again. The folder of a
+    run of ``track`` can be opened, too: its masks are shown as tracked, and can be corrected.
 
     Frames can be read, marked and tracked from several threads; marks wait for each other, and for
     the model no longer than a frame takes.
 
     Args:
-        source: video file, folder of images, or glob; ``None`` for that of the folder's session.
-        folder: of the session; made where there is none.
+        source: video file, folder of images, or glob; ``None`` for that of the folder's session or
+            run.
+        folder: of the session or the run; made where there is none.
         settings: of the method, for a new session; the preset ``persam`` when not given.
         model: a loaded model, or one that several sessions share; loaded when it is first needed
             if not given.
 
     Raises:
         SourceError: the source cannot be read.
-        OutputError: the folder cannot be written to, holds a session of another source or another
-            run, or is in use.
-        DatasetError: the folder's session cannot be read.
+        OutputError: the folder cannot be written to, holds a session or a run of another source, or
+            is in use.
+        DatasetError: the folder's session or run cannot be read.
+        ConfigError: the run is of a procedure that takes no corrections.
 
     Examples:
         >>> with InteractiveSession("clip.mp4", "session") as session:  # doctest: +SKIP
@@ -59,13 +63,26 @@ class InteractiveSession(MarkedVideo):
     ) -> None:
         self._passes: WeakSet[Propagation] = WeakSet()
         super().__init__(source, folder, settings=settings, model=model)
+        self._run = RunFolder(self)
+        try:
+            self._run.catch_up()
+        except BaseException:
+            super().close()
+            raise
 
     def close(self) -> None:
         """End passes, write what is left and let go of the folder; a second call does nothing."""
-        for begun in list(self._passes):
+        if self.journal.closed:
+            return
+        with self._lock:
+            passes = list(self._passes)
+        for begun in passes:
             with suppress(ValueError):  # another thread is in it, and finds the session closed
                 begun.close()
-        super().close()
+        try:
+            self._run.catch_up()
+        finally:
+            super().close()
 
     def propagate(
         self,
@@ -96,8 +113,9 @@ class InteractiveSession(MarkedVideo):
         """
         from persam_video.studio.propagation import Propagation
 
-        begun = Propagation(self, start, stop, direction, until_next=until_next)
-        self._passes.add(begun)
+        begun = Propagation(self, self._run, start, stop, direction, until_next=until_next)
+        with self._lock:
+            self._passes.add(begun)
         return begun
 
     def export(
@@ -124,14 +142,15 @@ class InteractiveSession(MarkedVideo):
         """
         from persam_video.studio.outputs import export_session
 
-        return export_session(self, output, options, on_frame)
+        return export_session(self, self._run, output, options, on_frame)
 
     def save_run(self) -> None:
         """Bring ``run.json``, tracks, masks and state up to date, as ``track`` leaves them.
 
+        The end of a pass, an export and ``close`` do so, too.
+
         Raises:
+            AnnotationError: there is no mask yet.
             OutputError: they cannot be written.
         """
-        from persam_video.studio.outputs import write_run_folder
-
-        write_run_folder(self)
+        self._run.save()

@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from persam_video.drawing.colours import overlay_colour
 from persam_video.errors import DatasetError
 from persam_video.studio.gestures import History, gestures_json, read_gestures
 from persam_video.util.atomic import write_bytes
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,28 @@ class StudioObject:
     colour: str
     visible: bool = True
 
+    @classmethod
+    def new(cls, object_id: int, name: str | None = None) -> "StudioObject":
+        """Return an object in the colour of its id, called after it where it has no name."""
+        red, green, blue = overlay_colour(object_id)
+        return cls(object_id, name or f"object {object_id}", f"#{red:02x}{green:02x}{blue:02x}")
+
+
+@dataclass(frozen=True)
+class RunMark:
+    """What the run in the folder shows of the session.
+
+    Attributes:
+        sha256: of the ``run.json`` that it was when the session wrote it, or took it in; ``None``
+            before that.
+        moment: when that was; see ``ResultJournal.end``.
+        changed: frames in which something was marked since; ``None`` for any frame.
+    """
+
+    sha256: str | None = None
+    moment: int = 0
+    changed: set[int] | None = field(default_factory=set)
+
 
 @dataclass
 class SessionDocument:
@@ -80,12 +103,14 @@ class SessionDocument:
         width: of its frames.
         height: of its frames.
         settings: of the tracker, in the types of JSON.
-        objects: in order of id.
+        objects: in order of id, those that were deleted included.
         history: gestures.
         accepted: frames that need no second look.
         valid: so many frames from the first one on are what tracking forwards gives with the
             gestures as they are.
         revision: rises with every change.
+        moment: when it was written; see ``ResultJournal.end``.
+        run: what the folder's run shows of it.
     """
 
     source: str
@@ -97,6 +122,12 @@ class SessionDocument:
     accepted: list[int] = field(default_factory=list)
     valid: int = 0
     revision: int = 0
+    moment: int = 0
+    run: RunMark = field(default_factory=RunMark)
+
+    def add_object(self, added: StudioObject) -> None:
+        """Add an object in its place."""
+        self.objects = sorted([*self.objects, added], key=lambda shown: shown.id)
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all.
@@ -116,6 +147,12 @@ class SessionDocument:
             "accepted": self.accepted,
             "valid": self.valid,
             "revision": self.revision,
+            "moment": self.moment,
+            "run": {
+                "sha256": self.run.sha256,
+                "moment": self.run.moment,
+                "changed": None if self.run.changed is None else sorted(self.run.changed),
+            },
         }
         text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         write_bytes(path, text.encode(errors="backslashreplace"))
@@ -145,6 +182,8 @@ class SessionDocument:
                 accepted=[int(frame) for frame in data["accepted"]],
                 valid=int(data["valid"]),
                 revision=int(data["revision"]),
+                moment=int(data["moment"]),
+                run=_run(data["run"]),
             )
         except OSError as error:
             raise DatasetError(
@@ -154,6 +193,15 @@ class SessionDocument:
             raise DatasetError(
                 f"{path}: is not a session of the studio ({error}); give another folder"
             ) from error
+
+
+def _run(data: Mapping[str, Any]) -> RunMark:
+    sha256, changed = data["sha256"], data["changed"]
+    return RunMark(
+        None if sha256 is None else str(sha256),
+        int(data["moment"]),
+        None if changed is None else {int(frame) for frame in changed},
+    )
 
 
 def _object(data: Mapping[str, Any]) -> StudioObject:

@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 from persam_video.config import Settings
 from persam_video.errors import PersamVideoError, SourceError
 from persam_video.studio.frames import FrameReader
-from persam_video.studio.jobs import Cancelled, Job
+from persam_video.studio.jobs import Job
 from persam_video.studio.model import SharedModel, TurnLock
+from persam_video.studio.opening import find, holds_session
 from persam_video.studio.pictures import THUMB_HEIGHT, jpeg, scaled
 from persam_video.studio.security import contained
 from persam_video.studio.session import InteractiveSession
-from persam_video.studio.store import SessionDocument, SessionPaths
 from persam_video.util.atomic import atomic_path, output_error
 from persam_video.video.image_decoder import is_image
 
@@ -198,9 +198,8 @@ class Studio:
             PersamVideoError: it cannot be opened.
         """
         path = self._below_root(relative)
-        if SessionPaths(path).is_session:
-            source = Path(SessionDocument.read(SessionPaths(path).session).source)
-            self._check_source(source)
+        if holds_session(path):
+            self._check_source(Path(find(path).address(None)))
             return self.open(None, path)
         self._check_source(path)
         return self.open(path, self._folder_for(path))
@@ -292,13 +291,9 @@ class Studio:
                     for _ in propagation:
                         done += 1
                         job.step(done, max(total, done))
-            except Cancelled:
-                session.save_run()
-                raise
             finally:
                 for propagation in planned:
                     propagation.close()
-            session.save_run()
             return f"{done} frames tracked"
 
         self.start_job(opened, "track", work, needs_model=True)
@@ -326,11 +321,10 @@ class Studio:
 
     def _model_for(self, folder: Path) -> SharedModel | None:
         """Return the shared model, or ``None`` for a session whose settings name another one."""
-        paths = SessionPaths(folder)
-        if not paths.is_session:
+        settings = find(folder).settings
+        if settings is None:
             return self._model
-        chosen = SessionDocument.read(paths.session).settings.get("model")
-        same = chosen == self.settings.model_dump(mode="json").get("model")
+        same = settings.get("model") == self.settings.model_dump(mode="json").get("model")
         return self._model if same else None
 
     def _below_root(self, relative: str) -> Path:
@@ -361,10 +355,7 @@ class Studio:
         for number in range(1, 1000):
             suffix = "" if number == 1 else f"-{number}"
             folder = self.folder / f"{source.stem or 'video'}{suffix}"
-            paths = SessionPaths(folder)
-            if not folder.exists():
-                return folder
-            if paths.is_session and SessionDocument.read(paths.session).source == str(source):
+            if not folder.exists() or find(folder).source == str(source):
                 return folder
         raise SourceError(f"{source.name}: has too many sessions in {self.folder}")
 
@@ -391,7 +382,7 @@ def _kind(path: Path) -> str | None:
     if not path.is_dir():
         return None
     try:
-        if SessionPaths(path).is_session:
+        if holds_session(path):
             return "session"
         return "images" if any(is_image(file) for file in path.iterdir()) else "folder"
     except OSError:

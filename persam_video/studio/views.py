@@ -44,10 +44,15 @@ def state_json(opened: OpenSession) -> dict[str, Any]:
 
 
 def masks_json(session: InteractiveSession, index: int, *, before: bool = False) -> dict[str, Any]:
-    """Return the masks of a frame, with the clicks and boxes that are in force there."""
+    """Return the masks of a frame, with the clicks and boxes that are in force there.
+
+    Those from before the last change say whether they are others than now, too.
+    """
     result = session.result(index, before=before)
     gestures = session.gestures(index)
+    is_other = not np.array_equal(result.labels, session.result(index).labels) if before else None
     return {
+        **({} if is_other is None else {"is_other": is_other}),
         "frame": index,
         "revision": session.revision,
         "annotated": bool(gestures),

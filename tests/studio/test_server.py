@@ -270,9 +270,11 @@ def test_a_session_below_the_root_opens_no_video_outside(client, tmp_path, squar
     squares.frames.rename(outside)
     trap = tmp_path / "trap"
     trap.mkdir()
-    data = {"version": 1, "source": str(outside), "width": 96, "height": 64, "settings": {}}
+    data = {"version": 2, "source": str(outside), "width": 96, "height": 64, "settings": {}}
     data |= {"objects": [], "gestures": [], "undone": [], "accepted": []}
-    (trap / "session.json").write_text(json.dumps({**data, "valid": 0, "revision": 0}))
+    data |= {"valid": 0, "revision": 0, "moment": 0}
+    data["run"] = {"sha256": None, "moment": 0, "changed": []}
+    (trap / "session.json").write_text(json.dumps(data))
     answer = client.post("/api/sessions", json={"path": "trap"}, headers=CHANGE)
     assert answer.status_code == 404
     assert "leads out of the root" in answer.json()["error"]
@@ -363,6 +365,10 @@ def test_undo_and_delete(client, opened, squares):
     assert answer["masks"]["objects"][0]["id"] == 1
     answer = client.delete(f"{opened}/objects/1", headers=CHANGE)
     assert [o["id"] for o in answer.json()["objects"]] == [2]
+    answer = change(client, "POST", f"{opened}/undo")
+    assert (answer["frame"], answer["masks"]["objects"][0]["id"]) == (0, 1)
+    assert [o["id"] for o in answer["state"]["objects"]] == [1, 2]
+    change(client, "POST", f"{opened}/undo")
     assert change(client, "POST", f"{opened}/undo")["frame"] is None
 
 

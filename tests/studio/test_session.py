@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from persam_video import FrameStream, track, track_to_folder
-from persam_video.errors import AnnotationError, DatasetError, OutputError, SourceError
+from persam_video.errors import (
+    AnnotationError,
+    ConfigError,
+    DatasetError,
+    OutputError,
+    SourceError,
+)
 from persam_video.masks.png import read_label_png
 from persam_video.prompting import ObjectPrompts, annotate
 from persam_video.run.export import export
@@ -18,6 +24,7 @@ from persam_video.sinks import RunStatus, read_run, read_tracks
 from persam_video.sinks.outputs import DEFAULT_OUTPUTS, Output
 from persam_video.studio import InteractiveSession
 from persam_video.studio.gestures import Stroke
+from tests.studio.conftest import draw
 
 
 def labels(results):
@@ -26,6 +33,10 @@ def labels(results):
 
 def same(found, wanted):
     return len(found) == len(wanted) and all(map(np.array_equal, found, wanted))
+
+
+def masks_in(folder):
+    return [read_label_png(path) for path in sorted((folder / "masks").iterdir())]
 
 
 def mark_both(session, squares, frame=0):
@@ -195,15 +206,77 @@ def test_there_must_be_something_to_track(session, squares):
         session.propagate(3, direction="backward")
 
 
-def test_an_object_goes_with_its_masks(session, squares):
+def test_a_deleted_object_comes_back_with_all_that_was_its(session, squares):
     mark_both(session, squares)
     list(session.propagate(0, 4))
+    shown = labels(session.result(i) for i in range(5))
+    gestures, objects = session.gestures(0), session.objects
     session.remove_object(1)
     assert [o.id for o in session.objects] == [2]
     assert {*np.unique(session.result(3).labels)} == {0, 2}
-    assert session.add_object().id == 1
-    with pytest.raises(AnnotationError, match="there is no object 7"):
-        session.click(0, 7, 5, 5)
+    assert all(1 not in line.objects for line in session.lines().values())
+    assert session.add_object().id == 3  # what comes back keeps its id
+    with pytest.raises(AnnotationError, match="there is no object 1"):
+        session.click(0, 1, 5, 5)
+    list(session.propagate(0, 5))
+    assert session.undo() == 0
+    assert session.objects[:2] == objects
+    assert session.gestures(0) == gestures
+    assert same(labels(session.result(i) for i in range(5)), shown)
+    assert {*np.unique(session.result(5).labels)} == {0, 2}  # nothing else was known of it
+    session.redo()
+    assert {*np.unique(session.result(3).labels)} == {0, 2}
+
+
+def test_undo_after_tracking_brings_back_the_former_mask(session, squares):
+    mark_both(session, squares)
+    list(session.propagate(0))
+    former = session.result(6).labels
+    session.stroke(6, 2, [squares.centre(6, 1)], 5)
+    corrected = session.result(6).labels
+    list(session.propagate(6, 8))
+    session.undo()
+    assert np.array_equal(session.result(6).labels, former)
+    session.redo()
+    assert np.array_equal(session.result(6).labels, corrected)
+    session.undo()
+    assert np.array_equal(session.result(6).labels, former)
+    session.undo()  # before object 2 was marked, nothing was known of frame 0
+    assert {*np.unique(session.result(0).labels)} == {0, 1}
+
+
+def test_a_gesture_that_is_undone_at_once_costs_no_tracking(session, squares):
+    mark_both(session, squares)
+    list(session.propagate(0))
+    session.stroke(3, 2, [squares.centre(3, 1)], 5)
+    assert session.valid == 3
+    session.undo()
+    assert session.valid == session.frame_count
+
+
+def test_what_was_before_can_be_compared(session, squares):
+    def before(index):
+        return session.result(index, before=True).labels
+
+    mark_both(session, squares)
+    assert np.array_equal(before(0), session.result(0).labels)
+    list(session.propagate(0))
+    tracked = session.result(6).labels
+    assert np.array_equal(before(6), tracked)  # nothing came before the first pass
+    session.stroke(6, 2, [squares.centre(6, 1)], 5)
+    assert np.array_equal(before(6), tracked)
+    assert not np.array_equal(session.result(6).labels, tracked)
+    list(session.propagate(6, 7))
+    assert np.array_equal(before(6), tracked)
+
+
+def test_forwards_from_masks_that_were_tracked_backwards(session, squares):
+    session.box(8, 2, squares.boxes[8][2])
+    list(session.propagate(8, 5, direction="backward"))
+    assert [r.index for r in session.propagate(5, 7)] == [5, 6, 7]
+    for index in (5, 6, 7):
+        x, y = squares.centre(index, 2)
+        assert session.result(index).labels[int(y), int(x)] == 2
 
 
 def test_review_names_lost_objects_first(session, squares):
@@ -226,7 +299,6 @@ def test_review_names_lost_objects_first(session, squares):
 def test_the_folder_is_that_of_a_run(session, squares, tmp_path, settings, loaded):
     mark_both(session, squares)
     list(session.propagate(0))
-    session.save_run()
     folder = session.paths.folder
     run = tmp_path / "run"
     annotation = session.annotation(0)
@@ -247,18 +319,99 @@ def test_the_folder_is_that_of_a_run(session, squares, tmp_path, settings, loade
     assert export(folder, Output.COCO, tmp_path / "coco.json").frames == session.frame_count
 
 
-def test_track_resumes_what_a_session_left(session, squares, settings, loaded):
+def test_track_resumes_what_a_session_left(session, squares, settings, shared, loaded):
     mark_both(session, squares)
     wanted = library_results(session, loaded)
     list(session.propagate(0, 6))
-    session.save_run()
     folder, source = session.paths.folder, session.source
     png = folder / "annotations" / "00000.png"
     session.close()
     record = track_to_folder(source, png, folder, settings=settings, model=loaded, resume=True)
     assert record.status is RunStatus.FINISHED
     assert record.resumed_at == [7]
-    assert same([read_label_png(p) for p in sorted((folder / "masks").iterdir())], wanted)
+    assert same(masks_in(folder), wanted)
+    with InteractiveSession(None, folder, model=shared) as again:
+        assert again.valid == again.frame_count
+        assert same(labels(again.result(i) for i in range(again.frame_count)), wanted)
+        again.save_run()
+    assert same(masks_in(folder), wanted)
+
+
+def test_the_run_follows_corrections(session, squares):
+    mark_both(session, squares)
+    list(session.propagate(0))
+    session.stroke(6, 2, [squares.centre(6, 1)], 5)
+    retracked = session.propagate(6)
+    next(retracked)
+    retracked.close()
+    session.remove_object(1)
+    folder = session.paths.folder
+    session.close()
+    with InteractiveSession(None, folder, model=session.model) as again:
+        wanted = labels(again.result(i) for i in range(again.frame_count))
+    assert same(masks_in(folder), wanted)
+    records = list(read_tracks(folder / "tracks.jsonl"))
+    assert same(labels(record.result(session.size) for record in records), wanted)
+    assert read_run(folder / "run.json").status is RunStatus.INTERRUPTED
+    assert {*np.unique(read_label_png(folder / "annotations" / "00006.png"))} == {0, 2}
+
+
+@pytest.fixture
+def run(squares, tmp_path, session, settings, loaded):
+    """Give the folder of a run of ``track`` whose second object appears in frame 4."""
+    mark = [session.box(frame, 1, squares.boxes[frame][1]).labels for frame in (0, 4)]
+    both = session.box(4, 2, squares.boxes[4][2]).labels
+    session.close()
+    outputs = [output for output in DEFAULT_OUTPUTS if output is not Output.OVERLAY]
+    track_to_folder(
+        squares.frames,
+        {0: mark[0], 4: np.where(both == 2, both, 0)},
+        tmp_path / "run",
+        settings=settings,
+        model=loaded,
+        outputs=outputs,
+    )
+    return tmp_path / "run"
+
+
+def test_a_run_is_opened_as_a_session(run, squares, shared, loaded):
+    tracked = masks_in(run)
+    record, tracks = (run / "run.json").read_bytes(), (run / "tracks.jsonl").read_bytes()
+    with InteractiveSession(None, run, model=shared) as opened:
+        assert opened.source == str(squares.frames)
+        assert [o.id for o in opened.objects] == [1, 2]
+        assert opened.annotated == [0, 4]
+        assert same(labels(opened.result(i) for i in range(opened.frame_count)), tracked)
+        assert opened.valid == opened.frame_count
+    assert (run / "run.json").read_bytes() == record
+    assert (run / "tracks.jsonl").read_bytes() == tracks
+    with InteractiveSession(squares.frames, run, model=shared) as opened:
+        opened.stroke(8, 2, [squares.centre(8, 1)], 5)
+        list(opened.propagate(8))
+        wanted = library_results(opened, loaded)
+        assert same(labels(opened.result(i) for i in range(opened.frame_count)), wanted)
+        for _ in range(2):
+            opened.undo()
+        assert opened.annotated == [0]
+    assert not same(masks_in(run), tracked)
+
+
+def test_a_run_of_another_video_is_refused(run, squares, tmp_path, shared):
+    other = draw(tmp_path / "other", 3).frames
+    (other / "00000.png").unlink()
+    with pytest.raises(OutputError, match="a run of another video"):
+        InteractiveSession(other, run, model=shared)
+    squares.frames.rename(tmp_path / "moved")
+    with pytest.raises(SourceError, match="no such file"):
+        InteractiveSession(None, run, model=shared)
+    with InteractiveSession(tmp_path / "moved", run, model=shared) as opened:
+        assert opened.annotated == [0, 4]
+    data = json.loads((run / "run.json").read_text())
+    (run / "session.json").unlink()
+    data["settings"]["procedure"] = "upstream"
+    (run / "run.json").write_text(json.dumps(data))
+    with pytest.raises(ConfigError, match="takes no corrections"):
+        InteractiveSession(tmp_path / "moved", run, model=shared)
 
 
 def test_exports(session, squares):
@@ -350,15 +503,20 @@ def test_a_killed_session_has_lost_nothing(squares, tmp_path, shared, loaded):
     assert child.stdout.readline() == "ready\n"
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
+    # what was tracked is a run already, and at the latest when the session is opened again
+    assert export(folder, Output.COCO, tmp_path / "coco.json").frames >= 5
     with (folder / "results.jsonl").open("ab") as file:
         file.write(b'{"pass":1,"backward"')  # as a line that was being written
     with InteractiveSession(None, folder, model=shared) as session:
         assert session.annotated == [0, 9]
         assert session.journal.frames == list(range(7))
-        list(session.propagate(7))
+        assert session.valid == 7
+        shown = [*range(7), 9]
+        assert same(masks_in(folder), labels(session.result(i) for i in shown))
+        assert [record.frame for record in read_tracks(folder / "tracks.jsonl")] == shown
+        assert [result.index for result in session.propagate(7)] == list(range(7, 12))
         found = labels(session.result(i) for i in range(session.frame_count))
         assert same(found, library_results(session, loaded))
-        session.save_run()
         assert len(list(read_tracks(folder / "tracks.jsonl"))) == session.frame_count
 
 

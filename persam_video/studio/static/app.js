@@ -100,9 +100,10 @@ function showHints() {
     hint.hidden = !fresh;
     hint.textContent = "Click the object to track. Right click takes away; drag for a box; ? for help.";
   });
-  store.watch(["before"], ({ before }) => {
+  store.watch(["before", "masks"], ({ before, masks }) => {
     badge.hidden = !before;
-    badge.textContent = "Before the last tracking";
+    badge.textContent =
+      masks?.is_other === false ? "Nothing to compare: no other masks before" : "Before the last change";
   });
 }
 

@@ -261,7 +261,7 @@ export class Controller {
     this.store.set({ masks, masksVersion: this.state.masksVersion + 1 });
   }
 
-  /** Show the masks from before the last tracking, as long as it is on. */
+  /** Show the masks from before the last correction or tracking, as long as it is on. */
   compare(on) {
     if (!this.state.session || this.state.before === on) return;
     this.store.set({ before: on });

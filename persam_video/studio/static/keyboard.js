@@ -52,7 +52,7 @@ export function makeBindings({ controller, stage, openDialog, exportDialog, them
     bind("Tracking", ["P", "K"], "Pause or go on, stop", ["p"], () => controller.togglePause()),
     bind("Review", ["N", "Shift N"], "Next, previous frame that needs a look", ["n"], () => controller.nextReview()),
     bind("Review", ["M"], "Accept this frame", ["m"], () => controller.accept()),
-    bind("Review", ["B"], "Hold: the masks before the last tracking", ["b"], () => controller.compare(true), {
+    bind("Review", ["B"], "Hold: the masks before the last change", ["b"], () => controller.compare(true), {
       release: () => controller.compare(false),
     }),
     bind("Review", ["H"], "Hide or show all masks", ["h"], () => store.set({ hidden: !store.state.hidden })),

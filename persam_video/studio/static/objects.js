@@ -121,7 +121,7 @@ export async function confirmDelete(controller, objectId) {
   const name = controller.nameOf(objectId);
   const sure = await confirm({
     title: `Delete ${name}?`,
-    text: "Its clicks and its masks in all frames go with it.",
+    text: "Its clicks and its masks in all frames go with it. Undo brings them back.",
     action: "Delete",
   });
   if (sure) controller.deleteObject(objectId);

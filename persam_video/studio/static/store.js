@@ -40,7 +40,7 @@ export const initialState = {
   untilNext: true,
   follow: true, // show the frames as they are tracked
   playing: false,
-  before: false, // show the masks before the last tracking
+  before: false, // show the masks before the last change
   opacity: 0.5,
   contours: true,
   hidden: false, // all masks hidden

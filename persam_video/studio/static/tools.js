@@ -59,7 +59,7 @@ export function showTools(controller, stage) {
   const sizeBox = make("div", { className: "size-box" }, sizeText, size);
   const compare = makeButton("tool", {
     symbol: "compare",
-    label: "Compare with the masks before the last tracking",
+    label: "Compare with the masks before the last change",
     keys: "hold B",
     press: () => controller.compare(!store.state.before),
   });

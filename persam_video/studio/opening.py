@@ -1,0 +1,167 @@
+"""What is in a folder when a session is opened there: a session, a run of ``track``, or nothing."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from persam_video.config import Settings, load_settings
+from persam_video.errors import ConfigError, DatasetError, OutputError, SourceError
+from persam_video.run.outputs import OutputPaths
+from persam_video.sinks import RunRecord
+from persam_video.studio.frames import FrameReader
+from persam_video.studio.store import SessionDocument, SessionPaths
+from persam_video.video.source import SourceKind, locate
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a folder holds.
+
+    Attributes:
+        paths: of the folder.
+        document: of the session; ``None`` where there is none.
+        run: of ``track``, where there is no session; ``None`` where there is none either.
+    """
+
+    paths: SessionPaths
+    document: SessionDocument | None
+    run: RunRecord | None
+
+    @property
+    def source(self) -> str | None:
+        """Path or glob of what was marked or tracked; ``None`` where it is not known."""
+        if self.document is not None:
+            return self.document.source
+        path = None if self.run is None else self.run.source.get("path")
+        return None if path is None else str(path)
+
+    @property
+    def settings(self) -> Mapping[str, Any] | None:
+        """Those of the session or the run; ``None`` where there is neither."""
+        if self.document is not None:
+            return self.document.settings
+        return None if self.run is None else self.run.settings
+
+    def address(self, source: str | Path | None) -> str:
+        """Return where the frames are read from.
+
+        Args:
+            source: that was asked for; ``None`` for that of the session or the run.
+
+        Raises:
+            DatasetError: there is nothing to go on with.
+            OutputError: the folder holds something else.
+            SourceError: the source cannot be read.
+        """
+        folder = self.paths.folder
+        if source is None:
+            if self.document is None and self.run is None:
+                raise DatasetError(f"{folder}: holds no session and no run; give a video, too")
+            if self.source is None:
+                raise SourceError(f"{folder}: does not tell what was tracked; give the video, too")
+            return _address(self.source)
+        address = _address(source)
+        if self.document is not None and address != self.document.source:
+            raise OutputError(
+                f"{folder} holds a session of {self.document.source}: give another folder with "
+                "--out"
+            )
+        if self.document is None and self.run is None and OutputPaths(folder).record.exists():
+            raise OutputError(f"{folder} holds an earlier run: give another folder with --out")
+        return address
+
+    def session(self, reader: FrameReader, settings: Settings | None) -> SessionDocument:
+        """Return the folder's session, or a new one.
+
+        Args:
+            reader: of the source.
+            settings: for a new session that goes on with no run.
+
+        Raises:
+            SourceError: the source is not the one that was marked or tracked.
+        """
+        address, info = str(reader.source), reader.info
+        if self.document is not None:
+            size = self.document.height, self.document.width
+            document = self.document
+        elif self.run is not None:
+            size = int(self.run.source["height"]), int(self.run.source["width"])
+            document = SessionDocument(address, info.width, info.height, self.run.settings)
+        else:
+            chosen = (settings or load_settings("persam")).model_dump(mode="json")
+            return SessionDocument(address, info.width, info.height, chosen)
+        if size != (info.height, info.width):
+            raise SourceError(
+                f"{address}: has frames of {info.width}x{info.height}, those that were marked or "
+                f"tracked had {size[1]}x{size[0]}; the video is another one"
+            )
+        if self.run is not None and address != self.source:
+            first = reader.get(int(self.run.source.get("start", 0))).rgb
+            if hashlib.sha256(first.tobytes()).hexdigest() != self.run.source.get("first_frame"):
+                raise OutputError(
+                    f"{self.paths.folder} holds a run of another video: give another folder with "
+                    "--out"
+                )
+        return document
+
+
+def find(folder: str | Path) -> Found:
+    """Look what a folder holds.
+
+    Raises:
+        DatasetError: it holds a session that cannot be read.
+    """
+    paths = SessionPaths(Path(folder))
+    if paths.is_session:
+        return Found(paths, SessionDocument.read(paths.session), None)
+    return Found(paths, None, OutputPaths(paths.folder).earlier_run)
+
+
+def holds_session(folder: str | Path) -> bool:
+    """Whether a folder holds a session, or a run that can be opened as one."""
+    paths = SessionPaths(Path(folder))
+    return paths.is_session or OutputPaths(paths.folder).earlier_run is not None
+
+
+def checked_settings(values: Mapping[str, Any], folder: Path) -> Settings:
+    """Return the settings of a session.
+
+    Raises:
+        ConfigError: with them, nothing can be corrected.
+        DatasetError: they are not those of this version.
+    """
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DatasetError(
+            f"{folder}: has settings of another version ({where}: {first['msg']}); track again"
+        ) from error
+    if settings.procedure == "upstream":
+        raise ConfigError(
+            "the procedure 'upstream' takes no corrections: track without it, or choose another "
+            "preset"
+        )
+    return settings
+
+
+def _address(source: str | Path) -> str:
+    """Return a source as a path that does not depend on the working directory.
+
+    Raises:
+        SourceError: it is no source, or a camera or a URL, which cannot be sought.
+    """
+    location = locate(source)
+    if location.kind in (SourceKind.CAMERA, SourceKind.URL):
+        raise SourceError(
+            f"{location.name}: frames cannot be sought in it; give a video file or a folder"
+        )
+    if location.path is not None:
+        return str(location.path.resolve())
+    return os.path.abspath(location.address)  # noqa: PTH100  a glob is no path to resolve
