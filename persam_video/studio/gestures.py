@@ -251,7 +251,7 @@ def mark_of(data: Mapping[str, Any], size: tuple[int, int]) -> Mark:
                 raise AnnotationError("the stroke has no points, too many, or no radius")
             far = 2.0 * max(size)
             if any(abs(x) > far or abs(y) > far for x, y in points):
-                raise AnnotationError("the stroke is far outside of the frame: draw it inside")
+                raise AnnotationError("the stroke is far outside the frame: draw it inside")
             return Stroke(tuple(points), radius, bool(data.get("erase", False)))
     except (LookupError, TypeError, ValueError) as error:
         raise AnnotationError(f"the gesture cannot be read ({error}): reload the page") from error
@@ -319,7 +319,7 @@ def _inside(points: Iterable[tuple[Any, Any]], size: tuple[int, int]) -> list[tu
     for x, y in found:
         if not (0 <= x < width and 0 <= y < height):
             raise AnnotationError(
-                f"the point {x:g},{y:g} is outside of the frame, which is {width}x{height}: "
+                f"the point {x:g},{y:g} is outside the frame, which is {width}x{height}: "
                 "click inside"
             )
     return found
