@@ -76,7 +76,7 @@ def _take_results(
             journal.put(result, line.name, backward=backward)
         ids |= {found.object_id for found in result.objects}
     for object_id in sorted(ids - {shown.id for shown in document.objects}):
-        document.add_object(StudioObject.new(object_id))
+        document.add_object(StudioObject.new(object_id, record.names.get(str(object_id))))
     return indices
 
 
