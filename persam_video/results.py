@@ -1,6 +1,6 @@
 """What tracking gives for one frame."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -106,6 +106,19 @@ class FrameResult:
         """Return the same result with the objects called by these names, by id."""
         objects = tuple(replace(o, name=names.get(o.object_id)) for o in self.objects)
         return replace(self, objects=objects)
+
+    def only(self, object_ids: Collection[int]) -> "FrameResult":
+        """Return the result without all other objects.
+
+        Examples:
+            >>> result = FrameResult.from_labels(0, 0.0, np.array([[1, 2, 3]], np.uint8), [1, 2, 3])
+            >>> result.only([3]).labels.tolist()
+            [[0, 0, 3]]
+        """
+        kept = np.zeros(256, np.uint8)
+        kept[list(object_ids)] = list(object_ids)
+        objects = tuple(known for known in self.objects if known.object_id in object_ids)
+        return replace(self, labels=kept[self.labels], objects=objects)
 
     def mask(self, object_id: int) -> NDArray[np.bool_]:
         """Return the boolean (H, W) mask of one object."""

@@ -46,11 +46,18 @@ def assignments() -> list[str]:
     return [f"{key}=" for key in known_keys()]
 
 
-def styles() -> list[str]:
-    """Looks of an overlay."""
-    from persam_video.drawing.overlay import Look
+def style_lists(incomplete: str) -> list[str]:
+    """Lists of styles with one more, and with the values that are known."""
+    from persam_video.drawing.styles import STYLES
 
-    return [look.value for look in Look]
+    begun, comma, _ = incomplete.rpartition(",")
+    given = [text.partition("=")[0] for text in begun.split(",")]
+    offered = [kind for kind in STYLES.values() if kind.name not in given]
+    return [
+        f"{begun}{comma}{text}"
+        for kind in offered
+        for text in (kind.name, *(f"{kind.name}={value}" for value in kind.examples))
+    ]
 
 
 def codecs() -> list[str]:

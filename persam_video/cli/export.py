@@ -26,17 +26,34 @@ RunArgument = Annotated[
 OutOption = Annotated[Path, written("File or folder to write.")]
 
 
+StartOption = Annotated[
+    int | None,
+    input_option(
+        help="First frame to write, by its index in the source.", show_default="the run's first"
+    ),
+]
+StopOption = Annotated[
+    int | None, input_option(help="Stop before this frame.", show_default="the run's end")
+]
+
+
 @with_option_groups
 def render(
     *,
     run: RunArgument,
     source: Annotated[str, typer.Argument(help="The video that was tracked.")],
+    start: StartOption = None,
+    stop: StopOption = None,
+    frame: Annotated[
+        int | None,
+        input_option(help="Draw only this frame, as a PNG, to see how the video will look."),
+    ] = None,
     out: OutOption,
     overlay: OverlayOptions,
     overwrite: OverwriteOption = False,
     printer: Printer,
 ) -> None:
-    """Draw the results of a run over its video.
+    """Draw the results of a run over its video, or make a finished video of them.
 
     Masks from other programs work too: a mask has the name of its image, or ends in the number of
     its frame in the video, from 0.
@@ -45,12 +62,28 @@ def render(
 
     persam-video render result clip.mp4 --style spotlight --out spotlight.mp4
 
+    persam-video render result clip.mp4 --style anonymise=blur --objects 1,3 --out hidden.mp4
+
+    persam-video render result clip.mp4 --style background=beach.jpg,follow=9:16 --out story.mp4
+
+    persam-video render result clip.mp4 --style fill,trail --names 1=dog --frame 40 --out look.png
+
     persam-video render results/dog DAVIS/JPEGImages/480p/dog --out dog.mp4
     """
+    from persam_video.errors import ConfigError
     from persam_video.run.export import render as write
+    from persam_video.run.export import render_frame
+    from persam_video.video.selection import Selection
 
+    options = overlay.sink_options()
+    if frame is not None and not (start is None and stop is None):
+        raise ConfigError("--frame draws one frame, without --start and --stop: leave them out")
+    frames = Selection(start or 0, stop)
     with printer.timed("exporting"):
-        done = write(run, source, out, options=overlay.sink_options(), overwrite=overwrite)
+        if frame is None:
+            done = write(run, source, out, frames=frames, options=options, overwrite=overwrite)
+        else:
+            done = render_frame(run, source, out, frame, options=options, overwrite=overwrite)
     _tell(done, printer)
 
 
@@ -68,24 +101,39 @@ def export(
     ],
     out: OutOption,
     source: Annotated[str | None, input_option(help="The video, if it has moved.")] = None,
+    start: StartOption = None,
+    stop: StopOption = None,
     overlay: OverlayOptions,
     overwrite: OverwriteOption = False,
     printer: Printer,
 ) -> None:
     """Convert a run to COCO, MOT, a table, a cut-out with transparency, …
 
-    Example: persam-video export result --to coco --out coco.json
+    Examples:
+
+    persam-video export result --to coco --out coco.json
+
+    persam-video export result --to cutout-webm --feather 3 --start 100 --stop 200 --out part.webm
     """
     from persam_video.errors import ConfigError
     from persam_video.run.export import export as write
     from persam_video.sinks.outputs import parse_outputs
+    from persam_video.video.selection import Selection
 
     outputs = parse_outputs([to])
     if len(outputs) > 1:
         raise ConfigError(f"--to {to} names {len(outputs)} outputs: convert to one at a time")
     options = overlay.sink_options()
     with printer.timed("exporting"):
-        done = write(run, outputs[0], out, source=source, options=options, overwrite=overwrite)
+        done = write(
+            run,
+            outputs[0],
+            out,
+            source=source,
+            frames=Selection(start or 0, stop),
+            options=options,
+            overwrite=overwrite,
+        )
     _tell(done, printer)
 
 
@@ -94,3 +142,5 @@ def _tell(done: "Exported", printer: Printer) -> None:
         printer.warn(warning)
     printer.document(done)
     printer.say(f"{done.frames} frames\n  {done.place}")
+    if done.record is not None:
+        printer.say(f"  {done.record}")

@@ -1,5 +1,6 @@
 """Options that several commands share, and the panels that ``--help`` shows them in."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -10,12 +11,15 @@ import typer
 
 from persam_video.cli import completion
 from persam_video.davis.dataset import DavisDataset, Task
-from persam_video.errors import SourceError
+from persam_video.drawing.styles import STYLES
+from persam_video.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from persam_video.config import Settings
     from persam_video.images import ReferenceFiles
     from persam_video.sinks.outputs import SinkOptions
+
+_STYLES = ", ".join(kind.usage for kind in STYLES.values())
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -27,6 +31,7 @@ RUN = "Run"
 input_option = partial(typer.Option, rich_help_panel=INPUT)
 object_option = partial(typer.Option, rich_help_panel="Objects")
 output_option = partial(typer.Option, rich_help_panel=OUTPUTS)
+look_option = partial(typer.Option, rich_help_panel="Look")
 model_option = partial(typer.Option, rich_help_panel="Model")
 tracking_option = partial(typer.Option, rich_help_panel="Tracking")
 run_option = partial(typer.Option, rich_help_panel=RUN)
@@ -61,6 +66,13 @@ class Method(str, Enum):
 
     PERSAM = "persam"
     PERSAM_F = "persam-f"
+
+
+class LostChoice(str, Enum):
+    """What hides an object while it is lost."""
+
+    KEEP = "keep"
+    NONE = "none"
 
 
 class DecoderChoice(str, Enum):
@@ -251,13 +263,65 @@ class PresetOptions:
 class OverlayOptions:
     """How the overlay is drawn and videos are written."""
 
-    style: Annotated[
-        str,
-        output_option(
-            help="Look of the overlay: fill, contour, box, spotlight, blur or side-by-side.",
-            autocompletion=completion.styles,
+    styles: Annotated[
+        list[str] | None,
+        look_option(
+            "--style",
+            metavar="NAME[=VALUE][,…]",
+            help=f"Look of the overlay, one or several: {_STYLES}. Repeatable.",
+            show_default="fill",
+            autocompletion=completion.style_lists,
         ),
-    ] = "fill"
+    ] = None
+    objects: Annotated[
+        list[str] | None,
+        look_option(
+            metavar="ID[,ID…]",
+            help="Objects to show or list; masks and tracks of a run always have all. Repeatable.",
+            show_default="all",
+        ),
+    ] = None
+    labels: Annotated[
+        bool | None,
+        look_option(
+            "--labels/--no-labels", help="Whether to name the objects.", show_default="by style"
+        ),
+    ] = None
+    names: Annotated[
+        list[str] | None,
+        look_option(metavar="ID=NAME[,…]", help="What to call objects: 1=dog,2=cat. Repeatable."),
+    ] = None
+    colours: Annotated[
+        list[str] | None,
+        look_option(
+            metavar="ID=COLOUR[,…]", help="Colours of objects: 1=#ff8800,2=white. Repeatable."
+        ),
+    ] = None
+    opacity: Annotated[float, look_option(help="Opacity of coloured masks, 0 to 1.")] = 0.42
+    feather: Annotated[
+        float | None,
+        look_option(
+            metavar="PIXELS",
+            help="Width of the soft edges of objects, in cut-outs, too.",
+            show_default="by style; hard in cut-outs",
+        ),
+    ] = None
+    when_lost: Annotated[
+        LostChoice,
+        look_option(
+            help="What anonymise hides while an object is lost: keep its last box, enlarged, or "
+            "none."
+        ),
+    ] = LostChoice.KEEP
+    followed: Annotated[
+        int | None,
+        look_option(
+            "--follow",
+            metavar="ID",
+            help="Object that --style follow keeps in view.",
+            show_default="the first that is visible",
+        ),
+    ] = None
     codec: Annotated[
         str,
         output_option(
@@ -275,16 +339,61 @@ class OverlayOptions:
         """Return how outputs are written.
 
         Raises:
-            ConfigError: the style or the codec is unknown.
+            ConfigError: a style or the codec is unknown, or a value is none that they take.
         """
-        from persam_video.drawing.overlay import Look, OverlayStyle
+        from persam_video.drawing.colours import parse_colour
+        from persam_video.drawing.overlay import Painter
+        from persam_video.drawing.overlay_style import OverlayStyle, WhenLost
+        from persam_video.drawing.styles import parse_styles
         from persam_video.sinks.outputs import SinkOptions, known_name
         from persam_video.video.formats import CODECS
 
-        look = Look(known_name("style", self.style, [style.value for style in Look]))
         opaque = [name for name, codec in CODECS.items() if not codec.alpha]
         codec = known_name("codec", self.codec, opaque)
-        return SinkOptions(style=OverlayStyle(look), codec=codec, crf=self.crf)
+        colours = parse_by_object("--colours", self.colours or [])
+        names = parse_by_object("--names", self.names or [])
+        style = OverlayStyle(
+            parse_styles(self.styles or ["fill"]),
+            alpha=self.opacity,
+            tags=self.labels if self.labels is not None or not names else True,
+            colours={object_id: parse_colour(text) for object_id, text in colours.items()},
+            feather=self.feather,
+            when_lost=WhenLost(self.when_lost.value),
+            follow=self.followed,
+        )
+        Painter(style)  # finds what is wrong with the values of styles
+        objects = frozenset(parse_ids("--objects", self.objects)) if self.objects else None
+        return SinkOptions(style=style, objects=objects, names=names, codec=codec, crf=self.crf)
+
+
+def parse_by_object(option: str, texts: Iterable[str]) -> dict[int, str]:
+    """Split lists such as ``1=dog,2=cat`` into texts by object id.
+
+    Raises:
+        ConfigError: a part is not ID=TEXT, or the id is none.
+    """
+    found: dict[int, str] = {}
+    for part in (part.strip() for text in texts for part in text.split(",")):
+        number, _, value = part.partition("=")
+        if not value.strip():
+            raise ConfigError(f"{option} {part}: give ID=VALUE, such as 1=…")
+        (object_id,) = parse_ids(option, [number])
+        found[object_id] = value.strip()
+    return found
+
+
+def parse_ids(option: str, texts: Iterable[str]) -> list[int]:
+    """Split lists of object ids such as ``1,3``.
+
+    Raises:
+        ConfigError: a part is not an id.
+    """
+    found = []
+    for part in (part.strip() for text in texts for part in text.split(",")):
+        if not (part.isascii() and part.isdigit() and len(part) < 4 and 1 <= int(part) <= 254):
+            raise ConfigError(f"{option} {part}: object ids are whole numbers from 1 to 254")
+        found.append(int(part))
+    return found
 
 
 def parse_reference(text: str) -> "ReferenceFiles":

@@ -126,6 +126,8 @@ def track(
 
     persam-video track clip.mp4 --ref cat.jpg:cat.png --out result
 
+    persam-video track clip.mp4 --mask first.png --style anonymise --out hidden
+
     persam-video track clip.mp4 --mask first.png --mask 40=more.png --out result --resume
     """
     settings = preset.settings(model)

@@ -1,12 +1,20 @@
 """One colour per object id, to be drawn over video and in plots."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ImageColor
 
+from persam_video.errors import ConfigError
 from persam_video.masks.palette import davis_palette
+
+Colour: TypeAlias = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
 
 # Saturation and value to try for every id, the most vivid first.
 _TONES = [(s, v) for s in (0.75, 0.6, 0.45, 0.95, 0.3) for v in (1.0, 0.88, 0.78, 0.66)]
@@ -45,14 +53,44 @@ def overlay_palette() -> NDArray[np.uint8]:
     return palette
 
 
-def overlay_colour(object_id: int) -> tuple[int, int, int]:
+def overlay_colour(object_id: int) -> Colour:
     """Return the RGB colour (0 to 255) in which one object is drawn."""
     red, green, blue = overlay_palette()[object_id].tolist()
     return red, green, blue
 
 
-def ink_on(colour: tuple[int, int, int]) -> tuple[int, int, int]:
+def ink_on(colour: Colour) -> Colour:
     """Return near-black or white, whichever reads better on ``colour`` (RGB)."""
     red, green, blue = ((channel / 255) ** 2.2 for channel in colour)
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return (16, 16, 16) if luminance > 0.28 else (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours in which objects are drawn.
+
+    Attributes:
+        own: RGB, 0 to 255, by id; all other objects have their usual colour.
+    """
+
+    own: Mapping[int, Colour] = field(default_factory=dict)
+
+    def colour(self, object_id: int) -> Colour:
+        """Return the RGB colour (0 to 255) of one object."""
+        return self.own.get(object_id) or overlay_colour(object_id)
+
+
+def parse_colour(text: str) -> Colour:
+    """Return the RGB colour (0 to 255) that a text names, such as ``#ff8800`` or ``orange``.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    try:
+        red, green, blue = ImageColor.getrgb(text)[:3]
+    except ValueError:
+        raise ConfigError(
+            f"{text!r} is no colour: give a name, or a code such as #ff8800"
+        ) from None
+    return red, green, blue

@@ -2,16 +2,19 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from persam_video.drawing.colours import ink_on, overlay_colour
+from persam_video.drawing.colours import Colour, Palette, ink_on
+from persam_video.drawing.overlay_style import OverlayStyle
+from persam_video.drawing.regions import Region, regions_of
+from persam_video.drawing.style import Stage, Style
 from persam_video.masks.boxes import Box, area
-
-Colour = tuple[int, int, int]
+from persam_video.results import FrameResult, ObjectState
 
 _FONT_FRACTION = 0.028  # of the picture's short side
 _SMALLEST_FONT = 9  # pixels; digits below that are not read any more
@@ -23,11 +26,61 @@ _LONGEST = 24  # characters of a name
 _NO_GLYPH = "\uffff"
 
 
+def labels(value: str | None, style: OverlayStyle) -> list[Style]:
+    """Return nothing but tags, which are added to all styles that have them."""
+    return []
+
+
+@dataclass(frozen=True)
+class Tags(Style):
+    """Names the visible objects above them, and the lost ones in a corner.
+
+    Attributes:
+        palette: the colours.
+        on_boxes: whether a tag belongs to the box of its object, or to the object itself.
+    """
+
+    stage = Stage.TAGS
+    palette: Palette
+    on_boxes: bool = False
+
+    def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
+        """Return the frame with tags; see ``Style.draw``."""
+        canvas: NDArray[np.uint8] = rgb.copy(order="C")
+        anchors = {
+            region.object_id: self._anchor(result.labels, region)
+            for region in regions_of(result.labels)
+        }
+        lost = [known.object_id for known in result.objects if known.state is ObjectState.LOST]
+        names = {known.object_id: known.name for known in result.objects if known.name is not None}
+        draw_tags(canvas, anchors, lost, names, self.palette)
+        return canvas
+
+    def _anchor(self, labels: NDArray[np.uint8], region: Region) -> tuple[int, int]:
+        if self.on_boxes:
+            x0, y0, x1, _ = region.box
+            return (x0 + x1) // 2, y0
+        return _crest(labels, region)
+
+
+def _crest(labels: NDArray[np.uint8], region: Region) -> tuple[int, int]:
+    """The uppermost pixel (x, y) of an object in its column nearest to its centre of area.
+
+    Unlike the middle of the box's upper side, it always belongs to the object.
+    """
+    mask = region.mask(labels)
+    columns = np.flatnonzero(mask.any(axis=0))
+    centre = np.average(columns, weights=mask[:, columns].sum(axis=0))
+    x = int(columns[np.abs(columns - centre).argmin()])
+    return region.box[0] + x, region.box[1] + int(mask[:, x].argmax())
+
+
 def draw_tags(
     rgb: NDArray[np.uint8],
     anchors: Mapping[int, tuple[int, int]],
     lost: Sequence[int] = (),
     names: Mapping[int, str] | None = None,
+    palette: Palette | None = None,
 ) -> None:
     """Draw the name of every visible object above it, and a strip of the lost ones, in place.
 
@@ -38,20 +91,21 @@ def draw_tags(
         anchors: for each visible object, by id, the pixel (x, y) above which its tag belongs.
         lost: ids of objects that are being searched for; shown in the lower left corner.
         names: of all objects that have one, by id.
+        palette: the colours; the usual ones when not given.
     """
-    texts = _texts(names or {})
+    texts, palette = _texts(names or {}), palette or Palette()
     height, width = rgb.shape[:2]
     size = max(_SMALLEST_FONT, round(_FONT_FRACTION * min(height, width)))
     margin = max(2, size // 2)
     taken: list[Box] = []
     if lost:
-        called = tuple((i, texts.get(i, str(i))) for i in lost)
+        called = tuple((texts.get(each, str(each)), palette.colour(each)) for each in lost)
         strip = lost_strip(called, size, width - 2 * margin)
         place = _clamped(margin, height - margin - strip.shape[0], strip, (height, width))
         _paste(rgb, strip, place)
         taken.append(place)
     for object_id, anchor in anchors.items():
-        colour = overlay_colour(object_id)
+        colour = palette.colour(object_id)
         tag = pill(texts.get(object_id, str(object_id)), size, ink_on(colour), colour)
         place = _free_place(tag, anchor, taken, (height, width))
         _paste(rgb, tag, place)
@@ -127,13 +181,13 @@ def pill(text: str, size: int, ink: Colour, fill: Colour | None) -> NDArray[np.u
 
 
 @lru_cache(maxsize=64)
-def lost_strip(lost: tuple[tuple[int, str], ...], size: int, width: int) -> NDArray[np.uint8]:
+def lost_strip(lost: tuple[tuple[str, Colour], ...], size: int, width: int) -> NDArray[np.uint8]:
     """Return the panel that names the lost objects in dimmed colours, as an RGBA uint8 array.
 
     Those that do not fit are counted in a last label, "+N".
 
     Args:
-        lost: the lost objects by id and text, in the order in which they are named.
+        lost: texts and colours of the lost objects, in the order in which they are named.
         size: font size in pixels.
         width: the most that the panel may take, in pixels.
 
@@ -143,8 +197,8 @@ def lost_strip(lost: tuple[tuple[int, str], ...], size: int, width: int) -> NDAr
     gap = max(2, size // 4)
     labels = [pill("lost", size, _PALE, None)]
     used = 2 * gap + labels[0].shape[1]
-    for done, (object_id, text) in enumerate(lost):
-        label = pill(text, size, _PALE, _dimmed(overlay_colour(object_id)))
+    for done, (text, colour) in enumerate(lost):
+        label = pill(text, size, _PALE, _dimmed(colour))
         rest = pill(f"+{len(lost) - done}", size, _PALE, None)
         room = width - used - gap - label.shape[1]
         if room < (0 if done == len(lost) - 1 else gap + rest.shape[1]):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from persam_video.drawing.overlay import OverlayStyle
+from persam_video.drawing.overlay_style import OverlayStyle
 from persam_video.masks.boxes import Box, box_of
 
 LONG_SIDE = 440

@@ -11,7 +11,8 @@ from persam_video.davis.dataset import DavisDataset, DavisSequence
 from persam_video.davis.evaluation import read_scored
 from persam_video.davis.results import find_masks
 from persam_video.davis.scores import SequenceScore
-from persam_video.drawing.overlay import OverlayStyle, draw_overlay
+from persam_video.drawing.overlay import draw_overlay
+from persam_video.drawing.overlay_style import OverlayStyle
 from persam_video.errors import PersamVideoError
 from persam_video.masks.labels import VOID
 from persam_video.report.picture import (

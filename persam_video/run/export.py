@@ -1,14 +1,25 @@
 """Making further outputs from the stored results of a run, without tracking again."""
 
+import json
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from persam_video.drawing.coverage import Coverage
 from persam_video.errors import DatasetError, OutputError
 from persam_video.run.stored import open_stored
-from persam_video.sinks.outputs import Output, SinkOptions, known_output, open_sink
-from persam_video.util.atomic import check_suffix, staged
-from persam_video.util.inputs import OutputFolder
+from persam_video.sinks.outputs import (
+    OVERLAY_PICTURE,
+    Output,
+    OutputKind,
+    SinkOptions,
+    known_output,
+    open_kind,
+)
+from persam_video.util.atomic import check_suffix, staged, write_bytes
+from persam_video.util.inputs import OutputFolder, ProtectedInputs
+from persam_video.util.json import to_json
+from persam_video.video.selection import ALL, Selection
 
 
 @dataclass(frozen=True)
@@ -20,12 +31,16 @@ class Exported:
         place: the file or folder.
         frames: number of frames written.
         warnings: warnings about the source and the output, one line each.
+        coverage: of an overlay that is to hide objects, the frames in which it may not do so.
+        record: the file beside such an overlay that holds all this as JSON.
     """
 
     output: Output
     place: Path
     frames: int
     warnings: tuple[str, ...]
+    coverage: Coverage | None = None
+    record: Path | None = None
 
 
 def export(
@@ -34,6 +49,7 @@ def export(
     out: str | Path,
     *,
     source: str | Path | None = None,
+    frames: Selection = ALL,
     options: SinkOptions | None = None,
     overwrite: bool = False,
 ) -> Exported:
@@ -48,12 +64,14 @@ def export(
         out: the file or folder to write.
         source: the video that was tracked; by default the path that the run recorded. Required
             for masks.
+        frames: the first frame to write, and the one before which to end, by their indices in the
+            source, which outputs keep, as they do times and ids.
         options: how to write; the stride is always that of the run or the masks.
         overwrite: replace an existing file, or write into a folder that is not empty.
 
     Raises:
         DatasetError: the folder does not hold a readable run, its masks do not match the source,
-            or none of its frames shows an object.
+            none of its frames shows an object, or none of them is wanted.
         SourceError: the source cannot be read, or is not the one that was tracked.
         OutputError: the output cannot be written, already exists, or would overwrite an input.
             Whatever existed before is unchanged.
@@ -63,31 +81,8 @@ def export(
         >>> export("result", "coco", "coco.json")  # doctest: +SKIP
     """
     output = known_output(output)
-    folder, place = Path(run), Path(out)
     options = options or SinkOptions()
-    _check_place(place, output, options)
-    with open_stored(folder, source, with_frames=output.kind.shows_frames) as stored:
-        folders = [OutputFolder(place, output.kind.folder_suffixes)]
-        stored.inputs.check([place], folders if output.kind.folder_suffixes else [])
-        if not overwrite and (place.is_file() or (place.is_dir() and any(place.iterdir()))):
-            raise OutputError(f"{place} already exists: pass --overwrite, or choose another name")
-        options = replace(options, stride=stored.stride)
-        # masks that do not fit show here, while nothing is written yet
-        first = next(stored.results, None)
-        results = chain(() if first is None else (first,), stored.results)
-        count, seen = 0, False
-        with staged(place) as written:
-            with open_sink(output, written, stored.info, options) as sink:
-                for frame, result in results:
-                    sink.write(frame, result)
-                    seen = seen or any(known.area for known in result.objects)
-                    count += 1
-            if not seen:
-                raise DatasetError(
-                    f"{folder}: none of its {count} frames shows an object, so that there is "
-                    "nothing to convert; check how it was tracked"
-                )
-        return Exported(output, place, count, (*stored.warnings, *sink.warnings))
+    return _convert(Path(run), source, Path(out), output, output.kind, frames, options, overwrite)
 
 
 def render(
@@ -95,15 +90,20 @@ def render(
     source: str | Path,
     out: str | Path,
     *,
+    frames: Selection = ALL,
     options: SinkOptions | None = None,
     overwrite: bool = False,
 ) -> Exported:
     """Draw the results of a run, or masks from any other program, over the video.
 
+    If the style is to hide objects, a JSON file beside the video, of the same name, holds what is
+    returned: the frames in which an object was lost, above all.
+
     Args:
         run: folder of a run or of masks, as for ``export``.
         source: the video that was tracked.
         out: the video file to write.
+        frames: the first frame to show, and the one before which to end.
         options: how to draw and write.
         overwrite: replace an existing file.
 
@@ -113,23 +113,122 @@ def render(
     Examples:
         >>> render("result", "clip.mp4", "overlay.mp4")  # doctest: +SKIP
     """
-    return export(run, Output.OVERLAY, out, source=source, options=options, overwrite=overwrite)
+    kind = Output.OVERLAY.kind
+    options = options or SinkOptions()
+    return _convert(Path(run), source, Path(out), Output.OVERLAY, kind, frames, options, overwrite)
 
 
-def _check_place(place: Path, output: Output, options: SinkOptions) -> None:
+def render_frame(
+    run: str | Path,
+    source: str | Path,
+    out: str | Path,
+    frame: int,
+    *,
+    options: SinkOptions | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Draw one frame as ``render`` does in its video, to see how it will look.
+
+    Args:
+        run: folder of a run or of masks, as for ``export``.
+        source: the video that was tracked.
+        out: the PNG to write.
+        frame: its index in the source.
+        options: how to draw.
+        overwrite: replace an existing file.
+
+    Raises:
+        PersamVideoError: as for ``export``.
+
+    Examples:
+        >>> render_frame("result", "clip.mp4", "look.png", 40)  # doctest: +SKIP
+    """
+    options = options or SinkOptions()
+    frames = Selection(frame, frame + 1)
+    return _convert(
+        Path(run), source, Path(out), Output.OVERLAY, OVERLAY_PICTURE, frames, options, overwrite
+    )
+
+
+def _convert(
+    folder: Path,
+    source: str | Path | None,
+    place: Path,
+    output: Output,
+    kind: OutputKind,
+    frames: Selection,
+    options: SinkOptions,
+    overwrite: bool,
+) -> Exported:
+    """Write a kind of output; see ``export``."""
+    _check_place(place, kind, options)
+    with open_stored(folder, source, with_frames=kind.shows_frames, frames=frames) as stored:
+        # what is to be hidden is told of in a file of its own
+        tells = kind is Output.OVERLAY.kind and options.hides
+        places = [place, *([place.with_suffix(".json")] if tells else [])]
+        folders = [OutputFolder(place, kind.folder_suffixes)] if kind.folder_suffixes else []
+        (stored.inputs | ProtectedInputs(options.files)).check(places, folders)
+        for each in places:
+            if not overwrite and (each.is_file() or (each.is_dir() and any(each.iterdir()))):
+                raise OutputError(
+                    f"{each} already exists: pass --overwrite, or choose another name"
+                )
+        options = replace(options, stride=stored.stride)
+        # masks that do not fit show here, while nothing is written yet
+        first = next(stored.results, None)
+        results = chain(() if first is None else (first,), stored.results)
+        count, seen = 0, False
+        with staged(place) as written:
+            with open_kind(kind, written, stored.info, options) as sink:
+                for frame, result in results:
+                    if result.index < frames.start:
+                        sink.pass_over(result)
+                        continue
+                    sink.write(frame, result)
+                    seen = seen or any(known.area for known in result.objects)
+                    count += 1
+            if not count and frames != ALL:
+                raise DatasetError(f"{folder}: has no result for {_named(frames)}; track it first")
+            if not seen and frames == ALL:
+                raise DatasetError(
+                    f"{folder}: none of its {count} frames shows an object, so that there is "
+                    "nothing to convert; check how it was tracked"
+                )
+            done = Exported(
+                output,
+                place,
+                count,
+                (*stored.warnings, *sink.warnings),
+                sink.coverage,
+                places[1] if tells else None,
+            )
+            if done.record is not None:
+                text = json.dumps(to_json(done), indent=1, ensure_ascii=False)
+                write_bytes(done.record, f"{text}\n".encode(errors="backslashreplace"))
+        return done
+
+
+def _named(frames: Selection) -> str:
+    if frames.stop is None:
+        return f"frame {frames.start} or a later one"
+    last = frames.stop - 1
+    return f"frame {last}" if last == frames.start else f"a frame from {frames.start} to {last}"
+
+
+def _check_place(place: Path, kind: OutputKind, options: SinkOptions) -> None:
     """Check that an output of this kind can be written to a place.
 
     Raises:
         ConfigError: an option is out of range.
         OutputError: the file has the wrong suffix, or the place is a folder.
     """
-    output.kind.check(place, options)
-    suffix = Path(output.kind.place).suffix
-    if output.kind.folder_suffixes:
+    kind.check(place, options)
+    suffix = Path(kind.place).suffix
+    if kind.folder_suffixes:
         if place.is_file():
-            raise OutputError(f"{place} is a file: give a folder for {output.value}")
+            raise OutputError(f"{place} is a file: give a folder for {kind.name}")
         return
     if place.is_dir():
         raise OutputError(f"{place} is a folder: give a file name that ends in {suffix}")
-    if not output.kind.shows_frames:  # videos were checked
+    if not kind.shows_frames:  # videos were checked
         check_suffix(place, suffix)

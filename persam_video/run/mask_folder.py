@@ -9,7 +9,7 @@ import numpy as np
 from persam_video.errors import DatasetError
 from persam_video.masks.folder import MaskFiles
 from persam_video.results import FrameResult
-from persam_video.video import Frame, SourceKind
+from persam_video.video import Frame, FrameStream, SourceKind
 from persam_video.video.frame import frame_stem
 from persam_video.video.image_decoder import find_images, frame_names
 from persam_video.video.source import locate
@@ -60,12 +60,13 @@ def match_masks(folder: Path, source: str | Path) -> dict[int, Path]:
 
 
 def mask_results(
-    masks: Mapping[int, Path], frames: Iterator[Frame]
+    masks: Mapping[int, Path], frames: FrameStream, start: int = 0
 ) -> Iterator[tuple[Frame, FrameResult]]:
     """Yield each mask with its frame, as a tracking result.
 
     ``persam_video.masks.folder.MaskFiles`` explains the pixel values. An object is known from the
-    first mask that shows it, and lost where a later one does not. Scores are 1.
+    first mask that shows it, and lost where a later one does not. Scores are 1. Before frame
+    ``start``, frames are black and not read.
 
     Raises:
         DatasetError: there is no such frame, or it has another size than the mask.
@@ -73,16 +74,21 @@ def mask_results(
     """
     files = MaskFiles(list(masks.values()))
     known: set[int] = set()
+    size = frames.info.height, frames.info.width
+    black = np.zeros((*size, 3), np.uint8)
     for index, path in masks.items():
-        frame = next((frame for frame in frames if frame.index >= index), None)
+        if index < start:
+            frame: Frame | None = Frame(index, black, float(index / (frames.info.fps or 1)))
+        else:
+            frame = next((frame for frame in frames if frame.index >= index), None)
         if frame is None or frame.index != index:
             raise DatasetError(
                 f"{path}: the source has no frame {index}; give the source of the masks, whose "
                 "frames count from 0"
             )
         labels = files.read(path)
-        if labels.shape != frame.rgb.shape[:2]:
-            (height, width), (tall, wide) = labels.shape, frame.rgb.shape[:2]
+        if labels.shape != size:
+            (height, width), (tall, wide) = labels.shape, size
             raise DatasetError(
                 f"{path}: is {width}x{height}, the frames of the source are {wide}x{tall}; "
                 "give the source of the masks"

@@ -121,7 +121,8 @@ def run_inputs(source: str | Path | int, options: FolderOptions) -> ProtectedInp
     files = [photo.image for photo in options.photos]
     if options.settings.model.checkpoint is not None:
         files.append(Path(options.settings.model.checkpoint))
-    inputs = source_inputs(source) | ProtectedInputs((*files, *options.keep))
+    files += [*options.writing.files, *options.keep]
+    inputs = source_inputs(source) | ProtectedInputs(tuple(files))
     for mask in marked:
         inputs |= MaskFile.of(mask).inputs
     return inputs

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from persam_video.sinks import FrameRecord, RunRecord, read_run, read_tracks
 from persam_video.util.inputs import ProtectedInputs
 from persam_video.video import Frame, FrameStream, SourceInfo, SourceKind
 from persam_video.video.inputs import source_inputs
+from persam_video.video.selection import ALL, Selection
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class StoredResults:
     Attributes:
         info: facts about the source.
         stride: distance between the frames.
-        results: the frames with their results; black where the source is not read.
+        results: the frames with their results. Frames are black where the source is not read, and
+            before the first that is wanted, of which only the results matter.
         inputs: what must not be written to.
         stream: the source, where it is read.
         record: of the run; ``None`` for masks.
@@ -47,7 +49,11 @@ class StoredResults:
 
 @contextmanager
 def open_stored(
-    folder: Path, source: str | Path | None = None, *, with_frames: bool
+    folder: Path,
+    source: str | Path | None = None,
+    *,
+    with_frames: bool,
+    frames: Selection = ALL,
 ) -> Iterator[StoredResults]:
     """Open what a run stored, or a folder of masks.
 
@@ -57,6 +63,7 @@ def open_stored(
         source: the video that was tracked; where the run found it, when not given. For masks it
             must be given.
         with_frames: whether the frames are read from the source; for masks they are in any case.
+        frames: the first frame that is wanted, and the one before which to end.
 
     Raises:
         DatasetError: the folder does not hold a run that can be read, or its masks are not those of
@@ -66,20 +73,27 @@ def open_stored(
     record = OutputPaths(folder).record
     with ExitStack() as stack:
         if not record.exists() and any(folder.glob("*.png")):
-            yield _from_masks(folder, source, stack)
+            yield _from_masks(folder, source, stack, frames)
         else:
-            yield _from_run(folder, source, stack, with_frames=with_frames)
+            yield _from_run(folder, source, stack, frames, with_frames=with_frames)
 
 
 def _from_run(
-    folder: Path, source: str | Path | None, stack: ExitStack, *, with_frames: bool
+    folder: Path,
+    source: str | Path | None,
+    stack: ExitStack,
+    frames: Selection,
+    *,
+    with_frames: bool,
 ) -> StoredResults:
     """Take the results of a run."""
     paths = OutputPaths(folder)
     record = read_run(paths.record)
     info = _info(record, paths.record)
     size = (info.height, info.width)
-    records = read_tracks(paths.tracks)
+    records = takewhile(
+        lambda record: frames.is_before_stop(record.frame), read_tracks(paths.tracks)
+    )
     stride = int(record.source.get("stride", 1))
     inputs = ProtectedInputs((paths.record, paths.tracks))
     for place in (source, info.path):
@@ -87,22 +101,30 @@ def _from_run(
     if not with_frames:
         return StoredResults(info, stride, _blank(records, size), inputs, record=record)
     start = int(record.source.get("start", 0))
+    start += -(-max(0, frames.start - start) // stride) * stride
     stream = stack.enter_context(_open(source or info.path, start, stride, info))
-    results = _shown((record.result(size) for record in records), stream)
+    results = _shown((record.result(size) for record in records), stream, start)
     return StoredResults(stream.info, stride, results, inputs, stream, record)
 
 
-def _from_masks(folder: Path, source: str | Path | None, stack: ExitStack) -> StoredResults:
+def _from_masks(
+    folder: Path, source: str | Path | None, stack: ExitStack, frames: Selection
+) -> StoredResults:
     """Take a folder of masks."""
     if source is None:
         raise SourceError(f"{folder} holds masks without a run.json: give their source, too")
-    masks = match_masks(folder, source)
+    masks = {
+        index: path
+        for index, path in match_masks(folder, source).items()
+        if frames.is_before_stop(index)
+    }
     indices = list(masks)
     stride = min((after - before for before, after in pairwise(indices)), default=1)
-    stream = stack.enter_context(FrameStream(source))
+    stream = stack.enter_context(FrameStream(source, start=frames.start))
     read = ProtectedInputs(tuple(masks.values()), {folder: {".png"}})
     inputs = source_inputs(source) | read
-    return StoredResults(stream.info, stride, mask_results(masks, stream), inputs, stream)
+    results = mask_results(masks, stream, frames.start)
+    return StoredResults(stream.info, stride, results, inputs, stream)
 
 
 def _info(record: RunRecord, path: Path) -> SourceInfo:
@@ -142,10 +164,14 @@ def _open(source: str | Path | None, start: int, stride: int, info: SourceInfo) 
 
 
 def _shown(
-    results: Iterator[FrameResult], stream: FrameStream
+    results: Iterator[FrameResult], stream: FrameStream, start: int
 ) -> Iterator[tuple[Frame, FrameResult]]:
-    """Give every result with its frame of the source."""
+    """Give every result with its frame of the source, or a black one before the start."""
+    black = np.zeros((stream.info.height, stream.info.width, 3), np.uint8)
     for result in results:
+        if result.index < start:
+            yield Frame(result.index, black, result.time), result
+            continue
         # live sources drop frames, so that there can be frames without a result
         frame = next((later for later in stream if later.index >= result.index), None)
         if frame is None or frame.index != result.index:

@@ -4,6 +4,7 @@ import math
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
+from persam_video.drawing.coverage import Coverage
 from persam_video.errors import PersamVideoError
 from persam_video.masks.boxes import Box
 from persam_video.results import FrameResult, ObjectResult
@@ -38,6 +39,15 @@ class Sink(Protocol):
     def warnings(self) -> tuple[str, ...]:
         """Warnings about the output, one line each; complete once closed."""
         return ()
+
+    @property
+    def coverage(self) -> Coverage | None:
+        """Where a video may show what it is to hide; ``None`` if it is to hide nothing."""
+        return None
+
+    def pass_over(self, result: FrameResult) -> None:
+        """Take note of the result of a frame that is not written."""
+        del result  # most outputs do not depend on earlier frames
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Write one frame and its result."""

@@ -1,12 +1,13 @@
 """The kinds of output by name, and the sinks that write them."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from persam_video.drawing.overlay import Painter
+from persam_video.drawing.overlay_style import OverlayStyle
 from persam_video.errors import ConfigError
 from persam_video.sinks.base import Sink
 from persam_video.sinks.coco import CocoSink, YouTubeVosSink
@@ -14,16 +15,14 @@ from persam_video.sinks.csv_lines import MotSink, TableSink
 from persam_video.sinks.cutout import CutoutPngSink, CutoutVideoSink
 from persam_video.sinks.labelling import CvatSink, LabelmeSink
 from persam_video.sinks.mask_png import MaskPngSink
-from persam_video.sinks.overlay_video import OverlayVideoSink
+from persam_video.sinks.overlay_video import OverlayPictureSink, OverlayVideoSink
 from persam_video.sinks.parquet import ParquetSink, require_pyarrow
+from persam_video.sinks.selected import SelectedObjects
 from persam_video.sinks.tracks_jsonl import TracksJsonlSink
+from persam_video.util.atomic import check_suffix
 from persam_video.util.suggest import did_you_mean
 from persam_video.video.source import SourceInfo
 from persam_video.video.writer import video_form
-
-if TYPE_CHECKING:
-    from persam_video.drawing.overlay import OverlayStyle
-
 
 _CUTOUT_CODEC = "vp9-alpha"
 
@@ -34,16 +33,30 @@ class SinkOptions:
 
     Attributes:
         stride: distance between the frames that are written, in frames of the source.
-        style: how the overlay is drawn; the default style when not given.
+        style: how the overlay is drawn; cut-outs have its feather.
+        objects: ids of the objects that are shown or listed; all when not given.
+        names: names of objects by id, instead of those in the results.
         codec: the overlay's codec, a name in ``persam_video.video.formats.CODECS``.
         crf: constant quality of the overlay and of the cut-out in VP9, lower is better; the
             codec's default when not given.
     """
 
     stride: int = 1
-    style: "OverlayStyle | None" = None
+    style: OverlayStyle = field(default_factory=OverlayStyle)
+    objects: frozenset[int] | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
     codec: str = "h264"
     crf: int | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that outputs read, such as the picture of a background."""
+        return Painter(self.style).files
+
+    @property
+    def hides(self) -> bool:
+        """Whether the overlay is to hide objects."""
+        return Painter(self.style).coverage is not None
 
 
 @dataclass(frozen=True)
@@ -78,8 +91,20 @@ def _overlay(path: Path, info: SourceInfo, options: SinkOptions) -> Sink:
     )
 
 
+def _check_overlay(path: Path, options: SinkOptions) -> None:
+    video_form(path, options.codec, options.crf, Fraction(1))
+    Painter(options.style)
+
+
 def _cutout_webm(path: Path, info: SourceInfo, options: SinkOptions) -> Sink:
-    return CutoutVideoSink(path, info, codec=_CUTOUT_CODEC, stride=options.stride, crf=options.crf)
+    return CutoutVideoSink(
+        path,
+        info,
+        codec=_CUTOUT_CODEC,
+        stride=options.stride,
+        crf=options.crf,
+        feather=options.style.feather or 0,
+    )
 
 
 class Output(str, Enum):
@@ -109,13 +134,13 @@ class Output(str, Enum):
         "overlay.mp4",
         _overlay,
         shows_frames=True,
-        check=lambda path, options: video_form(path, options.codec, options.crf, Fraction(1)),
+        check=_check_overlay,
     )
     TRACKS = OutputKind("tracks", "tracks.jsonl", lambda path, info, options: TracksJsonlSink(path))
     CUTOUT_PNG = OutputKind(
         "cutout-png",
         "cutout",
-        lambda path, info, options: CutoutPngSink(path),
+        lambda path, info, options: CutoutPngSink(path, options.style.feather or 0),
         shows_frames=True,
         folder_suffixes=frozenset({".png"}),
     )
@@ -130,7 +155,11 @@ class Output(str, Enum):
         "prores",
         "cutout.mov",
         lambda path, info, options: CutoutVideoSink(
-            path, info, codec="prores", stride=options.stride
+            path,
+            info,
+            codec="prores",
+            stride=options.stride,
+            feather=options.style.feather or 0,
         ),
         shows_frames=True,
         check=lambda path, options: video_form(path, "prores", None, Fraction(1)),
@@ -158,6 +187,20 @@ class Output(str, Enum):
         "cvat", "cvat.xml", lambda path, info, options: CvatSink(path, info, options.stride)
     )
 
+
+def _check_picture(path: Path, options: SinkOptions) -> None:
+    check_suffix(path, ".png")
+    Painter(options.style)
+
+
+OVERLAY_PICTURE = OutputKind(
+    "picture",
+    "overlay.png",
+    lambda path, info, options: OverlayPictureSink(path, options.style),
+    shows_frames=True,
+    check=_check_picture,
+)
+"""One frame of the overlay, to see how it will look; no output of a run."""
 
 DEFAULT_OUTPUTS = (Output.MASKS, Output.OVERLAY, Output.TRACKS)
 
@@ -248,4 +291,16 @@ def open_sink(output: Output, path: Path, info: SourceInfo, options: SinkOptions
         OutputError: the output cannot be written there.
         ConfigError: a setting is out of range.
     """
-    return output.kind.open(path, info, options)
+    return open_kind(output.kind, path, info, options)
+
+
+def open_kind(kind: OutputKind, path: Path, info: SourceInfo, options: SinkOptions) -> Sink:
+    """Open the sink of a kind of output; see ``open_sink``.
+
+    Raises:
+        PersamVideoError: as for ``open_sink``.
+    """
+    sink = kind.open(path, info, options)
+    if options.objects is None and not options.names:
+        return sink
+    return SelectedObjects(sink, options.objects, options.names)

@@ -1,19 +1,22 @@
-"""The source as a video with the results drawn over it."""
+"""The source as a video, or a picture, with the results drawn over it."""
 
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.drawing.overlay import OverlayStyle, draw_overlay
+from persam_video.drawing.coverage import Coverage
+from persam_video.drawing.overlay import Painter, write_picture
+from persam_video.drawing.overlay_style import OverlayStyle
 from persam_video.results import FrameResult
+from persam_video.sinks.base import Sink
 from persam_video.sinks.video import VideoSink
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
 
 
 class OverlayVideoSink(VideoSink):
-    """Writes a video of the frames with masks, contours and object ids."""
+    """Writes a video of the frames in one style or several."""
 
     def __init__(
         self,
@@ -39,10 +42,81 @@ class OverlayVideoSink(VideoSink):
             OutputError: the video cannot be written there.
             ConfigError: a setting is out of range.
         """
-        self._style = style or OverlayStyle()
-        size = self._style.canvas(info.width, info.height)
+        self._painter = Painter(style)
+        size = self._painter.size(info.width, info.height)
         super().__init__(path, info, size=size, stride=stride, codec=codec, crf=crf)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the styles warn of, and what could not be kept of the sound."""
+        return (*self._painter.warnings, *super().warnings)
+
+    @property
+    def coverage(self) -> Coverage | None:
+        """In which frames to look whether everything is hidden that is to be."""
+        return self._painter.coverage
+
+    def pass_over(self, result: FrameResult) -> None:
+        """Take note of the result of a frame that is not written."""
+        self._painter.pass_over(result)
 
     def picture(self, frame: Frame, result: FrameResult) -> NDArray[np.uint8]:
         """Return the frame with the result drawn over it, uint8 RGB (H, W, 3)."""
-        return draw_overlay(frame.rgb, result.labels, result.objects, style=self._style)
+        return self._painter.draw(frame.rgb, result)
+
+    def close(self) -> None:
+        """Finish the video; a second call does nothing.
+
+        Raises:
+            OutputError: the file cannot be finished.
+        """
+        self._painter.close()
+        super().close()
+
+    def abort(self) -> None:
+        """Drop the video; does nothing once it is closed."""
+        self._painter.close()
+        super().abort()
+
+
+class OverlayPictureSink(Sink):
+    """Writes the last frame that it is given as a PNG; without a frame there is none."""
+
+    def __init__(self, path: str | Path, style: OverlayStyle | None = None) -> None:
+        """Prepare to write.
+
+        Args:
+            path: the picture.
+            style: how results are drawn; the default style when not given.
+
+        Raises:
+            ConfigError: a style is unknown, or its value is none that it takes.
+        """
+        self._path = Path(path)
+        self._painter = Painter(style)
+
+    @property
+    def coverage(self) -> Coverage | None:
+        """Whether everything is hidden that is to be."""
+        return self._painter.coverage
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the styles warn of."""
+        return self._painter.warnings
+
+    def pass_over(self, result: FrameResult) -> None:
+        """Take note of the result of a frame that is not written."""
+        self._painter.pass_over(result)
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        """Write the picture of a frame.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        write_picture(self._path, self._painter.draw(frame.rgb, result))
+
+    def close(self) -> None:
+        """Release what the styles hold; the file is finished when it is written."""
+        self._painter.close()

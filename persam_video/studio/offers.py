@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.drawing.overlay import Look, OverlayStyle, draw_overlay
+from persam_video.drawing.overlay import draw_overlay
+from persam_video.drawing.overlay_style import OverlayStyle
+from persam_video.drawing.styles import STYLES, parse_styles
 from persam_video.errors import ConfigError
 from persam_video.results import FrameResult
 from persam_video.sinks.outputs import Output, SinkOptions, parse_outputs
@@ -34,14 +36,13 @@ _SQUARE = 16  # pixels of a field of the chequerboard that stands for transparen
 def offers_json() -> dict[str, Any]:
     """Return the outputs that can be written here, in the types of JSON."""
     offered = [o for o in _TITLES if o is not Output.PARQUET or find_spec("pyarrow") is not None]
-    looks = [look.value for look in Look]
     return {
         "outputs": [
             {
                 "name": output.value,
                 "title": _TITLES[output][0],
                 "kind": _TITLES[output][1],
-                "styles": looks if output is Output.OVERLAY else None,
+                "styles": list(STYLES) if output is Output.OVERLAY else None,
             }
             for output in offered
         ]
@@ -54,7 +55,7 @@ def sink_options(style: str | None) -> SinkOptions:
     Raises:
         ConfigError: there is no such look.
     """
-    return SinkOptions() if style is None else SinkOptions(style=OverlayStyle(look=_look(style)))
+    return SinkOptions() if style is None else SinkOptions(style=OverlayStyle(_named(style)))
 
 
 def preview(
@@ -79,9 +80,10 @@ def preview(
     return draw_overlay(rgb, result.labels, result.objects, style=sink_options(style).style)
 
 
-def _look(style: str) -> Look:
-    try:
-        return Look(style)
-    except ValueError:
-        known = ", ".join(look.value for look in Look)
-        raise ConfigError(f"look {style[:30]!r} is unknown (known: {known})") from None
+def _named(style: str) -> tuple[str, ...]:
+    """Take names only: values may be files of this machine, which a page has no business with."""
+    styles = parse_styles([style])
+    for text in styles:
+        if "=" in text:
+            raise ConfigError(f"style {text[:30]!r} has a value; give its name only")
+    return styles

@@ -33,9 +33,13 @@ class Selection:
     def __contains__(self, index: int) -> bool:
         return (
             index >= self.start
-            and (self.stop is None or index < self.stop)
+            and self.is_before_stop(index)
             and (index - self.start) % self.stride == 0
         )
+
+    def is_before_stop(self, index: int) -> bool:
+        """Return whether ``stop`` comes after frame ``index``."""
+        return self.stop is None or index < self.stop
 
     def ends_with(self, index: int) -> bool:
         """Return whether no selected frame comes after frame ``index``."""
@@ -45,3 +49,7 @@ class Selection:
         """Return the selected indices of a source of ``total`` frames."""
         stop = total if self.stop is None else min(self.stop, total)
         return range(self.start, max(stop, self.start), self.stride)
+
+
+ALL = Selection()
+"""Every frame of a source."""

@@ -9,9 +9,10 @@ import pytest
 import typer
 
 from persam_video.cli.main import app
+from persam_video.drawing.styles import STYLES
 from persam_video.sinks.outputs import Output
 
-PANELS = {None, "Input", "Objects", "Outputs", "Model", "Tracking", "Run"}
+PANELS = {None, "Input", "Objects", "Outputs", "Look", "Model", "Tracking", "Run"}
 
 
 def commands():
@@ -69,11 +70,19 @@ def test_the_help_of_save_names_every_output():
         assert listed == [output.value for output in Output if output not in always]
 
 
+def test_the_help_of_style_names_every_style():
+    for words in (("track",), ("render",), ("export",)):
+        (style,) = (p for p in commands()[words].params if "--style" in p.opts)
+        assert all(f" {kind.usage}" in style.help for kind in STYLES.values())
+
+
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
         ("track clip.mp4 --style ", {"fill", "contour", "spotlight", "side-by-side"}),
         ("track clip.mp4 --style s", {"spotlight", "side-by-side"}),
+        ("render result clip.mp4 --style blur,tr", {"blur,trail", "blur,trail=3"}),
+        ("render result clip.mp4 --style anonymise=f", {"anonymise=fill", "anonymise=fill-rest"}),
         ("track clip.mp4 --model ", {"lite", "vit_t", "vit_b", "vit_l", "vit_h"}),
         ("track clip.mp4 --codec h", {"h264", "hevc"}),
         ("track clip.mp4 --device c", {"cpu", "cuda"}),

@@ -1,5 +1,7 @@
 """Overlays: what is drawn, what stays untouched, and inputs at the edge."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from persam_video.drawing.colours import overlay_colour
-from persam_video.drawing.overlay import Look, OverlayStyle, draw_overlay
+from persam_video.drawing.overlay import Painter, draw_overlay
+from persam_video.drawing.overlay_style import OverlayStyle
+from persam_video.drawing.styles import STYLES, parse_styles
 from persam_video.errors import ConfigError
 from persam_video.results import ObjectResult, ObjectState
 
@@ -168,23 +172,39 @@ def test_wrong_styles_are_refused(settings_):
         OverlayStyle(**settings_)
 
 
-@pytest.mark.parametrize("look", Look)
-def test_every_look_draws_any_map_and_leaves_the_input(look):
-    style = OverlayStyle(look)
-    rgb = frame(60, 80)
-    for labels in (blank(60, 80), np.full((60, 80), 3, np.uint8), rgb[..., 0] // 80):
-        before = rgb.copy()
-        drawn = draw_overlay(rgb, labels, style=style)
-        assert (drawn.shape[1], drawn.shape[0]) == style.canvas(80, 60)
-        assert np.array_equal(rgb, before)
+@pytest.mark.parametrize("name", STYLES)
+def test_every_style_draws_any_map_and_leaves_the_input(name):
+    for text in (name, *(f"{name}={value}" for value in STYLES[name].examples)):
+        style = OverlayStyle((text,))
+        rgb = frame(60, 80)
+        for labels in (blank(60, 80), np.full((60, 80), 3, np.uint8), rgb[..., 0] // 80):
+            before, labels_before = rgb.copy(), labels.copy()
+            drawn = draw_overlay(rgb, labels, style=style)
+            assert (drawn.shape[1], drawn.shape[0]) == Painter(style).size(80, 60)
+            assert drawn.dtype == np.uint8 and drawn.flags.c_contiguous
+            assert np.array_equal(rgb, before) and np.array_equal(labels, labels_before)
 
 
-@pytest.mark.parametrize("look", [Look.SPOTLIGHT, Look.BLUR])
-def test_backgrounds_step_back_and_objects_do_not(look):
+@settings(max_examples=60)
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    names=st.lists(st.sampled_from(list(STYLES)), min_size=1, max_size=4, unique=True),
+    data=st.data(),
+)
+def test_styles_go_together_in_any_order_at_any_size(shape, names, data):
+    ids = st.sampled_from([0, 0, 0, 1, 2, 7, 200])
+    labels = data.draw(hnp.arrays(np.uint8, shape, elements=ids))
+    style = OverlayStyle(tuple(names), colours={2: (1, 2, 3)}, feather=3)
+    drawn = draw_overlay(frame(*shape), labels, style=style)
+    assert drawn.shape[1::-1] == Painter(style).size(shape[1], shape[0])
+
+
+@pytest.mark.parametrize("name", ["spotlight", "blur"])
+def test_backgrounds_step_back_and_objects_do_not(name):
     rgb, labels = frame(), blank()
     labels[30:90, 40:120] = 2
-    drawn = draw_overlay(rgb, labels, style=OverlayStyle(look, contour=0, tags=False))
-    assert np.abs(drawn[40:80, 50:110].astype(int) - rgb[40:80, 50:110]).max() <= 1
+    drawn = draw_overlay(rgb, labels, style=OverlayStyle((name,), contour=0, tags=False))
+    assert np.array_equal(drawn[40:80, 50:110], rgb[40:80, 50:110])
     assert drawn[:20].std() < 0.5 * rgb[:20].std()
 
 
@@ -192,13 +212,82 @@ def test_a_blurred_background_has_no_halo_of_the_object():
     rgb, labels = np.full((120, 160, 3), 100, np.uint8), blank()
     labels[30:90, 40:120] = 2
     rgb[labels > 0] = (255, 0, 0)
-    drawn = draw_overlay(rgb, labels, style=OverlayStyle(Look.BLUR, tags=False))
+    drawn = draw_overlay(rgb, labels, style=OverlayStyle(("blur",), tags=False))
     assert np.abs(drawn[:25].astype(int) - 100).max() <= 3
 
 
 def test_side_by_side_begins_with_the_frame_as_it_is():
     rgb, labels = frame(), blank()
     labels[30:90, 40:120] = 2
-    drawn = draw_overlay(rgb, labels, style=OverlayStyle(Look.SIDE_BY_SIDE))
+    drawn = draw_overlay(rgb, labels, style=OverlayStyle(("side-by-side",)))
     assert np.array_equal(drawn[:, :160], rgb)
     assert np.array_equal(drawn[:, 160:], draw_overlay(rgb, labels))
+
+
+@pytest.mark.parametrize("styles", [("side-by-side", "anonymise=fill"), ("anonymise=fill", "box")])
+def test_what_is_hidden_is_hidden_on_both_sides_and_in_any_order(styles):
+    rgb, labels = frame(), blank()
+    labels[30:90, 40:120] = 2
+    drawn = draw_overlay(rgb, labels, style=OverlayStyle(styles, alpha=0, contour=0, tags=False))
+    for left in range(0, drawn.shape[1], 160):
+        assert not drawn[30:90, left + 40 : left + 120].any()
+
+
+def test_styles_are_done_in_their_stages_whatever_their_order():
+    rgb, labels = frame(), blank()
+    labels[30:90, 40:120] = 2
+    names = ("follow=1:1", "fill", "labels", "blur")
+    one, other = (
+        draw_overlay(rgb, labels, style=OverlayStyle(order)) for order in (names, names[::-1])
+    )
+    assert one.shape == (120, 120, 3)
+    assert np.array_equal(one, other)
+
+
+def test_names_colours_and_opacity_are_those_given():
+    rgb, labels = np.full((240, 320, 3), 90, np.uint8), blank(240, 320)
+    labels[100:180, 120:200] = 2
+    style = OverlayStyle(colours={2: (10, 200, 30)}, alpha=1, contour=0)
+    called = replace(result(2, ObjectState.TRACKED), name="a long name")
+    bare, named = (draw_overlay(rgb, labels, objects, style=style) for objects in ((), (called,)))
+    assert (bare[150:170][labels[150:170] == 2] == (10, 200, 30)).all()
+    assert (named != bare).any(axis=2).sum() > 300
+
+
+def test_tags_are_as_the_style_has_them_unless_asked_for():
+    rgb, labels = frame(), blank()
+    labels[60:110, 40:120] = 2
+    hidden, plain, tagged = (
+        draw_overlay(rgb, labels, style=OverlayStyle(("anonymise",), tags=tags))
+        for tags in (None, False, True)
+    )
+    assert np.array_equal(hidden, plain) and not np.array_equal(hidden, tagged)
+    assert np.array_equal(
+        draw_overlay(rgb, labels, style=OverlayStyle(("labels",), tags=False)), rgb
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("fil", "did you mean 'fill'"),
+        ("fill=3", "takes no value"),
+        ("anonymise=nothing", "give one of pixelate, blur, fill, pixelate-rest"),
+        ("background=nowhere.mp4", "neither a colour nor a file"),
+        ("follow=wide", "such as 9:16"),
+        ("follow=0:4", "such as 9:16"),
+        ("trail=-1", "seconds"),
+        ("trail=nan", "seconds"),
+    ],
+)
+def test_what_no_style_is_called_is_one_line(text, says):
+    with pytest.raises(ConfigError, match=says) as error:
+        Painter(OverlayStyle((text,)))
+    assert "\n" not in str(error.value)
+
+
+def test_lists_of_styles_are_split_where_styles_begin():
+    texts = ["fill, trail=2", "background=a,b.jpg,follow=9:16", "fill"]
+    assert parse_styles(texts) == ("fill", "trail=2", "background=a,b.jpg", "follow=9:16")
+    with pytest.raises(ConfigError, match="trial"):
+        parse_styles(["fill,trial"])

@@ -66,8 +66,10 @@ def test_tags_grow_with_the_picture(height, least):
 
 def test_a_long_list_of_lost_objects_ends_with_a_count():
     size, width = 12, 300
-    called = [(i, str(i)) for i in range(1, 201)]
-    strips = {n: lost_strip(tuple(called[:n]), size, width) for n in (1, 2, 30, 200)}
+    strips = {
+        n: lost_strip(tuple((str(i), (9, 200, 30)) for i in range(1, n + 1)), size, width)
+        for n in (1, 2, 30, 200)
+    }
     assert strips[1].shape[1] < strips[2].shape[1] < strips[30].shape[1] <= width
     assert strips[200].shape[1] <= width
     # The same ids are named; only the count at the end differs.

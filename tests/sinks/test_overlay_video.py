@@ -7,7 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from persam_video.drawing.overlay import OverlayStyle, draw_overlay
+from persam_video.drawing.overlay import draw_overlay
+from persam_video.drawing.overlay_style import OverlayStyle
 from persam_video.errors import ConfigError, OutputError
 from persam_video.results import FrameResult, ObjectResult, ObjectState
 from persam_video.sinks.overlay_video import OverlayVideoSink

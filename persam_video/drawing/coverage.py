@@ -1,0 +1,64 @@
+"""Where a video may show what it is to hide."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Spans: TypeAlias = list[tuple[int, int]]
+"""Frames that were drawn, as (first, last) of each unbroken row of them, both included."""
+
+
+def add_frame(spans: Spans, index: int, previous: int | None) -> None:
+    """Add a frame to the last span if that ends with the frame drawn before, else as a new one.
+
+    Args:
+        spans: what to add to.
+        index: of the frame.
+        previous: index of the frame drawn before; ``None`` if it is the first.
+    """
+    if spans and spans[-1][1] == previous:
+        spans[-1] = spans[-1][0], index
+    else:
+        spans.append((index, index))
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """In which frames an object was hidden without its whole mask, or not at all.
+
+    Attributes:
+        kept: by object, the frames in which its last box was hidden, because it was lost, or
+            because its mask had suddenly shrunk to less than half.
+        lost: by object, the frames in which it was lost and nothing was hidden in its stead.
+        unknown: by object, the frames before the first that shows it, in which nothing was hidden.
+    """
+
+    kept: Mapping[int, Spans]
+    lost: Mapping[int, Spans]
+    unknown: Mapping[int, Spans]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to look at, one line for each object and kind."""
+        return (
+            *(
+                f"object {each}: it was lost, or its mask shrank, in {_frames(spans)}, so that its "
+                "last box was hidden, enlarged; look at these frames"
+                for each, spans in self.kept.items()
+            ),
+            *(
+                f"object {each}: it was lost in {_frames(spans)}, and nothing was hidden; look at "
+                "these frames, or choose --when-lost keep"
+                for each, spans in self.lost.items()
+            ),
+            *(
+                f"object {each}: it was not found before, so that nothing was hidden in "
+                f"{_frames(spans)}; if they show it, annotate it there, or track with --backward"
+                for each, spans in self.unknown.items()
+            ),
+        )
+
+
+def _frames(spans: Spans) -> str:
+    texts = [str(first) if first == last else f"{first}-{last}" for first, last in spans]
+    return f"{'frame' if texts == [str(spans[0][0])] else 'frames'} {', '.join(texts)}"

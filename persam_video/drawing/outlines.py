@@ -1,0 +1,157 @@
+"""Objects as coloured areas, contours and boxes."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from persam_video.drawing.colours import Colour, Palette
+from persam_video.drawing.overlay_style import OverlayStyle
+from persam_video.drawing.regions import Region, regions_of
+from persam_video.drawing.style import Style
+from persam_video.results import FrameResult
+
+_REFERENCE_HEIGHT = 480  # the short side for which sizes in pixels are given
+# A shadow on both sides parts a contour from a background of like colour.
+_CASING = 0.45  # in widths of the contour
+_CASING_OPACITY = 0.45
+
+
+def fill(value: str | None, style: OverlayStyle) -> list[Style]:
+    """Return coloured masks with contours."""
+    return [Fill(style.alpha, style.palette), *contour(value, style)]
+
+
+def contour(value: str | None, style: OverlayStyle) -> list[Style]:
+    """Return contours, if they have a width."""
+    return [Contours(style.contour, style.palette)] if style.contour else []
+
+
+def box(value: str | None, style: OverlayStyle) -> list[Style]:
+    """Return boxes, if their lines have a width."""
+    return [Boxes(style.contour, style.palette)] if style.contour else []
+
+
+def line_width(width: float, shape: tuple[int, ...]) -> float:
+    """Return the width of a line in pixels of a picture of shape (H, W, …).
+
+    Args:
+        width: in pixels of a picture whose short side is 480 pixels.
+        shape: of the picture.
+    """
+    return width * max(0.6, min(shape[:2]) / _REFERENCE_HEIGHT)
+
+
+@dataclass(frozen=True)
+class Fill(Style):
+    """Blends the colour of every object over its pixels.
+
+    Attributes:
+        alpha: opacity of the colour, 0 to 1.
+        palette: the colours.
+    """
+
+    alpha: float
+    palette: Palette
+
+    def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
+        """Return the frame with coloured objects; see ``Style.draw``."""
+        canvas: NDArray[np.uint8] = rgb.copy(order="C")
+        levels = np.arange(256, dtype=np.float32)[:, None]
+        for region in regions_of(result.labels):
+            colour = np.array(self.palette.colour(region.object_id), np.float32)
+            tint = np.rint(levels + self.alpha * (colour - levels)).astype(np.uint8)
+            part = canvas[region.area()]
+            mask = region.mask(result.labels).view(np.uint8)
+            cv2.copyTo(cv2.LUT(part, tint[:, None]), mask, part)
+        return canvas
+
+
+@dataclass(frozen=True)
+class Contours(Style):
+    """Draws a line along the edge of every object.
+
+    Attributes:
+        width: of the line, in pixels of a picture whose short side is 480 pixels.
+        palette: the colours.
+    """
+
+    width: float
+    palette: Palette
+
+    def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
+        """Return the frame with contours; see ``Style.draw``."""
+        canvas: NDArray[np.uint8] = rgb.copy(order="C")
+        width = line_width(self.width, rgb.shape)
+        for region in regions_of(result.labels):
+            colour = self.palette.colour(region.object_id)
+            draw_contour(canvas, result.labels, region, width, colour)
+        return canvas
+
+
+@dataclass(frozen=True)
+class Boxes(Style):
+    """Draws the box of every object.
+
+    Attributes:
+        width: of the line, in pixels of a picture whose short side is 480 pixels.
+        palette: the colours.
+    """
+
+    width: float
+    palette: Palette
+
+    def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
+        """Return the frame with boxes; see ``Style.draw``."""
+        canvas: NDArray[np.uint8] = rgb.copy(order="C")
+        # a straight line needs whole pixels on both of its sides
+        width = max(2.0, line_width(self.width, rgb.shape))
+        for region in regions_of(result.labels):
+            whole = np.zeros_like(result.labels)
+            whole[region.area()] = region.object_id
+            draw_contour(canvas, whole, region, width, self.palette.colour(region.object_id))
+        return canvas
+
+
+def draw_contour(
+    canvas: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    region: Region,
+    width: float,
+    colour: Colour,
+) -> None:
+    """Draw an anti-aliased line along one object's edge, in place.
+
+    The line is a level band of the mask's smoothed signed distance, which gives any width in
+    fractions of a pixel, no staircase, and a dot where an object is a single pixel.
+
+    Args:
+        canvas: uint8 array of shape (H, W, 3).
+        labels: uint8 array of shape (H, W).
+        region: where the object is in it.
+        width: of the line in pixels.
+        colour: RGB, 0 to 255.
+    """
+    shadow = max(1.0, _CASING * width)
+    reach = int(np.ceil(width / 2 + shadow)) + 2
+    area = region.area(margin=reach)
+    inside = region.mask(labels, margin=reach)
+    # From pixel centre to the edge between pixels: half a pixel less than to the next centre.
+    outwards = _distance(~inside) - 0.5
+    inwards = _distance(inside) - 0.5
+    distance = np.where(inside, -inwards, outwards)
+    distance = cv2.GaussianBlur(distance, (0, 0), max(0.7, 0.3 * width))
+    beyond = np.abs(distance) - width / 2
+    rows, columns = np.nonzero(beyond < shadow + 0.5)
+    beyond = beyond[rows, columns][:, None]
+    line = np.clip(0.5 - beyond, 0, 1)
+    casing = np.clip(shadow + 0.5 - beyond, 0, 1) * _CASING_OPACITY
+    pixels = canvas[area][rows, columns].astype(np.float32) * (1 - casing)
+    canvas[area][rows, columns] = np.rint(pixels + line * (np.array(colour, np.float32) - pixels))
+
+
+def _distance(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Distance in pixels from each pixel of the mask to the nearest one outside it."""
+    distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.asarray(distance, np.float32)
