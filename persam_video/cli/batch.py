@@ -10,7 +10,6 @@ import typer
 
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
-    INTERRUPTED,
     ModelOptions,
     OverwriteOption,
     PresetOptions,
@@ -117,9 +116,6 @@ def batch(
     rows = tuple((result.name, result.frames, result.status.value) for result in ended)
     printer.say(Table(title, ("name", "frames", "status"), rows, digits=0).text())
     if counts[RunStatus.INTERRUPTED]:
-        typer.echo(
-            "persam-video: interrupted; finished frames are kept, --resume continues", err=True
-        )
-        raise typer.Exit(INTERRUPTED)
+        printer.interrupted("finished frames are kept, --resume continues")
     if counts[RunStatus.FAILED]:
         raise typer.Exit(SOME_FAILED)

@@ -8,7 +8,6 @@ import typer
 
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
-    INTERRUPTED,
     DavisOptions,
     ModelOptions,
     OverwriteOption,
@@ -86,6 +85,5 @@ def davis(
         printer.warn(warning)
     printer.document(DavisDocument(out, record))
     if record.status is RunStatus.INTERRUPTED:
-        typer.echo("persam-video: interrupted; run the same command again to continue", err=True)
-        raise typer.Exit(INTERRUPTED)
+        printer.interrupted("run the same command again to continue")
     printer.say(f"{len(dataset)} sequences: {out}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INTERRUPTED, input_option, written
+from persam_video.cli.options import input_option, written
 from persam_video.cli.printing import Printer
 from persam_video.util.table import Table
 
@@ -73,8 +73,7 @@ def davis_download(
         with download_bar("unpacking", quiet=printer.quiet) as show:
             fetched = unpack_archive(name, archive or file, out, sha256=sha256, on_progress=show)
     except KeyboardInterrupt:
-        typer.echo("persam-video: interrupted; run the same command again to continue", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        printer.interrupted("run the same command again to continue")
     printer.document(fetched)
     printer.say(f"{fetched.folder}: {fetched.files} files of {fetched.archive.name}")
     for split in fetched.splits:

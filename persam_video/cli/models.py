@@ -9,7 +9,7 @@ import typer
 
 from persam_video.cli import completion
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INTERRUPTED, input_option
+from persam_video.cli.options import input_option
 from persam_video.cli.printing import Printer
 from persam_video.errors import ModelError
 from persam_video.util.table import Table
@@ -127,8 +127,7 @@ def download(
         with download_bar(weights.file_name, quiet=printer.quiet) as show:
             download_weights(weights, file, url=url, on_progress=show)
     except KeyboardInterrupt:
-        typer.echo("persam-video: interrupted; run the same command again to continue", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        printer.interrupted("run the same command again to continue")
     printer.document(DownloadDocument(file))
     printer.say(str(file))
 

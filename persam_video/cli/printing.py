@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from persam_video.cli.options import run_option
+from persam_video.cli.options import INTERRUPTED, run_option
 from persam_video.util.logs import show_log
 from persam_video.util.table import Table, show
 
@@ -67,6 +67,15 @@ class Printer:
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
         typer.echo(f"persam-video: warning: {text}", err=True)
+
+    def interrupted(self, what: str) -> NoReturn:
+        """Say what Ctrl-C leaves behind, and end as shells expect.
+
+        Raises:
+            Exit: always, with the status of an interrupted program.
+        """
+        typer.echo(f"persam-video: interrupted; {what}", err=True)
+        raise typer.Exit(INTERRUPTED)
 
     def document(self, value: object) -> None:
         """Print a data class, or what consists of such, as JSON; nothing without ``--json``.

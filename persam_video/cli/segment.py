@@ -9,7 +9,6 @@ import typer
 
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
-    INTERRUPTED,
     ModelOptions,
     OverwriteOption,
     PhotoOption,
@@ -133,9 +132,8 @@ def segment(
                 on_image=report,
             )
     except KeyboardInterrupt:
-        typer.echo("persam-video: interrupted; finished photos are kept", err=True)
         interrupted = True
     printer.document(SegmentDocument(outputs.record, images))
     if interrupted:
-        raise typer.Exit(INTERRUPTED)
+        printer.interrupted("finished photos are kept")
     printer.say(f"  {outputs.record}")

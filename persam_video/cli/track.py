@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
-    INTERRUPTED,
     BoxOption,
     DecoderChoice,
     ModelOptions,
@@ -183,10 +180,7 @@ def track(
         if record.peak_memory is not None:
             printer.say(f"peak memory {record.peak_memory / 2**20:,.0f} MiB")
     if record.status is RunStatus.INTERRUPTED:
-        typer.echo(
-            "persam-video: interrupted; finished frames are kept, --resume continues", err=True
-        )
-        raise typer.Exit(INTERRUPTED)
+        printer.interrupted("finished frames are kept, --resume continues")
 
 
 def _profile(timings: Mapping[str, float], frames: int) -> Table:

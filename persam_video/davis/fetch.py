@@ -4,7 +4,6 @@ All archives of 2017 and 2019 share one folder, ``DAVIS-2017``. That of 2016,
 which has different masks under the same names, goes into ``DAVIS-2016``.
 """
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from persam_video.davis.dataset import DavisDataset
 from persam_video.errors import DatasetError
 from persam_video.util.archive import extract
 from persam_video.util.download import RemoteFile, download_file, file_sha256
+from persam_video.util.suggest import did_you_mean
 
 PUBLISHERS = ("data.vision.ee.ethz.ch", "graphics.ethz.ch")
 """Hosts that the authors publish on."""
@@ -165,9 +165,7 @@ def find_archive(name: str) -> Archive:
     """
     if name in ARCHIVES:
         return ARCHIVES[name]
-    close = difflib.get_close_matches(name, ARCHIVES, n=1)
-    meant = f"did you mean {close[0]}?" if close else f"choose from {', '.join(ARCHIVES)}"
-    raise DatasetError(f"no archive {name!r}: {meant}")
+    raise DatasetError(f"no archive '{name}': {did_you_mean(name, ARCHIVES)}")
 
 
 def fetch_davis(name: str, out: str | Path, *, on_progress: OnBytes = _ignore) -> FetchedDavis:

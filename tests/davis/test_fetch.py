@@ -132,6 +132,6 @@ def test_the_list_names_address_and_page(run):
 def test_an_archive_that_is_none_is_told(run):
     status, _, err = run("2017-trainvall")
     assert (status, err.count("\n")) == (2, 1)
-    assert "did you mean 2017-trainval?" in err
-    with pytest.raises(DatasetError, match="choose from 2016, 2017-trainval"):
+    assert "did you mean '2017-trainval'?" in err
+    with pytest.raises(DatasetError, match="known are 2016, 2017-trainval"):
         find_archive("youtube")
