@@ -59,7 +59,6 @@ class AnimationDecoder:
             variable_frame_rate=not even,
             frame_count=len(durations),
             duration=float(total),
-            has_audio=False,
             path=location.path,
         )
 

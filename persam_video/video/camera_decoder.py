@@ -50,10 +50,6 @@ class CameraDecoder:
             height=height,
             fps=Fraction(rate).limit_denominator(1001) if rate > 0 else None,
             variable_frame_rate=True,
-            frame_count=None,
-            duration=None,
-            has_audio=False,
-            path=None,
             live=True,
         )
 

@@ -75,10 +75,8 @@ class ImageDecoder:
             width=width,
             height=height,
             fps=IMAGE_RATE,
-            variable_frame_rate=False,
             frame_count=count,
             duration=float(count / IMAGE_RATE),
-            has_audio=False,
             path=location.path,
         )
         if self._names is None:

@@ -56,11 +56,11 @@ class SourceInfo:
     width: int
     height: int
     fps: Fraction | None
-    variable_frame_rate: bool
-    frame_count: int | None
-    duration: float | None
-    has_audio: bool
-    path: Path | None
+    variable_frame_rate: bool = False
+    frame_count: int | None = None
+    duration: float | None = None
+    has_audio: bool = False
+    path: Path | None = None
     live: bool = False
     pixel_aspect: Fraction = Fraction(1)
 

@@ -23,9 +23,7 @@ from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo, SourceKind
 
 LENGTH = 12
-INFO = SourceInfo(
-    "clip.mp4", SourceKind.FILE, 96, 64, Fraction(25), False, LENGTH, None, False, None
-)
+INFO = SourceInfo("clip.mp4", SourceKind.FILE, 96, 64, Fraction(25), frame_count=LENGTH)
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from persam_video.sinks.threaded import ThreadedSink
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo, SourceKind
 
-INFO = SourceInfo("clip.mp4", SourceKind.FILE, 96, 64, Fraction(25), False, None, None, False, None)
+INFO = SourceInfo("clip.mp4", SourceKind.FILE, 96, 64, Fraction(25))
 LENGTH = 7
 
 

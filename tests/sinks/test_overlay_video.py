@@ -20,18 +20,7 @@ WIDTH, HEIGHT = 160, 120
 
 
 def info(**changes):
-    known = SourceInfo(
-        name="clip.mp4",
-        kind=SourceKind.FILE,
-        width=WIDTH,
-        height=HEIGHT,
-        fps=Fraction(25),
-        variable_frame_rate=False,
-        frame_count=None,
-        duration=None,
-        has_audio=False,
-        path=None,
-    )
+    known = SourceInfo("clip.mp4", SourceKind.FILE, WIDTH, HEIGHT, Fraction(25))
     return replace(known, **changes)
 
 
