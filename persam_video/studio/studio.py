@@ -18,7 +18,8 @@ from persam_video.studio.pictures import THUMB_HEIGHT, jpeg, scaled
 from persam_video.studio.security import contained
 from persam_video.studio.session import InteractiveSession
 from persam_video.util.atomic import atomic_path, output_error
-from persam_video.video.image_decoder import is_image
+from persam_video.video.image_decoder import find_images, is_image
+from persam_video.video.source import SourceKind, locate
 
 UPLOAD_LIMIT = 4 * 2**30
 """Bytes that an upload may have."""
@@ -153,6 +154,7 @@ class Studio:
         self._model = model or SharedModel(settings)
         self._turn = TurnLock()
         self._lock = threading.Lock()
+        self._starting = threading.Lock()
         self._sessions: dict[str, OpenSession] = {}
 
     @property
@@ -199,9 +201,11 @@ class Studio:
         """
         path = self._below_root(relative)
         if holds_session(path):
-            self._check_source(Path(find(path).address(None)))
+            source = find(path).source
+            if source is not None:
+                self._check_source(source)
             return self.open(None, path)
-        self._check_source(path)
+        self._check_source(str(path))
         return self.open(path, self._folder_for(path))
 
     def files(self, relative: str) -> list[Entry]:
@@ -261,16 +265,27 @@ class Studio:
         work: Callable[[Job], str],
         *,
         needs_model: bool,
+        total: int = 0,
     ) -> None:
         """Begin a job of a session; those that need the model wait for their turn.
+
+        Args:
+            opened: the session.
+            kind: ``track`` or ``export``.
+            work: see ``Job``.
+            needs_model: whether it does.
+            total: frames in all, as far as that is known.
 
         Raises:
             BusyError: the session has one under way.
         """
-        opened.check_idle()
         turn = self._turn if needs_model else None
-        opened.job = Job(kind, work, turn, lambda: opened.session.tell("state"))
-        opened.job.start()
+        with self._starting:
+            opened.check_idle()
+            job = Job(kind, work, turn, lambda: opened.session.tell("state"))
+            job.report.total = total
+            opened.job = job
+        job.start()
 
     def track(self, opened: OpenSession, passes: Sequence[dict[str, Any]]) -> None:
         """Begin to track; see ``InteractiveSession.propagate`` for what a pass is.
@@ -296,9 +311,7 @@ class Studio:
                     propagation.close()
             return f"{done} frames tracked"
 
-        self.start_job(opened, "track", work, needs_model=True)
-        assert opened.job is not None
-        opened.job.report.total = total
+        self.start_job(opened, "track", work, needs_model=True, total=total)
 
     def warm_up(self) -> None:
         """Load the model in the background, so that the first click need not wait for it."""
@@ -333,22 +346,25 @@ class Studio:
             raise NotFoundError(f"{relative}: there is no such file below the root")
         return path
 
-    def _check_source(self, source: Path) -> None:
+    def _check_source(self, source: str) -> None:
         """Refuse a source that reads what is neither below the root nor an upload.
 
         Raises:
             NotFoundError: it, or an image of it, lies elsewhere.
             SourceError: it is a playlist, which may name any file.
         """
+        self._check_within(Path(source))  # first: what lies elsewhere is not even looked for
+        location = locate(source)
+        if location.kind in (SourceKind.FOLDER, SourceKind.GLOB):
+            for path in find_images(location):
+                self._check_within(path)
+        if location.kind is SourceKind.FILE:
+            check_no_playlist(Path(source))
+
+    def _check_within(self, path: Path) -> None:
         allowed = [self.folder.resolve(), *([self.root.resolve()] if self.root else [])]
-        read = [source]
-        if source.is_dir():
-            read += [path for path in source.iterdir() if is_image(path)]
-        for path in read:
-            if not any(path.resolve().is_relative_to(top) for top in allowed):
-                raise NotFoundError(f"{path.name}: leads out of the root, and is not opened")
-        if source.is_file():
-            check_no_playlist(source)
+        if not any(path.resolve().is_relative_to(top) for top in allowed):
+            raise NotFoundError(f"{path.name}: leads out of the root, and is not opened")
 
     def _folder_for(self, source: Path) -> Path:
         """Return the folder of a source's session: the one that it has, or a new one."""

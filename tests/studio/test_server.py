@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import time
 import zipfile
 from fractions import Fraction
@@ -109,6 +110,29 @@ def test_from_a_click_to_a_download(client, opened, studio, squares):
     assert finished(client, opened)["message"] == "masks.zip"
     with zipfile.ZipFile(io.BytesIO(client.get(f"{opened}/downloads/masks.zip").content)) as file:
         assert len(file.namelist()) == 12
+
+
+def test_a_run_is_opened_and_corrected(client, opened, studio, squares, tmp_path):
+    box = {"frame": 0, "object": 1, "kind": "box", "box": squares.boxes[0][1]}
+    change(client, "POST", f"{opened}/gestures", box)
+    change(client, "POST", f"{opened}/track", {"start": 0, "stop": 3})
+    assert finished(client, opened)["state"] == "done"
+    folder, run = studio.get(opened.rpartition("/")[2]).session.paths.folder, tmp_path / "run"
+    shutil.copytree(folder, run, ignore=shutil.ignore_patterns("se*", "res*", "states", "ann*"))
+    entries = client.get("/api/files").json()["entries"]
+    assert {entry["name"]: entry["kind"] for entry in entries}["run"] == "session"
+    state = change(client, "POST", "/api/sessions", {"path": "run"})
+    assert [known["id"] for known in state["objects"]] == [1]
+    assert (state["annotated"], state["tracked"]) == ([0], [[0, 3]])
+    path = f"/api/sessions/{state['id']}"
+    before = client.get(f"{path}/frames/2/masks?before=1").json()
+    assert before["is_other"] is False
+    assert before["objects"] == client.get(f"{opened}/frames/2/masks").json()["objects"]
+    stroke = {"frame": 2, "object": 1, "kind": "stroke", "points": [[80, 50]], "radius": 5}
+    change(client, "POST", f"{path}/gestures", stroke)
+    after = client.get(f"{path}/frames/2/masks?before=1").json()
+    assert after["is_other"] is True
+    assert after["objects"] == before["objects"]
 
 
 def test_pictures(client, opened):
@@ -268,16 +292,25 @@ def test_nothing_outside_the_root_is_shown_or_opened(client, tmp_path, squares):
 def test_a_session_below_the_root_opens_no_video_outside(client, tmp_path, squares):
     outside = tmp_path.parent / f"{tmp_path.name}-video"
     squares.frames.rename(outside)
-    trap = tmp_path / "trap"
+    trap, links = tmp_path / "trap", tmp_path / "links"
     trap.mkdir()
-    data = {"version": 2, "source": str(outside), "width": 96, "height": 64, "settings": {}}
+    links.mkdir()
+    (links / "00000.png").symlink_to(outside / "00000.png")
+    data = {"version": 2, "width": 96, "height": 64, "settings": {}}
     data |= {"objects": [], "gestures": [], "undone": [], "accepted": []}
     data |= {"valid": 0, "revision": 0, "moment": 0}
     data["run"] = {"sha256": None, "moment": 0, "changed": []}
-    (trap / "session.json").write_text(json.dumps(data))
+    for source in (outside, links, links / "*.png", f"{links}/../trap/../../{outside.name}/*.png"):
+        (trap / "session.json").write_text(json.dumps({**data, "source": str(source)}))
+        answer = client.post("/api/sessions", json={"path": "trap"}, headers=CHANGE)
+        assert answer.status_code == 404
+        assert "leads out of the root" in answer.json()["error"]
+    (trap / "session.json").unlink()
+    run = {"source": {"width": 96, "height": 64, "path": str(outside)}, "settings": {}}
+    run["model"] = {"name": "lite", "sha256": ""}
+    (trap / "run.json").write_text(json.dumps({**run, "status": "finished"}))
     answer = client.post("/api/sessions", json={"path": "trap"}, headers=CHANGE)
-    assert answer.status_code == 404
-    assert "leads out of the root" in answer.json()["error"]
+    assert (answer.status_code, "leads out" in answer.json()["error"]) == (404, True)
 
 
 def test_images_and_playlists_lead_nowhere_else(client, tmp_path, squares):
