@@ -30,7 +30,7 @@ from persam_video.video.writer import VideoWriter
 
 FRAMES = 150
 SIZE = (96, 64)
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR = 2
 PATIENCE = 170.0  # seconds to wait for a frame, or for the end
 
 
@@ -190,7 +190,8 @@ def signalled(*signals: int, after: int) -> Callable[[Path], str]:
             time.sleep(0.02)
         status, _ = run.end()
         found = kept(run.out)
-        expect(status == INTERRUPTED, f"exit status {status}, {found}")
+        wanted = 128 + signals[0]  # as shells have it
+        expect(status == wanted, f"exit status {status}, {found}")
         expect(found.status is RunStatus.INTERRUPTED, str(found))
         expect(found.masks == found.lines == found.overlay, str(found))
         expect(after <= found.masks < FRAMES, str(found))

@@ -31,6 +31,9 @@ NAMES = ("00003", "00005", "00009", "00010")
 FAST = "--set model.image_size=256 --device cpu -q"
 BOX = "--box 1:8,10,26,28"
 FPS = Fraction(25)
+LONG = 300
+"""Frames of a conversion that a signal meets before its end."""
+
 FULL = Path("/dev/full")
 
 
@@ -142,18 +145,14 @@ def _killed(folder: Path) -> str:
     if sys.platform == "win32":
         raise NotHereError("Windows has no SIGKILL")
     _place(folder)
-    words = [
-        "export",
-        "run",
-        "--to",
-        "overlay",
-        "--source",
-        "clip.mp4",
-        "--out",
-        "old.mp4",
-        "--overwrite",
-    ]
-    process = subprocess.Popen([sys.executable, "-m", "persam_video", *words], cwd=folder)
+    with VideoWriter(folder / "long.mp4", size=(64, 48), fps=FPS) as writer:
+        for _ in range(LONG):
+            writer.write(_picture(0))
+    tracks = folder / "run" / "tracks.jsonl"
+    line = json.loads(tracks.read_text().splitlines()[0])
+    tracks.write_text("".join(f"{json.dumps({**line, 'frame': i})}\n" for i in range(LONG)))
+    command = "export run --to overlay --source long.mp4 --out old.mp4 --overwrite -q"
+    process = subprocess.Popen([sys.executable, "-m", "persam_video", *command.split()], cwd=folder)
     while not (folder / ".old.mp4.part").exists() and process.poll() is None:
         time.sleep(0.0005)
     process.kill()

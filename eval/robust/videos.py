@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from eval.robust.case import NotHereError
+from persam_video.util.machine import same_priority
 
 FIRST, STEP = 16, 10  # grey levels: more between frames than the error of a codec
 MOST = 20
@@ -104,7 +105,9 @@ class Recipe:
         frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
         if self.times_ms is not None:
             frame.pts, frame.time_base = self.times_ms[number], Fraction(1, 1000)
-        self._mux(output, stream.encode(frame))
+        with same_priority():
+            packets = stream.encode(frame)
+        self._mux(output, packets)
 
     def _mux(self, output: OutputContainer, packets: "Iterable[Packet[Any]]") -> None:
         for packet in packets:

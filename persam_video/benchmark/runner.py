@@ -8,7 +8,7 @@ computes with one thread, so that rounding depends neither on the number of core
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -39,12 +39,14 @@ from persam_video.benchmark.workers import Work, track_in_processes
 from persam_video.config import Settings, load_settings
 from persam_video.davis.dataset import DavisDataset, Task
 from persam_video.errors import ConfigError, DatasetError, OutputError, PersamVideoError
+from persam_video.run.estimate import Estimate, encode_seconds, estimate, is_slow
 from persam_video.sam.build import choose_device, load_model
 from persam_video.sam.model import SamModel
 from persam_video.util.inputs import ProtectedInputs
 from persam_video.util.lock import exclusive_folder
 from persam_video.util.machine import available_cores
 from persam_video.util.run_record import recording, write_run
+from persam_video.video.image_decoder import read_image
 
 
 class SequenceState(str, Enum):
@@ -68,6 +70,7 @@ class BenchmarkProgress:
         all_done: tracked frames of all sequences.
         all_total: frames of all sequences.
         seconds: time that tracking the sequence took, once it is finished.
+        estimate: estimated time of the whole run; given once, before a long run starts.
     """
 
     name: str
@@ -77,6 +80,7 @@ class BenchmarkProgress:
     all_done: int
     all_total: int
     seconds: float | None = None
+    estimate: Estimate | None = None
 
 
 def run_davis(
@@ -134,13 +138,16 @@ def run_davis(
             monitor.verified(name)
         todo = [plan for plan in plans if plan.name not in finished]
         work = Work(settings, folder, threads)
-        if workers > 1:
-            events = track_in_processes(todo, work, workers)
-            del model  # every process has its own
-        else:
-            events = _track_here(todo, work, model)
-        with recording(folder.record, record), closing(events):
-            failed = _follow(events, folder, record, monitor)
+        with recording(folder.record, record):
+            if todo and is_slow(model):
+                monitor.estimated(todo[0].name, _estimate(todo, work, workers, model))
+            if workers > 1:
+                events = track_in_processes(todo, work, workers)
+                del model  # every process has its own
+            else:
+                events = _track_here(todo, work, model)
+            with closing(events):
+                failed = _follow(events, folder, record, monitor)
             if failed:
                 head = f"{len(failed)} of {len(plans)} sequences could not be tracked:"
                 raise DatasetError("\n".join([head, *failed]))
@@ -162,6 +169,10 @@ class _Monitor:
         self._done[name] = self._totals[name]
         self._tell(name, SequenceState.VERIFIED)
 
+    def estimated(self, name: str, estimate: Estimate | None) -> None:
+        """Report how long the run will take, before its first sequence starts."""
+        self._tell(name, SequenceState.RUNNING, estimate=estimate)
+
     def happened(self, event: Event) -> None:
         """Report an event."""
         match event:
@@ -173,7 +184,13 @@ class _Monitor:
             case SequenceFailed():
                 self._tell(event.name, SequenceState.FAILED)
 
-    def _tell(self, name: str, state: SequenceState, seconds: float | None = None) -> None:
+    def _tell(
+        self,
+        name: str,
+        state: SequenceState,
+        seconds: float | None = None,
+        estimate: Estimate | None = None,
+    ) -> None:
         self._on_progress(
             BenchmarkProgress(
                 name,
@@ -183,6 +200,7 @@ class _Monitor:
                 sum(self._done.values()),
                 sum(self._totals.values()),
                 seconds,
+                estimate,
             )
         )
 
@@ -274,12 +292,30 @@ def _track_here(
     plans: Sequence[SequencePlan], work: Work, model: SamModel
 ) -> Generator[Event, None, None]:
     """Track the sequences in this process with the given number of threads."""
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(work.threads)
-    cv2.setNumThreads(work.threads)
-    try:
+    with _threads(work.threads):
         for plan in plans:
             yield from track_sequence(plan, model, work.settings, work.out)
+
+
+def _estimate(
+    plans: Sequence[SequencePlan], work: Work, workers: int, model: SamModel
+) -> Estimate | None:
+    """Measure one frame under the conditions of the run, and estimate the time of all of them."""
+    rgb = read_image(plans[0].sequence.images[0])
+    frames = sum(len(plan.frames) for plan in plans)
+    with _threads(work.threads):
+        seconds = encode_seconds(model, rgb)
+        return estimate(model, seconds, frames, rgb, at_once=min(workers, len(plans)))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Use this number of threads within the block."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
+    try:
+        yield
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])

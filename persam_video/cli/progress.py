@@ -212,6 +212,8 @@ def benchmark_bars(
 
         def show(progress: "BenchmarkProgress") -> None:
             bars.update(overall, completed=progress.all_done, total=progress.all_total)
+            if progress.estimate is not None and not bars.disable:
+                bars.console.print(str(progress.estimate), highlight=False, markup=False)
             if progress.state == "running":
                 if progress.name not in running:
                     running[progress.name] = bars.add_task(

@@ -26,7 +26,7 @@ def make_tracker(
     Args:
         model: the SAM.
         settings: all settings of the run.
-        clock: timer of the tracker's stages; the procedure ``upstream`` has none.
+        clock: timer of the tracker's stages.
         photos: reference photos of objects to search for.
         min_score: match score, 0 to 1, from which an object of the photos counts as seen.
 
@@ -35,7 +35,7 @@ def make_tracker(
         PersamVideoError: a photo or its mask cannot be read, or they do not match.
     """
     if settings.procedure == "upstream":
-        return UpstreamTracker(model, settings)
+        return UpstreamTracker(model, settings, clock)
     tracker = Tracker(model, settings, clock)
     if not photos:
         return tracker

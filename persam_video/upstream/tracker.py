@@ -42,6 +42,7 @@ from persam_video.upstream.steps import (
     predict,
     refine,
 )
+from persam_video.util.timing import StageClock
 from persam_video.video.frame import Frame
 
 SIMILARITY_POINTS = {"persam": 2, "persam-f": 1}
@@ -73,13 +74,20 @@ class UpstreamTracker:
     Args:
         model: the SAM; upstream uses ViT-H.
         settings: of which ``method`` and ``weights`` count.
+        clock: timer of the stage "encode".
 
     Raises:
         ConfigError: another setting is not at its default.
     """
 
-    def __init__(self, model: SamModel, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        model: SamModel,
+        settings: Settings | None = None,
+        clock: StageClock | None = None,
+    ) -> None:
         self.model = model
+        self._clock = clock or StageClock()
         self.settings = settings or Settings(procedure="upstream")
         _refuse_unused(self.settings)
         self._similar = SIMILARITY_POINTS[self.settings.method]
@@ -129,13 +137,13 @@ class UpstreamTracker:
                     "the procedure 'upstream' takes one annotation, with the first frame: "
                     "leave later ones out, or use the procedure 'tracker'"
                 )
-            labels, scores = self._follow(embedding_of(frame, self.model))
+            labels, scores = self._follow(self._encode(frame))
         else:
             if annotation is None:
                 raise AnnotationError("nothing to track: give the first frame with its annotation")
             labels = load_annotation(annotation, size).labels
             self._frame_size = size
-            scores = self._start(embedding_of(frame, self.model), labels)
+            scores = self._start(self._encode(frame), labels)
         boxes = boxes_of_labels(labels, self.object_ids)
         self._boxes = _present(boxes)
         self._steps += 1
@@ -147,6 +155,10 @@ class UpstreamTracker:
             scores={i: scores.get(i, 0.0) for i in self.object_ids},
             boxes=boxes,
         )
+
+    def _encode(self, frame: Frame) -> ImageEmbedding:
+        with self._clock.stage("encode"):
+            return embedding_of(frame, self.model)
 
     def _start(self, embedding: ImageEmbedding, labels: NDArray[np.uint8]) -> dict[int, float]:
         """Learn the objects of the first frame."""

@@ -1,6 +1,10 @@
-"""This process's peak memory, and the cores it may use."""
+"""This process's peak memory, the cores it may use, and the priority of its threads."""
 
+import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from loky import cpu_count
@@ -30,3 +34,26 @@ def available_cores() -> int:
     """
     cores: int = cpu_count()
     return cores
+
+
+@contextmanager
+def same_priority() -> Iterator[None]:
+    """Undo changes of scheduling priority that a library makes within the block.
+
+    Threads that it starts get the priority of the calling thread, which keeps its own. Run as root,
+    as in a container, SVT-AV1 raises both to real-time priority, which starves everything else on
+    the machine and is inherited by child processes.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    tasks = Path("/proc/self/task")
+    before = {task.name for task in tasks.iterdir()} - {str(threading.get_native_id())}
+    try:
+        yield
+    finally:
+        for task in tasks.iterdir():
+            if task.name not in before:
+                with suppress(ProcessLookupError):  # it has ended by now
+                    os.sched_setscheduler(int(task.name), policy, parameters)

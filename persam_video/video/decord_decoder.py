@@ -3,7 +3,8 @@
 decord is fast, but reads ahead without bound (dmlc/decord#157), finds frames by seeking to the
 nearest keyframe, and puts a neighbour in place of a frame that it cannot decode. So it is used
 here for files in which those seeks are known to be exact, in small batches, and with its
-substitutions turned into errors. Rates, times and rotation come from PyAV.
+substitutions turned into errors. Rates, times and rotation come from PyAV. Its colours are up to 3
+levels darker, as FFmpeg's fastest conversion rounds down.
 """
 
 import ctypes

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import av
-from av.video.reformatter import Colorspace
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,11 @@ class ColourTags:
     """The colours of a video: the conversion from RGB to YUV, and the tags for players.
 
     Attributes:
-        matrix: from RGB to YUV.
+        matrix: from RGB to YUV, as the scale filter calls it.
         tag: the number that H.273 gives to matrix, primaries and transfer alike.
     """
 
-    matrix: Colorspace
+    matrix: str
     tag: int
 
     @classmethod
@@ -91,8 +90,8 @@ class ColourTags:
         return _BT709 if height >= 720 else _BT601
 
 
-_BT709 = ColourTags(Colorspace.ITU709, 1)
-_BT601 = ColourTags(Colorspace.ITU601, 6)
+_BT709 = ColourTags("bt709", 1)
+_BT601 = ColourTags("bt601", 6)
 
 # 0 bits per second lets libvpx keep to the quality alone.
 _VP9_OPTIONS = {"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}

@@ -1,4 +1,4 @@
-"""Converting decoded pictures to RGB arrays."""
+"""Converting decoded pictures to RGB arrays, and RGB arrays to pictures for an encoder."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -6,17 +6,25 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from av.filter import Graph
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from persam_video.video.formats import ColourTags
 from persam_video.video.hdr import Transfer, write_tone_curve
 
 _UNSPECIFIED = 2
 """H.273's number for a matrix that is not told."""
 
+_EXACT = "full_chroma_int+accurate_rnd"
+"""Flags of the scale filter. Without them it rounds down: colours change by up to 3 levels."""
+
 
 class RgbConverter:
     """Converts decoded pictures to RGB of one size, with FFmpeg's own filters.
+
+    Subsampled chroma is repeated, not interpolated. ``YuvConverter`` averages it, so converting
+    back gives the original picture.
 
     PyAV's own conversion takes chroma from between the places where it was sampled when a video
     has more than 8 bits; these filters do not.
@@ -34,7 +42,7 @@ class RgbConverter:
             height: height of the RGB pictures in pixels.
             transfer: the HDR transfer function, or ``None`` for standard range.
         """
-        self._size = f"{width}:{height}"
+        self._size = width, height
         self._transfer = transfer
         self._kind: tuple[int, int, str, int, int] | None = None
         self._graph = Graph()
@@ -56,10 +64,14 @@ class RgbConverter:
             format=frame.format,
             time_base=frame.time_base or Fraction(1, 1000),
         )
-        scale = graph.add("scale", self._size + untagged_matrix(frame, self._transfer))
+        kernel = "neighbor" if (frame.width, frame.height) == self._size else "bicubic"
+        width, height = self._size
+        matrix = untagged_matrix(frame, self._transfer)
+        scale = graph.add("scale", f"{width}:{height}:flags={kernel}+{_EXACT}{matrix}")
         sink = graph.add("format", "rgb24"), graph.add("buffersink")
         if self._transfer is None:
-            graph.link_nodes(source, scale, *sink)
+            # by way of planar RGB: only for that does FFmpeg have fast code with exact colours
+            graph.link_nodes(source, scale, graph.add("format", "gbrp"), *sink)
             graph.configure()
             return graph
         with TemporaryDirectory() as folder:
@@ -70,6 +82,45 @@ class RgbConverter:
             graph.link_nodes(source, scale, deep, curve, *sink)
             graph.configure()  # reads the table
         return graph
+
+
+class YuvConverter:
+    """Converts RGB arrays of one size to limited-range pictures for an encoder."""
+
+    def __init__(
+        self, width: int, height: int, pixel_format: str, colours: ColourTags, *, alpha: bool
+    ) -> None:
+        """Prepare to convert.
+
+        Args:
+            width: width in pixels.
+            height: height in pixels.
+            pixel_format: FFmpeg's name of the pixel format of the pictures.
+            colours: colour space of the pictures.
+            alpha: whether the arrays are RGBA.
+        """
+        self._format = "rgba" if alpha else "rgb24"
+        self._graph = graph = Graph()
+        graph.link_nodes(
+            graph.add_buffer(
+                width=width,
+                height=height,
+                format=VideoFormat(self._format, width, height),
+                time_base=Fraction(1, 1000),
+            ),
+            graph.add(
+                "scale",
+                f"flags=area+{_EXACT}:out_color_matrix={colours.matrix}:out_range=tv",
+            ),
+            graph.add("format", pixel_format),
+            graph.add("buffersink"),
+        )
+        graph.configure()
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> VideoFrame:
+        """Return the picture of an (H, W, 3) array, or (H, W, 4) with transparency."""
+        self._graph.vpush(VideoFrame.from_ndarray(np.ascontiguousarray(rgb), self._format))
+        return self._graph.vpull()
 
 
 def untagged_matrix(frame: VideoFrame, transfer: Transfer | None) -> str:

@@ -1,7 +1,7 @@
 """Writing videos that play anywhere."""
 
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -11,12 +11,13 @@ import av
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from persam_video.errors import ConfigError, OutputError
 from persam_video.util.atomic import discard, output_error, unfinished, writing
+from persam_video.util.machine import same_priority
 from persam_video.video.audio import AudioTrack
 from persam_video.video.formats import (
     CODECS,
@@ -26,6 +27,7 @@ from persam_video.video.formats import (
     VideoContainer,
     has_encoder,
 )
+from persam_video.video.rgb import YuvConverter
 
 _TICKS = 90_000  # least number of ticks per second, as in MPEG
 _MOST_TICKS = 1_000_000  # beyond, encoders and players run into the limits of their integers
@@ -133,10 +135,12 @@ class VideoWriter:
         self._width, self._height = size
         self._partial = _claim(self.path)
         self._timer = FrameTimer(fps)
-        self._scaler = VideoReformatter()
-        self._pixel_format = settings.pixel_format
-        self._even = settings.even_size
+        even = settings.even_size
+        self._coded_size = (size[0] + (even and size[0] % 2), size[1] + (even and size[1] % 2))
         self._colours = ColourTags.for_height(self._height)
+        self._to_yuv = YuvConverter(
+            *self._coded_size, settings.pixel_format, self._colours, alpha=settings.alpha
+        )
         self._pixel_aspect = pixel_aspect
         self._frames = 0
         self._end = Fraction(0)
@@ -188,7 +192,9 @@ class VideoWriter:
                 if not self._frames:
                     self._audio.start_at(float(self._timer.origin or 0))
                 self._audio.advance(float(self._end))
-            self._output.mux(self._stream.encode(frame))
+            with nullcontext() if self._frames else same_priority():  # the first starts the encoder
+                packets = self._stream.encode(frame)
+            self._output.mux(packets)
         except av.FFmpegError as error:
             self.abort()
             raise self._failure(error) from error
@@ -253,8 +259,7 @@ class VideoWriter:
             VideoStream, self._output.add_stream(settings.encoder, rate=fps, options=options)
         )
         context = stream.codec_context
-        context.width = self._width + (self._even and self._width % 2)
-        context.height = self._height + (self._even and self._height % 2)
+        context.width, context.height = self._coded_size
         context.pix_fmt = settings.pixel_format
         if settings.tag is not None and self.path.suffix.lower() in (".mp4", ".mov"):
             context.codec_tag = settings.tag
@@ -270,16 +275,9 @@ class VideoWriter:
         if self._size != (self._width, self._height):
             stretched = cv2.resize(rgb, (self._width, self._height), interpolation=cv2.INTER_LINEAR)
             rgb = np.asarray(stretched, np.uint8)
-        if self._even and (self._height % 2 or self._width % 2):
+        if self._coded_size != (self._width, self._height):
             rgb = np.pad(rgb, ((0, self._height % 2), (0, self._width % 2), (0, 0)), mode="edge")
-        return self._scaler.reformat(
-            VideoFrame.from_ndarray(
-                np.ascontiguousarray(rgb), format="rgba" if self._channels == 4 else "rgb24"
-            ),
-            format=self._pixel_format,
-            dst_colorspace=self._colours.matrix,
-            dst_color_range=ColorRange.MPEG,
-        )
+        return self._to_yuv(rgb)
 
     def _failure(self, error: av.FFmpegError | OSError) -> OutputError:
         return output_error(self.path, OSError(error.errno or 0, error.strerror or str(error)))

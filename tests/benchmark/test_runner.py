@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from persam_video.benchmark.runner import SequenceState, run_davis
@@ -20,7 +21,8 @@ from persam_video.davis.dataset import DavisDataset
 from persam_video.errors import ConfigError, DatasetError, OutputError, PersamVideoError
 from persam_video.masks.png import read_label_png, write_label_png
 from persam_video.run import track
-from persam_video.sam.build import load_model
+from persam_video.sam.build import build_network, load_model
+from persam_video.sam.registry import MODELS
 from persam_video.sinks import read_tracks
 from persam_video.synthetic import crossing, demo
 from persam_video.util.lock import exclusive_folder
@@ -122,8 +124,6 @@ def test_every_frame_has_a_mask_and_a_line(template, whole):
 def test_the_masks_are_those_of_track(template, out):
     record = run(template, out, only=["pond"])
     chosen = settings()
-    import torch
-
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -183,6 +183,41 @@ def test_progress_tells_of_each_sequence_and_of_all(template, out):
     assert [(event.name, event.state) for event in seen] == [
         (name, SequenceState.VERIFIED) for name in LENGTHS
     ]
+
+
+def test_a_long_run_tells_how_long_it_will_take_before_it_begins(drawn, out, tmp_path):
+    frames, root = drawn["pond"][:1], tmp_path / "DAVIS"
+    for name in ("left", "right"):
+        write_sequence(root, name, frames)
+        for index in range(1, 1000):
+            image = root / "JPEGImages/480p" / name / f"{index:05d}.jpg"
+            image.symlink_to(image.with_stem("00000"))
+    (root / "ImageSets/2017").mkdir(parents=True)
+    (root / "ImageSets/2017/val.txt").write_text("left\nright\n")
+    checkpoint = tmp_path / "random.pt"
+    torch.save(build_network(MODELS["vit_t"], 1024).state_dict(), checkpoint)
+    model = {"name": "vit_t", "checkpoint": str(checkpoint), "image_size": 1024}
+    changes = {f"model.{key}": value for key, value in model.items()}
+    seen = []
+
+    def stop(progress):
+        seen.append(progress)
+        raise KeyboardInterrupt
+
+    record = run_davis(
+        DavisDataset(root, 2017, "val"),
+        out,
+        settings=settings(**changes),
+        workers=2,
+        on_progress=stop,
+    )
+    assert record.status.value == "interrupted"
+    (progress,) = seen
+    assert (progress.name, progress.done) == ("left", 0)
+    estimate = progress.estimate
+    assert (estimate.model, estimate.frames, estimate.at_once) == ("vit_t", 2000, 2)
+    assert estimate.seconds == 1000 * estimate.frame_seconds
+    assert not any(out.glob("*/*.png"))
 
 
 @pytest.mark.parametrize(

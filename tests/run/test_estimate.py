@@ -8,6 +8,7 @@ import pytest
 
 from eval.nano_sam import load_nano_sam
 from persam_video.cli.progress import progress_bar
+from persam_video.config import load_settings
 from persam_video.run import track_to_folder
 from persam_video.sam.model import SamModel
 
@@ -90,6 +91,20 @@ def test_the_pass_backwards_is_estimated_on_its_own(many, squares, slow, tmp_pat
     )
     assert seen[0].backwards
     assert seen[0].estimate.frames == 120
+
+
+def test_the_procedure_upstream_is_estimated_too(many, squares, slow, tmp_path):
+    seen = []
+    track_to_folder(
+        many(100),
+        squares.truth[0],
+        tmp_path / "out",
+        model=slow,
+        settings=load_settings("upstream"),
+        outputs=(),
+        on_progress=stop_after(1, seen),
+    )
+    assert seen[0].estimate.frames == 99
 
 
 def test_a_short_run_tells_nothing(many, squares, slow, tmp_path):

@@ -191,18 +191,27 @@ def scenery(number: int, size: tuple[int, int] = (128, 96)) -> NDArray[np.uint8]
     return np.stack([red, green, blue], axis=2).clip(0, 255).astype(np.uint8)
 
 
+ROUNDED_DOWN = 3
+"""Levels that colours of decord may be off, in which FFmpeg rounds down."""
+
+
 @pytest.mark.parametrize("selection", [{}, {"start": 17, "stop": 93, "stride": 5}, {"start": 70}])
 @pytest.mark.parametrize(
-    ("name", "recipe"),
+    ("name", "off", "recipe"),
     [
-        ("a.mp4", {"options": B_FRAMES}),
-        ("a.mkv", {"options": {**B_FRAMES, "colorspace": "bt709", "color_range": "pc"}}),
-        ("ten.mp4", {"pix_fmt": "yuv420p10le", "options": {"colorspace": "bt709"}}),
-        ("a.webm", {"codec": "libvpx-vp9", "options": {"g": "12", "cpu-used": "8"}}),
+        ("a.mp4", ROUNDED_DOWN, {"options": B_FRAMES}),
+        (
+            "a.mkv",
+            ROUNDED_DOWN,
+            {"options": {**B_FRAMES, "colorspace": "bt709", "color_range": "pc"}},
+        ),
+        # decord interpolates chroma of more than 8 bits
+        ("ten.mp4", 20, {"pix_fmt": "yuv420p10le", "options": {"colorspace": "bt709"}}),
+        ("a.webm", ROUNDED_DOWN, {"codec": "libvpx-vp9", "options": {"g": "12", "cpu-used": "8"}}),
     ],
 )
 def test_decord_gives_the_frames_of_pyav(
-    clips, name: str, recipe: dict, selection: dict[str, int]
+    clips, name: str, off: int, recipe: dict, selection: dict[str, int]
 ) -> None:
     settings = clips.recipe(size=(128, 96), **recipe)
     path = clips.encode(name, (scenery(n) for n in range(100)), settings)
@@ -213,7 +222,7 @@ def test_decord_gives_the_frames_of_pyav(
         assert first.info == second.info
         for a, b in zip(first, second, strict=True):
             assert (a.index, a.time) == (b.index, b.time)
-            np.testing.assert_array_equal(a.rgb, b.rgb)
+            np.testing.assert_allclose(a.rgb.astype(int), b.rgb, rtol=0, atol=off)
 
 
 def test_decord_gives_the_frames_of_pyav_on_a_real_video(shared_data: Path) -> None:
@@ -221,7 +230,7 @@ def test_decord_gives_the_frames_of_pyav_on_a_real_video(shared_data: Path) -> N
     with FrameStream(path) as first, FrameStream(path, decoder="decord") as second:
         for a, b in zip(first, second, strict=True):
             assert (a.index, a.time) == (b.index, b.time)
-            np.testing.assert_array_equal(a.rgb, b.rgb)
+            np.testing.assert_allclose(a.rgb.astype(int), b.rgb, rtol=0, atol=ROUNDED_DOWN)
 
 
 # --- Which frames ----------------------------------------------------------------------------

@@ -403,6 +403,41 @@ def test_an_encoder_that_talks_about_itself_is_told_not_to(tmp_path: Path) -> No
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+WRITE_AND_TELL_POLICIES = """
+import os, sys
+import numpy as np
+from persam_video.video import VideoWriter
+
+def policies():
+    return {os.sched_getscheduler(int(task)) for task in os.listdir("/proc/self/task")}
+
+name, codec, channels = sys.argv[1:]
+before = policies()
+with VideoWriter(name, size=(64, 48), fps=25, codec=codec) as video:
+    video.write(np.zeros((48, 64, int(channels)), np.uint8))
+    assert policies() == before, policies()
+assert policies() == before, policies()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system has no such policies")
+@pytest.mark.parametrize("codec", CODECS)
+def test_no_encoder_gets_ahead_of_the_rest_of_the_machine(tmp_path: Path, codec: str) -> None:
+    """Real-time priority, which root may have, would also go to all that is started later."""
+    channels = 4 if CODECS[codec].alpha else 3
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", WRITE_AND_TELL_POLICIES),
+            *(f"a{CODECS[codec].suffixes[0]}", codec, str(channels)),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_codec_with_one_quality(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="prores has only one quality"):
         VideoWriter(tmp_path / "a.mov", size=SIZE, fps=Fraction(25), codec="prores", crf=3)
