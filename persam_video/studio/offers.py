@@ -10,6 +10,7 @@ from persam_video.drawing.overlay import draw_overlay
 from persam_video.drawing.overlay_style import OverlayStyle
 from persam_video.drawing.styles import STYLES, parse_styles
 from persam_video.errors import ConfigError
+from persam_video.masks.palette import davis_palette
 from persam_video.results import FrameResult
 from persam_video.sinks.outputs import Output, SinkOptions, parse_outputs
 
@@ -77,6 +78,8 @@ def preview(
         rows, columns = np.indices(result.labels.shape) // _SQUARE
         board = np.where((rows + columns) % 2 == 0, np.uint8(205), np.uint8(245))
         return np.where(result.labels[..., None] > 0, rgb, board[..., None])
+    if chosen is Output.MASKS:
+        return davis_palette()[result.labels]
     return draw_overlay(rgb, result.labels, result.objects, style=sink_options(style).style)
 
 

@@ -17,6 +17,8 @@ export class Stage {
   #marks = byId("marks");
   #picture = null;
   #pictureFrame = null;
+  #asked = 0; // pictures that were asked for,
+  #answered = 0; // and the last of them that was shown
   #overlay = null;
   #overlayOf = ""; // what the overlay was drawn from
   #scale = 1; // px of the screen per pixel of the frame
@@ -133,7 +135,7 @@ export class Stage {
   }
 
   #moved() {
-    this.#stage.dataset.scale = this.#scale.toFixed(4);
+    this.#stage.dataset.scale = this.#scale;
     this.#loadPicture();
     this.paint();
     this.paintMarks();
@@ -145,15 +147,6 @@ export class Stage {
     return [
       (event.clientX - frame.left - this.#stage.clientLeft - this.#left) / this.#scale,
       (event.clientY - frame.top - this.#stage.clientTop - this.#top) / this.#scale,
-    ];
-  }
-
-  /** Where a point of the frame is in the window, for tests and help. */
-  toWindow(x, y) {
-    const frame = this.#stage.getBoundingClientRect();
-    return [
-      frame.left + this.#stage.clientLeft + this.#left + x * this.#scale,
-      frame.top + this.#stage.clientTop + this.#top + y * this.#scale,
     ];
   }
 
@@ -182,13 +175,17 @@ export class Stage {
     const frames = this.#controller.frames;
     const ready = frames.peek(frame, width);
     if (ready) {
+      this.#answered = this.#asked;
       this.#take(ready, frame);
       return;
     }
+    this.#asked += 1;
+    const asked = this.#asked;
     try {
-      const picture = await frames.load(frame, width);
+      const picture = await frames.hurry(frame, width);
       // while scrubbing, a frame that comes late is better than none, but never over a later one
-      if (this.#store.state.frame === frame && frames === this.#controller.frames) {
+      if (asked > this.#answered && frames === this.#controller.frames) {
+        this.#answered = asked;
         this.#take(picture, frame);
       }
     } catch {

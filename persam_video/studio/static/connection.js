@@ -121,17 +121,19 @@ export class Connection {
       }
       try {
         const state = await this.#api.state();
-        if (run !== this.#run) return;
+        if (run !== this.#run || this.#source !== null) return;
         this.#handlers.state(state);
         this.#poll(since);
       } catch {
-        if (run === this.#run) this.#broken();
+        if (run === this.#run && this.#source === null) this.#broken();
       }
     });
   }
 
   #retryNow() {
-    if (this.#api && this.#timers.has("retry")) this.#listen();
+    if (!this.#api || this.#source !== null) return;
+    this.#failures = Math.min(this.#failures, 1);
+    this.#listen();
   }
 
   #visibility() {

@@ -247,7 +247,8 @@ export class Controller {
 
   /** Read masks ahead of playback, so that they are there when their frame is shown. */
   async prefetchMasks(frame) {
-    if (this.masks.get(frame)?.revision === this.state.session.revision) return;
+    const { session } = this.state;
+    if (session.objects.length === 0 || this.masks.get(frame)?.revision === session.revision) return;
     const api = this.api;
     try {
       const masks = await api.masks(frame);

@@ -48,6 +48,29 @@ export function makeButton(className, look) {
   return dress(make("button", { type: "button", className }), look);
 }
 
+/** The title of a dialog, which gets the focus when it opens, and the button that closes it. */
+export function dialogHead(dialog, title) {
+  const id = dialog.getAttribute("aria-labelledby");
+  return make(
+    "div",
+    { className: "dialog-head" },
+    make("h2", { id, tabindex: "-1", autofocus: true }, title),
+    makeButton("icon-button", { symbol: "close", label: "Close", press: () => dialog.close() }),
+  );
+}
+
+/** A checkbox, with its label, for a key of the store. */
+export function makeCheck(store, key, text) {
+  const box = make("input", {
+    type: "checkbox",
+    onchange: () => store.set({ [key]: box.checked }),
+  });
+  store.watch([key], (state) => {
+    box.checked = state[key];
+  });
+  return make("label", { className: "check" }, box, text);
+}
+
 /** Show another icon and label on a button that is dressed already. */
 export function redress(button, symbol, label, keys) {
   const use = button.querySelector("use");

@@ -1,10 +1,13 @@
 // Taking results home: what can be written, how it looks, what is there to download.
 
 import { outputs as readOutputs } from "./api.js";
-import { byId, dress, icon, make, makeButton } from "./dom.js";
-import { jobLine } from "./jobs.js";
+import { byId, dialogHead, dress, icon, make, makeButton } from "./dom.js";
+import { jobLines } from "./jobs.js";
 import { jobActive } from "./store.js";
 import { sizeText } from "./open.js";
+
+const KINDS = { video: "Videos", images: "Images", labels: "Labels", table: "Tables" };
+const PICTURED = ["video", "images"]; // the other kinds are data
 
 export class ExportDialog {
   #controller;
@@ -18,6 +21,7 @@ export class ExportDialog {
   #bar = make("progress", { max: "1", "aria-label": "Progress of the export" });
   #line = make("p", { className: "job-line", role: "status" });
   #start;
+  #stop;
   #outputs = null;
   #output = null;
   #style = null;
@@ -38,13 +42,13 @@ export class ExportDialog {
       label: "Export",
       press: () => this.#controller.startExport(this.#output.name, this.#style),
     });
+    this.#stop = makeButton("icon-button", {
+      symbol: "stop",
+      label: "Stop the export",
+      press: () => this.#controller.job("cancel"),
+    });
     this.#dialog.append(
-      make(
-        "div",
-        { className: "dialog-head" },
-        make("h2", { id: "export-title" }, "Export"),
-        makeButton("icon-button", { symbol: "close", label: "Close", press: () => this.#dialog.close() }),
-      ),
+      dialogHead(this.#dialog, "Export"),
       make(
         "div",
         { className: "export-body" },
@@ -54,7 +58,7 @@ export class ExportDialog {
           { className: "export-look" },
           this.#styles,
           make("div", { className: "preview-box" }, this.#preview, this.#previewNote),
-          make("div", { className: "export-run" }, this.#start, this.#line, this.#bar),
+          make("div", { className: "export-run" }, this.#start, this.#line, this.#stop, this.#bar),
           make("h3", {}, "Ready to download"),
           this.#files,
           this.#filesNote,
@@ -80,9 +84,20 @@ export class ExportDialog {
       const answer = await this.#controller.attempt(() => readOutputs());
       if (!answer) return;
       this.#outputs = answer.outputs;
-      this.#choices.replaceChildren(...this.#outputs.map((output) => this.#choice(output)));
+      this.#choices.replaceChildren(...Object.entries(KINDS).map(([kind, title]) => this.#group(kind, title)));
     }
     this.#choose(this.#output ?? this.#outputs[0]);
+    this.#choices.querySelector(":checked").focus();
+  }
+
+  #group(kind, title) {
+    const outputs = this.#outputs.filter((output) => output.kind === kind);
+    return make(
+      "div",
+      { className: "output-group", role: "group", "aria-label": title },
+      make("h3", {}, title),
+      ...outputs.map((output) => this.#choice(output)),
+    );
   }
 
   #choice(output) {
@@ -95,12 +110,7 @@ export class ExportDialog {
         value: output.name,
         onchange: () => this.#choose(output),
       }),
-      make(
-        "span",
-        {},
-        make("span", { className: "output-title" }, output.title),
-        make("span", { className: "muted" }, output.kind),
-      ),
+      make("span", {}, output.title),
     );
   }
 
@@ -136,11 +146,10 @@ export class ExportDialog {
 
   #showPreview() {
     const { frame, session } = this.#controller.state;
-    const pictured = this.#output.styles !== null && this.#output.styles !== undefined;
     this.#preview.hidden = true;
-    if (!pictured) {
+    if (!PICTURED.includes(this.#output.kind)) {
       this.#preview.removeAttribute("src");
-      this.#previewNote.textContent = "This output is data: there is nothing to preview.";
+      this.#previewNote.textContent = "Data has no preview.";
       return;
     }
     this.#previewNote.textContent = "Drawing the preview …";
@@ -182,11 +191,12 @@ export class ExportDialog {
     this.#start.disabled = active;
     const exporting = job?.kind === "export";
     this.#bar.hidden = !(active && exporting);
+    this.#stop.hidden = this.#bar.hidden;
     if (active && exporting && job.total) this.#bar.value = job.done / job.total;
     else this.#bar.removeAttribute("value");
     if (exporting) {
       const done = job.state === "done" && job.message;
-      this.#line.textContent = done ? `Wrote ${job.message}` : jobLine(job);
+      this.#line.textContent = done ? `Wrote ${job.message}` : jobLines(job).join(" · ");
     } else this.#line.textContent = active ? "The tracker is at work; export when it is done." : "";
     const now = exporting ? job.state : null;
     if (this.#seen !== now && now === "done" && this.#dialog.open) this.#showFiles();

@@ -1,7 +1,8 @@
 // Pictures of frames, decoded before they are shown, with a bounded store.
 
 const WIDTHS = [640, 960, 1280, 1920, 2560];
-const KEPT = 120;
+const MOST_PICTURES = 240;
+const MOST_PIXELS = 80_000_000; // decoded, they take four bytes each
 const AT_ONCE = 3; // browsers open six connections to a host; the events and the masks need theirs
 
 /** The width to ask the server for, so that `pixels` of the screen are covered; null: the video's. */
@@ -12,9 +13,10 @@ export function widthFor(pixels, videoWidth) {
 
 export class FrameStore {
   #api;
-  #pictures = new Map(); // key -> {picture, ready, promise}
+  #pictures = new Map(); // key -> {picture, ready, promise, start, drop}, least recently used first
   #waiting = [];
   #running = 0;
+  #pixels = 0; // of all pictures that are ready
 
   constructor(api) {
     this.#api = api;
@@ -26,28 +28,48 @@ export class FrameStore {
     return found?.ready ? found.picture : null;
   }
 
-  /** Load and decode; resolves to the picture. Urgent ones go before those that are prefetched. */
-  load(frame, width, urgent = true) {
+  /** Load and decode before everything else that waits, which is given up; resolves to the picture. */
+  hurry(frame, width) {
+    const entry = this.#entry(frame, width);
+    const others = this.#waiting.filter((other) => other !== entry);
+    this.#waiting = this.#waiting.filter((other) => other === entry);
+    for (const other of others) other.drop(new DOMException("another frame is wanted", "AbortError"));
+    this.#next();
+    return entry.promise;
+  }
+
+  /** Load and decode when it is its turn; resolves to the picture, rejects when it is given up. */
+  load(frame, width) {
+    const entry = this.#entry(frame, width);
+    this.#next();
+    return entry.promise;
+  }
+
+  #entry(frame, width) {
     const key = `${frame}/${width}`;
     const found = this.#pictures.get(key);
     if (found) {
       this.#pictures.delete(key);
       this.#pictures.set(key, found);
-      if (urgent) this.#hurry(found);
-      return found.promise;
+      return found;
     }
-    const entry = { picture: new Image(), ready: false, start: null };
+    const entry = { picture: new Image(), ready: false };
     entry.promise = new Promise((resolve, reject) => {
+      entry.drop = (reason) => {
+        this.#pictures.delete(key);
+        reject(reason);
+      };
       entry.start = async () => {
         this.#running += 1;
         entry.picture.src = this.#api.frameUrl(frame, width);
         try {
           await entry.picture.decode();
           entry.ready = true;
+          this.#pixels += entry.picture.naturalWidth * entry.picture.naturalHeight;
+          this.#forget();
           resolve(entry.picture);
         } catch (error) {
-          this.#pictures.delete(key);
-          reject(error);
+          entry.drop(error);
         } finally {
           this.#running -= 1;
           this.#next();
@@ -56,27 +78,8 @@ export class FrameStore {
     });
     entry.promise.catch(() => {}); // whoever waits for it hears of it
     this.#pictures.set(key, entry);
-    if (urgent) this.#waiting.unshift(entry);
-    else this.#waiting.push(entry);
-    this.#forget();
-    this.#next();
-    return entry.promise;
-  }
-
-  /** Drop what is waiting and not urgent any more, for instance after a jump. */
-  dropWaiting() {
-    for (const [key, entry] of this.#pictures) {
-      if (this.#waiting.includes(entry)) this.#pictures.delete(key);
-    }
-    this.#waiting = [];
-  }
-
-  #hurry(entry) {
-    const place = this.#waiting.indexOf(entry);
-    if (place > 0) {
-      this.#waiting.splice(place, 1);
-      this.#waiting.unshift(entry);
-    }
+    this.#waiting.push(entry);
+    return entry;
   }
 
   #next() {
@@ -84,9 +87,11 @@ export class FrameStore {
   }
 
   #forget() {
-    for (const [key, entry] of this.#pictures) {
-      if (this.#pictures.size <= KEPT) break;
-      if (entry.ready) this.#pictures.delete(key);
+    for (const [key, { ready, picture }] of this.#pictures) {
+      if (this.#pictures.size <= MOST_PICTURES && this.#pixels <= MOST_PIXELS) break;
+      if (!ready) continue;
+      this.#pictures.delete(key);
+      this.#pixels -= picture.naturalWidth * picture.naturalHeight;
     }
   }
 }

@@ -1,6 +1,6 @@
 // All shortcuts, straight from the table that the keyboard uses.
 
-import { byId, dress, make, makeButton } from "./dom.js";
+import { byId, dialogHead, dress, make } from "./dom.js";
 
 const POINTER = [
   ["Left click", "Add to the selected object"],
@@ -40,12 +40,7 @@ export function showHelp(bindings) {
     groups.get(group).push([shown, label]);
   }
   dialog.append(
-    make(
-      "div",
-      { className: "dialog-head" },
-      make("h2", { id: "help-title" }, "Keyboard and mouse"),
-      makeButton("icon-button", { symbol: "close", label: "Close", press: () => dialog.close() }),
-    ),
+    dialogHead(dialog, "Keyboard and mouse"),
     make(
       "div",
       { className: "help-body", tabindex: "0", role: "region", "aria-labelledby": "help-title" },

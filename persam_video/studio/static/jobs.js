@@ -1,10 +1,10 @@
 // Starting, watching and stopping the tracker.
 
-import { byId, make, makeButton, redress } from "./dom.js";
+import { byId, make, makeButton, makeCheck, redress } from "./dom.js";
 import { jobActive } from "./store.js";
 
 /** Seconds as "8 s", "2 min 5 s" or "1 h 10 min". */
-export function duration(seconds) {
+function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) return `${whole} s`;
   const minutes = Math.floor(whole / 60);
@@ -12,46 +12,28 @@ export function duration(seconds) {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** One line on how far a job is. */
-export function jobLine(job) {
+/** How far a job is, and how fast, in two lines. */
+export function jobLines(job) {
   const what = job.kind === "export" ? "Exporting" : "Tracking";
-  if (job.state === "queued") return `${what}: waiting for its turn`;
-  if (!jobActive(job)) return job.message || { done: "Done.", cancelled: "Stopped." }[job.state] || "";
-  const parts = [];
-  if (job.total) parts.push(`${job.done} of ${job.total} frames`);
-  if (job.state === "paused") parts.push("paused");
-  else {
-    if (job.fps) parts.push(`${job.fps.toFixed(1)} frames/s`);
-    if (job.seconds_left !== null && job.seconds_left !== undefined) {
-      parts.push(`${duration(job.seconds_left)} left`);
-    }
-  }
-  return parts.length > 0 ? parts.join(" · ") : `${what} …`;
+  if (job.state === "queued") return [`${what}: waiting for its turn`];
+  if (!jobActive(job)) return [job.message || { done: "Done.", cancelled: "Stopped." }[job.state] || ""];
+  const far = job.total ? `${job.done} of ${job.total} frames` : `${what} …`;
+  if (job.state === "paused") return [far, "paused"];
+  const speed = [];
+  if (job.fps) speed.push(`${job.fps.toFixed(1)} frames/s`);
+  if (typeof job.seconds_left === "number") speed.push(`${duration(job.seconds_left)} left`);
+  return [far, speed.join(" · ")].filter(Boolean);
 }
 
 export function showJobs(controller) {
   const { store } = controller;
-  const forward = makeButton("button primary wide", {
-    symbol: "forward",
-    text: "Track on from here",
-    label: "Track on from here",
-    keys: "T",
-    press: () => controller.track("forward"),
-  });
-  const backward = makeButton("button", {
-    symbol: "backward",
-    text: "Backwards",
-    label: "Track backwards from here",
-    keys: "Shift+T",
-    press: () => controller.track("backward"),
-  });
-  const both = makeButton("button", {
-    symbol: "both",
-    text: "Both ways",
-    label: "Track both ways from here",
-    keys: "Y",
-    press: () => controller.track("both"),
-  });
+  const ways = [
+    ["forward", "Track on from here", "Track on from here", "T", "button primary wide"],
+    ["backward", "Backwards", "Track backwards from here", "Shift+T", "button"],
+    ["both", "Both ways", "Track both ways from here", "Y", "button"],
+  ].map(([direction, text, label, keys, className]) =>
+    makeButton(className, { symbol: direction, text, label, keys, press: () => controller.track(direction) }),
+  );
   const between = makeButton("button wide", {
     symbol: "marks",
     text: "Between the marks",
@@ -59,24 +41,18 @@ export function showJobs(controller) {
     keys: "R",
     press: () => controller.trackBetweenMarks(),
   });
-  const untilNext = make("input", {
-    type: "checkbox",
-    onchange: (event) => store.set({ untilNext: event.target.checked }),
-  });
-  const follow = make("input", {
-    type: "checkbox",
-    onchange: (event) => store.set({ follow: event.target.checked }),
-  });
+  const start = make("div", { className: "track-buttons" }, ...ways, between);
+  const work = make("div", { className: "job", id: "job" });
   byId("track").append(
-    forward,
-    make("div", { className: "pair" }, backward, both),
-    between,
-    make("label", { className: "check" }, untilNext, "Stop at the next annotated frame"),
-    make("label", { className: "check" }, follow, "Show frames as they are tracked"),
+    start,
+    work,
+    makeCheck(store, "untilNext", "Stop at the next annotation"),
+    makeCheck(store, "follow", "Show frames while tracking"),
   );
 
   const bar = make("progress", { max: "1", "aria-label": "Progress" });
-  const line = make("p", { className: "job-line" });
+  const far = make("p", { className: "job-line" });
+  const speed = make("p", { className: "job-line muted" });
   const pause = makeButton("icon-button", {
     symbol: "pause",
     label: "Pause",
@@ -89,22 +65,21 @@ export function showJobs(controller) {
     keys: "K",
     press: () => controller.job("cancel"),
   });
-  const box = byId("job");
-  box.append(bar, make("div", { className: "job-row" }, line, pause, cancel));
+  work.append(make("div", { className: "job-row" }, make("div", {}, far, speed), pause, cancel), bar);
 
-  store.watch(["untilNext", "follow"], (state) => {
-    untilNext.checked = state.untilNext;
-    follow.checked = state.follow;
-  });
   store.watch(["session", "markIn", "markOut"], ({ session, markIn, markOut }) => {
     const job = session?.job ?? null;
     const active = jobActive(job);
     const ready = Boolean(session) && !active && session.objects.length > 0;
-    for (const button of [forward, backward, both]) button.disabled = !ready;
+    for (const button of ways) button.disabled = !ready;
+    between.hidden = markIn === null && markOut === null;
     between.disabled = !ready || markIn === null || markOut === null;
-    box.hidden = !active;
+    const held = (active ? start : work).contains(document.activeElement);
+    start.hidden = active;
+    work.hidden = !active;
+    if (held) (active ? cancel : ways[0]).focus(); // it would be lost with what is hidden
     if (!active) return;
-    line.textContent = jobLine(job);
+    [far.textContent, speed.textContent = ""] = jobLines(job);
     if (job.total) bar.value = job.done / job.total;
     else bar.removeAttribute("value");
     const paused = job.state === "paused";

@@ -1,6 +1,5 @@
 // One table of shortcuts: it answers the keys and fills the help.
 
-import { TOOLS } from "./store.js";
 import { changeRadius, setTool } from "./tools.js";
 import { confirmDelete } from "./objects.js";
 
@@ -13,7 +12,6 @@ const FAR = 10;
 export function makeBindings({ controller, stage, openDialog, exportDialog, theme }) {
   const { store } = controller;
   const bind = (group, shown, label, keys, run, more = {}) => ({ group, shown, label, keys, run, ...more });
-  const tool = (name) => () => setTool(store, name);
   return [
     bind("Frames", ["←", "→"], "One frame back, on", ["arrowleft"], () => controller.step(-1)),
     bind("Frames", [",", "."], "The same, also while the crosshair is out", [","], () => controller.step(-1)),
@@ -24,7 +22,7 @@ export function makeBindings({ controller, stage, openDialog, exportDialog, them
       controller.goToAnnotated(-1)),
     bind("Frames", ["I", "O"], "Mark in, mark out", ["i"], () => controller.setMark("in")),
     bind("Frames", ["Shift I"], "Clear the marks", ["shift+i"], () => controller.clearMarks()),
-    bind("Pointing", ["C", "X", "D", "E", "W"], "Points, box, brush, eraser, move", ["c"], tool(TOOLS[0])),
+    bind("Pointing", ["C", "X", "D", "E", "W"], "Points, box, brush, eraser, move", ["c"], () => setTool(store, "point")),
     bind("Pointing", ["Q"], "Clicks add or take away", ["q"], () => store.set({ positive: !store.state.positive })),
     bind("Pointing", ["[", "]"], "Smaller, larger brush", ["["], () => changeRadius(store, 1 / 1.2)),
     bind("Pointing", ["Ctrl Z", "U"], "Undo", ["ctrl+z", "u"], () => controller.undo()),

@@ -4,13 +4,13 @@ const MOST_PIXELS = 2_500_000; // a 4K mask is drawn at half its size
 const KEPT = 240;
 
 /** "#rrggbb" as three numbers 0 to 255. */
-export function rgbOf(colour) {
+function rgbOf(colour) {
   const value = Number.parseInt(colour.slice(1), 16);
   return [(value >> 16) & 255, (value >> 8) & 255, value & 255];
 }
 
 /** By which whole number a mask of this size is made smaller before it is drawn. */
-export const stepFor = (width, height) =>
+const stepFor = (width, height) =>
   Math.max(1, Math.ceil(Math.sqrt((width * height) / MOST_PIXELS)));
 
 /**
@@ -18,7 +18,7 @@ export const stepFor = (width, height) =>
  * @param {{size: [number, number], counts: number[]}} rle column-major, starting with zeros.
  * @param {number} step only each step-th row and column is kept.
  */
-export function paintRle(rle, labels, label, step = 1) {
+function paintRle(rle, labels, label, step = 1) {
   const [height, width] = rle.size;
   const across = Math.ceil(width / step);
   let position = 0;

@@ -1,6 +1,6 @@
 // The list of objects, and how their masks look.
 
-import { byId, dress, make, makeButton, redress } from "./dom.js";
+import { byId, dress, make, makeButton, makeCheck, redress } from "./dom.js";
 import { nameOf } from "./store.js";
 import { confirm } from "./confirm.js";
 
@@ -135,18 +135,13 @@ function showLook(store) {
     id: "opacity",
     oninput: (event) => store.set({ opacity: Number(event.target.value) / 100 }),
   });
-  const contours = make("input", {
-    type: "checkbox",
-    onchange: (event) => store.set({ contours: event.target.checked }),
-  });
   byId("look").append(
     make("label", { for: "opacity" }, "Opacity"),
     opacity,
-    make("label", { className: "check" }, contours, "Outlines"),
+    makeCheck(store, "contours", "Outlines"),
   );
-  store.watch(["opacity", "contours"], (state) => {
+  store.watch(["opacity"], (state) => {
     opacity.value = String(Math.round(100 * state.opacity));
-    contours.checked = state.contours;
   });
 }
 

@@ -1,7 +1,7 @@
 // Opening a clip: files on the server, sessions to go on with, uploads, drag and drop.
 
 import { files, openPath, session, studio, upload } from "./api.js";
-import { byId, dress, icon, make, makeButton } from "./dom.js";
+import { byId, dialogHead, dress, icon, make } from "./dom.js";
 import { toast } from "./toast.js";
 
 const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
@@ -58,12 +58,7 @@ export class OpenDialog {
       make("span", {}, "Drop a video here, or choose a file to upload"),
     );
     this.#dialog.append(
-      make(
-        "div",
-        { className: "dialog-head" },
-        make("h2", { id: "open-title" }, "Open a video"),
-        makeButton("icon-button", { symbol: "close", label: "Close", press: () => this.#dialog.close() }),
-      ),
+      dialogHead(this.#dialog, "Open a video"),
       this.#recent,
       this.#trail,
       this.#list,
@@ -91,7 +86,7 @@ export class OpenDialog {
     this.#trail.hidden = !browses;
     this.#list.hidden = !browses;
     if (browses) await this.#browse(this.#path);
-    else this.#note.textContent = "To open files of the server's machine here, start it with --root DIR.";
+    else this.#note.textContent = "To choose among the files of this server, start it with --root DIR.";
   }
 
   /** Open a session that the server knows by its id. */

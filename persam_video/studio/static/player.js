@@ -4,13 +4,18 @@ import { byId, make, makeButton, redress } from "./dom.js";
 import { timeOf } from "./store.js";
 
 const RATE = 25; // of images, which have none of their own
-const AHEAD = 16; // frames that are read before they are due
+const AT_ONCE = 3; // frames that are read at a time
+const AHEAD = 24; // frames that are read before they are due, at most
+const MEMORY = 0.2; // weight of the latest reading in the mean of their times
 
 class Player {
   #controller;
   #stage;
   #origin = 0; // time at which frame `#from` was due
   #from = 0;
+  #next = 0; // the frame to read next
+  #coming = 0; // frames that are being read
+  #seconds = 0; // that reading a frame takes
 
   constructor(controller, stage) {
     this.#controller = controller;
@@ -22,52 +27,66 @@ class Player {
 
   #start() {
     this.#from = this.#controller.state.frame;
+    this.#next = this.#from + 1;
     this.#origin = performance.now();
-    this.#controller.frames.dropWaiting();
-    this.#readAhead(this.#from);
     requestAnimationFrame((now) => this.#tick(now));
   }
 
-  #readAhead(frame) {
-    const { session } = this.#controller.state;
+  get #rate() {
+    const { fps } = this.#controller.state.session;
+    return fps > 0 ? fps : RATE;
+  }
+
+  get #last() {
+    return this.#controller.state.session.frame_count - 1;
+  }
+
+  /** The frame that the clock asks for. */
+  #due(now) {
+    const played = Math.floor((Math.max(now - this.#origin, 0) / 1000) * this.#rate);
+    return Math.min(this.#from + played, this.#last);
+  }
+
+  /** Read ahead; frames that could not be there in time are left out. */
+  #readAhead(due) {
+    const { frames } = this.#controller;
     const width = this.#stage.pictureWidth();
-    const end = Math.min(frame + AHEAD, session.frame_count);
-    for (let ahead = frame + 1; ahead < end; ahead += 1) {
-      this.#controller.frames.load(ahead, width, false).catch(() => {});
+    const lead = Math.min(Math.ceil(this.#seconds * this.#rate), AHEAD);
+    this.#next = Math.max(this.#next, Math.min(due + lead, this.#last));
+    const end = Math.min(due + AHEAD, this.#last);
+    for (; this.#next <= end && this.#coming < AT_ONCE; this.#next += 1) {
+      if (!frames.peek(this.#next, width)) this.#read(this.#next, width);
     }
-    const last = Math.min(frame + AHEAD / 2, end - 1);
-    if (last > frame) this.#controller.prefetchMasks(last);
+  }
+
+  async #read(frame, width) {
+    this.#coming += 1;
+    const begun = performance.now();
+    try {
+      await Promise.all([
+        this.#controller.frames.load(frame, width),
+        this.#controller.prefetchMasks(frame),
+      ]);
+      const seconds = (performance.now() - begun) / 1000;
+      this.#seconds += MEMORY * (seconds - this.#seconds);
+    } catch (error) {
+      if (error.name !== "AbortError") this.#controller.store.set({ playing: false });
+    } finally {
+      this.#coming -= 1;
+    }
   }
 
   #tick(now) {
     const { playing, session, frame } = this.#controller.state;
     if (!playing || !session) return;
-    const rate = session.fps > 0 ? session.fps : RATE;
-    const due = Math.min(
-      this.#from + Math.floor(((now - this.#origin) / 1000) * rate),
-      session.frame_count - 1,
-    );
-    if (due > frame) {
-      const width = this.#stage.pictureWidth();
-      let ready = due;
-      while (ready > frame && !this.#controller.frames.peek(ready, width)) ready -= 1;
-      if (ready > frame) {
-        this.#controller.goTo(ready);
-        this.#readAhead(ready);
-      }
-      if (ready < due - 2) {
-        // the server does not keep up: slow down instead of leaving frames out
-        this.#from = ready;
-        this.#origin = now;
-        this.#controller.frames.load(ready + 1, width).catch(() => {});
-        this.#readAhead(ready);
-      }
-    }
-    if (this.#controller.state.frame >= session.frame_count - 1) {
-      this.#controller.store.set({ playing: false });
-      return;
-    }
-    requestAnimationFrame((later) => this.#tick(later));
+    const due = this.#due(now);
+    this.#readAhead(due);
+    const width = this.#stage.pictureWidth();
+    let ready = due;
+    while (ready > frame && !this.#controller.frames.peek(ready, width)) ready -= 1;
+    if (ready > frame) this.#controller.goTo(ready);
+    if (ready === this.#last) this.#controller.store.set({ playing: false });
+    else requestAnimationFrame((later) => this.#tick(later));
   }
 }
 

@@ -22,8 +22,6 @@ export function createStore(initial) {
   };
 }
 
-export const TOOLS = ["point", "box", "brush", "eraser", "pan"];
-
 export const initialState = {
   session: null, // state of the session as the server tells it
   frame: 0,

@@ -8,6 +8,14 @@ const THUMBS = 40;
 const STATE = 12;
 const LANE = 24;
 const THUMBS_AT_ONCE = 2;
+const MOST_THUMBS = 2000;
+const MARGIN = 8; // px on both sides, for what is drawn about the first and the last frame
+
+const LEGEND = [
+  ["annotated", "annotated"],
+  ["look", "needs a look"],
+  ["lost", "lost"],
+];
 
 /** A step of 1, 2 or 5 times a power of ten, at least `least`. */
 function niceStep(least) {
@@ -15,11 +23,37 @@ function niceStep(least) {
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= least) ?? power * 10;
 }
 
+/** How many frames a thumbnail stands for, at least `least`: 1, 2, 3, 4, 6, 8, 12 and so on. */
+function thumbStride(least) {
+  const power = 2 ** Math.floor(Math.log2(Math.max(least, 1)));
+  return [1, 1.5, 2].map((factor) => factor * power).find((n) => n >= least && Number.isInteger(n));
+}
+
+/** Draw a thumbnail into its slot: cut to it, or in its middle where the slot is much wider. */
+function drawInto(context, picture, left, width) {
+  const { naturalWidth, naturalHeight } = picture;
+  const across = THUMBS * (naturalWidth / naturalHeight);
+  if (width > 2 * across) {
+    context.drawImage(picture, left + (width - across) / 2, RULER, across, THUMBS);
+    return;
+  }
+  const scale = Math.max(width / naturalWidth, THUMBS / naturalHeight);
+  const [x, y] = [width / scale, THUMBS / scale];
+  const corner = [(naturalWidth - x) / 2, (naturalHeight - y) / 2];
+  context.drawImage(picture, ...corner, x, y, left, RULER, width, THUMBS);
+}
+
 export class TimelineView {
   #controller;
   #store;
   #names = make("div", { className: "lane-names" });
   #canvas = make("canvas", { "aria-hidden": "true" });
+  #legend = make(
+    "ul",
+    { className: "legend" },
+    ...LEGEND.map(([kind, text]) => make("li", {}, make("span", { className: `key-${kind}` }), text)),
+  );
+  #note = make("p", { className: "empty lane-note" }, "The score of each object appears here.");
   #track;
   #first = 0; // shown frames, as edges: frame n covers n to n + 1
   #last = 1;
@@ -37,7 +71,7 @@ export class TimelineView {
       { className: "lane-track", role: "slider", tabindex: "0", "aria-label": "Frame" },
       this.#canvas,
     );
-    byId("timeline").append(this.#names, this.#track);
+    byId("timeline").append(this.#names, this.#track, this.#note);
     this.paint = oncePerFrame(() => this.#paint());
     new ResizeObserver(() => this.#resize()).observe(this.#track);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.paint());
@@ -67,7 +101,9 @@ export class TimelineView {
 
   #showNames({ session, objectId }) {
     const objects = session?.objects ?? [];
+    this.#note.hidden = objects.length > 0;
     this.#names.replaceChildren(
+      ...(objects.length > 0 ? [this.#legend] : []),
       ...objects.map((object) => {
         const swatch = make("span", { className: "swatch" });
         swatch.style.backgroundColor = object.colour;
@@ -98,20 +134,27 @@ export class TimelineView {
     this.#paint();
   }
 
+  /** Width of the shown frames, in px. */
+  get #width() {
+    return Math.max(this.#track.clientWidth - 2 * MARGIN, 1);
+  }
+
   #x(frame) {
-    return ((frame - this.#first) / (this.#last - this.#first)) * this.#track.clientWidth;
+    return MARGIN + ((frame - this.#first) / (this.#last - this.#first)) * this.#width;
+  }
+
+  /** Which part of the shown frames lies left of a pointer. */
+  #part(event) {
+    return clamp((event.clientX - this.#track.getBoundingClientRect().left - MARGIN) / this.#width, 0, 1);
   }
 
   #frameAt(event) {
-    const box = this.#track.getBoundingClientRect();
-    const part = (event.clientX - box.left) / box.width;
-    return Math.floor(this.#first + part * (this.#last - this.#first));
+    return Math.floor(this.#first + this.#part(event) * (this.#last - this.#first));
   }
 
   #zoom(factor, event) {
     const { session } = this.#store.state;
-    const box = this.#track.getBoundingClientRect();
-    const part = clamp((event.clientX - box.left) / box.width, 0, 1);
+    const part = this.#part(event);
     const centre = this.#first + part * (this.#last - this.#first);
     const least = Math.min(10, session.frame_count);
     const span = clamp((this.#last - this.#first) * factor, least, session.frame_count);
@@ -149,7 +192,7 @@ export class TimelineView {
         const span = this.#last - this.#first;
         if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
           const delta = event.deltaX || event.deltaY;
-          this.#shift(this.#first + (delta / track.clientWidth) * span);
+          this.#shift(this.#first + (delta / this.#width) * span);
         } else this.#zoom(Math.exp(clamp(event.deltaY, -200, 200) * 0.002), event);
       },
       { passive: false },
@@ -191,7 +234,9 @@ export class TimelineView {
       picture
         .decode()
         .then(() => {
-          if (session === this.#session) this.#thumbs.set(frame, picture);
+          if (session !== this.#session) return;
+          this.#thumbs.set(frame, picture);
+          if (this.#thumbs.size > MOST_THUMBS) this.#thumbs.delete(this.#thumbs.keys().next().value);
           this.paint();
         })
         .catch(() => this.#thumbs.delete(frame))
@@ -202,30 +247,25 @@ export class TimelineView {
     }
   }
 
-  #drawThumbs(context, width) {
+  #drawThumbs(context) {
     const { session } = this.#store.state;
     const each = clamp((THUMBS * session.width) / session.height, 20, 160);
     const span = this.#last - this.#first;
     // the grid hangs on the frames, not on the window, so that panning keeps the pictures
-    const stride = Math.max(1, 2 ** Math.ceil(Math.log2((span * each) / width)));
+    const stride = thumbStride((span * each) / this.#width);
+    const slot = (stride / span) * this.#width;
     this.#wanted = [];
-    const slot = (stride / span) * width;
+    context.save();
+    context.beginPath();
+    context.rect(MARGIN, RULER, this.#width, THUMBS);
+    context.clip();
     const begin = Math.floor(this.#first / stride) * stride;
-    for (let frame = begin; frame < this.#last && frame < session.frame_count; frame += stride) {
-      const x = this.#x(frame);
+    for (let frame = begin; frame < this.#last; frame += stride) {
       const picture = this.#thumbs.get(frame);
-      context.save();
-      context.beginPath();
-      context.rect(x, RULER, slot, THUMBS);
-      context.clip();
-      if (picture) {
-        const across = THUMBS * (picture.naturalWidth / picture.naturalHeight);
-        for (let at = x; at < x + slot; at += across) {
-          context.drawImage(picture, at, RULER, across, THUMBS);
-        }
-      } else if (picture === undefined && this.#controller.api) this.#wanted.push(frame);
-      context.restore();
+      if (picture) drawInto(context, picture, this.#x(frame), slot - 1);
+      else if (picture === undefined && this.#controller.api) this.#wanted.push(frame);
     }
+    context.restore();
     this.#loadThumbs();
   }
 
@@ -247,11 +287,11 @@ export class TimelineView {
         style.getPropertyValue(`--${name}`).trim(),
       ]),
     );
-    this.#drawRuler(context, width, inks);
-    this.#drawThumbs(context, width);
+    this.#drawRuler(context, inks);
+    this.#drawThumbs(context);
     this.#drawState(context, session, inks);
     session.objects.forEach((object, place) => {
-      this.#drawLane(context, object, RULER + THUMBS + STATE + LANE * place, width, inks);
+      this.#drawLane(context, object, RULER + THUMBS + STATE + LANE * place, inks);
     });
     context.fillStyle = inks.warn;
     for (const entry of review) {
@@ -266,9 +306,9 @@ export class TimelineView {
     this.#drawPlayhead(context, frame, height, inks);
   }
 
-  #drawRuler(context, width, inks) {
+  #drawRuler(context, inks) {
     const span = this.#last - this.#first;
-    const step = niceStep((span / width) * 64);
+    const step = niceStep((span / this.#width) * 64);
     context.font = "11px system-ui, sans-serif";
     context.textBaseline = "top";
     context.fillStyle = inks.muted;
@@ -307,17 +347,17 @@ export class TimelineView {
     }
   }
 
-  #drawLane(context, object, top, width, inks) {
+  #drawLane(context, object, top, inks) {
     const chosen = object.id === this.#store.state.objectId;
     context.fillStyle = inks.lane;
-    context.fillRect(0, top + 2, width, LANE - 4);
+    context.fillRect(MARGIN, top + 2, this.#width, LANE - 4);
     const rows = this.#controller.timeline.objects.get(object.id);
     if (!rows) return;
     const bottom = top + LANE - 2;
     const room = LANE - 6;
     const first = Math.floor(this.#first);
     const last = Math.min(Math.ceil(this.#last), rows.score.length);
-    const perPixel = Math.max(1, Math.floor((last - first) / width));
+    const perPixel = Math.max(1, Math.floor((last - first) / this.#width));
     context.globalAlpha = object.visible ? (chosen ? 1 : 0.75) : 0.35;
     for (let frame = first; frame < last; frame += 1) {
       if (Number.isNaN(rows.score[frame])) continue;

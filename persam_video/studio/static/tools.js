@@ -3,11 +3,11 @@
 import { byId, clamp, make, makeButton, redress } from "./dom.js";
 
 const TOOLS = [
-  ["point", "Points and boxes", "C", "Click the object; drag for a box"],
-  ["box", "Box", "X", "Drag a box around the object"],
-  ["brush", "Brush", "D", "Paint onto the mask"],
-  ["eraser", "Eraser", "E", "Take from the mask"],
-  ["pan", "Move the frame", "W", "Or hold Space and drag"],
+  ["point", "Points and boxes", "C"],
+  ["box", "Box", "X"],
+  ["brush", "Brush", "D"],
+  ["eraser", "Eraser", "E"],
+  ["pan", "Move the frame", "W"],
 ];
 const MOST_RADIUS = 200;
 
@@ -76,8 +76,8 @@ export function showTools(controller, stage) {
     make("div", { className: "tool-pair", role: "group", "aria-label": "What a click does" }, add, away),
     sizeBox,
     rule(),
-    makeButton("tool", { symbol: "zoom-in", label: "Zoom in", keys: "+", press: () => stage.zoom(1.4) }),
-    makeButton("tool", { symbol: "zoom-out", label: "Zoom out", keys: "−", press: () => stage.zoom(1 / 1.4) }),
+    makeButton("tool zoom", { symbol: "zoom-in", label: "Zoom in", keys: "+", press: () => stage.zoom(1.4) }),
+    makeButton("tool zoom", { symbol: "zoom-out", label: "Zoom out", keys: "−", press: () => stage.zoom(1 / 1.4) }),
     makeButton("tool", { symbol: "fit", label: "Show the whole frame", keys: "0", press: () => stage.fit() }),
     rule(),
     hide,

@@ -1,6 +1,6 @@
 """Make the pictures of the studio for the documentation: an animation and a still.
 
-python -m tests.studio.make_pictures docs
+python -m tests.studio.page.make_pictures docs
 """
 
 import argparse
@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 
 from persam_video.synthetic import SyntheticClip, demo
 from persam_video.util.atomic import write_bytes
-from tests.studio.browser import ARGUMENTS, Page, chromium, running_studio
+from tests.studio.page.browser import ARGUMENTS, Page, chromium, running_studio
 
 SIZE = (1200, 760)
 SHOWN = (660, 418)  # of the animation

@@ -1,4 +1,4 @@
-"""A studio that runs as its own process, and a browser that looks at it."""
+"""A studio that runs as its own process, its sessions, and a browser that looks at them."""
 
 import json
 import os
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import numpy as np
 import pytest
 
 ARGUMENTS = [
@@ -109,6 +110,47 @@ def running_studio(*arguments: object) -> Iterator[RunningStudio]:
         assert "Traceback" not in studio.said()
 
 
+@dataclass(frozen=True)
+class StudioSession:
+    """A session that a running studio has open.
+
+    Attributes:
+        studio: the server.
+        id: of the session, in addresses.
+        folder: where it is kept.
+        source: the video, or the folder of images.
+    """
+
+    studio: RunningStudio
+    id: str
+    folder: Path
+    source: Path
+
+    @classmethod
+    def only(cls, studio: RunningStudio) -> "StudioSession":
+        """Return the session that a studio was started with."""
+        (found,) = json.loads(studio.get("/api/studio"))["sessions"]
+        return cls(studio, found["id"], Path(found["folder"]), Path(studio.arguments[0]))
+
+    @property
+    def address(self) -> str:
+        return f"{self.studio.address}#session={self.id}"
+
+    def get(self, path: str = "", body: dict | None = None) -> dict[str, Any]:
+        """Return the answer to a request about the session; without a path, its state."""
+        return json.loads(self.studio.get(f"/api/sessions/{self.id}{path}", body))
+
+    def masks(self, frame: int) -> dict[int, np.ndarray]:
+        """Return the masks of a frame as the server tells them, bool (H, W), by object."""
+        decoded = {}
+        for mask in self.get(f"/frames/{frame}/masks")["objects"]:
+            height, width = mask["rle"]["size"]
+            counts = mask["rle"]["counts"]
+            flat = np.repeat(np.arange(len(counts)) % 2, counts).astype(bool)
+            decoded[mask["id"]] = flat.reshape(width, height).T
+        return decoded
+
+
 def chromium() -> str:
     """Return the path of the system's Chromium, or skip."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -167,6 +209,16 @@ class Page:
         """Click a point of the frame, which must be shown whole."""
         self.page.mouse.click(*self.place(x, y), button=button)
 
+    def wait_for_mark(self) -> None:
+        """Wait until the shown frame is an annotation."""
+        self.page.wait_for_function(
+            "() => document.querySelector('.lane-track').getAttribute('aria-valuetext')"
+            ".includes('annotated')"
+        )
+
+    def wait_for_toast(self, text: str) -> None:
+        self.page.locator(".toast", has_text=text).first.wait_for()
+
     def press(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)
@@ -184,12 +236,22 @@ class Page:
         self.page.wait_for_selector("#job[hidden]", state="attached", timeout=4 * PATIENCE)
         assert self.page.locator(".toast.error").all_inner_texts() == []
 
-    def annotated(self) -> bool:
-        """Whether the shown frame is an annotation."""
-        text = self.page.get_by_role("slider", name="Frame", exact=True).get_attribute(
-            "aria-valuetext"
+    def gestures(self) -> list[dict]:
+        """Return a list that fills with the gestures that the page sends from now on."""
+        sent: list[dict] = []
+        self.page.on(
+            "request",
+            lambda request: (
+                sent.append(request.post_data_json) if request.url.endswith("/gestures") else None
+            ),
         )
-        return "annotated" in text
+        return sent
+
+    def wait_until_answered(self) -> None:
+        """Wait until the server has answered every gesture."""
+        self.page.wait_for_function(
+            "() => /^Mask in/.test(document.querySelector('.latency').textContent)"
+        )
 
     def screenshot(self, name: str) -> None:
         """Keep a picture where ``PERSAM_VIDEO_SCREENSHOTS`` says, to be looked at."""
