@@ -98,7 +98,9 @@ function showHints() {
   store.watch(["session", "pending"], ({ session, pending }) => {
     const fresh = session && session.annotated.length === 0 && pending === 0;
     hint.hidden = !fresh;
-    hint.textContent = "Click the object to track. Right click takes away; drag for a box; ? for help.";
+    hint.textContent = matchMedia("(pointer: coarse)").matches
+      ? "Tap the object to track, or drag a box around it."
+      : "Click the object to track. Right click takes away; drag for a box; ? for help.";
   });
   store.watch(["before", "masks"], ({ before, masks }) => {
     badge.hidden = !before;

@@ -54,6 +54,8 @@ class Player {
     const lead = Math.min(Math.ceil(this.#seconds * this.#rate), AHEAD);
     this.#next = Math.max(this.#next, Math.min(due + lead, this.#last));
     const end = Math.min(due + AHEAD, this.#last);
+    // the last frame ends the playing; it is read anew where the window has changed since
+    if (this.#coming === 0) this.#next = Math.min(this.#next, this.#last);
     for (; this.#next <= end && this.#coming < AT_ONCE; this.#next += 1) {
       if (!frames.peek(this.#next, width)) this.#read(this.#next, width);
     }
