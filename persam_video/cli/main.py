@@ -26,6 +26,7 @@ from persam_video.cli.options import INTERRUPTED
 from persam_video.cli.perseg import perseg
 from persam_video.cli.prompt import prompt
 from persam_video.cli.report import report
+from persam_video.cli.reproduce import reproduce
 from persam_video.cli.segment import segment
 from persam_video.cli.studio import studio
 from persam_video.cli.track import track
@@ -48,7 +49,7 @@ _GROUPS = {
     "Videos": (studio, track, batch, prompt),
     "Results": (render, export, report, compare),
     "Photos": (segment,),
-    "Benchmarks": (davis, evaluate, perseg, davis_download),
+    "Benchmarks": (davis, evaluate, perseg, davis_download, reproduce),
     "Start here": (demo,),
 }
 for _group, _commands in _GROUPS.items():

@@ -1,0 +1,89 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from persam_video.benchmark.reproduce import Benchmark, reproduce
+from persam_video.errors import ConfigError, ModelError, PersamVideoError
+
+COMMAND = [sys.executable, "-m", "persam_video", "reproduce"]
+
+
+def test_a_dry_run_that_is_killed_goes_on_to_its_page(tmp_path):
+    out = tmp_path / "out"
+    command = [*COMMAND, "davis2017", "--out", str(out), "--dry-run", "--workers", "1", "--json"]
+    finished = out / "upstream_f" / "crossing" / "00003.png"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not finished.is_file() and process.poll() is None:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not (out / "reproduction.json").exists()
+    drawn = (out / "miniature/JPEGImages/480p/pond/00003.jpg").stat().st_mtime_ns
+
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert said.stderr == ""
+    stored = json.loads((out / "reproduction.json").read_text(encoding="utf-8"))
+    assert json.loads(said.stdout) == stored
+    assert [method["preset"] for method in stored["methods"]] == [
+        "upstream_f",
+        "persam",
+        "persam_f",
+    ]
+    assert all(method["images"] == 8 for method in stored["methods"])
+    _, persam, _ = stored["methods"]
+    assert persam["scores"]["J&F"] > 90
+    assert stored["dry_run"]
+    assert stored["status"] == "finished"
+    assert stored["model"]["name"] == "lite"
+    assert len(stored["model"]["sha256"]) == 64
+    assert {figure["figure"] for figure in stored["published"]} >= {71.9, 76.1, 79.5}
+    page = (out / "reproduction.html").read_text(encoding="utf-8")
+    assert "these figures mean nothing" in page
+    assert f"{persam['scores']['J&F']:.1f}" in page
+    assert (out / "miniature/JPEGImages/480p/pond/00003.jpg").stat().st_mtime_ns == drawn
+
+
+def test_perseg_keeps_the_methods_that_are_finished(tmp_path):
+    told = []
+    first = reproduce(
+        Benchmark.PERSEG, None, tmp_path / "out", dry_run=True, on_progress=told.append
+    )
+    assert [method.preset for method in first.methods] == ["images", "images_f"]
+    assert first.measure == "mIoU"
+    assert [(step.done, step.total) for step in told] == [(1, 2), (2, 2)] * 2
+    told.clear()
+    again = reproduce(
+        Benchmark.PERSEG, None, tmp_path / "out", dry_run=True, on_progress=told.append
+    )
+    assert again == first
+    assert told == []
+    other = {"prompts.negative_points": 2}
+    reproduce(
+        Benchmark.PERSEG,
+        None,
+        tmp_path / "out",
+        overrides=other,
+        dry_run=True,
+        on_progress=told.append,
+    )
+    assert len(told) == 4
+
+
+def test_without_a_data_set_the_trial_is_suggested(tmp_path):
+    with pytest.raises(ConfigError, match="give the folder of davis2017, or pass --dry-run"):
+        reproduce(Benchmark.DAVIS2017, None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_are_missing_are_told_before_anything_is_tracked(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    made = tmp_path / "made"
+    reproduce(Benchmark.PERSEG, None, made, dry_run=True)
+    with pytest.raises(ModelError, match="persam-video models download vit_h"):
+        reproduce(Benchmark.PERSEG, made / "miniature", tmp_path / "out")
+    with pytest.raises(PersamVideoError):
+        reproduce(Benchmark.DAVIS2017, made / "miniature", tmp_path / "out")
