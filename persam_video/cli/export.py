@@ -141,6 +141,6 @@ def _tell(done: "Exported", printer: Printer) -> None:
     for warning in done.warnings:
         printer.warn(warning)
     printer.document(done)
-    printer.say(f"{done.frames} frames\n  {done.place}")
+    printer.say(f"{done.frames} frame{'' if done.frames == 1 else 's'}\n  {done.place}")
     if done.record is not None:
         printer.say(f"  {done.record}")

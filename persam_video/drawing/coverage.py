@@ -42,18 +42,18 @@ class Coverage:
         """What to look at, one line for each object and kind."""
         return (
             *(
-                f"object {each}: it was lost, or its mask shrank, in {_frames(spans)}, so that its "
-                "last box was hidden, enlarged; look at these frames"
+                f"object {each} was lost, or its mask suddenly shrank, in {_frames(spans)}: its "
+                "last box was hidden there, enlarged; check these frames"
                 for each, spans in self.kept.items()
             ),
             *(
-                f"object {each}: it was lost in {_frames(spans)}, and nothing was hidden; look at "
-                "these frames, or choose --when-lost keep"
+                f"object {each} was lost in {_frames(spans)}, and nothing was hidden there; check "
+                "these frames, or pass --when-lost keep"
                 for each, spans in self.lost.items()
             ),
             *(
-                f"object {each}: it was not found before, so that nothing was hidden in "
-                f"{_frames(spans)}; if they show it, annotate it there, or track with --backward"
+                f"object {each} was not known in {_frames(spans)}, and nothing was hidden there; "
+                "if they show it, annotate it earlier, or track with --backward"
                 for each, spans in self.unknown.items()
             ),
         )

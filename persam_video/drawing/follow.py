@@ -31,7 +31,10 @@ def follow(value: str | None, style: OverlayStyle) -> list[Style]:
         raise ConfigError(
             f"follow={value}: give a shape such as 9:16, or a size in pixels such as 640x360"
         )
-    return [Follow(int(match[1]), int(match[3]), is_size=match[2] == "x", object_id=style.follow)]
+    width, height = int(match[1]), int(match[3])
+    if match[2] == "x":
+        return [Follow(width, height, is_size=True, object_id=style.follow)]
+    return [Follow(width / float(style.pixel_aspect), height, object_id=style.follow)]
 
 
 @dataclass
@@ -66,7 +69,7 @@ class Follow(Style):
     stage = Stage.CAMERA
 
     def __init__(
-        self, width: int, height: int, *, is_size: bool = False, object_id: int | None = None
+        self, width: float, height: int, *, is_size: bool = False, object_id: int | None = None
     ) -> None:
         """Begin in the middle.
 
@@ -126,7 +129,9 @@ class Follow(Style):
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Return the (width, height) of the picture for a frame of this size."""
-        return self._shape if self._is_size else self._part(width, height)
+        if not self._is_size:
+            return self._part(width, height)
+        return int(self._shape[0]), self._shape[1]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -141,7 +146,7 @@ class Follow(Style):
         wide, high = self._shape
         scale = min(width / wide, height / high)
         if self._is_size and scale >= 1:
-            return wide, high
+            return int(wide), high
         # codecs want even sizes
         return _even(min(wide * scale, width)), _even(min(high * scale, height))
 

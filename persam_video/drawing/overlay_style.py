@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from fractions import Fraction
 
 from persam_video.drawing.colours import Colour, Palette
 from persam_video.errors import ConfigError
@@ -37,6 +38,8 @@ class OverlayStyle:
         when_lost: what ``anonymise`` hides while an object is lost.
         follow: id of the object that ``follow`` keeps in view; the first that is visible when not
             given.
+        pixel_aspect: width of a pixel divided by its height, for the shapes of ``follow``; sinks
+            take that of their source.
     """
 
     styles: tuple[str, ...] = ("fill",)
@@ -47,6 +50,7 @@ class OverlayStyle:
     feather: float | None = None
     when_lost: WhenLost = WhenLost.KEEP
     follow: int | None = None
+    pixel_aspect: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1:

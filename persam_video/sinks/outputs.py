@@ -196,7 +196,7 @@ def _check_picture(path: Path, options: SinkOptions) -> None:
 OVERLAY_PICTURE = OutputKind(
     "picture",
     "overlay.png",
-    lambda path, info, options: OverlayPictureSink(path, options.style),
+    lambda path, info, options: OverlayPictureSink(path, info, options.style),
     shows_frames=True,
     check=_check_picture,
 )

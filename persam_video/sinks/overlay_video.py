@@ -1,7 +1,9 @@
 """The source as a video, or a picture, with the results drawn over it."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ from persam_video.sinks.base import Sink
 from persam_video.sinks.video import VideoSink
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
+from persam_video.video.writer import square_size
 
 
 class OverlayVideoSink(VideoSink):
@@ -42,7 +45,7 @@ class OverlayVideoSink(VideoSink):
             OutputError: the video cannot be written there.
             ConfigError: a setting is out of range.
         """
-        self._painter = Painter(style)
+        self._painter = _painter(style, info)
         size = self._painter.size(info.width, info.height)
         super().__init__(path, info, size=size, stride=stride, codec=codec, crf=crf)
 
@@ -82,18 +85,22 @@ class OverlayVideoSink(VideoSink):
 class OverlayPictureSink(Sink):
     """Writes the last frame that it is given as a PNG; without a frame there is none."""
 
-    def __init__(self, path: str | Path, style: OverlayStyle | None = None) -> None:
+    def __init__(
+        self, path: str | Path, info: SourceInfo, style: OverlayStyle | None = None
+    ) -> None:
         """Prepare to write.
 
         Args:
             path: the picture.
+            info: facts about the source of the frames.
             style: how results are drawn; the default style when not given.
 
         Raises:
             ConfigError: a style is unknown, or its value is none that it takes.
         """
         self._path = Path(path)
-        self._painter = Painter(style)
+        self._painter = _painter(style, info)
+        self._pixel_aspect = info.pixel_aspect
 
     @property
     def coverage(self) -> Coverage | None:
@@ -115,8 +122,16 @@ class OverlayPictureSink(Sink):
         Raises:
             OutputError: the file cannot be written.
         """
-        write_picture(self._path, self._painter.draw(frame.rgb, result))
+        picture = self._painter.draw(frame.rgb, result)
+        size = square_size((picture.shape[1], picture.shape[0]), self._pixel_aspect)
+        if size != picture.shape[1::-1]:
+            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR))
+        write_picture(self._path, picture)
 
     def close(self) -> None:
         """Release what the styles hold; the file is finished when it is written."""
         self._painter.close()
+
+
+def _painter(style: OverlayStyle | None, info: SourceInfo) -> Painter:
+    return Painter(replace(style or OverlayStyle(), pixel_aspect=info.pixel_aspect))

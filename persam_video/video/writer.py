@@ -131,7 +131,7 @@ class VideoWriter:
         self._channels = 4 if settings.alpha else 3
         self._size = size
         if not (settings.keeps_aspect or container.keeps_aspect):
-            size, pixel_aspect = _square(size, pixel_aspect), Fraction(1)
+            size, pixel_aspect = square_size(size, pixel_aspect), Fraction(1)
         self._width, self._height = size
         self._partial = _claim(self.path)
         self._timer = FrameTimer(fps)
@@ -314,7 +314,7 @@ def video_form(
     return settings, CONTAINERS[suffix]
 
 
-def _square(size: tuple[int, int], aspect: Fraction) -> tuple[int, int]:
+def square_size(size: tuple[int, int], aspect: Fraction) -> tuple[int, int]:
     """Return the (width, height) in square pixels of a picture with another pixel aspect."""
     width, height = size
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))

@@ -1,11 +1,16 @@
 """``--save``, ``render`` and ``export``, through the program."""
 
+import json
 import subprocess
 import sys
 
 import av
+import numpy as np
 import pytest
 from pycocotools.coco import COCO
+
+from persam_video.masks import read_label_png, write_label_png
+from persam_video.video import FrameStream
 
 FAST = ("--set", "model.image_size=256", "--device", "cpu")
 
@@ -128,3 +133,84 @@ def test_another_video_than_the_one_that_was_tracked(run, saved, tmp_path):
     ran = run("render", saved, tmp_path / "other.mp4", "--out", tmp_path / "out.mp4")
     assert (ran.status, "the run has 640x360" in ran.err) == (2, True)
     assert not (tmp_path / "out.mp4").exists()
+
+
+def gone(folder, place):
+    """Copy the masks of a run, without object 1 from frame 5 on."""
+    place.mkdir()
+    for path in sorted((folder / "masks").glob("*.png")):
+        labels = read_label_png(path)
+        if int(path.stem) >= 5:
+            labels[labels == 1] = 0
+        write_label_png(place / path.name, labels)
+    return place
+
+
+def test_frames_to_check_are_printed_and_written(run, saved, clip, tmp_path):
+    masks = gone(saved, tmp_path / "masks")
+    out = tmp_path / "hidden.mp4"
+    ran = run("render", masks, clip.video, "--style", "anonymise", "--out", out, "--json")
+    assert ran.status == 0, ran.err
+    told = json.loads(ran.out)
+    assert told["coverage"]["kept"] == {"1": [[5, 7]]}
+    assert json.loads((tmp_path / "hidden.json").read_text()) == told
+    assert "object 1 was lost" in ran.err and "frames 5-7" in ran.err
+
+
+def test_a_run_hides_too_and_records_what_to_check(clip, tmp_path):
+    from persam_video.config import load_settings
+    from persam_video.drawing.overlay_style import OverlayStyle
+    from persam_video.run import FrameRange, track_to_folder
+    from persam_video.sinks.outputs import SinkOptions
+
+    later = read_label_png(sorted(clip.truth.glob("*.png"))[3])
+    both = {0: np.where(read_label_png(clip.first_mask) == 1, 1, 0).astype(np.uint8), 3: later}
+    record = track_to_folder(
+        clip.video,
+        both,
+        tmp_path / "out",
+        settings=load_settings("persam", {"model.image_size": 256, "model.device": "cpu"}),
+        frames=FrameRange(stop=5),
+        writing=SinkOptions(style=OverlayStyle(("anonymise=fill",))),
+    )
+    assert any("object 2 was not known in frames 0-2" in line for line in record.warnings)
+    with FrameStream(tmp_path / "out" / "overlay.mp4") as frames:
+        last = list(frames)[-1].rgb
+    shown = read_label_png(tmp_path / "out" / "masks" / "00004.png") > 0
+    assert last[shown].mean() < 6
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--frame", "3", "--start", "2"), "leave them out"),
+        (("--start", "4", "--stop", "4"), "give a stop above the start"),
+        (("--objects", "0"), "from 1 to 254"),
+        (("--objects", "1,dog"), "from 1 to 254"),
+        (("--names", "dog"), "such as 1="),
+        (("--names", "x=dog"), "from 1 to 254"),
+        (("--colours", "1=blurple"), "is no colour"),
+        (("--opacity", "2"), "from 0 to 1"),
+        (("--feather", "-1"), "0 to 200"),
+        (("--style", "follow=big"), "such as 9:16"),
+        (("--style", ","), "unknown"),
+        (("--follow", "999"), "never visible"),
+    ],
+)
+def test_wrong_looks_are_one_line(run, saved, clip, tmp_path, words, says):
+    out = tmp_path / "a.mp4"
+    style = () if "--style" in words else ("--style", "follow")
+    ran = run("render", saved, clip.video, *style, *words, "--out", out)
+    assert says in ran.err and ran.err.count("\n") == 1
+    assert (ran.status, out.exists()) in ((2, False), (0, True))
+
+
+def test_names_and_objects_hold_for_exports_too(run, saved, tmp_path):
+    out = tmp_path / "c.json"
+    words = ("--objects", "1,3", "--names", "1=koi", "--start", "2", "--stop", "5")
+    ran = run("export", saved, "--to", "coco", *words, "--out", out)
+    assert ran.status == 0, ran.err
+    found = json.loads(out.read_text())
+    assert {each["track_id"] for each in found["annotations"]} == {1, 3}
+    assert [each["name"] for each in found["categories"]] == ["koi", "object"]
+    assert [each["frame_index"] for each in found["images"]] == [2, 3, 4]

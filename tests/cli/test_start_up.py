@@ -40,6 +40,9 @@ TRACK = "track clip.mp4 --mask first.png --out r"
         ("nonsense", 2),
         ("track clip.mp4", 2),
         (f"{TRACK} --style nope", 2),
+        (f"{TRACK} --style anonymise=nope", 2),
+        (f"{TRACK} --style background=nope.jpg", 2),
+        (f"{TRACK} --objects all", 2),
         (f"{TRACK} --save nope", 2),
         (f"{TRACK} --set nope=1", 2),
         (f"{TRACK} --box 1:1", 2),
@@ -59,6 +62,7 @@ TRACK = "track clip.mp4 --mask first.png --out r"
         ("evaluate gone gone", 2),
         ("export masks --source clip.mp4 --to mot --out mot.txt", 0),
         ("render masks clip.mp4 --out drawn.mp4", 0),
+        ("render masks clip.mp4 --style anonymise,trail --frame 3 --out look.png", 0),
     ],
 )
 def test_torch_is_not_imported(words, status, place):

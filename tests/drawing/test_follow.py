@@ -1,5 +1,7 @@
 """The camera that follows an object."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -108,3 +110,9 @@ def test_a_frame_smaller_than_the_size_is_enlarged():
     drawn = drawing.draw(picture(), result(0, (70, 40, 80, 50)))
     assert drawn.shape == (320, 180, 3)
     assert abs(int(drawn[160, 90, 0]) - 75) <= 1 and abs(int(drawn[160, 90, 1]) - 45) <= 1
+
+
+def test_shapes_are_those_that_are_seen():
+    wide = OverlayStyle(("follow=9:16",), pixel_aspect=Fraction(2))
+    width, height = Painter(wide).size(360, 288)
+    assert (width, height) == (80, 288)  # shown as 160 by 288

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 
 import av
 import cv2
@@ -216,6 +217,22 @@ def test_a_preview_is_a_png(place, tmp_path):
         render_frame(place / "masks", place / "clip.mp4", tmp_path / "a.mp4", 5)
     with pytest.raises(ConfigError, match="start is -1"):
         render_frame(place / "masks", place / "clip.mp4", tmp_path / "a.png", Selection(-1).start)
+
+
+def test_pixels_that_are_not_square_keep_their_shape(place, tmp_path):
+    clip = tmp_path / "wide.mp4"
+    writer = VideoWriter(clip, size=(WIDTH, HEIGHT), fps=25, pixel_aspect=Fraction(2))
+    with writer:
+        writer.write(pixels(), 0)
+    look = render_frame(place / "masks", clip, tmp_path / "a.png", 0)
+    assert Image.open(look.place).size == (2 * WIDTH, HEIGHT)
+    done = render(
+        place / "masks", clip, tmp_path / "a.mp4", options=style("follow=1:1"),
+        frames=Selection(0, 1),
+    )  # fmt: skip
+    with FrameStream(done.place) as stream:
+        info = stream.info
+        assert (info.width * info.pixel_aspect, info.height) == (HEIGHT, HEIGHT)
 
 
 def test_cut_outs_have_soft_edges(place, tmp_path):
