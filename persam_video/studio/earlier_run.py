@@ -40,7 +40,7 @@ def take_earlier_run(
     if not run.record.is_file():
         return
     digest = file_sha256(run.record)
-    if digest == document.run.sha256:
+    if digest in document.run.sha256:
         return
     record = read_run(run.record)
     indices = _take_results(document, journal, run, record)
@@ -51,7 +51,7 @@ def take_earlier_run(
         _take_state(run.state, paths.states, len(indices))
     else:
         document.valid = 0
-    document.run = RunMark(digest, journal.end, set())
+    document.run = RunMark((digest,), journal.end)
 
 
 def _take_results(

@@ -58,6 +58,7 @@ class MarkedVideo:
         self._marking = threading.Lock()
         self._listeners: list[Listener] = []
         self._answerer: ClickAnswerer | None = None
+        self._changed_since: set[int] | None = set()  # marked since the run began to be written
         with ExitStack() as stack:
             self.reader = FrameReader(found.address(source))
             stack.callback(self.reader.close)
@@ -418,18 +419,26 @@ class MarkedVideo:
             run = self._document.run
             return run.changed is None or bool(run.changed) or run.moment < self.journal.end
 
-    def begin_run_mark(self) -> tuple[RunMark, int]:
-        """Return what the run in the folder shows, and the moment from which it is written anew."""
+    def begin_run(self) -> RunMark:
+        """Return what the run in the folder shows, before it is written anew."""
         with self._lock:
             mark = self._document.run
-            self._document.run = RunMark(mark.sha256, mark.moment)
-            return mark, self.journal.end
+            # until it is written, after a kill, too, any frame may be missing in it
+            self._document.run = replace(mark, changed=None)
+            self._changed_since = set()
+            return mark
 
-    def end_run_mark(self, sha256: str | None, moment: int) -> None:
-        """Take note that the run shows what was there at a moment; nothing of it without a hash."""
+    def announce_run(self, sha256: str) -> None:
+        """Write down that a ``run.json`` of this hash will be the session's own."""
         with self._lock:
-            changed = None if sha256 is None else self._document.run.changed
-            self._document.run = RunMark(sha256, moment, changed)
+            known = self._document.run
+            self._document.run = replace(known, sha256=(*known.sha256, sha256))
+            self.write()
+
+    def end_run(self, sha256: str, moment: int) -> None:
+        """Take note that the run shows what was there at a moment."""
+        with self._lock:
+            self._document.run = RunMark((sha256,), moment, self._changed_since)
             self.write()
 
     def usable_states(self) -> list[Path]:
@@ -503,8 +512,8 @@ class MarkedVideo:
             frames: in which it is; ``None`` for any of them.
             first: from this frame on, results no longer follow from the marks.
         """
-        changed = self._document.run.changed
-        changed = None if frames is None or changed is None else changed | frames
+        self._changed_since = _both(self._changed_since, frames)
+        changed = _both(self._document.run.changed, frames)
         self._document.run = replace(self._document.run, changed=changed)
         self._document.valid = min(self._document.valid, first)
         self._save()
@@ -540,3 +549,8 @@ def _without(result: FrameResult, ids: Collection[int]) -> FrameResult:
         labels=np.where(np.isin(result.labels, list(ids)), np.uint8(0), result.labels),
         objects=tuple(found for found in result.objects if found.object_id not in ids),
     )
+
+
+def _both(some: set[int] | None, more: set[int] | None) -> set[int] | None:
+    """Return all frames of two sets; ``None`` is any frame."""
+    return None if some is None or more is None else some | more

@@ -1,5 +1,6 @@
 """The run in a session's folder, kept up to date with the session, as ``track`` would leave it."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -21,9 +22,8 @@ from persam_video.run.outputs import OutputPaths
 from persam_video.sinks import MaskPngSink, RunRecord, RunStatus, ThreadedSink, TracksJsonlSink
 from persam_video.sinks.tracks_jsonl import tracks_line
 from persam_video.studio.marking import MarkedVideo
-from persam_video.util.atomic import atomic_path, output_error
-from persam_video.util.download import file_sha256
-from persam_video.util.run_record import write_run
+from persam_video.util.atomic import atomic_path, output_error, write_bytes
+from persam_video.util.run_record import run_json
 from persam_video.video import Frame
 from persam_video.video.frame import frame_stem
 
@@ -156,17 +156,17 @@ class RunFolder:
 
     def _write(self, facts: RunRecord, *, running: bool = False) -> None:
         session, paths = self._session, self._paths
-        mark, moment = session.begin_run_mark()
+        moment = session.journal.end
+        mark = session.begin_run()
         try:
             annotations = _annotations(session)
             whole = _is_forward_only(session)
             indices = shown_frames(session)
-            if (
-                whole and annotations
-            ):  # as a run has it: before the first mark, there are no objects
+            if whole and annotations:
+                # before the first mark, a run has frames without objects
                 indices = sorted({*indices, *range(min(annotations))})
             changed = None
-            if mark.sha256 is not None and mark.changed is not None:
+            if mark.sha256 and mark.changed is not None:
                 lines = session.journal.lines()
                 changed = mark.changed | {
                     index
@@ -186,13 +186,13 @@ class RunFolder:
             )
             if running:
                 record = replace(record, status=RunStatus.RUNNING)
-            write_run(paths.record, record)
-            session.end_run_mark(file_sha256(paths.record), moment)
-        except BaseException as error:
-            session.end_run_mark(None, 0)
-            if isinstance(error, OSError):
-                raise output_error(paths.folder, error) from error
-            raise
+            data = run_json(record)
+            digest = hashlib.sha256(data).hexdigest()
+            session.announce_run(digest)
+            write_bytes(paths.record, data)
+            session.end_run(digest, moment)
+        except OSError as error:
+            raise output_error(paths.folder, error) from error
 
     def _write_results(self, indices: list[int], changed: set[int] | None) -> None:
         """Write lines and masks; those of frames that have not changed stay."""

@@ -83,13 +83,13 @@ class RunMark:
     """What the run in the folder shows of the session.
 
     Attributes:
-        sha256: of the ``run.json`` that it was when the session wrote it, or took it in; ``None``
-            before that.
-        moment: when that was; see ``ResultJournal.end``.
+        sha256: of the ``run.json`` that the session wrote or took in, and of the one that it is
+            about to write; any other is someone else's.
+        moment: when it was written; see ``ResultJournal.end``.
         changed: frames in which something was marked since; ``None`` for any frame.
     """
 
-    sha256: str | None = None
+    sha256: tuple[str, ...] = ()
     moment: int = 0
     changed: set[int] | None = field(default_factory=set)
 
@@ -149,7 +149,7 @@ class SessionDocument:
             "revision": self.revision,
             "moment": self.moment,
             "run": {
-                "sha256": self.run.sha256,
+                "sha256": list(self.run.sha256),
                 "moment": self.run.moment,
                 "changed": None if self.run.changed is None else sorted(self.run.changed),
             },
@@ -196,9 +196,9 @@ class SessionDocument:
 
 
 def _run(data: Mapping[str, Any]) -> RunMark:
-    sha256, changed = data["sha256"], data["changed"]
+    changed = data["changed"]
     return RunMark(
-        None if sha256 is None else str(sha256),
+        tuple(str(digest) for digest in data["sha256"]),
         int(data["moment"]),
         None if changed is None else {int(frame) for frame in changed},
     )

@@ -141,9 +141,14 @@ def write_run(path: str | Path, record: RunRecord) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    write_bytes(Path(path), run_json(record))
+
+
+def run_json(record: RunRecord) -> bytes:
+    """Return what ``run.json`` holds."""
     text = json.dumps(to_json(record), indent=2, ensure_ascii=False, allow_nan=False)
     # a file name that is not UTF-8 has surrogates, which become JSON's own escapes
-    write_bytes(Path(path), f"{text}\n".encode(errors="backslashreplace"))
+    return f"{text}\n".encode(errors="backslashreplace")
 
 
 @contextmanager

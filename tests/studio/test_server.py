@@ -299,7 +299,7 @@ def test_a_session_below_the_root_opens_no_video_outside(client, tmp_path, squar
     data = {"version": 2, "width": 96, "height": 64, "settings": {}}
     data |= {"objects": [], "gestures": [], "undone": [], "accepted": []}
     data |= {"valid": 0, "revision": 0, "moment": 0}
-    data["run"] = {"sha256": None, "moment": 0, "changed": []}
+    data["run"] = {"sha256": [], "moment": 0, "changed": []}
     for source in (outside, links, links / "*.png", f"{links}/../trap/../../{outside.name}/*.png"):
         (trap / "session.json").write_text(json.dumps({**data, "source": str(source)}))
         answer = client.post("/api/sessions", json={"path": "trap"}, headers=CHANGE)

@@ -93,12 +93,9 @@ class Person(RuleBasedStateMachine):
         assert answer.status_code < 500, answer.text
         return answer
 
-    def finish(self):
-        while (job := self.send("GET", "").json()["job"])["state"] in (
-            "queued",
-            "running",
-            "paused",
-        ):
+    def wait(self, *states):
+        """Wait while the job is in one of the states."""
+        while (job := self.send("GET", "").json()["job"])["state"] in states:
             time.sleep(0.01)
         assert "error in the program" not in job["message"]
 
@@ -167,8 +164,9 @@ class Person(RuleBasedStateMachine):
         until_next=st.booleans(),
         patience=st.sampled_from([None, None, 0, 0.05, 0.2]),
         meanwhile=st.none() | st.tuples(FRAMES, POINTS),
+        kill=st.booleans(),
     )
-    def track(self, start, stop, direction, until_next, patience, meanwhile):
+    def track(self, start, stop, direction, until_next, patience, meanwhile, kill):
         data = {"start": start, "stop": stop, "direction": direction, "until_next": until_next}
         if self.send("POST", "/track", data).status_code != 200:
             return
@@ -180,10 +178,15 @@ class Person(RuleBasedStateMachine):
             assert self.send("POST", "/gestures", data).status_code == 200
             self.send("POST", "/undo")
             assert self.session.annotated == annotated
+        if kill:
+            self.send("POST", "/job", {"action": "pause"})
+            self.wait("queued", "running")
+            self.kill()
+            self.send("POST", "/job", {"action": "resume"})
         if patience is not None:
             time.sleep(patience)
             self.send("POST", "/job", {"action": "cancel"})
-        self.finish()
+        self.wait("queued", "running", "paused")
 
     @rule(frame=FRAMES)
     def accept(self, frame):
@@ -192,7 +195,7 @@ class Person(RuleBasedStateMachine):
     @rule(output=st.sampled_from(["coco", "masks"]))
     def export(self, output):
         self.send("POST", "/export", {"output": output})
-        self.finish()
+        self.wait("queued", "running")
         self.compare_run(Picture.of(self.session))
 
     @rule()
