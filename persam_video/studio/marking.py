@@ -407,8 +407,13 @@ class MarkedVideo:
         self.tell("masks", frame.index)
 
     def write(self) -> None:
-        """Write ``session.json``."""
+        """Write ``session.json``.
+
+        Raises:
+            OutputError: it cannot be written, or the session is closed.
+        """
         with self._lock:
+            self.journal.check_open()  # else the folder may be another's by now
             self._document.moment = self.journal.end
             self._document.write(self.paths.session)
 
@@ -421,6 +426,7 @@ class MarkedVideo:
 
     def begin_run(self) -> RunMark:
         """Return what the run in the folder shows, before it is written anew."""
+        self.journal.check_open()
         with self._lock:
             mark = self._document.run
             # until it is written, after a kill, too, any frame may be missing in it
@@ -448,6 +454,7 @@ class MarkedVideo:
 
     def drop_states(self) -> None:
         """Remove the tracker's states that do not follow from the marks."""
+        self.journal.check_open()
         usable = self.usable_states()
         for path in self.paths.states.glob("*.safetensors"):
             if path not in usable:

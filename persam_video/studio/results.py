@@ -237,7 +237,7 @@ class ResultJournal:
         )
 
     def _data(self, offset: int) -> Any:
-        self._check_open()
+        self.check_open()
         try:
             self._file.seek(offset)
             return json.loads(self._file.readline())
@@ -246,7 +246,7 @@ class ResultJournal:
 
     def _write(self, data: dict[str, Any]) -> None:
         """Write a line to the end of the file, and take note of it."""
-        self._check_open()
+        self.check_open()
         raw = f"{json.dumps(data, allow_nan=False, separators=(',', ':'))}\n".encode()
         try:
             if self._appended.write(raw) != len(raw):
@@ -288,7 +288,12 @@ class ResultJournal:
         self._number = max(self._number, number)
         self.valid = valid
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Refuse to go on after ``close``.
+
+        Raises:
+            OutputError: it was called.
+        """
         if self._file.closed:
             raise OutputError("the session is closed: open it again")
 

@@ -520,6 +520,22 @@ def test_a_killed_session_has_lost_nothing(squares, tmp_path, shared, loaded):
         assert len(list(read_tracks(folder / "tracks.jsonl"))) == session.frame_count
 
 
+def test_a_closed_session_is_left_alone(session, squares):
+    session.box(0, 1, squares.boxes[0][1])
+    begun = session.propagate(0)
+    next(begun)
+    session.close()
+    files = {path: path.stat().st_mtime_ns for path in session.paths.folder.rglob("*")}
+    with pytest.raises(StopIteration):
+        next(begun)
+    with pytest.raises(OutputError, match="session is closed"):
+        session.stroke(0, 1, [(5, 5)], 3)
+    with pytest.raises(OutputError, match="session is closed"):
+        list(session.propagate(0))
+    session.close()
+    assert {path: path.stat().st_mtime_ns for path in session.paths.folder.rglob("*")} == files
+
+
 def test_changes_are_told(session, squares):
     told = []
     end = session.subscribe(lambda what, frame: told.append((what, frame)))

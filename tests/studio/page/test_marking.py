@@ -213,7 +213,7 @@ def test_compares_with_the_masks_before(page: Page, session: StudioSession, cent
     page.wait_for_frame(LENGTH - 1)
     with page.page.expect_response(lambda response: "masks?before=1" in response.url):
         page.page.keyboard.down("b")
-    assert page.page.locator("#stage-badge").is_visible()
+    page.page.locator("#stage-badge", has_text="Nothing to compare").wait_for()
     page.page.keyboard.up("b")
     page.page.wait_for_selector("#stage-badge[hidden]", state="attached")
     page.wait_for_masks(1)
