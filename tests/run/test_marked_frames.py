@@ -79,7 +79,7 @@ def test_frames_are_found_by_their_names(tmp_path, names, source, found):
             ["c.jpg"],
             None,
             images("a.png"),
-            r"annotates c\.jpg, which is not an image in shots; .*as in 0=.*coco\.j",
+            r"c\.jpg, which is not an image in shots; .*as in 0=",
         ),
         (["c.jpg", "d.jpg"], None, images("a.png"), r"none of its frames \(c\.jpg, d\.jpg\)"),
         (["a/1.jpg", "b/2.jpg"], None, VIDEO, r"2 videos \(a, b\), but not clip; .*#a"),
@@ -88,7 +88,7 @@ def test_frames_are_found_by_their_names(tmp_path, names, source, found):
             ["a.png", "b.png"],
             None,
             VIDEO,
-            r"cannot tell which frame a\.png belongs to; .*0=.*#a\.png",
+            r"which frame a\.png belongs to; .*0=.*#a\.png",
         ),
         (["x3.png", "y3.png"], None, VIDEO, r"cannot tell which frame y3\.png belongs to"),
         (["1.png", "2.png"], 5, VIDEO, r"2 annotated frames \(.*\); .* frame 5, as in 5=.*#1\.png"),
@@ -148,9 +148,7 @@ def test_objects_of_one_name_are_one_in_several_files():
     assert found.labels.tolist() == [[2, 3, 1]]
     by_id = with_ids_of(known, {4: marked(_1="")})[4]
     assert (by_id.object_ids, by_id.names) == ((1,), {})
-    with pytest.raises(
-        AnnotationError, match="cannot tell which object of the other masks 'cat' is"
-    ):
+    with pytest.raises(AnnotationError, match="which object of the other masks 'cat' is"):
         with_ids_of({0: marked(_1="")}, {4: marked(cat="")})
     twice = Annotation.from_labels(np.array([[1, 2]]), names={1: "cat", 2: "cat"})
     with pytest.raises(AnnotationError, match="cannot tell"):
