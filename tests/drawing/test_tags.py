@@ -10,11 +10,16 @@ from hypothesis import strategies as st
 from persam_video.drawing.tags import draw_tags, lost_strip, pill
 
 
-def changed(height, width, anchors, lost=()):
-    """The pixels that tags cover on a grey picture."""
+def drawn(height, width, anchors, lost=(), names=None):
+    """A grey picture with tags."""
     rgb = np.full((height, width, 3), 90, np.uint8)
-    draw_tags(rgb, anchors, lost)
-    return (rgb != 90).any(axis=2)
+    draw_tags(rgb, anchors, lost, names)
+    return rgb
+
+
+def changed(*arguments, **more):
+    """The pixels that tags cover on a grey picture."""
+    return (drawn(*arguments, **more) != 90).any(axis=2)
 
 
 @settings(max_examples=40)
@@ -80,3 +85,17 @@ def test_a_label_is_as_wide_as_its_text():
     one, three = (pill(text, 14, (0, 0, 0), (255, 255, 255)) for text in ("1", "255"))
     assert one.shape[0] == three.shape[0] and one.shape[1] < three.shape[1]
     assert one[0, 0, 3] < 128 < one[one.shape[0] // 2, 1, 3]  # rounded corner, solid side
+
+
+def test_objects_are_called_by_their_names():
+    anchors = {1: (60, 100), 2: (250, 100)}
+    plain = drawn(240, 320, anchors, (3,))
+    named = drawn(240, 320, anchors, (3,), {1: "a dog", 3: "bird"})
+    assert np.array_equal(named[:, 180:], plain[:, 180:])  # object 2 has no name
+    assert (named != 90).sum() > 1.3 * (plain != 90).sum()
+    for unwritable in ("鯉", "a\nb", " "):
+        assert np.array_equal(drawn(240, 320, anchors, (3,), {1: unwritable}), plain)
+    alike = drawn(240, 320, anchors, (), {1: "dog", 2: "dog"})
+    assert np.array_equal(alike, drawn(240, 320, anchors, (), {1: "dog 1", 2: "dog 2"}))
+    cut = drawn(240, 320, anchors, (), {1: "x" * 1000})
+    assert np.array_equal(cut, drawn(240, 320, anchors, (), {1: "x" * 23 + "…"}))

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
+from persam_video.masks import read_annotation
 from persam_video.results import FrameResult
 from persam_video.sinks.outputs import Output, SinkOptions, open_sink, place_of
 from persam_video.video.frame import Frame
@@ -42,7 +43,7 @@ def folder(tmp_path_factory):
                 rgb[labels > 0] = (200, 30, 30)
                 result = FrameResult.from_labels(
                     index, index / 25, labels, [1, 2], scores={1: 0.75, 2: 0.75}
-                )
+                ).named({1: "red fox"})
                 sink.write(Frame(index, rgb, index / 25), result)
     return folder
 
@@ -127,7 +128,7 @@ print(json.dumps({
 """,
     )
     assert found["size"] == [96, 64]
-    assert found["shapes"] == [["object", 1, "polygon"], ["object", 2, "polygon"]]
+    assert found["shapes"] == [["red fox", 1, "polygon"], ["object", 2, "polygon"]]
     assert found["low"] == pytest.approx(7, abs=1)
 
 
@@ -136,15 +137,36 @@ def test_datumaro_imports_the_cvat_file(read_with):
         "datumaro",
         """
 import datumaro
-items = {item.id: item for item in datumaro.Dataset.import_from(".", "cvat")}
+dataset = datumaro.Dataset.import_from(".", "cvat")
+labels = dataset.categories()[datumaro.AnnotationType.label]
+items = {item.id: item for item in dataset}
 print(json.dumps([
-    [a.attributes["track_id"], a.attributes["outside"], a.get_area()]
+    [a.attributes["track_id"], a.attributes["outside"], labels[a.label].name, a.get_area()]
     for index in (0, 10) for a in items[f"frame_{index:06d}"].annotations
 ]))
 """,
     )
-    assert [row[:2] for row in found] == [[1, False], [2, False], [1, False], [2, True]]
-    assert [row[2] for row in found[:3]] == pytest.approx([400, 600, 400], rel=0.1)
+    fox, other = "red fox", "object"
+    assert [row[:3] for row in found] == [
+        [1, False, fox], [2, False, other], [1, False, fox], [2, True, other],
+    ]  # fmt: skip
+    assert [row[3] for row in found[:3]] == pytest.approx([400, 600, 400], rel=0.1)
+
+
+def test_what_datumaro_makes_of_the_cvat_file_is_an_annotation_again(read_with, folder):
+    read_with(
+        "datumaro",
+        """
+import datumaro
+datumaro.Dataset.import_from(".", "cvat").export("again", "coco_instances")
+print(0)
+""",
+    )
+    file = folder / "again" / "annotations" / "instances_default.json"
+    found = read_annotation(f"{file}#frame_000003", size=(64, 96))
+    assert found.names == {1: "red fox"}
+    assert found.mask(1)[8:28, 7:27].mean() > 0.9 and found.mask(1).sum() < 440
+    assert found.mask(2)[40:60, 50:80].mean() > 0.9
 
 
 PAGE = """<!doctype html><video muted autoplay src="/{video}"></video><script>

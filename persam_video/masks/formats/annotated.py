@@ -189,7 +189,7 @@ class AnnotationFile:
         if not labels.any():
             raise AnnotationError(f"{place}: no object lies within the frame; mark at least one")
         present = set(np.unique(labels).tolist())
-        names = {i: shape.label for i, shape in zip(ids, shapes, strict=True)}
+        names = {i: _printable(shape.label) for i, shape in zip(ids, shapes, strict=True)}
         warnings = [
             f"{place}: object {i} ({names[i]}) is ignored: it lies outside the frame, is smaller "
             "than a pixel, or is covered by others"
@@ -204,7 +204,9 @@ class AnnotationFile:
             warnings.append(
                 f"{place}: {boxes} box(es) are used as masks; --box makes masks from boxes instead"
             )
-        shown = {i: names[i] for i in sorted(present & names.keys()) if names[i] != UNNAMED}
+        shown = {
+            i: names[i] for i in sorted(present & names.keys()) if names[i] not in ("", UNNAMED)
+        }
         annotation = Annotation.from_labels(labels, names=shown)
         return NamedAnnotation(frame, annotation, tuple(warnings))
 
@@ -249,6 +251,11 @@ def titles(frames: Sequence[MarkedFrame]) -> str:
     names = folders if len(folders) > 1 else [frame.title for frame in frames]
     more = f", … ({len(names)} in all)" if len(names) > _SOME else ""
     return ", ".join(names[:_SOME]) + more
+
+
+def _printable(label: str) -> str:
+    """Return a label without characters that XML and file names cannot hold."""
+    return "".join(c if c.isprintable() else " " for c in label).strip()
 
 
 @dataclass(frozen=True)

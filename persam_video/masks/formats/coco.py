@@ -82,7 +82,8 @@ def segmentation_shape(segmentation: Value) -> Draw:
 def _frame(image: Value, annotations: list[Value], names: dict[int, str]) -> MarkedFrame:
     index = image.get("frame_index")
     sides = [image.get("height"), image.get("width")]
-    height, width = (None if side is None else side.whole for side in sides)
+    # datumaro writes 0 for what it does not know
+    height, width = (None if side is None else side.whole or None for side in sides)
     return MarkedFrame(
         lambda: [_shape(annotation, names) for annotation in annotations],
         name=image["file_name"].text,

@@ -250,6 +250,14 @@ def test_shapes_of_a_group_are_one_object_and_others_their_own(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("label", "names"),
+    [("a\x00b\n", {1: "a b"}), ("\ud800", {}), ("\t", {}), ("Müller's 鯉", {1: "Müller's 鯉"})],
+)
+def test_names_can_be_written_to_every_format(tmp_path, label, names):
+    assert read_annotation(labelme(tmp_path / "a.json", {"label": label})).names == names
+
+
+@pytest.mark.parametrize(
     ("first", "second"),
     [
         ([{}, {"points": [[60, 1], [69, 1], [69, 9]]}], [{}]),  # two dogs and one
