@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,8 @@ def export_session(
     """Write an output of a session; see ``InteractiveSession.export``."""
     (chosen,) = parse_outputs([output])
     options = options or SinkOptions()
+    names = {shown.id: shown.name for shown in session.objects if shown.is_named}
+    options = replace(options, names={**names, **options.names})
     run.save()
     place = target = place_of(chosen, session.paths.exports)
     if chosen.kind.folder_suffixes:

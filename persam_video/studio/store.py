@@ -71,6 +71,11 @@ class StudioObject:
     colour: str
     visible: bool = True
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the object has a name of its own, and is not called after its id."""
+        return self.name != StudioObject.new(self.id).name
+
     @classmethod
     def new(cls, object_id: int, name: str | None = None) -> "StudioObject":
         """Return an object in the colour of its id, called after it where it has no name."""

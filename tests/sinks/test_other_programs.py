@@ -162,8 +162,7 @@ datumaro.Dataset.import_from(".", "cvat").export("again", "coco_instances")
 print(0)
 """,
     )
-    file = folder / "again" / "annotations" / "instances_default.json"
-    found = read_annotation(f"{file}#frame_000003", size=(64, 96))
+    found = read_annotation(f"{folder / 'again'}#frame_000003", size=(64, 96))
     assert found.names == {1: "red fox"}
     assert found.mask(1)[8:28, 7:27].mean() > 0.9 and found.mask(1).sum() < 440
     assert found.mask(2)[40:60, 50:80].mean() > 0.9

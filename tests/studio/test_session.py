@@ -420,9 +420,12 @@ def test_exports(session, squares):
     mark_both(session, squares)
     list(session.propagate(0))
     seen = []
+    session.change_object(2, name="blue one")
     path = session.export("coco", on_frame=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (session.frame_count, session.frame_count)
-    assert len(json.loads(path.read_text())["images"]) == session.frame_count
+    exported = json.loads(path.read_text())
+    assert len(exported["images"]) == session.frame_count
+    assert sorted(each["name"] for each in exported["categories"]) == ["blue one", "red"]
     assert session.export("overlay").name == "overlay.mp4"
     assert session.export("cutout-png").suffix == ".zip"
 
