@@ -15,7 +15,7 @@ from typing import Any
 
 from eval import common
 from persam_video.benchmark.record import BenchmarkRecord
-from persam_video.benchmark.runner import run_davis
+from persam_video.benchmark.runner import run_benchmark
 from persam_video.config import load_settings, parse_assignments
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import Evaluation, evaluate
@@ -63,7 +63,7 @@ def main() -> None:
     dataset = DavisDataset(args.root, 2016, args.split, only=args.sequence)
     with tempfile.TemporaryDirectory() as scratch:
         out = args.out or Path(scratch)
-        record = run_davis(
+        record = run_benchmark(
             dataset, out, settings=settings, workers=args.workers, threads=args.threads
         )
         figures = summary(evaluate(out, dataset), record)

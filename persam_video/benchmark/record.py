@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from persam_video.config import Settings
-from persam_video.davis.dataset import DavisDataset
+from persam_video.davis.protocol import TrackedDataset
 from persam_video.errors import DatasetError, OutputError
 from persam_video.sam.model import ModelInfo
 from persam_video.util.run_record import ModelRecord, RunRecord, check_numbers, read_run_as
@@ -58,7 +58,7 @@ class BenchmarkRecord(RunRecord):
 
 
 def new_record(
-    dataset: DavisDataset, settings: Settings, model: ModelInfo, threads: int
+    dataset: TrackedDataset, settings: Settings, model: ModelInfo, threads: int
 ) -> BenchmarkRecord:
     """Return the record of a run that has not started yet."""
     return BenchmarkRecord(
@@ -67,9 +67,7 @@ def new_record(
         settings=settings.model_dump(mode="json", exclude={"model"}),
         source={
             "root": dataset.root,
-            "year": dataset.year,
-            "split": dataset.split,
-            "resolution": dataset.resolution,
+            **dataset.identity,
             "device": model.device.partition(":")[0],
             "precision": model.precision,
             "image_size": model.image_size,

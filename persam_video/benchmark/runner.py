@@ -37,7 +37,8 @@ from persam_video.benchmark.tracking import (
 )
 from persam_video.benchmark.workers import Work, track_in_processes
 from persam_video.config import Settings, load_settings
-from persam_video.davis.dataset import DavisDataset, Task
+from persam_video.davis.dataset import Task
+from persam_video.davis.protocol import TrackedDataset
 from persam_video.errors import ConfigError, DatasetError, OutputError, PersamVideoError
 from persam_video.run.estimate import Estimate, encode_seconds, estimate, is_slow
 from persam_video.sam.build import choose_device, load_model
@@ -83,8 +84,8 @@ class BenchmarkProgress:
     estimate: Estimate | None = None
 
 
-def run_davis(
-    dataset: DavisDataset,
+def run_benchmark(
+    dataset: TrackedDataset,
     out: str | Path,
     *,
     settings: Settings | None = None,
@@ -96,7 +97,7 @@ def run_davis(
 ) -> BenchmarkRecord:
     """Track every sequence of a set, or continue an interrupted run.
 
-    Only the first annotation of each sequence is opened; for YouTube-VOS-like folders see
+    Only the first annotation of each sequence is opened; where objects may appear later, see
     ``persam_video.benchmark.tracking``.
 
     A keyboard interrupt ends the run early and keeps what is done; the record says so.
@@ -205,7 +206,7 @@ class _Monitor:
         )
 
 
-def _check_arguments(dataset: DavisDataset, workers: int, threads: int) -> None:
+def _check_arguments(dataset: TrackedDataset, workers: int, threads: int) -> None:
     for name, value in (("workers", workers), ("threads", threads)):
         if value < 1:
             raise ConfigError(f"{name} must be 1 or more, found {value}")
@@ -213,7 +214,7 @@ def _check_arguments(dataset: DavisDataset, workers: int, threads: int) -> None:
         raise ConfigError("objects are given by the first annotation: only semi-supervised tasks")
 
 
-def _plans(dataset: DavisDataset) -> list[SequencePlan]:
+def _plans(dataset: TrackedDataset) -> list[SequencePlan]:
     """Check all sequences before anything is written."""
     plans, faults = [], []
     for name in dataset.names:

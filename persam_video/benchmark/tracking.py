@@ -1,6 +1,6 @@
 """Tracking one sequence of a benchmark.
 
-Only the first annotation of a DAVIS sequence is ever opened. In YouTube-VOS-like folders each
+Only the first annotation of a DAVIS sequence is ever opened. Where objects may appear later, each
 annotation is opened when its frame is reached, to add the objects that appear there; what it shows
 of known objects is not used.
 """
@@ -15,10 +15,10 @@ import numpy as np
 
 from persam_video.benchmark.record import SequenceRecord, masks_sha256
 from persam_video.config import Settings
-from persam_video.davis.dataset import DavisDataset, DavisSequence
-from persam_video.davis.labels import read_labels
+from persam_video.davis.given import GivenFrame
+from persam_video.davis.protocol import TrackedDataset
 from persam_video.errors import DatasetError, OutputError, PersamVideoError
-from persam_video.masks import Annotation, read_annotation
+from persam_video.masks import Annotation
 from persam_video.masks.labels import VOID
 from persam_video.masks.png import write_label_png
 from persam_video.results import FrameResult
@@ -39,26 +39,21 @@ class SequencePlan:
     """A sequence that has passed the checks and can be tracked.
 
     Attributes:
-        sequence: its files.
-        size: height and width of its frames.
-        single_object: whether all labels of an annotation form one object (DAVIS 2016).
-        sparse: whether objects may appear later (YouTube-VOS).
+        name: the sequence's name.
+        images: the frames, in order.
+        given: the frames in which objects may be given, in order.
+        size: height and width of the frames.
     """
 
-    sequence: DavisSequence
+    name: str
+    images: tuple[Path, ...]
+    given: tuple[GivenFrame, ...]
     size: tuple[int, int]
-    single_object: bool
-    sparse: bool
-
-    @property
-    def name(self) -> str:
-        """The sequence's name."""
-        return self.sequence.name
 
     @property
     def frames(self) -> tuple[str, ...]:
         """Names of all frames, such as ``00000``."""
-        return tuple(image.stem for image in self.sequence.images)
+        return tuple(image.stem for image in self.images)
 
 
 @dataclass(frozen=True)
@@ -124,28 +119,22 @@ class SequenceFailed:
 Event = FrameTracked | SequenceTracked | SequenceFailed
 
 
-def plan_sequence(dataset: DavisDataset, name: str) -> SequencePlan:
+def plan_sequence(dataset: TrackedDataset, name: str) -> SequencePlan:
     """Check that a sequence can be tracked; opens the first image and the first annotation.
 
     Raises:
         PersamVideoError: images or annotation are missing, damaged or do not match.
     """
-    sequence = dataset.sequence(name)
-    if not sequence.images:
-        raise DatasetError(f"{dataset.image_root / name}: no images (*.jpg, *.png)")
-    first = sequence.first_annotation
-    frames = [image.stem for image in sequence.images]
+    images, given = dataset.images(name), dataset.given(name)
+    frames = [image.stem for image in images]
     if len(set(frames)) < len(frames):
-        raise DatasetError(
-            f"{dataset.image_root / name}: two images have the same name; remove one"
-        )
-    used = sequence.annotations if dataset.sparse else (first,)
-    for annotation in used:
-        if annotation.stem not in frames:
-            raise DatasetError(f"{annotation}: there is no image with this name")
-    height, width = read_image(sequence.images[0]).shape[:2]
-    plan = SequencePlan(sequence, (height, width), dataset.single_object, dataset.sparse)
-    GivenObjects(plan).at(first.stem)
+        raise DatasetError(f"{images[0].parent}: two images have the same name; remove one")
+    for one in given:
+        if one.frame not in frames:
+            raise DatasetError(f"{one.place}: there is no image with this name")
+    height, width = read_image(images[0]).shape[:2]
+    plan = SequencePlan(name, images, given, (height, width))
+    GivenObjects(plan).at(given[0].frame)
     return plan
 
 
@@ -157,32 +146,20 @@ class GivenObjects:
     """
 
     def __init__(self, plan: SequencePlan) -> None:
-        self._plan = plan
-        given = plan.sequence.annotations if plan.sparse else plan.sequence.annotations[:1]
-        self._paths = {annotation.stem: annotation for annotation in given}
+        self._size = plan.size
+        self._given = {one.frame: one for one in plan.given}
         self._known: set[int] = set()
 
     def at(self, frame: str) -> Annotation | None:
         """Return the objects that are given in a frame, or ``None``.
 
         Raises:
-            AnnotationError: the annotation cannot be used.
-            DatasetError: the annotation of a YouTube-VOS-like folder cannot be used.
+            PersamVideoError: the annotation cannot be used.
         """
-        path = self._paths.get(frame)
-        if path is None:
+        given = self._given.get(frame)
+        if given is None:
             return None
-        if self._plan.sparse:
-            return self._new_objects(path)
-        annotation = read_annotation(path, size=self._plan.size)
-        if self._plan.single_object:
-            return Annotation.from_labels(annotation.labels > 0)
-        return annotation
-
-    def _new_objects(self, path: Path) -> Annotation | None:
-        labels = read_labels(path, self._plan.size)
-        if self._plan.single_object:
-            labels = (labels > 0).view(np.uint8)
+        labels = given.labels(self._size)
         new = set(np.unique(labels).tolist()) - {0, VOID} - self._known
         if not new:
             return None
@@ -243,7 +220,7 @@ def _results(
     """Track a sequence; the frames before its first object have empty masks."""
     tracker = make_tracker(model, settings)
     given = GivenObjects(plan)
-    begin = plan.frames.index(plan.sequence.first_annotation.stem)
+    begin = plan.frames.index(plan.given[0].frame)
     with encoding_ahead(model, _read(plan), begin) as frames:
         for frame, image in zip(frames, plan.frames, strict=True):
             annotation = given.at(image)
@@ -255,7 +232,7 @@ def _results(
 
 
 def _read(plan: SequencePlan) -> Iterator[Frame]:
-    for index, image in enumerate(plan.sequence.images):
+    for index, image in enumerate(plan.images):
         yield Frame(index, read_image(image), float(index / IMAGE_RATE))
 
 

@@ -1,4 +1,4 @@
-"""``persam-video davis``: track every sequence of a benchmark."""
+"""``persam-video davis``: track every sequence of DAVIS, as of any other benchmark."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,8 @@ from persam_video.cli.options import (
     ModelOptions,
     OverwriteOption,
     PresetOptions,
+    output_option,
+    output_path,
     run_option,
     written,
 )
@@ -19,19 +21,41 @@ from persam_video.cli.printing import Printer
 
 if TYPE_CHECKING:
     from persam_video.benchmark.record import BenchmarkRecord
+    from persam_video.vos.submission import Dataset
 
 
 @dataclass(frozen=True)
-class DavisDocument:
-    """What ``davis --json`` prints.
+class BenchmarkDocument:
+    """What ``davis --json`` and ``benchmark --json`` print.
 
     Attributes:
         folder: of the results.
         run: the record, as in ``run.json``.
+        submission: the archive for the benchmark's server, if requested.
     """
 
     folder: Path
     run: "BenchmarkRecord"
+    submission: Path | None
+
+
+WorkersOption = Annotated[
+    int | None,
+    run_option(
+        min=1,
+        help="Sequences tracked in parallel, each in a process of its own.",
+        show_default="one per core or GPU",
+    ),
+]
+ArchiveOption = Annotated[
+    Path | None,
+    output_option(
+        "--zip",
+        help="Archive to submit to the benchmark's server.",
+        parser=output_path,
+        metavar="PATH",
+    ),
+]
 
 
 @with_option_groups
@@ -45,15 +69,9 @@ def davis(
     which: DavisOptions,
     preset: PresetOptions,
     model: ModelOptions,
-    workers: Annotated[
-        int | None,
-        run_option(
-            min=1,
-            help="Sequences tracked in parallel, each in a process of its own.",
-            show_default="one per core or GPU",
-        ),
-    ] = None,
+    workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
+    submission: ArchiveOption = None,
     printer: Printer,
 ) -> None:
     """Track every sequence of DAVIS, or continue an interrupted run.
@@ -64,15 +82,41 @@ def davis(
 
     Example: persam-video davis DAVIS --year 2017 --split val --out results
     """
-    settings = preset.settings(model)
-    dataset = which.dataset(root)
+    track_all(
+        which.dataset(root),
+        out,
+        preset,
+        model,
+        workers=workers,
+        overwrite=overwrite,
+        submission=submission,
+        printer=printer,
+    )
+
+
+def track_all(
+    dataset: "Dataset",
+    out: Path,
+    preset: PresetOptions,
+    model: ModelOptions,
+    *,
+    workers: int | None,
+    overwrite: bool,
+    submission: Path | None,
+    printer: Printer,
+) -> None:
+    """Track every sequence of a benchmark, and write the archive for its server."""
     # imported late: torch takes seconds, and --help should not
-    from persam_video.benchmark.runner import default_workers, run_davis
+    from persam_video.benchmark.runner import default_workers, run_benchmark
     from persam_video.cli.progress import benchmark_bars
     from persam_video.sinks import RunStatus
+    from persam_video.vos.submission import check_archive, write_submission
 
+    if submission is not None:
+        check_archive(submission, dataset, out)
+    settings = preset.settings(model)
     with benchmark_bars(quiet=printer.quiet, lines=not printer.says_nothing) as show:
-        record = run_davis(
+        record = run_benchmark(
             dataset,
             out,
             settings=settings,
@@ -83,7 +127,11 @@ def davis(
         )
     for warning in record.warnings:
         printer.warn(warning)
-    printer.document(DavisDocument(out, record))
-    if record.status is RunStatus.INTERRUPTED:
+    finished = record.status is not RunStatus.INTERRUPTED
+    if finished and submission is not None:
+        files = write_submission(submission, dataset, out)
+        printer.say(f"{files} files: {submission}")
+    printer.document(BenchmarkDocument(out, record, submission if finished else None))
+    if not finished:
         printer.interrupted("run the same command again to continue")
-    printer.say(f"{len(dataset)} sequences: {out}")
+    printer.say(f"{len(dataset.names)} sequences: {out}")

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from persam_video.cli.batch import batch
+from persam_video.cli.benchmark import benchmark
 from persam_video.cli.compare import compare
 from persam_video.cli.config import config
 from persam_video.cli.davis import davis
@@ -49,7 +50,7 @@ _GROUPS = {
     "Videos": (studio, track, batch, prompt),
     "Results": (render, export, report, compare),
     "Photos": (segment,),
-    "Benchmarks": (davis, evaluate, perseg, davis_download, reproduce),
+    "Benchmarks": (davis, benchmark, evaluate, perseg, davis_download, reproduce),
     "Start here": (demo,),
 }
 for _group, _commands in _GROUPS.items():

@@ -128,7 +128,12 @@ class DavisOptions:
     """Which sequences of a DAVIS folder are meant."""
 
     year: Annotated[int, input_option(help="2016 (one object per sequence), 2017 or 2019.")] = 2017
-    split: Annotated[str, input_option(help="List in ImageSets: train, val, test-dev, …")] = "val"
+    split: Annotated[
+        str | None,
+        input_option(
+            help="Set, or list in ImageSets: train, val, …", show_default="that for validation"
+        ),
+    ] = None
     resolution: Annotated[str, input_option(help="Subfolder of JPEGImages and Annotations.")] = (
         "480p"
     )
@@ -144,7 +149,7 @@ class DavisOptions:
         """
         only = self.sequence or ()
         return DavisDataset(
-            root, self.year, self.split, task=task, resolution=self.resolution, only=only
+            root, self.year, self.split or "val", task=task, resolution=self.resolution, only=only
         )
 
 

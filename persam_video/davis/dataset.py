@@ -18,15 +18,16 @@ Three layouts are read:
 Reading a dataset opens lists and folders only, never an image.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
+from persam_video.davis.given import FirstPng, GivenFrame, GivenPng
 from persam_video.errors import DatasetError
 from persam_video.util.inputs import ProtectedInputs
 
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class Task(str, Enum):
@@ -34,6 +35,18 @@ class Task(str, Enum):
 
     SEMI_SUPERVISED = "semi-supervised"
     UNSUPERVISED = "unsupervised"
+
+
+class Counted(Enum):
+    """Which annotated frames of a sequence count."""
+
+    ALL = "all"
+    BETWEEN_ENDS = "all but the first and the last"
+    AFTER_APPEARANCE = "those after the one that first shows the object"
+
+
+Identity = Mapping[str, str | int]
+"""What tells one set from another, by the names of the options that choose it."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,10 @@ class DavisDataset:
         annotation_root: the folder of the sequences' annotations.
         image_root: the folder of the sequences' images, which need not exist.
         sparse: whether this is a YouTube-VOS-like folder, where objects may appear later.
+        small_contours: never asked for by DAVIS.
     """
+
+    small_contours = False
 
     def __init__(
         self,
@@ -105,7 +121,7 @@ class DavisDataset:
         if year not in (2016, 2017, 2019):
             raise DatasetError(f"there is no DAVIS {year}; choose 2016, 2017 or 2019")
         for name in (split, resolution, *only):
-            _checked_name(name, "the arguments")
+            checked_name(name, "the arguments")
         self.root, self.year, self.split = Path(root), year, split
         self.task, self.resolution = Task(task), resolution
         try:
@@ -131,10 +147,35 @@ class DavisDataset:
         return self.year == 2016
 
     @property
+    def title(self) -> str:
+        """Name of the benchmark, for people."""
+        return "YouTube-VOS layout" if self.sparse else f"DAVIS {self.year}"
+
+    @property
+    def identity(self) -> Identity:
+        """What tells the set from others."""
+        return {"year": self.year, "split": self.split, "resolution": self.resolution}
+
+    @property
+    def later_objects(self) -> bool:
+        """Whether objects may appear after the first annotated frame."""
+        return self.sparse
+
+    @property
+    def counted(self) -> Counted:
+        """Which annotated frames count."""
+        if self.task is Task.UNSUPERVISED:
+            return Counted.ALL
+        return Counted.AFTER_APPEARANCE if self.sparse else Counted.BETWEEN_ENDS
+
+    def counted_frames(self, name: str) -> None:
+        """DAVIS lists none."""
+
+    @property
     def inputs(self) -> ProtectedInputs:
         """The files of the dataset, which outputs must not overwrite."""
         folders: dict[Path, Sequence[str]] = {}
-        folders |= {self.image_root / name: _IMAGE_SUFFIXES for name in self.names}
+        folders |= {self.image_root / name: IMAGE_SUFFIXES for name in self.names}
         folders |= {self.annotation_root / name: (".png",) for name in self.names}
         trees = (self.annotation_root, self.image_root, self.root / "ImageSets")
         return ProtectedInputs(folders=folders, trees=trees)
@@ -156,11 +197,30 @@ class DavisDataset:
         try:
             return DavisSequence(
                 name,
-                images=_files(self.image_root / name, _IMAGE_SUFFIXES),
-                annotations=_files(self.annotation_root / name, (".png",)),
+                images=files_in(self.image_root / name, IMAGE_SUFFIXES),
+                annotations=files_in(self.annotation_root / name, (".png",)),
             )
         except OSError as error:
             raise DatasetError(f"{error.filename}: cannot be read ({error.strerror})") from None
+
+    def images(self, name: str) -> tuple[Path, ...]:
+        """Return the frames of a sequence, in order.
+
+        Raises:
+            DatasetError: there are none.
+        """
+        return images_of(self.sequence(name), self.image_root)
+
+    def given(self, name: str) -> tuple[GivenFrame, ...]:
+        """Return the first annotation; in a YouTube-VOS-like folder every one.
+
+        Raises:
+            DatasetError: there is none.
+        """
+        sequence = self.sequence(name)
+        if self.sparse and sequence.annotations:
+            return tuple(GivenPng(path, self.single_object) for path in sequence.annotations)
+        return (FirstPng(sequence.first_annotation, self.single_object),)
 
     def _locate(self) -> None:
         """Find the folders and determine the layout."""
@@ -168,7 +228,7 @@ class DavisDataset:
         annotations = self.root / ("Annotations_unsupervised" if unsupervised else "Annotations")
         images = self.root / "JPEGImages"
         self.sparse = not (annotations / self.resolution).is_dir() and any(
-            _files(folder, (".png",)) for folder in _folders(annotations)
+            files_in(folder, (".png",)) for folder in folders_in(annotations)
         )
         self.annotation_root = annotations if self.sparse else annotations / self.resolution
         self.image_root = images if self.sparse else images / self.resolution
@@ -178,9 +238,9 @@ class DavisDataset:
     def _other_root(self) -> str:
         """Return advice for a missing folder of annotations."""
         kind = self.annotation_root.relative_to(self.root).parts[0]
-        sizes = [folder.name for folder in _folders(self.root / kind)]
+        sizes = [folder.name for folder in folders_in(self.root / kind)]
         if sizes:
-            return f"there is {_listed(sizes)}: pass --resolution {sizes[0]}"
+            return f"there is {listed(sizes)}: pass --resolution {sizes[0]}"
         other, task = (
             ("Annotations", Task.SEMI_SUPERVISED)
             if kind == "Annotations_unsupervised"
@@ -189,7 +249,7 @@ class DavisDataset:
         if (self.root / other).is_dir():
             return f"there is {other}: pass --task {task.value}"
         # one folder too high, or too deep
-        for folder in (*_folders(self.root), *self.root.absolute().parents[:2]):
+        for folder in (*folders_in(self.root), *self.root.absolute().parents[:2]):
             if (folder / kind).is_dir():
                 return f"give {folder}, which holds {kind}"
         return f"give the folder that holds {kind}"
@@ -206,9 +266,9 @@ class DavisDataset:
         lists = [self.root / "ImageSets" / folder / f"{self.split}.txt" for folder in folders]
         found = next((path for path in lists if path.is_file()), None)
         if found is not None:
-            names = _read_list(found)
+            names = read_list(found)
         elif self.sparse:
-            names = [folder.name for folder in _folders(self.annotation_root)]
+            names = [folder.name for folder in folders_in(self.annotation_root)]
         else:
             raise DatasetError(
                 f"{lists[0]}: no such file; it lists the sequences of {self.split}"
@@ -228,10 +288,10 @@ class DavisDataset:
             if year != self.year and (lists / folder / f"{self.split}.txt").is_file():
                 return f"; there is {folder}/{self.split}.txt: pass --year {year}"
         if splits := sorted(self.other_splits()):
-            return f"; there is {_listed(splits)}: pass --split {splits[0]}"
-        others = [folder.name for folder in _folders(lists) if folder.name in years]
+            return f"; there is {listed(splits)}: pass --split {splits[0]}"
+        others = [folder.name for folder in folders_in(lists) if folder.name in years]
         if others:
-            return f"; there is {_listed(others)}: pass --year {years[others[0]]}"
+            return f"; there is {listed(others)}: pass --year {years[others[0]]}"
         return ""
 
     def other_splits(self) -> dict[str, tuple[str, ...]]:
@@ -243,7 +303,7 @@ class DavisDataset:
                 if path.stem == self.split:
                     continue
                 try:
-                    found[path.stem] = tuple(_read_list(path))
+                    found[path.stem] = tuple(read_list(path))
                 except DatasetError:
                     found[path.stem] = ()
         return found
@@ -264,11 +324,28 @@ class DavisDataset:
         )
 
 
-def _listed(names: Sequence[str]) -> str:
+def images_of(sequence: DavisSequence, image_root: Path) -> tuple[Path, ...]:
+    """Return the frames of a sequence, of which there must be some.
+
+    Raises:
+        DatasetError: there are none.
+    """
+    if not sequence.images:
+        raise DatasetError(f"{image_root / sequence.name}: no images (*.jpg, *.png)")
+    return sequence.images
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name a few, for a message."""
     return ", ".join(names[:5]) + (" …" if names[5:] else "")
 
 
-def _read_list(path: Path) -> list[str]:
+def read_list(path: Path) -> list[str]:
+    """Return the sequences that a list names, one a line.
+
+    Raises:
+        DatasetError: it is no text, or names a path.
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
@@ -279,25 +356,27 @@ def _read_list(path: Path) -> list[str]:
 def _sequence_of(entry: str, source: Path) -> str:
     """Return the sequence that an entry of a list names, directly or by a frame's image."""
     image = PurePosixPath(entry.split(maxsplit=1)[0])
-    if image.suffix in _IMAGE_SUFFIXES and "JPEGImages" in image.parts[:2]:
+    if image.suffix in IMAGE_SUFFIXES and "JPEGImages" in image.parts[:2]:
         entry = image.parent.name
-    return _checked_name(entry, str(source))
+    return checked_name(entry, str(source))
 
 
-def _checked_name(name: str, source: str) -> str:
+def checked_name(name: str, source: str) -> str:
     """Reject names that would lead out of the folder they are looked up in."""
     if not name or name in (".", "..") or any(character in name for character in "/\\:\0"):
         raise DatasetError(f"{source}: {name!r} is not the name of a folder")
     return name
 
 
-def _folders(parent: Path) -> list[Path]:
+def folders_in(parent: Path) -> list[Path]:
+    """Return the folders in a folder, which need not exist, in order."""
     if not parent.is_dir():
         return []
     return sorted(path for path in _visible(parent) if path.is_dir())
 
 
-def _files(folder: Path, suffixes: tuple[str, ...]) -> tuple[Path, ...]:
+def files_in(folder: Path, suffixes: tuple[str, ...]) -> tuple[Path, ...]:
+    """Return the files of these suffixes in a folder, which need not exist, in order."""
     if not folder.is_dir():
         return ()
     return tuple(sorted(path for path in _visible(folder) if path.suffix.lower() in suffixes))

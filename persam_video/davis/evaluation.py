@@ -6,7 +6,8 @@
   sequence (Hungarian method); void pixels do not count.
 * DAVIS 2016: all labels of an annotation or a result are one object.
 * YouTube-VOS-like folders: the annotated frames count, for each object from the frame after the
-  first one that shows it. (There is no public official code for these.)
+  first one that shows it. (There is no public official code for these.) What other benchmarks ask
+  for, and the figures of their own, are in ``persam_video.vos``.
 
 Global figures are means over objects, not over sequences or frames.
 
@@ -29,18 +30,19 @@ The figures are the official ones to the last digits, except where the official 
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.davis.dataset import DavisDataset, DavisSequence, Task
+from persam_video.davis.dataset import Counted, DavisSequence, Identity, Task
 from persam_video.davis.labels import read_labels
 from persam_video.davis.metrics import Statistics
+from persam_video.davis.protocol import ScoredDataset
 from persam_video.davis.results import NameCheck, check_names, describe_checks, find_masks
 from persam_video.davis.scores import (
     MAX_PROPOSALS,
@@ -66,19 +68,27 @@ class Evaluation:
 
     Attributes:
         results: folder of the results.
-        year, split, task, resolution: what they were scored against.
+        title: the benchmark that they were scored against.
+        identity: which set of it, by the names of the options that choose it.
+        task: whether the objects were given.
         sequences: one entry per sequence, in the set's order; a sequence with no frame to score has
             no frames and its figures are NaN.
         warnings: oddities in the results that do not prevent scoring.
+        own: figures of the benchmark's own, by name; NaN if undefined.
     """
 
     results: Path
-    year: int
-    split: str
+    title: str
+    identity: Identity
     task: Task
-    resolution: str
     sequences: tuple[SequenceScore, ...]
     warnings: tuple[str, ...] = ()
+    own: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def split(self) -> str:
+        """Name of the list of sequences."""
+        return str(self.identity["split"])
 
     @cached_property
     def objects(self) -> dict[str, ObjectScore]:
@@ -107,7 +117,7 @@ class Evaluation:
 
 def evaluate(
     results: str | Path,
-    dataset: DavisDataset,
+    dataset: ScoredDataset,
     *,
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -161,14 +171,13 @@ def evaluate(
         raise DatasetError("\n".join([f"nothing was scored because of {count}:", *unique]))
     if not any(sequence.frames for sequence in sequences):
         raise DatasetError(
-            f"{dataset.annotation_root}: no frame to score; the first and last do not count"
+            f"{dataset.annotation_root}: no frame to score; {_why_none(dataset.counted)}"
         )
     return Evaluation(
         results,
-        dataset.year,
-        dataset.split,
+        dataset.title,
+        dataset.identity,
         dataset.task,
-        dataset.resolution,
         sequences,
         describe_checks({plan.sequence.name: plan.names for plan in plans}),
     )
@@ -200,7 +209,7 @@ _Outcome = FrameScore | ProposalFrameScore | list[str]
 """The scores of a frame, or its faults."""
 
 
-def _plan(name: str, results: Path, dataset: DavisDataset, faults: list[str]) -> _Plan:
+def _plan(name: str, results: Path, dataset: ScoredDataset, faults: list[str]) -> _Plan:
     """Determine what to score of a sequence, adding any obstacles to ``faults``."""
     given: tuple[int, ...] = ()
     sequence = DavisSequence(name, (), ())
@@ -210,7 +219,7 @@ def _plan(name: str, results: Path, dataset: DavisDataset, faults: list[str]) ->
     except DatasetError as error:
         faults.append(str(error))
     scored = sequence.annotations
-    if dataset.task is Task.SEMI_SUPERVISED and not dataset.sparse:
+    if dataset.counted is Counted.BETWEEN_ENDS:
         scored = scored[1:-1]
     folder, names = results / name, NameCheck()
     try:
@@ -231,7 +240,13 @@ def _plan(name: str, results: Path, dataset: DavisDataset, faults: list[str]) ->
     return _Plan(sequence, folder, given, scored, names)
 
 
-def _nothing_there(results: Path, dataset: DavisDataset) -> str:
+def _why_none(counted: Counted) -> str:
+    if counted is Counted.BETWEEN_ENDS:
+        return "the first and last do not count"
+    return "the frame that first shows an object does not count, and there is no other"
+
+
+def _nothing_there(results: Path, dataset: ScoredDataset) -> str:
     """Return an error that no sequence has results, naming what the folder holds instead."""
     there = sorted(path.name for path in results.iterdir() if path.is_dir())
     held = f"it holds {', '.join(there[:3])}{' …' if there[3:] else ''}" if there else "it is empty"
@@ -240,26 +255,26 @@ def _nothing_there(results: Path, dataset: DavisDataset) -> str:
         f"pass --split {other[0]}" if other else "give the folder that holds SEQUENCE/FRAME.png"
     )
     return (
-        f"{results}: holds none of the {len(dataset)} sequences of {dataset.split}; {held}; "
+        f"{results}: holds none of the {len(dataset.names)} sequences of {dataset.split}; {held}; "
         f"{what_to_do}"
     )
 
 
-def _given_labels(sequence: DavisSequence, dataset: DavisDataset) -> tuple[int, ...]:
+def _given_labels(sequence: DavisSequence, dataset: ScoredDataset) -> tuple[int, ...]:
     """Return the labels of the first annotation."""
     if not sequence.annotations:
         raise DatasetError(f"{dataset.annotation_root / sequence.name}: no annotations (*.png)")
     first = sequence.first_annotation
     labels = np.unique(read_scored(first, dataset))
     given = tuple(int(label) for label in labels if label not in (0, VOID))
-    if not given and not dataset.sparse:
+    if not given and not dataset.later_objects:
         hint = "; 0 and 255 are the masks of DAVIS 2016: pass --year 2016" if VOID in labels else ""
         raise DatasetError(f"{first}: shows no object{hint}")
     return given
 
 
 def read_scored(
-    path: Path, dataset: DavisDataset, shape: tuple[int, int] | None = None
+    path: Path, dataset: ScoredDataset, shape: tuple[int, int] | None = None
 ) -> NDArray[np.uint8]:
     """Return the labels of an annotation or a result in the form that is scored.
 
@@ -281,7 +296,7 @@ def read_scored(
     return (labels > 0).view(np.uint8)
 
 
-def _score(plan: _Plan, annotation: Path, dataset: DavisDataset) -> _Outcome:
+def _score(plan: _Plan, annotation: Path, dataset: ScoredDataset) -> _Outcome:
     """Read and score one frame."""
     faults = []
     shape = None
@@ -297,7 +312,7 @@ def _score(plan: _Plan, annotation: Path, dataset: DavisDataset) -> _Outcome:
     if faults:
         return faults
     if dataset.task is Task.SEMI_SUPERVISED:
-        return score_frame(truth, predicted)
+        return score_frame(truth, predicted, small_contours=dataset.small_contours)
     if predicted.max() > MAX_PROPOSALS:
         return [
             f"{plan.result(annotation)}: holds label {predicted.max()};"
@@ -307,23 +322,25 @@ def _score(plan: _Plan, annotation: Path, dataset: DavisDataset) -> _Outcome:
 
 
 def _gather(
-    plan: _Plan, outcomes: list[_Outcome], dataset: DavisDataset, faults: list[str]
+    plan: _Plan, outcomes: list[_Outcome], dataset: ScoredDataset, faults: list[str]
 ) -> SequenceScore:
     """Combine the frames of a sequence, adding their faults to ``faults``."""
     name = plan.sequence.name
     found = [fault for outcome in outcomes if isinstance(outcome, list) for fault in outcome]
     faults.extend(found)
-    if found or not outcomes or not (plan.given or dataset.sparse):
+    if found or not outcomes or not (plan.given or dataset.later_objects):
         return SequenceScore(name, (), ())
     frames = [annotation.stem for annotation in plan.scored]
     proposals = [outcome for outcome in outcomes if isinstance(outcome, ProposalFrameScore)]
     if proposals:
-        return match_proposals(name, frames, proposals, _object_ids(plan.given, proposals))
+        return match_proposals(name, frames, proposals, _object_ids(plan.given, proposals, dataset))
     scores = [outcome for outcome in outcomes if isinstance(outcome, FrameScore)]
+    counted = dataset.counted_frames(name)
     scorer = SequenceScorer(
         name,
-        None if dataset.sparse else _object_ids(plan.given, scores),
-        from_appearance=dataset.sparse,
+        _object_ids(plan.given, scores, dataset) if counted is None else counted.keys(),
+        from_appearance=dataset.counted is Counted.AFTER_APPEARANCE,
+        counted=counted,
     )
     for score, frame in zip(scores, frames, strict=True):
         scorer.append(score, frame)
@@ -336,15 +353,19 @@ def _gather(
 
 
 def _object_ids(
-    given: Iterable[int], scores: Iterable[FrameScore | ProposalFrameScore]
+    given: Iterable[int],
+    scores: Iterable[FrameScore | ProposalFrameScore],
+    dataset: ScoredDataset,
 ) -> frozenset[int]:
     """Return the labels that count as objects.
 
     They are the first annotation's, and, as in the official code, lower ones that it lacks where a
-    later annotation shows them.
+    later annotation shows them; where objects may appear later, all.
     """
     known = frozenset(given)
     seen = known.union(*(score.truth_ids for score in scores))
+    if dataset.later_objects:
+        return seen
     return frozenset(label for label in seen if label <= max(known))
 
 

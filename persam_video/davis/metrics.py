@@ -27,6 +27,9 @@ from numpy.typing import ArrayLike, NDArray
 BOUND = 0.008
 """Tolerance of F as a share of the image diagonal."""
 
+SMALL_BOUND = 0.1
+"""Tolerance of MOSEv2's F as a share of the root of the object's area."""
+
 _NEIGHBOURS = np.ones((2, 2), np.uint8)
 
 Binary = NDArray[np.uint8]
@@ -87,6 +90,19 @@ def contour_accuracy(
 def match_radius(shape: tuple[int, ...], bound: float = BOUND) -> int:
     """Return the distance in pixels within which boundary pixels of an (H, W) image match."""
     return math.ceil(bound if bound >= 1 else bound * float(np.linalg.norm(shape)))
+
+
+def small_radius(area: int, radius: int) -> int:
+    """Return the tolerance in pixels of the F of MOSEv2 (arXiv:2508.05630), which it writes as Ḟ.
+
+    DAVIS' tolerance, a share of the image, forgives nearly everything of a small object. Here it is
+    no more than a tenth of the root of the object's area, rounded up.
+
+    Args:
+        area: pixels of the object in the annotation; 0 leaves the tolerance as it is.
+        radius: that of DAVIS, which ``match_radius`` gives.
+    """
+    return min(radius, math.ceil(SMALL_BOUND * math.sqrt(area))) if area else radius
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from persam_video.davis.dataset import DavisDataset
+from persam_video.davis.protocol import ScoredDataset
 from persam_video.errors import DatasetError
 from persam_video.util.inputs import ProtectedInputs
 from persam_video.util.run_record import RunRecord, RunStatus, read_run_as
@@ -25,7 +25,7 @@ _SHOWN = 3
 """Names that a message shows before it counts the others."""
 
 
-def find_masks(results: Path, name: str, dataset: DavisDataset) -> Path:
+def find_masks(results: Path, name: str, dataset: ScoredDataset) -> Path:
     """Return the folder of one sequence's masks.
 
     Where no layout fits, it is ``SEQ`` of the official one, which need not exist.
@@ -54,7 +54,7 @@ def find_masks(results: Path, name: str, dataset: DavisDataset) -> Path:
     return (fitting or [*holding, plain])[0]
 
 
-def _candidates(results: Path, name: str, dataset: DavisDataset) -> Sequence[Path]:
+def _candidates(results: Path, name: str, dataset: ScoredDataset) -> Sequence[Path]:
     folders = [
         results / name,
         results / name / "masks",
@@ -197,7 +197,7 @@ class _BenchmarkRun(RunRecord):
     sequences: dict[str, Any] = field(default_factory=dict)
 
 
-def recorded_sequences(results: Path, dataset: DavisDataset) -> tuple[str, ...]:
+def recorded_sequences(results: Path, dataset: ScoredDataset) -> tuple[str, ...]:
     """Return the sequences that ``persam-video davis`` was asked for, if not for all of the set.
 
     Args:
@@ -223,7 +223,7 @@ def recorded_sequences(results: Path, dataset: DavisDataset) -> tuple[str, ...]:
         return ()  # something else of that name
     if not isinstance(run.sequences, dict) or not run.sequences:
         return ()
-    for option, value in (("year", dataset.year), ("split", dataset.split)):
+    for option, value in dataset.identity.items():
         recorded = run.source.get(option, value)
         if recorded != value and not set(run.sequences) & set(dataset.names):
             raise DatasetError(
@@ -235,7 +235,7 @@ def recorded_sequences(results: Path, dataset: DavisDataset) -> tuple[str, ...]:
     if run.status is not RunStatus.FINISHED:
         raise DatasetError(
             f"{results}: the run is {run.status.value}, {len(names)} of its sequences are finished;"
-            " run davis again to continue, or score some with --sequence"
+            " run it again to continue, or score some with --sequence"
         )
     return names
 
@@ -255,7 +255,7 @@ def _listing(folder: Path) -> list[Path]:
         raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from None
 
 
-def evaluation_inputs(results: Path, dataset: DavisDataset) -> ProtectedInputs:
+def evaluation_inputs(results: Path, dataset: ScoredDataset) -> ProtectedInputs:
     """Return what an evaluation reads, and must not write to."""
     masks = tuple(results.rglob("*.png"))
     return dataset.inputs | ProtectedInputs((*masks, results / "run.json"))

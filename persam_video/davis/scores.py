@@ -4,7 +4,7 @@ Memory is bounded by a frame: of each frame only two numbers an object are kept.
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from persam_video.davis.metrics import Region, Statistics, compare, grown_box, match_radius
+from persam_video.davis.metrics import (
+    Region,
+    Statistics,
+    compare,
+    grown_box,
+    match_radius,
+    small_radius,
+)
 from persam_video.errors import DatasetError
 from persam_video.masks.labels import VOID
 
@@ -36,6 +43,8 @@ class ObjectScore:
         proposal: the label that was matched with the object, in the unsupervised task.
         shown: whether the annotation of each scored frame shows the object, bool of shape (T,).
         predicted: whether the prediction does; neither is known in the unsupervised task.
+        small_contour: F with the smaller tolerance of ``small_radius``, likewise float64 of shape
+            (T,), where it was asked for.
     """
 
     object_id: int
@@ -44,6 +53,7 @@ class ObjectScore:
     proposal: int | None = None
     shown: Presence | None = None
     predicted: Presence | None = None
+    small_contour: Scores | None = None
 
     @cached_property
     def j(self) -> Statistics:
@@ -111,19 +121,22 @@ class FrameScore:
         truth_ids: labels in the annotation.
         predicted_ids: labels in the prediction.
         values: (J, F) of each label in either; any other label is absent from both, which is 1.
+        small_contours: F with the smaller tolerance, likewise, where it was asked for.
     """
 
     truth_ids: frozenset[int]
     predicted_ids: frozenset[int]
     values: dict[int, tuple[float, float]]
+    small_contours: dict[int, float] | None = None
 
 
-def score_frame(truth: Labels, predicted: Labels) -> FrameScore:
+def score_frame(truth: Labels, predicted: Labels, *, small_contours: bool = False) -> FrameScore:
     """Score every label of one frame.
 
     Args:
         truth: uint8 array of shape (H, W); 0 and the void label 255 are background.
         predicted: uint8 array of the same shape; 0 is background.
+        small_contours: compute F with the tolerance of ``small_radius``, too.
 
     Raises:
         ValueError: the maps are of other types or differ in shape.
@@ -133,11 +146,18 @@ def score_frame(truth: Labels, predicted: Labels) -> FrameScore:
     true, found = _regions(truth), _regions(predicted)
     true.pop(VOID, None)
     empty = Region.of(np.zeros((1, 1), np.uint8))
-    values = {
-        label: compare(true.get(label, empty), found.get(label, empty), radius)
+    pairs = {
+        label: (true.get(label, empty), found.get(label, empty))
         for label in true.keys() | found.keys()
     }
-    return FrameScore(frozenset(true), frozenset(found), values)
+    values = {label: compare(*pair, radius) for label, pair in pairs.items()}
+    small = None
+    if small_contours:
+        small = {
+            label: compare(*pair, small_radius(pair[0].area, radius))[1]
+            for label, pair in pairs.items()
+        }
+    return FrameScore(frozenset(true), frozenset(found), values, small)
 
 
 class SequenceScorer:
@@ -158,6 +178,7 @@ class SequenceScorer:
         object_ids: Collection[int] | None = None,
         *,
         from_appearance: bool = False,
+        counted: Mapping[int, Collection[str]] | None = None,
     ) -> None:
         """Start a sequence.
 
@@ -166,10 +187,12 @@ class SequenceScorer:
             object_ids: labels to score; by default those of the annotations.
             from_appearance: score an object only after the first frame that shows it, which is the
                 frame where a method is given it. By default every frame counts.
+            counted: names of the frames in which an object counts, by label; of all others, all.
         """
         self._name = name
         self._object_ids = object_ids
         self._from_appearance = from_appearance
+        self._counted = counted or {}
         self._frames: list[str] = []
         self._scores: list[FrameScore] = []
 
@@ -222,9 +245,21 @@ class SequenceScorer:
         values = values.reshape(-1, 2)
         shown = np.array([label in score.truth_ids for score in self._scores], np.bool_)
         predicted = np.array([label in score.predicted_ids for score in self._scores], np.bool_)
+        small = None
+        if any(score.small_contours is not None for score in self._scores):
+            small = np.array([(s.small_contours or {}).get(label, 1.0) for s in self._scores])
         if self._from_appearance:
             values[: shown.argmax() + 1 if shown.any() else None] = np.nan
-        return ObjectScore(label, values[:, 0], values[:, 1], shown=shown, predicted=predicted)
+        if (counted := self._counted.get(label)) is not None:
+            values[[frame not in counted for frame in self._frames]] = np.nan
+        return ObjectScore(
+            label,
+            values[:, 0],
+            values[:, 1],
+            shown=shown,
+            predicted=predicted,
+            small_contour=small,
+        )
 
 
 def score_masks(

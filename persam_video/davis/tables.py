@@ -38,9 +38,9 @@ def _figures(j: Statistics, f: Statistics) -> dict[str, float]:
     }
 
 
-def tables(evaluation: Evaluation) -> tuple[Table, Table]:
-    """Return the global table and the table of objects."""
-    setting = f"DAVIS {evaluation.year} {evaluation.split}, {evaluation.task.value}"
+def tables(evaluation: Evaluation) -> tuple[Table, ...]:
+    """Return the global table, that of the benchmark's own figures, and the table of objects."""
+    setting = f"{evaluation.title} {evaluation.split}, {evaluation.task.value}"
     summary = global_figures(evaluation)
     headings = ("Object", *summary)
     rows: list[Row] = [
@@ -52,8 +52,12 @@ def tables(evaluation: Evaluation) -> tuple[Table, Table]:
         for sequence in evaluation.sequences
         if not sequence.frames
     ]
+    own = [
+        Table(f"Figures of {evaluation.title}", ("Figure", "Mean"), tuple(evaluation.own.items()))
+    ]
     return (
         Table(f"Global results for {setting}", tuple(summary), (tuple(summary.values()),)),
+        *(own if evaluation.own else ()),
         Table("Results of each object", headings, (*rows, *unscored)),
     )
 
@@ -116,12 +120,11 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
     document = {
         "settings": {
             "results": str(evaluation.results),
-            "year": evaluation.year,
-            "split": evaluation.split,
+            **evaluation.identity,
             "task": evaluation.task.value,
-            "resolution": evaluation.resolution,
         },
         "global": global_figures(evaluation),
+        **({"own": dict(evaluation.own)} if evaluation.own else {}),
         "objects": {name: object_figures(score) for name, score in evaluation.objects.items()},
         "sequences": [_sequence(sequence) for sequence in evaluation.sequences],
     }

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import Evaluation
+from persam_video.davis.protocol import ScoredDataset
 from persam_video.davis.scores import ObjectScore, SequenceScore
 from persam_video.drawing.colours import overlay_colour
 from persam_video.errors import DatasetError
@@ -90,7 +90,7 @@ class ShownSequence:
 
 def write_report(
     evaluation: Evaluation,
-    dataset: DavisDataset,
+    dataset: ScoredDataset,
     path: Path,
     *,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -156,7 +156,7 @@ def _chosen(sequence: SequenceScore) -> list[tuple[str, int]]:
 
 def _shown_frame(
     evaluation: Evaluation,
-    dataset: DavisDataset,
+    dataset: ScoredDataset,
     sequence: SequenceScore,
     title: str,
     position: int,

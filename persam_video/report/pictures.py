@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.davis.dataset import DavisDataset, DavisSequence
+from persam_video.davis.dataset import DavisSequence
 from persam_video.davis.evaluation import read_scored
+from persam_video.davis.protocol import ScoredDataset
 from persam_video.davis.results import find_masks
 from persam_video.davis.scores import SequenceScore
 from persam_video.drawing.overlay import draw_overlay
@@ -51,7 +52,7 @@ class FramePictures:
 
 
 def frame_pictures(
-    dataset: DavisDataset, results: Path, sequence: SequenceScore, frame: str
+    dataset: ScoredDataset, results: Path, sequence: SequenceScore, frame: str
 ) -> FramePictures:
     """Draw one scored frame.
 

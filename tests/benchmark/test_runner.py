@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from persam_video.benchmark.runner import SequenceState, run_davis
+from persam_video.benchmark.runner import SequenceState, run_benchmark
 from persam_video.config import load_settings
 from persam_video.davis.dataset import DavisDataset
 from persam_video.errors import ConfigError, DatasetError, OutputError, PersamVideoError
@@ -85,7 +85,7 @@ def settings(**overrides):
 
 def run(root, out, *, year=2017, only=(), changes=None, **options):
     dataset = DavisDataset(root, year, "val", only=only)
-    return run_davis(dataset, out, settings=settings(**(changes or {})), **options)
+    return run_benchmark(dataset, out, settings=settings(**(changes or {})), **options)
 
 
 def masks(out):
@@ -449,7 +449,7 @@ def test_the_upstream_procedure_has_no_later_objects(youtube, out):
     dataset = DavisDataset(youtube)
     upstream = load_settings("upstream", {"model.name": "lite", **SETTINGS})
     with pytest.raises(DatasetError, match="procedure 'upstream' takes one annotation"):
-        run_davis(dataset, out, settings=upstream)
+        run_benchmark(dataset, out, settings=upstream)
 
 
 def test_all_faults_are_listed_at_once_and_nothing_is_written(root, drawn, out):
@@ -524,7 +524,7 @@ def test_numbers_are_checked(template, out, options):
 def test_the_unsupervised_task_is_refused(template, out):
     dataset = DavisDataset(template, 2016, task="unsupervised")
     with pytest.raises(ConfigError, match="semi-supervised"):
-        run_davis(dataset, out)
+        run_benchmark(dataset, out)
 
 
 def test_processes_give_the_same_masks_and_a_killed_one_is_no_disaster(template, whole, out):

@@ -53,6 +53,8 @@ def files(tmp_path_factory) -> Path:
         shutil.copytree(folder / "masks", root / "Annotations" / "480p" / "pond")
         (root / "ImageSets" / "2017").mkdir(parents=True)
         (root / "ImageSets" / "2017" / "val.txt").write_text("pond\n", encoding="utf-8")
+    for ours, place in (("frames", "JPEGImages"), ("masks", "Annotations")):
+        shutil.copytree(folder / ours, folder / "MOSE" / "train" / place / "pond")
     for number in range(2):
         rgb, labels = frames[number]
         _picture(folder / "PERSEG" / "Images" / "koi" / f"{number:02}.jpg", rgb)

@@ -1,0 +1,84 @@
+"""``persam-video benchmark``: track every sequence of a benchmark other than DAVIS."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from persam_video.cli.davis import ArchiveOption, WorkersOption, track_all
+from persam_video.cli.groups import with_option_groups
+from persam_video.cli.options import (
+    ModelOptions,
+    OverwriteOption,
+    PresetOptions,
+    input_option,
+    written,
+)
+from persam_video.cli.printing import Printer
+from persam_video.vos.benchmarks import Benchmark, detect
+from persam_video.vos.dataset import VosDataset, open_vos
+from persam_video.vos.vots import VotsDataset, open_vots
+
+DatasetOption = Annotated[
+    Benchmark | None,
+    input_option("--dataset", help="Which benchmark it is.", show_default="told by its files"),
+]
+
+
+def open_benchmark(
+    root: Path, benchmark: Benchmark, split: str | None, only: list[str] | None
+) -> VosDataset | VotsDataset:
+    """Open a benchmark other than DAVIS.
+
+    Raises:
+        DatasetError: it is not in its layout.
+    """
+    if benchmark is not Benchmark.VOTS:
+        return open_vos(root, benchmark, split, only or ())
+    if split is not None:
+        raise typer.BadParameter("VOTS has no sets: leave --split out")
+    return open_vots(root, only or ())
+
+
+@with_option_groups
+def benchmark(
+    *,
+    root: Annotated[
+        Path, typer.Argument(help="Folder with the sets, with JPEGImages, or with list.txt.")
+    ],
+    out: Annotated[Path, written("Folder for SEQUENCE/FRAME.png.")],
+    dataset: DatasetOption = None,
+    split: Annotated[
+        str | None,
+        input_option(help="Set: train, valid, …", show_default="that for validation"),
+    ] = None,
+    sequence: Annotated[
+        list[str] | None, input_option(help="Only this sequence. Repeatable.")
+    ] = None,
+    preset: PresetOptions,
+    model: ModelOptions,
+    workers: WorkersOption = None,
+    overwrite: OverwriteOption = False,
+    submission: ArchiveOption = None,
+    printer: Printer,
+) -> None:
+    """Track YouTube-VOS, MOSE, LVOS, VOST or VOTS, or continue an interrupted run.
+
+    An object is given in the first frame that shows it. Writes what davis writes; --zip adds the
+    archive that the benchmark's server wants.
+
+    Example: persam-video benchmark MOSE --dataset mose --out results --zip mose.zip
+    """
+    chosen = detect(root, split) if dataset is None else dataset
+    if chosen is Benchmark.DAVIS:
+        raise typer.BadParameter(f"{root} is DAVIS: run persam-video davis, which has its options")
+    track_all(
+        open_benchmark(root, chosen, split, sequence),
+        out,
+        preset,
+        model,
+        workers=workers,
+        overwrite=overwrite,
+        submission=submission,
+        printer=printer,
+    )

@@ -1,0 +1,1 @@
+"""Benchmarks of video object segmentation beside DAVIS, and what their servers want."""
