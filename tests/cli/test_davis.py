@@ -102,7 +102,11 @@ def test_json_is_the_record_and_nothing_else(run, root, tmp_path):
     ran = run("davis", root, "--out", tmp_path / "out", "--json", *FAST)
     assert (ran.status, ran.err) == (0, "")
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert json.loads(ran.out) == {"folder": str(tmp_path / "out"), "run": record}
+    assert json.loads(ran.out) == {
+        "folder": str(tmp_path / "out"),
+        "run": record,
+        "submission": None,
+    }
 
 
 def test_help_shows_an_example(run):
