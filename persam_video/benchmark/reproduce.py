@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from persam_video.benchmark.miniature import miniature_davis, miniature_perseg
-from persam_video.benchmark.runner import BenchmarkProgress, default_workers, run_davis
+from persam_video.benchmark.runner import BenchmarkProgress, default_workers, run_benchmark
 from persam_video.config import Settings, load_settings
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import evaluate
@@ -236,7 +236,7 @@ def _davis(
     def progressed(progress: BenchmarkProgress) -> None:
         on_progress(ReproduceProgress(preset, progress.all_done, progress.all_total))
 
-    record = run_davis(
+    record = run_benchmark(
         dataset,
         results,
         settings=settings,

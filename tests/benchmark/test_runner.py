@@ -204,7 +204,7 @@ def test_a_long_run_tells_how_long_it_will_take_before_it_begins(drawn, out, tmp
         seen.append(progress)
         raise KeyboardInterrupt
 
-    record = run_davis(
+    record = run_benchmark(
         DavisDataset(root, 2017, "val"),
         out,
         settings=settings(**changes),
