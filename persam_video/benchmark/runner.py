@@ -302,7 +302,7 @@ def _estimate(
     plans: Sequence[SequencePlan], work: Work, workers: int, model: SamModel
 ) -> Estimate | None:
     """Measure one frame under the conditions of the run, and estimate the time of all of them."""
-    rgb = read_image(plans[0].sequence.images[0])
+    rgb = read_image(plans[0].images[0])
     frames = sum(len(plan.frames) for plan in plans)
     with _threads(work.threads):
         seconds = encode_seconds(model, rgb)
