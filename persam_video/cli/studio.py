@@ -108,6 +108,8 @@ def studio(
 
     settings = preset.settings(model)
     is_session = video is not None and holds_session(video)
+    if is_session and out is not None:
+        raise ConfigError(f"{video} holds a session or a run, which goes on there: leave out --out")
     base = Path("persam-video-studio")
     if video is None:
         base = out or base

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ class Found:
     Attributes:
         paths: of the folder.
         document: of the session; ``None`` where there is none.
-        run: of ``track``, where there is no session; ``None`` where there is none either.
+        run: of ``track``, or of the session; ``None`` where there is none.
     """
 
     paths: SessionPaths
@@ -51,7 +51,8 @@ class Found:
         """Return where the frames are read from.
 
         Args:
-            source: that was asked for; ``None`` for that of the session or the run.
+            source: that was asked for, which may be the new place of that of the session or the
+                run; ``None`` for where that was.
 
         Raises:
             DatasetError: there is nothing to go on with.
@@ -64,12 +65,17 @@ class Found:
                 raise DatasetError(f"{folder}: holds no session and no run; give a video, too")
             if self.source is None:
                 raise SourceError(f"{folder}: does not tell what was tracked; give the video, too")
+            if not _is_there(self.source):
+                raise SourceError(
+                    f"{self.source}: is not there any more; give its new place, and {folder} as "
+                    "--out"
+                )
             return _address(self.source)
         address = _address(source)
-        if self.document is not None and address != self.document.source:
+        known = None if self.document is None else self.document.source
+        if known is not None and known != address and _is_there(known):
             raise OutputError(
-                f"{folder} holds a session of {self.document.source}: give another folder with "
-                "--out"
+                f"{folder} holds a session of {known}: give another folder with --out"
             )
         if self.document is None and self.run is None and OutputPaths(folder).record.exists():
             raise OutputError(f"{folder} holds an earlier run: give another folder with --out")
@@ -83,14 +89,16 @@ class Found:
             settings: for a new session that goes on with no run.
 
         Raises:
+            DatasetError: the run does not tell what it is of.
+            OutputError: the run is of another source.
             SourceError: the source is not the one that was marked or tracked.
         """
         address, info = str(reader.source), reader.info
         if self.document is not None:
             size = self.document.height, self.document.width
-            document = self.document
+            document = replace(self.document, source=address)
         elif self.run is not None:
-            size = int(self.run.source["height"]), int(self.run.source["width"])
+            size = self._number("height"), self._number("width")
             document = SessionDocument(address, info.width, info.height, self.run.settings)
         else:
             chosen = (settings or load_settings("persam")).model_dump(mode="json")
@@ -101,13 +109,21 @@ class Found:
                 f"tracked had {size[1]}x{size[0]}; the video is another one"
             )
         if self.run is not None and address != self.source:
-            first = reader.get(int(self.run.source.get("start", 0))).rgb
+            first = reader.get(self._number("start")).rgb
             if hashlib.sha256(first.tobytes()).hexdigest() != self.run.source.get("first_frame"):
                 raise OutputError(
                     f"{self.paths.folder} holds a run of another video: give another folder with "
                     "--out"
                 )
         return document
+
+    def _number(self, key: str) -> int:
+        """Return a number that the run tells of its source."""
+        value = None if self.run is None else self.run.source.get(key)
+        if not isinstance(value, int):
+            record = OutputPaths(self.paths.folder).record
+            raise DatasetError(f"{record}: does not tell the source's {key}; track again")
+        return value
 
 
 def find(folder: str | Path) -> Found:
@@ -117,9 +133,8 @@ def find(folder: str | Path) -> Found:
         DatasetError: it holds a session that cannot be read.
     """
     paths = SessionPaths(Path(folder))
-    if paths.is_session:
-        return Found(paths, SessionDocument.read(paths.session), None)
-    return Found(paths, None, OutputPaths(paths.folder).earlier_run)
+    document = SessionDocument.read(paths.session) if paths.is_session else None
+    return Found(paths, document, OutputPaths(paths.folder).earlier_run)
 
 
 def holds_session(folder: str | Path) -> bool:
@@ -149,6 +164,14 @@ def checked_settings(values: Mapping[str, Any], folder: Path) -> Settings:
             "preset"
         )
     return settings
+
+
+def _is_there(source: str) -> bool:
+    try:
+        locate(source)
+    except SourceError:
+        return False
+    return True
 
 
 def _address(source: str | Path) -> str:

@@ -98,6 +98,7 @@ def test_what_is_wrong_is_one_line(frames, tmp_path):
         port = taken.getsockname()[1]
         told = fails(frames, "--out", tmp_path / "b", "--port", port, "--no-browser")
     assert f"cannot listen on 127.0.0.1:{port}" in told
+    assert "leave out --out" in fails(tmp_path / "b", "--out", tmp_path / "c")
 
 
 def test_a_missing_extra_is_named(frames):

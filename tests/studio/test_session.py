@@ -402,16 +402,21 @@ def test_a_run_of_another_video_is_refused(run, squares, tmp_path, shared):
     with pytest.raises(OutputError, match="a run of another video"):
         InteractiveSession(other, run, model=shared)
     squares.frames.rename(tmp_path / "moved")
-    with pytest.raises(SourceError, match="no such file"):
+    with pytest.raises(SourceError, match="is not there any more"):
         InteractiveSession(None, run, model=shared)
     with InteractiveSession(tmp_path / "moved", run, model=shared) as opened:
         assert opened.annotated == [0, 4]
+    (tmp_path / "moved").rename(tmp_path / "again")
+    with pytest.raises(OutputError, match="a run of another video"):
+        InteractiveSession(other, run, model=shared)
+    with InteractiveSession(tmp_path / "again", run, model=shared) as opened:
+        assert opened.source == str(tmp_path / "again")
     data = json.loads((run / "run.json").read_text())
     (run / "session.json").unlink()
     data["settings"]["procedure"] = "upstream"
     (run / "run.json").write_text(json.dumps(data))
     with pytest.raises(ConfigError, match="takes no corrections"):
-        InteractiveSession(tmp_path / "moved", run, model=shared)
+        InteractiveSession(tmp_path / "again", run, model=shared)
 
 
 def test_exports(session, squares):
