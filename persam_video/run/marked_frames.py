@@ -90,11 +90,11 @@ def read_marked(file: MaskFile, index: int | None, source: SourceFrames) -> Mark
                 f"one, as in {file.path}#{next(iter(there.values())).title}"
             )
         drawn = found.annotations(list(there.values()), size)
-    warnings = [warning for each in drawn for warning in each.warnings]
+    known = {i: each for i, each in zip(there, drawn, strict=True) if each is not None}
+    warnings = [warning for each in known.values() for warning in each.warnings]
     if left := len(placed) - len(there):
         warnings.append(f"{file}: {left} annotated frame(s) outside the tracked range are ignored")
-    by_frame = {i: each.annotation for i, each in zip(there, drawn, strict=True)}
-    return Marked(by_frame, tuple(warnings))
+    return Marked({i: each.annotation for i, each in known.items()}, tuple(warnings))
 
 
 def with_ids_of(

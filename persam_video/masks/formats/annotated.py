@@ -130,11 +130,11 @@ class AnnotationFile:
                 f"{self.path}: contains {len(frames)} annotated frames ({titles(frames)}); choose "
                 f"one, as in {self.path}#{frames[0].title}"
             )
-        return self.annotations(frames, size)[0]
+        return next(drawn for drawn in self.annotations(frames, size) if drawn is not None)
 
     def annotations(
         self, frames: Sequence[MarkedFrame], size: Size | None = None
-    ) -> "list[NamedAnnotation]":
+    ) -> "list[NamedAnnotation | None]":
         """Return the annotations of some frames, with consistent ids.
 
         The id of an object is the number of its track or group if these numbers are unique and in
@@ -145,8 +145,11 @@ class AnnotationFile:
             frames: frames of this file.
             size: required height and width; by default those in the file.
 
+        Returns:
+            One for each frame, ``None`` for a frame without an object.
+
         Raises:
-            AnnotationError: a shape cannot be read, the size differs or is unknown, a frame has no
+            AnnotationError: a shape cannot be read, the size differs or is unknown, no frame has an
                 object, there are more than 254 objects, or the objects of different frames cannot
                 be matched without ambiguity.
         """
@@ -160,10 +163,15 @@ class AnnotationFile:
             raise AnnotationError(
                 f"{self.path}: has {len(ids)} objects; {MAX_OBJECT_ID} at most can be tracked"
             )
-        return [
+        drawn = [
             self._drawn(frame, each, [ids[key] for key in known], len(every) - len(each), size)
             for frame, every, each, known in zip(frames, shapes, solid, keys, strict=True)
         ]
+        if not any(drawn):
+            raise AnnotationError(
+                f"{self.path}, {titles(frames)}: no object lies within the frame; mark at least one"
+            )
+        return drawn
 
     def _drawn(
         self,
@@ -172,11 +180,13 @@ class AnnotationFile:
         ids: Sequence[int],
         without_area: int,
         size: Size | None,
-    ) -> "NamedAnnotation":
+    ) -> "NamedAnnotation | None":
         """Draw the shapes of a frame; ``ids`` are the objects that they belong to."""
         place = f"{self.path}, {frame.title}"
         if size is not None and frame.size is not None:
             check_mask_size(frame.size, size, place)
+        if not shapes:
+            return None
         size = size or frame.size or next((shape.size for shape in shapes if shape.size), None)
         if size is None:
             raise AnnotationError(f"{place}: does not state the size of its frame; pass size")
@@ -187,7 +197,7 @@ class AnnotationFile:
             if shape.draw is not None:
                 labels[shape.draw(size)] = object_id
         if not labels.any():
-            raise AnnotationError(f"{place}: no object lies within the frame; mark at least one")
+            return None
         present = set(np.unique(labels).tolist())
         names = {i: _printable(shape.label) for i, shape in zip(ids, shapes, strict=True)}
         warnings = [

@@ -213,8 +213,12 @@ def test_folders_of_trackers(tmp_path):
         found = read_annotation(tmp_path / name)
         np.testing.assert_array_equal(found.labels, labels)
         assert (found.object_ids, found.names) == ((3, 7), {})
+    write_label_png(tmp_path / "xmem" / "00003.png", np.zeros(SIZE, np.uint8))  # all have left
     with open_annotations(tmp_path / "xmem") as opened:
-        assert [frame.name for frame in opened.frames] == ["00002.png"]
+        assert [frame.name for frame in opened.frames] == ["00002.png", "00003.png"]
+        first, none = opened.annotations(opened.frames)
+        assert none is None
+        np.testing.assert_array_equal(first.annotation.labels, labels)
 
 
 def test_voc_without_objects_has_one_of_each_class(tmp_path):
