@@ -73,15 +73,21 @@ def render(
     from persam_video.errors import ConfigError
     from persam_video.run.export import render as write
     from persam_video.run.export import render_frame
-    from persam_video.video.selection import Selection
 
     options = overlay.sink_options()
     if frame is not None and not (start is None and stop is None):
         raise ConfigError("--frame draws one frame, without --start and --stop: leave them out")
-    frames = Selection(start or 0, stop)
     with printer.timed("exporting"):
         if frame is None:
-            done = write(run, source, out, frames=frames, options=options, overwrite=overwrite)
+            done = write(
+                run,
+                source,
+                out,
+                start=start or 0,
+                stop=stop,
+                options=options,
+                overwrite=overwrite,
+            )
         else:
             done = render_frame(run, source, out, frame, options=options, overwrite=overwrite)
     _tell(done, printer)
@@ -118,7 +124,6 @@ def export(
     from persam_video.errors import ConfigError
     from persam_video.run.export import export as write
     from persam_video.sinks.outputs import parse_outputs
-    from persam_video.video.selection import Selection
 
     outputs = parse_outputs([to])
     if len(outputs) > 1:
@@ -130,7 +135,8 @@ def export(
             outputs[0],
             out,
             source=source,
-            frames=Selection(start or 0, stop),
+            start=start or 0,
+            stop=stop,
             options=options,
             overwrite=overwrite,
         )

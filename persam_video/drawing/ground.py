@@ -42,10 +42,12 @@ def background(value: str | None, style: OverlayStyle) -> list[Style]:
 
     Raises:
         ConfigError: it is neither.
+        SourceError: the file cannot be read.
     """
     value = value or _GREEN_SCREEN
     if Path(value).is_file():
-        return [FilmBackground(Path(value), style.feather)]
+        with FrameStream(value, prefetch=0):  # finds now, and not after tracking, what is no film
+            return [FilmBackground(Path(value), style.feather)]
     try:
         return [ColourBackground(parse_colour(value), style.feather)]
     except ConfigError:

@@ -15,6 +15,7 @@ from persam_video.drawing.overlay_style import OverlayStyle
 from persam_video.drawing.style import Stage, Style
 from persam_video.drawing.styles import style_kind
 from persam_video.drawing.tags import Tags
+from persam_video.errors import ConfigError
 from persam_video.results import FrameResult, ObjectResult
 from persam_video.util.atomic import atomic_path
 
@@ -35,7 +36,8 @@ class Painter:
             style: how to draw; the default style when not given.
 
         Raises:
-            ConfigError: a style is unknown, or its value is none that it takes.
+            ConfigError: a style is unknown or given twice, or its value is none that it takes.
+            SourceError: a file that a style reads cannot be read.
         """
         self._steps = _steps(style or OverlayStyle())
 
@@ -182,12 +184,15 @@ def _steps(style: OverlayStyle) -> list[Style]:
     """What a style consists of, in the order in which it is done.
 
     Raises:
-        ConfigError: a style is unknown, or its value is none that it takes.
+        ConfigError: a style is unknown or given twice, or its value is none that it takes.
+        SourceError: a file that a style reads cannot be read.
     """
     steps: list[Style] = []
     kinds = []
     for text in style.styles:
         kind = style_kind(text)
+        if kind in kinds:
+            raise ConfigError(f"style {kind.name} is given twice: leave one out")
         kinds.append(kind)
         _, has_value, value = text.partition("=")
         made = kind.make(value if has_value else None, style)

@@ -49,7 +49,8 @@ def export(
     out: str | Path,
     *,
     source: str | Path | None = None,
-    frames: Selection = ALL,
+    start: int = 0,
+    stop: int | None = None,
     options: SinkOptions | None = None,
     overwrite: bool = False,
 ) -> Exported:
@@ -64,8 +65,9 @@ def export(
         out: the file or folder to write.
         source: the video that was tracked; by default the path that the run recorded. Required
             for masks.
-        frames: the first frame to write, and the one before which to end, by their indices in the
-            source, which outputs keep, as they do times and ids.
+        start: the first frame to write, by its index in the source; outputs keep indices, times
+            and ids.
+        stop: the frame before which to end, or ``None`` for the end of the run.
         options: how to write; the stride is always that of the run or the masks.
         overwrite: replace an existing file, or write into a folder that is not empty.
 
@@ -82,6 +84,7 @@ def export(
     """
     output = known_output(output)
     options = options or SinkOptions()
+    frames = Selection(start, stop)
     return _convert(Path(run), source, Path(out), output, output.kind, frames, options, overwrite)
 
 
@@ -90,7 +93,8 @@ def render(
     source: str | Path,
     out: str | Path,
     *,
-    frames: Selection = ALL,
+    start: int = 0,
+    stop: int | None = None,
     options: SinkOptions | None = None,
     overwrite: bool = False,
 ) -> Exported:
@@ -103,7 +107,8 @@ def render(
         run: folder of a run or of masks, as for ``export``.
         source: the video that was tracked.
         out: the video file to write.
-        frames: the first frame to show, and the one before which to end.
+        start: the first frame to show, by its index in the source.
+        stop: the frame before which to end, or ``None`` for the end of the run.
         options: how to draw and write.
         overwrite: replace an existing file.
 
@@ -113,9 +118,16 @@ def render(
     Examples:
         >>> render("result", "clip.mp4", "overlay.mp4")  # doctest: +SKIP
     """
-    kind = Output.OVERLAY.kind
-    options = options or SinkOptions()
-    return _convert(Path(run), source, Path(out), Output.OVERLAY, kind, frames, options, overwrite)
+    return export(
+        run,
+        Output.OVERLAY,
+        out,
+        source=source,
+        start=start,
+        stop=stop,
+        options=options,
+        overwrite=overwrite,
+    )
 
 
 def render_frame(

@@ -136,9 +136,13 @@ def lines(draw):  # noqa: PLR0911
         source = pick(("clip.mp4", "frames", "short.mp4", "soft.mp4"))
         reads = (f"{run}/*.png", f"{run}/run.json", f"{run}/tracks.jsonl", source)
         if command == "render":
-            words = ("render", run, source, "--out", out)
-        else:
-            words = ("export", run, "--to", pick(KINDS), "--out", out, "--source", source)
+            look = pick(((), ("--style", "anonymise"), ("--style", "background=photo.png,follow")))
+            part = pick(((), ("--frame", "1"), ("--start", "1", "--stop", "3")))
+            words = ("render", run, source, "--out", out, *look, *part)
+            reads = (*reads, "photo.png")
+            record = (str(Path(out).with_suffix(".json")),) if "anonymise" in look else ()
+            return Line((*words, *over, "-q"), reads, (out, *record), converts=True)
+        words = ("export", run, "--to", pick(KINDS), "--out", out, "--source", source)
         return Line((*words, *over, "-q"), reads, (out,), converts=True)
     if command == "segment":
         tests, out = (
@@ -344,6 +348,17 @@ def test_any_command_line(run, folder, line):
         ("shows an object", "export empty --to coco --out new.json"),
         ("line 3 is not a line", "export broken --to coco --out run/coco.json --overwrite"),
         ("has no frame 2", "render run short.mp4 --out run/overlay.mp4 --overwrite"),
+        ("run.json: is an input", "render run clip.mp4 --style anonymise --out run/run.mp4"),
+        (
+            "photo.png: is an input",
+            "render run clip.mp4 --style background=photo.png --frame 1 --out photo.png "
+            "--overwrite",
+        ),
+        (
+            "overlay.mp4: is an input",
+            "track clip.mp4 --mask first.png --style background=run/overlay.mp4 --out run "
+            "--overwrite",
+        ),
         ("00003.png", "export damaged --source frames --to masks --out new"),
         ("call it x.png", "prompt clip.mp4 --box 1:8,10,26,28 --out x.jpg"),
         ("call it x.json", "evaluate results davis --scores x.csv"),

@@ -42,6 +42,7 @@ TRACK = "track clip.mp4 --mask first.png --out r"
         (f"{TRACK} --style nope", 2),
         (f"{TRACK} --style anonymise=nope", 2),
         (f"{TRACK} --style background=nope.jpg", 2),
+        (f"{TRACK} --style background=jobs.csv", 2),
         (f"{TRACK} --objects all", 2),
         (f"{TRACK} --save nope", 2),
         (f"{TRACK} --set nope=1", 2),

@@ -276,13 +276,14 @@ def test_tags_are_as_the_style_has_them_unless_asked_for():
         ("background=nowhere.mp4", "neither a colour nor a file"),
         ("follow=wide", "such as 9:16"),
         ("follow=0:4", "such as 9:16"),
+        ("follow,follow=1:1", "given twice"),
         ("trail=-1", "seconds"),
         ("trail=nan", "seconds"),
     ],
 )
 def test_what_no_style_is_called_is_one_line(text, says):
     with pytest.raises(ConfigError, match=says) as error:
-        Painter(OverlayStyle((text,)))
+        Painter(OverlayStyle(parse_styles([text])))
     assert "\n" not in str(error.value)
 
 

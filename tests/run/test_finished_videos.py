@@ -17,7 +17,6 @@ from persam_video.run.export import export, render, render_frame
 from persam_video.sinks.outputs import SinkOptions
 from persam_video.sinks.tracks_jsonl import read_tracks
 from persam_video.video import FrameStream, VideoWriter
-from persam_video.video.selection import Selection
 
 WIDTH, HEIGHT, LENGTH = 320, 240, 24
 LOST = (9, 10, 11, 20)
@@ -128,17 +127,14 @@ def test_what_is_untouched_differs_by_the_codec_only(place, tmp_path, styles):
 
 
 def test_a_part_keeps_indices_times_and_ids(place, tmp_path):
-    part = Selection(8, 15)
     whole = export(place / "masks", "tracks", tmp_path / "w.jsonl", source=place / "clip.mp4")
     done = export(
-        place / "masks", "tracks", tmp_path / "p.jsonl", source=place / "clip.mp4", frames=part
+        place / "masks", "tracks", tmp_path / "p.jsonl", source=place / "clip.mp4", start=8, stop=15
     )
     lines = whole.place.read_text().splitlines()
     assert done.place.read_text().splitlines() == lines[8:15]
     assert [record.frame for record in read_tracks(done.place)] == list(range(8, 15))
-    masks = export(
-        place / "masks", "masks", tmp_path / "m", source=place / "clip.mp4", frames=Selection(20)
-    )
+    masks = export(place / "masks", "masks", tmp_path / "m", source=place / "clip.mp4", start=20)
     assert sorted(path.stem for path in masks.place.iterdir()) == [
         f"{index:05d}" for index in range(20, LENGTH)
     ]
@@ -155,7 +151,7 @@ def test_a_part_of_a_video_is_what_the_whole_shows_there(place, tmp_path):
         )  # fmt: skip
         part = render(
             place / "masks", place / "clip.mp4", tmp_path / f"{styles[0][:3]}p.mp4",
-            options=style(*styles), frames=Selection(10, 16),
+            options=style(*styles), start=10, stop=16,
         )  # fmt: skip
         assert part.frames == 6
         pairs = zip(frames(whole.place)[10:16], frames(part.place), strict=True)
@@ -167,17 +163,17 @@ def test_a_part_of_a_video_is_what_the_whole_shows_there(place, tmp_path):
 @pytest.mark.parametrize(
     ("part", "error", "says"),
     [
-        (Selection(40), DatasetError, "no result for frame 40 or a later one"),
-        (Selection(LENGTH - 1, LENGTH + 9), None, None),
+        ((40, None), DatasetError, "no result for frame 40 or a later one"),
+        ((LENGTH - 1, LENGTH + 9), None, None),
     ],
 )
 def test_a_part_that_there_is_not_is_one_line(place, tmp_path, part, error, says):
     arguments = (place / "masks", place / "clip.mp4", tmp_path / "a.mp4")
     if error is None:
-        assert render(*arguments, frames=part).frames == 1
+        assert render(*arguments, start=part[0], stop=part[1]).frames == 1
         return
     with pytest.raises(error, match=says):
-        render(*arguments, frames=part)
+        render(*arguments, start=part[0], stop=part[1])
     assert not list(tmp_path.iterdir())
 
 
@@ -216,7 +212,7 @@ def test_a_preview_is_a_png(place, tmp_path):
     with pytest.raises(OutputError, match=r"ends in \.png"):
         render_frame(place / "masks", place / "clip.mp4", tmp_path / "a.mp4", 5)
     with pytest.raises(ConfigError, match="start is -1"):
-        render_frame(place / "masks", place / "clip.mp4", tmp_path / "a.png", Selection(-1).start)
+        render_frame(place / "masks", place / "clip.mp4", tmp_path / "a.png", -1)
 
 
 def test_pixels_that_are_not_square_keep_their_shape(place, tmp_path):
@@ -228,7 +224,7 @@ def test_pixels_that_are_not_square_keep_their_shape(place, tmp_path):
     assert Image.open(look.place).size == (2 * WIDTH, HEIGHT)
     done = render(
         place / "masks", clip, tmp_path / "a.mp4", options=style("follow=1:1"),
-        frames=Selection(0, 1),
+        stop=1,
     )  # fmt: skip
     with FrameStream(done.place) as stream:
         info = stream.info
@@ -238,7 +234,7 @@ def test_pixels_that_are_not_square_keep_their_shape(place, tmp_path):
 def test_cut_outs_have_soft_edges(place, tmp_path):
     done = export(
         place / "masks", "cutout-png", tmp_path / "c", source=place / "clip.mp4",
-        options=style(feather=6), frames=Selection(4, 5),
+        options=style(feather=6), start=4, stop=5,
     )  # fmt: skip
     alpha = np.asarray(Image.open(done.place / "00004.png"))[..., 3]
     inside = cv2.erode((truth(4) > 0).astype(np.uint8), np.ones((15, 15), np.uint8))
