@@ -1,8 +1,8 @@
 """Writing in parallel with the tracking loop."""
 
 from dataclasses import dataclass
-from queue import Queue
-from threading import Thread
+from queue import SimpleQueue
+from threading import Event, Thread
 
 from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink
@@ -24,6 +24,9 @@ class ThreadedSink(Sink):
 
     An error of the other sink is raised by the next ``write``, and by every later one, or by
     ``close``; nothing is written after it.
+
+    Ctrl-C may come at any moment, so there are only queues that C code fills in one step: a
+    ``Queue`` that is interrupted while it wakes its reader may fail to wake it the next time.
     """
 
     def __init__(self, sink: Sink, queue_size: int = 4) -> None:
@@ -36,7 +39,12 @@ class ThreadedSink(Sink):
         if queue_size < 1:
             raise ValueError(f"queue_size is {queue_size}; it must be 1 or more")
         self._sink = sink
-        self._queue: Queue[_Item | None] = Queue(queue_size)
+        self._queue: SimpleQueue[_Item | Event | None] = SimpleQueue()
+        self._room: SimpleQueue[None] = (
+            SimpleQueue()
+        )  # an entry for each frame that it has room for
+        for _ in range(queue_size):
+            self._room.put(None)
         self._error: BaseException | None = None
         self._is_reported = False
         self._is_closed = False
@@ -62,6 +70,7 @@ class ThreadedSink(Sink):
         if self._is_closed:
             raise ValueError("the sink is closed")
         self._raise_error()
+        self._room.get()
         self._queue.put(_Item(frame, result))
 
     def wait(self) -> None:
@@ -70,7 +79,9 @@ class ThreadedSink(Sink):
         Raises:
             BaseException: what the other sink raised.
         """
-        self._queue.join()
+        written = Event()
+        self._queue.put(written)
+        written.wait()
         self._raise_error()
 
     def close(self) -> None:
@@ -106,11 +117,14 @@ class ThreadedSink(Sink):
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
+            if isinstance(item, Event):
+                item.set()
+                continue
             # After an error the queue is still emptied: a writer waiting for room must go on to
             # learn of it.
+            self._room.put(None)
             if self._error is None and not self._is_aborted:
                 try:
                     self._sink.write(item.frame, item.result)
                 except BaseException as error:  # handed over to the writer
                     self._error = error
-            self._queue.task_done()

@@ -34,7 +34,10 @@ class Prefetcher(Iterator[T]):
             depth: maximum number of items waiting to be taken, at least 1.
         """
         self._items = items
-        self._slots = threading.Semaphore(depth)
+        # filled by C code in one step: a semaphore may be interrupted while it wakes the thread
+        self._slots: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(depth):
+            self._slots.put(None)
         self._ready: queue.SimpleQueue[_Item[T] | _End] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="frame-prefetch", daemon=True)
@@ -49,7 +52,7 @@ class Prefetcher(Iterator[T]):
             self._thread.start()
         message = self._ready.get()
         if isinstance(message, _Item):
-            self._slots.release()
+            self._slots.put(None)
             return message.value
         self._ended = True
         self._thread.join()
@@ -64,7 +67,7 @@ class Prefetcher(Iterator[T]):
             self._items.close()
             return
         self._stopped.set()
-        self._slots.release()
+        self._slots.put(None)
         # The garbage collector may close in any thread, the background thread included.
         if self._thread is not threading.current_thread():
             self._thread.join()
@@ -73,7 +76,7 @@ class Prefetcher(Iterator[T]):
         end = _End()
         try:
             while True:
-                self._slots.acquire()
+                self._slots.get()
                 if self._stopped.is_set():
                     break
                 self._ready.put(_Item(next(self._items)))

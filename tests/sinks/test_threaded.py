@@ -1,5 +1,7 @@
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -153,3 +155,43 @@ def test_an_error_of_the_block_drops_what_is_queued() -> None:
 def test_a_queue_needs_room() -> None:
     with pytest.raises(ValueError, match="queue_size is 0"):
         ThreadedSink(Recorder(), queue_size=0)
+
+
+def interrupted_at(moment: int, action: Callable[[], None]) -> bool:
+    """Interrupt an action after so many steps of this thread; say whether it took as many."""
+    steps = 0
+
+    def look(frame: object, event: str, argument: object) -> None:
+        nonlocal steps
+        steps += argument is not sys.setprofile
+        if steps == moment:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(look)
+    try:
+        action()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False
+
+
+def test_a_sink_can_be_closed_whenever_writing_was_interrupted() -> None:
+    moment, interrupted = 0, True
+    while interrupted:
+        moment += 1
+        recorder = Recorder()
+        sink = ThreadedSink(recorder)
+        sink.write(*pair(0))
+        sink.wait()  # its thread has nothing to do now
+        frame, result = pair(1)
+        interrupted = interrupted_at(moment, lambda: sink.write(frame, result))  # noqa: B023
+        time.sleep(0.01)  # what was queued is written, and the thread waits again
+        closing = threading.Thread(target=sink.close, daemon=True)
+        closing.start()
+        closing.join(60)
+        assert not closing.is_alive(), f"closing hangs after an interrupt at step {moment}"
+        assert recorder.closed == 1
+    assert moment > 3
