@@ -13,10 +13,7 @@ __all__ = ["Job", "JobProgress", "JobResult", "read_jobs", "run_jobs"]
 __getattr__ = lazy_names(
     __name__,
     {
-        "Job": "persam_video.batch.jobs",
-        "JobProgress": "persam_video.batch.run",
-        "JobResult": "persam_video.batch.run",
-        "read_jobs": "persam_video.batch.jobs",
-        "run_jobs": "persam_video.batch.run",
+        "persam_video.batch.jobs": ("Job", "read_jobs"),
+        "persam_video.batch.run": ("JobProgress", "JobResult", "run_jobs"),
     },
 )

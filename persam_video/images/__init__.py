@@ -28,13 +28,9 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "ImageOutputs": "persam_video.images.folder",
-        "OneShotSegmenter": "persam_video.images.one_shot",
-        "Reference": "persam_video.images.reference_files",
-        "ReferenceFiles": "persam_video.images.reference_files",
-        "Search": "persam_video.images.search",
-        "Segment": "persam_video.images.one_shot",
-        "SegmentedImage": "persam_video.images.folder",
-        "segment": "persam_video.images.folder",
+        "persam_video.images.folder": ("ImageOutputs", "SegmentedImage", "segment"),
+        "persam_video.images.one_shot": ("OneShotSegmenter", "Segment"),
+        "persam_video.images.reference_files": ("Reference", "ReferenceFiles"),
+        "persam_video.images.search": ("Search",),
     },
 )

@@ -13,10 +13,7 @@ __all__ = ["PerSegDataset", "PerSegObject", "PerSegObjectScore", "PerSegScore", 
 __getattr__ = lazy_names(
     __name__,
     {
-        "PerSegObjectScore": "persam_video.perseg.evaluation",
-        "PerSegDataset": "persam_video.perseg.dataset",
-        "PerSegObject": "persam_video.perseg.dataset",
-        "PerSegScore": "persam_video.perseg.evaluation",
-        "evaluate_perseg": "persam_video.perseg.evaluation",
+        "persam_video.perseg.dataset": ("PerSegDataset", "PerSegObject"),
+        "persam_video.perseg.evaluation": ("PerSegObjectScore", "PerSegScore", "evaluate_perseg"),
     },
 )

@@ -14,10 +14,8 @@ __all__ = ["ObjectPrompts", "Percent", "annotate", "parse_prompts", "prompt_warn
 __getattr__ = lazy_names(
     __name__,
     {
-        "ObjectPrompts": "persam_video.prompting.prompts",
-        "Percent": "persam_video.prompting.prompts",
-        "annotate": "persam_video.prompting.segment",
-        "parse_prompts": "persam_video.prompting.parse",
-        "prompt_warnings": "persam_video.prompting.prompts",
+        "persam_video.prompting.parse": ("parse_prompts",),
+        "persam_video.prompting.prompts": ("ObjectPrompts", "Percent", "prompt_warnings"),
+        "persam_video.prompting.segment": ("annotate",),
     },
 )

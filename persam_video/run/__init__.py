@@ -30,15 +30,13 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "FolderOptions": "persam_video.run.options",
-        "FrameRange": "persam_video.run.frames",
-        "Mask": "persam_video.run.annotations",
-        "Masks": "persam_video.run.annotations",
-        "OutputPaths": "persam_video.run.outputs",
-        "Progress": "persam_video.run.progress",
-        "TrackOptions": "persam_video.run.options",
-        "load_model": "persam_video.sam.build",
-        "track": "persam_video.run.iterate",
-        "track_to_folder": "persam_video.run.folder",
+        "persam_video.run.annotations": ("Mask", "Masks"),
+        "persam_video.run.folder": ("track_to_folder",),
+        "persam_video.run.frames": ("FrameRange",),
+        "persam_video.run.iterate": ("track",),
+        "persam_video.run.options": ("FolderOptions", "TrackOptions"),
+        "persam_video.run.outputs": ("OutputPaths",),
+        "persam_video.run.progress": ("Progress",),
+        "persam_video.sam.build": ("load_model",),
     },
 )

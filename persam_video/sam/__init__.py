@@ -14,11 +14,8 @@ __all__ = ["ImageEmbedding", "MaskPrediction", "ModelInfo", "Prompts", "SamModel
 __getattr__ = lazy_names(
     __name__,
     {
-        "ImageEmbedding": "persam_video.sam.model",
-        "MaskPrediction": "persam_video.sam.prompts",
-        "ModelInfo": "persam_video.sam.model",
-        "Prompts": "persam_video.sam.prompts",
-        "SamModel": "persam_video.sam.model",
-        "load_sam": "persam_video.sam.build",
+        "persam_video.sam.build": ("load_sam",),
+        "persam_video.sam.model": ("ImageEmbedding", "ModelInfo", "SamModel"),
+        "persam_video.sam.prompts": ("MaskPrediction", "Prompts"),
     },
 )

@@ -13,7 +13,7 @@ __all__ = ["InteractiveSession", "Propagation"]
 __getattr__ = lazy_names(
     __name__,
     {
-        "InteractiveSession": "persam_video.studio.session",
-        "Propagation": "persam_video.studio.propagation",
+        "persam_video.studio.propagation": ("Propagation",),
+        "persam_video.studio.session": ("InteractiveSession",),
     },
 )

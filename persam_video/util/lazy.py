@@ -1,11 +1,11 @@
 """Importing the public names of a package on first use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 
-def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+def lazy_names(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
     """Return a ``__getattr__`` for a package whose names live in other modules.
 
     Importing one module of the package then does not import its other modules: torch takes more
@@ -13,12 +13,13 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: full name of the package.
-        homes: full name of the module that defines each public name.
+        homes: the public names, by the full name of the module that defines them.
     """
+    home_of = {name: home for home, names in homes.items() for name in names}
 
     def attribute(name: str) -> Any:
-        if name not in homes:
+        if name not in home_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(homes[name]), name)
+        return getattr(import_module(home_of[name]), name)
 
     return attribute
