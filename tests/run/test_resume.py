@@ -356,7 +356,7 @@ def test_upstream_tracks_again_and_says_so(squares, nano_sam):
         track_to_folder(*common, **options, on_progress=cut_at(2))
     record = track_to_folder(*common, **options, resume=True)
     assert record.resumed_at == [0]
-    assert "keeps no state" in record.warnings[0]
+    assert "stores no state" in record.warnings[0]
 
 
 def test_the_lines_are_those_of_the_masks(whole):

@@ -152,7 +152,7 @@ def test_parquet_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(OutputError, match=r"pip install 'persam-video\[parquet\]'"):
         check_options([Output.PARQUET], tmp_path, SinkOptions())
-    with pytest.raises(OutputError, match="take 'table' for CSV"):
+    with pytest.raises(OutputError, match="use 'table' for CSV"):
         open_sink(Output.PARQUET, tmp_path / "t.parquet", INFO, SinkOptions())
     assert list(tmp_path.iterdir()) == []
 
