@@ -48,12 +48,14 @@ class FrameResult:
         time: presentation time in seconds.
         labels: uint8 array of shape (H, W); 0 is background, other values are object ids.
         objects: one entry per object known so far, in order of id.
+        cut: whether the frame begins a new scene.
     """
 
     index: int
     time: float
     labels: NDArray[np.uint8]
     objects: tuple[ObjectResult, ...]
+    cut: bool = False
 
     @classmethod
     def from_labels(
@@ -66,6 +68,7 @@ class FrameResult:
         scores: Mapping[int, float] | None = None,
         boxes: Mapping[int, Box | None] | None = None,
         states: Mapping[int, ObjectState] | None = None,
+        cut: bool = False,
     ) -> "FrameResult":
         """Make a result from a label map, which gives every object's box and area.
 
@@ -78,6 +81,7 @@ class FrameResult:
             boxes: by id, where they are known already.
             states: by id; an object without one is tracked where it has a pixel, and lost where
                 it has none.
+            cut: whether the frame begins a new scene.
 
         Examples:
             >>> labels = np.zeros((4, 6), np.uint8)
@@ -100,7 +104,7 @@ class FrameResult:
             )
             for i in object_ids
         )
-        return cls(index, time, labels, objects)
+        return cls(index, time, labels, objects, cut)
 
     def named(self, names: Mapping[int, str]) -> "FrameResult":
         """Return the same result with the objects called by these names, by id."""

@@ -51,4 +51,6 @@ def report(
         )
         if table.rows
     )
+    if done.cuts:
+        printer.say(f"\nscene cuts at {', '.join(map(str, done.cuts))}")
     printer.say(f"\n{done.place}")

@@ -125,6 +125,12 @@ class LostSettings(Section):
     confirm: int = _setting(2, "for this many frames in a row", ge=1, le=30)
 
 
+class CutSettings(Section):
+    """Scene cuts, after which objects are searched for in the whole frame."""
+
+    detect: bool = _setting(True, "an object that is tracked at a cut is lost, and searched for")
+
+
 class MaskSettings(Section):
     """Cleaning of the final masks."""
 
@@ -171,5 +177,6 @@ class Settings(Section):
     lost: LostSettings = _setting(
         LostSettings(), "when an object counts as lost, and as found again"
     )
+    cuts: CutSettings = _setting(CutSettings(), "scene cuts")
     masks: MaskSettings = _setting(MaskSettings(), "cleaning of the final masks")
     weights: WeightSettings = _setting(WeightSettings(), "PerSAM-F's fit; unused by persam")

@@ -73,6 +73,7 @@ class RunReport:
         place: the page.
         frames: number of frames.
         objects: in order of id.
+        cuts: the frames that begin a new scene.
         findings: the frames that need a look, the most pressing first.
         warnings: one line each.
     """
@@ -80,6 +81,7 @@ class RunReport:
     place: Path
     frames: int
     objects: tuple[ObjectSummary, ...]
+    cuts: tuple[int, ...]
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
 
@@ -155,11 +157,13 @@ def report_run(
     missing = _why_no_frames(folder, source)
     frames: dict[int, Mapping[int, ObjectFacts]] = {}
     names: dict[int, str | None] = {}
+    cuts: list[int] = []
     observer = Observer()
     with open_stored(folder, source, with_frames=missing is None) as stored:
         stored.inputs.check([place])
         for frame, result in stored.results:
             names |= {known.object_id: known.name for known in result.objects}
+            cuts += [result.index] if result.cut else []
             frames[result.index] = observer.see(result, None if missing else frame.rgb)
             on_progress(len(frames), stored.record.frames_done if stored.record else len(frames))
         info, stride, record = stored.info, stored.stride, stored.record
@@ -180,6 +184,7 @@ def report_run(
         place,
         len(frames),
         tuple(shown.summary for shown in objects),
+        tuple(cuts),
         tuple(findings),
         warnings,
     )
@@ -191,6 +196,10 @@ def report_run(
         span=_span(info, indices),
         objects=objects,
         ticks=ticks(indices),
+        cuts=[
+            Band(100 * indices.index(cut) / len(indices), 0, f"a new scene from {cut} on")
+            for cut in cuts
+        ],
         looks=album.looks(),
         others=[found for look in looks[MOST_WITH_PICTURES:] for found in look],
         strip=[album.strip[index] for index in sorted({*strip})],

@@ -132,7 +132,13 @@ class BackwardResults:
         scores = {o.object_id: o.score for o in (*earlier.objects, *result.objects)}
         states = {o.object_id: o.state for o in result.objects}
         return FrameResult.from_labels(
-            result.index, result.time, labels, sorted(scores), scores=scores, states=states
+            result.index,
+            result.time,
+            labels,
+            sorted(scores),
+            scores=scores,
+            states=states,
+            cut=result.cut,
         )
 
     @property

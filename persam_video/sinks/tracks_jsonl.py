@@ -51,12 +51,14 @@ class FrameRecord:
         time: in seconds.
         objects: the objects known so far, in order of id.
         name: file name of the frame's image; ``None`` where the source is a video.
+        cut: whether the frame begins a new scene.
     """
 
     frame: int
     time: float
     objects: tuple[ObjectRecord, ...]
     name: str | None = None
+    cut: bool = False
 
     def result(self, size: tuple[int, int]) -> FrameResult:
         """Return the result that the line records; scores have six decimals.
@@ -76,7 +78,7 @@ class FrameRecord:
         objects = tuple(
             ObjectResult(o.object_id, o.state, o.score, o.box, o.area, o.name) for o in self.objects
         )
-        return FrameResult(self.frame, self.time, labels, objects)
+        return FrameResult(self.frame, self.time, labels, objects, self.cut)
 
 
 class TracksJsonlSink(Sink):
@@ -87,6 +89,7 @@ class TracksJsonlSink(Sink):
         {"frame": 12,                       index in the source, from 0
          "name": "00013.jpg",               file name of its image; not there for a video
          "time": 0.4004,                    seconds
+         "cut": true,                       a new scene begins; not there in other frames
          "objects": [                       every object known so far, in order of id
            {"id": 1,                        the annotation's label
             "name": "dog",                  not there where the annotation names none
@@ -186,6 +189,7 @@ def _line(frame: Frame, result: FrameResult) -> dict[str, Any]:
         "frame": int(result.index),
         **({} if frame.name is None else {"name": frame.name}),
         "time": float(result.time),
+        **({"cut": True} if result.cut else {}),
         "objects": [
             {
                 "id": int(known.object_id),
@@ -218,6 +222,7 @@ def _record(line: dict[str, Any]) -> FrameRecord:
             for known in line["objects"]
         ),
         name=_file_name(line.get("name")),
+        cut=line.get("cut") is True,
     )
 
 

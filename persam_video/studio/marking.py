@@ -181,6 +181,7 @@ class MarkedVideo:
             sorted({*known, *masks}),
             scores={i: 1.0 if i in masks else known[i].score for i in {*known, *masks}},
             states=states,
+            cut=found is not None and found.cut,
         )
 
     def gestures(self, index: int) -> list[Gesture]:

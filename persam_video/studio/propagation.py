@@ -195,6 +195,7 @@ class Propagation(Iterator[FrameResult]):
             sorted(o.object_id for o in merged),
             scores={o.object_id: o.score for o in merged},
             states={o.object_id: o.state for o in merged},
+            cut=known.cut,  # on the way back, a scene seems to begin one frame too early
         )
 
     def _restore(self, tracker: Tracker) -> int:

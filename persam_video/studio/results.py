@@ -157,6 +157,7 @@ class ResultJournal:
                     "frame": int(result.index),
                     "time": float(result.time),
                     "name": name,
+                    **({"cut": True} if result.cut else {}),
                     "objects": [
                         {
                             "id": int(known.object_id),
@@ -234,6 +235,7 @@ class ResultJournal:
             list(states),
             scores={known["id"]: known["score"] for known in data["objects"]},
             states=states,
+            cut=data.get("cut", False),
         )
 
     def _data(self, offset: int) -> Any:

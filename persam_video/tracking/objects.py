@@ -98,8 +98,10 @@ class TrackerState:
         frame_size: (height, width) of the frames; ``None`` before the first.
         steps: frames taken so far.
         objects: in order of id.
+        picture: the newest frame as the detector of scene cuts keeps it; ``None`` without one.
     """
 
     frame_size: tuple[int, int] | None
     steps: int
     objects: tuple[TrackedObject, ...]
+    picture: NDArray[np.uint8] | None = None

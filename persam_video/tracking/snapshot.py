@@ -25,6 +25,7 @@ from persam_video.sam.model import ImageEmbedding
 from persam_video.sam.readout import VALUE_DIM
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.util.atomic import write_bytes
+from persam_video.video.cuts import PICTURE_SHAPE
 
 
 class StoredTensor(BaseModel):
@@ -157,12 +158,13 @@ class _StoredObject(BaseModel):
 
 
 class _Header(BaseModel):
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     frames: NonNegativeInt
     last: NonNegativeInt
     frame_size: tuple[int, int] | None
     steps: NonNegativeInt
     objects: list[_StoredObject]
+    picture: StoredTensor | None
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:
@@ -179,6 +181,7 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
         frame_size=state.frame_size,
         steps=state.steps,
         objects=[_pack(tracked, shelf) for tracked in state.objects],
+        picture=None if state.picture is None else shelf.put(torch.from_numpy(state.picture)),
     )
     # not by the library's own writing, whose errors hide what the system says
     write_bytes(path, save(shelf.tensors, metadata={_HEADER: header.model_dump_json()}))
@@ -272,7 +275,10 @@ class _Unpacker:
         if ids != sorted(set(ids)):
             raise ValueError(f"objects are {ids}")
         objects = tuple(self._object(stored) for stored in header.objects)
-        return TrackerState(size, header.steps, objects)
+        if header.picture is None:
+            return TrackerState(size, header.steps, objects)
+        picture = self.tensors.get(header.picture, PICTURE_SHAPE, torch.uint8)
+        return TrackerState(size, header.steps, objects, picture.cpu().numpy())
 
     def _object(self, stored: _StoredObject) -> TrackedObject:
         height, width = size = self.like.transform.frame_size

@@ -27,6 +27,7 @@ from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.segmenter import Candidate, Segmenter
 from persam_video.tracking.view import choose_view
 from persam_video.util.timing import StageClock
+from persam_video.video.cuts import CutDetector
 from persam_video.video.frame import Frame
 
 
@@ -39,12 +40,14 @@ class _Latest:
         embedding: of the frame, ``None`` when nothing needed it yet.
         labels: (H, W) its label map.
         scores: of the objects that were segmented, by id.
+        cut: whether it begins a new scene.
     """
 
     frame: Frame
     embedding: ImageEmbedding | None
     labels: NDArray[np.uint8]
     scores: dict[int, float]
+    cut: bool
 
     @cached_property
     def boxes(self) -> dict[int, Box | None]:
@@ -85,6 +88,7 @@ class Tracker:
         self._frame_size: tuple[int, int] | None = None
         self._steps = 0
         self._latest: _Latest | None = None
+        self._cuts = CutDetector()
         self._clock = clock or StageClock()
         self._segmenter = Segmenter(model, self.settings, self._clock)
 
@@ -151,7 +155,7 @@ class Tracker:
         """Return all that later frames depend on; it does not change with later steps."""
         known = (self._objects[i] for i in self.object_ids)
         objects = tuple(replace(o, velocity=o.velocity.copy()) for o in known)
-        return TrackerState(self._frame_size, self._steps, objects)
+        return TrackerState(self._frame_size, self._steps, objects, self._cuts.picture)
 
     def restore(self, state: TrackerState) -> None:
         """Go on from a state of a tracker with the same model and settings.
@@ -160,6 +164,7 @@ class Tracker:
         """
         self._frame_size, self._steps = state.frame_size, state.steps
         self._objects = {o.object_id: replace(o) for o in state.objects}
+        self._cuts = CutDetector(state.picture)
         self._latest = None
 
     @inference()
@@ -187,17 +192,21 @@ class Tracker:
         size = check_frame_size(frame, self._frame_size)
         if annotation is not None:
             annotation = load_annotation(annotation, size)
+        cut = self.settings.cuts.detect and self._cuts.sees_cut(frame.rgb)
+        if cut:  # where an object was says nothing of where it is now
+            for known in self._objects.values():
+                known.lose()
         if self._objects or annotation is not None:
-            self._latest = self._follow(frame, annotation)
+            self._latest = self._follow(frame, annotation, cut=cut)
         else:
             # encoded when an object is added; until then the caller may use the buffer again
             own = replace(frame, rgb=frame.rgb.copy())
-            self._latest = _Latest(own, None, np.zeros(size, np.uint8), {})
+            self._latest = _Latest(own, None, np.zeros(size, np.uint8), {}, cut)
         self._frame_size = size
         self._steps += 1
         return self._result(self._latest)
 
-    def _follow(self, frame: Frame, annotation: Annotation | None) -> _Latest:
+    def _follow(self, frame: Frame, annotation: Annotation | None, *, cut: bool) -> _Latest:
         """Segment the known objects, and learn those that are marked."""
         given = annotation.object_ids if annotation is not None else ()
         with self._clock.stage("encode"):
@@ -218,7 +227,7 @@ class Tracker:
                 learned = self._segmenter.learn(embedding, annotation)
             self._objects |= {o.object_id: o for o in learned}
         scores = {o.object_id: c.score for o, c in zip(followed, candidates, strict=True)}
-        latest = _Latest(frame, embedding, labels, scores)
+        latest = _Latest(frame, embedding, labels, scores, cut)
         with self._clock.stage("remember"):
             self._remember(latest, embedding, followed, candidates, believed)
         return latest
@@ -248,7 +257,7 @@ class Tracker:
         labels = _without(latest.labels, object_id)
         labels[annotation.labels > 0] = object_id
         scores = {i: score for i, score in latest.scores.items() if i != object_id}
-        self._latest = _Latest(latest.frame, embedding, labels, scores)
+        self._latest = _Latest(latest.frame, embedding, labels, scores, latest.cut)
         return self._result(self._latest)
 
     def _check_known(self, object_id: int) -> None:
@@ -292,6 +301,7 @@ class Tracker:
             scores=latest.scores,
             boxes=latest.boxes,
             states={i: tracked.state for i, tracked in self._objects.items()},
+            cut=latest.cut,
         )
 
 

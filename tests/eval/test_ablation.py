@@ -29,6 +29,7 @@ def run(*line: str) -> "subprocess.CompletedProcess[str]":
     [
         (["eval.ablation", "--data", ".", "--only", "nope"], "invalid choice: 'nope'"),
         (["eval.ablation", "--data", "nowhere"], "error: nowhere/davis/Annotations"),
+        (["eval.cuts", "--data", "nowhere"], "error: nowhere/davis/JPEGImages"),
         (["eval.precision", "--data", "nowhere"], "error: nowhere/davis/Annotations"),
         (["eval.precision", "--data", ".", "--frames", "0"], "'0' is not a whole number of 1"),
         (["eval.davis2016", "--root", "nowhere"], "error: nowhere/Annotations/480p: no such"),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,7 +38,7 @@ def clip(tmp_path_factory):
 def store(clip, tmp_path):
     """Write a run's folder, of label maps that are given or of the true ones."""
 
-    def call(name="run", change=lambda index, labels: labels, source=clip, names=None):
+    def call(name="run", change=lambda index, labels: labels, source=clip, names=None, cuts=()):
         folder = tmp_path / name
         with FrameStream(clip) as stream, TracksJsonlSink(folder / "tracks.jsonl") as sink:
             for index in range(24):
@@ -44,7 +46,7 @@ def store(clip, tmp_path):
                 result = FrameResult.from_labels(
                     index, index / 25, change(index, labels), [1, 2], scores={1: 0.9, 2: 0.8}
                 )
-                result = result.named(names or {})
+                result = replace(result.named(names or {}), cut=index in cuts)
                 sink.write(Frame(index, rgb, index / 25), result)
             facts = {**to_json(stream.info), "path": str(source)}
         record = RunRecord(

@@ -46,6 +46,16 @@ def test_objects_are_called_by_their_names(store):
     page.assert_self_contained()
 
 
+def test_scene_cuts_are_shown(store):
+    report = report_run(store(cuts=(6, 12)))
+    assert report.cuts == (6, 12)
+    page = read(report.place)
+    assert "scene cuts at 6, 12" in page.text
+    # on the time line of each object, and on its four plots
+    assert len(page.having("i", **{"class": "cut"})) == 2 * 2 * 5
+    assert page.having("i", title="a new scene from 12 on", style="left:50.000%")
+
+
 def test_objects_that_swap_are_named_first_with_both_frames(store):
     report = report_run(store(change=swapped))
     first = report.findings[0]

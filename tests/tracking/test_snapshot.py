@@ -237,23 +237,22 @@ def places(value, path=()):
 
 def mutate_header(header, chance):
     """Replace, remove or exchange something in the header."""
-    *path, key = chance.choice(list(places(header)))
+    *path, last = chance.choice(list(places(header)))
     owner = header
     for key in path:
         owner = owner[key]
     match chance.randrange(4):
         case 0:
-            del owner[key]
+            del owner[last]
         case 1 if isinstance(owner, list):
-            owner.append(owner[key])
+            owner.append(owner[last])
         case 2:
-            *path, other = chance.choice(list(places(header)))
             value = header
-            for key in (*path, other):
+            for key in chance.choice(list(places(header))):
                 value = value[key]
-            owner[key] = deepcopy(value)
+            owner[last] = deepcopy(value)
         case _:
-            owner[key] = chance.choice(WRONG)
+            owner[last] = chance.choice(WRONG)
 
 
 def mutate_tensors(tensors, chance):
