@@ -9,7 +9,7 @@ import typer
 
 from persam_video.cli import completion
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import input_option
+from persam_video.cli.options import input_option, model_option, written
 from persam_video.cli.printing import Printer
 from persam_video.errors import ModelError
 from persam_video.util.table import Table
@@ -62,6 +62,14 @@ class DownloadDocument:
     """What ``models download --json`` prints: the weight file."""
 
     file: Path
+
+
+@dataclass(frozen=True)
+class OnnxDocument:
+    """What ``models export-onnx --json`` prints: the folder and its files."""
+
+    folder: Path
+    files: Sequence[Path]
 
 
 @models.callback(invoke_without_command=True)
@@ -130,6 +138,37 @@ def download(
         printer.interrupted("run the same command again to continue")
     printer.document(DownloadDocument(file))
     printer.say(str(file))
+
+
+@models.command(name="export-onnx")
+@with_option_groups
+def export_onnx(
+    *,
+    name: Annotated[str, typer.Argument(help="lite.")],
+    out: Annotated[Path, written("Folder for the files.")],
+    image_size: Annotated[
+        int | None,
+        model_option(help="Long side of the input in pixels.", show_default="the model's own"),
+    ] = None,
+    printer: Printer,
+) -> None:
+    """Export the embedded model as ONNX files, for tracking with other runtimes.
+
+    encoder.onnx encodes a frame of any size, track.onnx segments an object, find.onnx a lost one,
+    and memory.onnx makes what is remembered of a frame. Needs persam-video[onnx].
+
+    Example: persam-video models export-onnx lite --out onnx
+    """
+    from persam_video.cli.progress import counting_bar
+    from persam_video.sam.build import load_sam
+    from persam_video.tracking.onnx_export import export_onnx as export
+
+    model = load_sam(name, device="cpu", precision="fp32", image_size=image_size)
+    with counting_bar("exporting", quiet=printer.quiet) as progress:
+        files = export(model, out, on_progress=progress)
+    printer.document(OnnxDocument(out, files))
+    for file in files:
+        printer.say(str(file))
 
 
 def _file(spec: "ModelSpec") -> Path:

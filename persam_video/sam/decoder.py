@@ -30,7 +30,7 @@ from persam_video.sam.modules import (
 Window: TypeAlias = tuple[int, int, int, int]
 """(x0, y0, x1, y1) in cells of the image embedding, exclusive ends."""
 
-_OUTSIDE = -1.0
+OUTSIDE_WINDOW = -1.0
 """The highest logit of what is outside a window: surely not the object."""
 
 
@@ -361,7 +361,7 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
         inside = upscaled[:, 4 * (y0 - top) : 4 * (y1 - top), 4 * (x0 - left) : 4 * (x1 - left)]
         logits = (hyper @ inside.flatten(1)).view(-1, *inside.shape[1:])
         border = torch.cat([logits[:, [0, -1]].flatten(1), logits[:, :, [0, -1]].flatten(1)], dim=1)
-        outside = border.mean(dim=1).clamp(max=_OUTSIDE)
+        outside = border.mean(dim=1).clamp(max=OUTSIDE_WINDOW)
         masks = outside[:, None, None].repeat(1, 4 * height, 4 * width)
         masks[:, 4 * y0 : 4 * y1, 4 * x0 : 4 * x1] = logits
         return masks

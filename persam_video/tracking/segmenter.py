@@ -25,7 +25,7 @@ from persam_video.util.timing import StageClock
 _UNKNOWN = 32.0
 """Magnitude of a logit that stands for a value the model could not compute."""
 
-_WINDOW_CELLS = 4.0
+WINDOW_CELLS = 4.0
 """The least margin around an object's last box in which it is looked for: 64 input pixels."""
 
 
@@ -110,9 +110,9 @@ class Segmenter:
             # a model's NaN must not reach a mask or a score
             logits = answer.logits[:, 0].nan_to_num(-_UNKNOWN, _UNKNOWN, -_UNKNOWN)
             scores = answer.iou[:, 0].nan_to_num(0.0).clamp(0, 1).tolist()
-            alike = _likeness(logits, prompts.matching)
-            for o, mask, score, likeness in zip(group, logits, scores, alike, strict=True):
-                found[o.object_id] = Candidate(mask, score, likeness)
+            alike = _likenesses(logits, prompts.matching)
+            for o, mask, score, like in zip(group, logits, scores, alike, strict=True):
+                found[o.object_id] = Candidate(mask, score, like)
         return [found[o.object_id] for o in objects]
 
     def _prompts(
@@ -186,7 +186,7 @@ def _windows(group: Sequence[TrackedObject], share: float, embedding: ImageEmbed
     cell = embedding.transform.padded_size[0] / rows
     boxes = embedding.transform.coordinates(corners).view(-1, 4) / cell
     longer = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
-    margin = (share * longer).clamp(min=_WINDOW_CELLS)
+    margin = (share * longer).clamp(min=WINDOW_CELLS)
     begins = (boxes[:, :2] - margin).floor().clamp(min=0)
     ends = (boxes[:, 2:] + margin).ceil().minimum(boxes.new_tensor([columns, rows]))
     return torch.cat([begins, ends], dim=1).long()
@@ -198,15 +198,20 @@ def _match(embedding: ImageEmbedding, group: Sequence[TrackedObject]) -> Tensor:
     return match_memories(embedding.keys, memories).float().view(len(group), 4, *embedding.grid)
 
 
-def _likeness(logits: Tensor, matching: Tensor | None) -> list[float]:
-    """Return the likeness of masks (N, H, W) by matching maps (N, 4, h, w)."""
+def _likenesses(logits: Tensor, matching: Tensor | None) -> list[float]:
+    """Return the likeness of each mask; 0 where there are no matching maps to tell by."""
     if matching is None:
         return [0.0] * len(logits)
+    return [float(one) for one in likeness(logits, matching)]
+
+
+def likeness(logits: Tensor, matching: Tensor) -> Tensor:
+    """Return the likeness (N,) of masks, logits (N, H, W), by matching maps (N, 4, h, w)."""
     share = cell_coverage(logits.sigmoid(), (matching.shape[2], matching.shape[3]))
     cells = share.sum(dim=(1, 2))
     margins = matching[:, 0::2] - matching[:, 1::2]  # annotated frame, last good frame
     means = (margins * share[:, None]).sum(dim=(2, 3)) / cells.clamp(min=1e-6)[:, None]
-    return [float(margin) for margin in means.amax(dim=1)]
+    return means.amax(dim=1)
 
 
 def _grown_boxes(

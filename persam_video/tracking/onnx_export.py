@@ -1,0 +1,164 @@
+"""The embedded model as ONNX files, with which other runtimes can track.
+
+``encoder.onnx`` encodes a frame; ``track.onnx`` and ``find.onnx`` hold what ``Segmenter`` does with
+an object that is tracked, or lost; ``memory.onnx`` makes what is remembered of it. What is left to
+the caller is in ``model.json`` (the numbers) and in ``docs/track_with_onnx.py`` (a tracker).
+"""
+
+import importlib.util
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+
+from persam_video.config import Settings
+from persam_video.errors import ModelError
+from persam_video.sam.inference import inference
+from persam_video.sam.lite import CELL, LiteImageEncoder, LitePromptEncoder
+from persam_video.sam.model import SamModel
+from persam_video.sam.registry import model_spec
+from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD
+from persam_video.tracking.onnx_graphs import (
+    EncoderGraph,
+    MemoryGraph,
+    ObjectGraph,
+    example_inputs,
+)
+from persam_video.util.atomic import staged
+
+OPSET = 18
+_PACKAGES = ("onnx", "onnxscript")
+
+_Graph: TypeAlias = EncoderGraph | MemoryGraph | ObjectGraph
+
+
+def export_onnx(
+    model: SamModel,
+    out: str | Path,
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Path, ...]:
+    """Write the embedded model as ONNX files, for frames of any size.
+
+    Args:
+        model: the embedded one, on the CPU in fp32.
+        out: folder for ``encoder.onnx``, ``memory.onnx``, ``track.onnx``, ``find.onnx`` and
+            ``model.json``. All of them appear, or none does.
+        on_progress: called with the files that are written and the files in all.
+
+    Returns:
+        The files.
+
+    Raises:
+        ModelError: it is another model, or a package or a newer torch is needed.
+        OutputError: the folder cannot be written.
+    """
+    if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
+        raise ModelError(
+            f"ONNX files need {' and '.join(missing)}: pip install 'persam-video[onnx]'"
+        )
+    if not hasattr(torch.export.Dim, "AUTO"):
+        raise ModelError(f"ONNX files need torch 2.6 or newer, and this is {torch.__version__}")
+    graphs = _graphs(model)
+    cells = model.info.image_size // CELL
+    grid = (cells // 4 * 2, cells - 2)  # even, in the model's grid; other ones work as well
+    out = Path(out)
+    with staged(out) as folder:
+        folder.mkdir()
+        for done, (name, graph) in enumerate(graphs.items()):
+            on_progress(done, len(graphs) + 1)
+            _write(graph, folder / f"{name}.onnx", grid)
+        (folder / "model.json").write_text(
+            json.dumps(_numbers(model), indent=1) + "\n", encoding="utf-8"
+        )
+        on_progress(len(graphs) + 1, len(graphs) + 1)
+        files = sorted(path.name for path in folder.iterdir())
+    return tuple(out / name for name in files)
+
+
+def _graphs(model: SamModel) -> dict[str, _Graph]:
+    encoder, prompt_encoder, mask_decoder = model.parts
+    readout = model.readout
+    if (
+        readout is None
+        or not isinstance(encoder, LiteImageEncoder)
+        or not isinstance(prompt_encoder, LitePromptEncoder)
+    ):
+        raise ModelError(f"{model.info.name} has no ONNX files yet: export lite")
+    if model.dtype is not torch.float32 or model.device.type != "cpu":
+        raise ModelError("ONNX files are written from a model in fp32 on the CPU")
+    settings = Settings()
+    track, find = (
+        ObjectGraph(prompt_encoder, mask_decoder, readout, settings, tracked=tracked)
+        for tracked in (True, False)
+    )
+    return {
+        "encoder": EncoderGraph(encoder),
+        "memory": MemoryGraph(readout, settings),
+        "track": track,
+        "find": find,
+    }
+
+
+@inference()
+def _write(graph: _Graph, path: Path, grid: tuple[int, int]) -> None:
+    examples = example_inputs(graph.inputs, grid)
+    sizes = {
+        name: dict.fromkeys(_variable(name, value.dim()), torch.export.Dim.AUTO)
+        for name, value in zip(graph.inputs, examples, strict=True)
+    }
+    with _silent():
+        torch.onnx.export(
+            graph.eval(),
+            examples,
+            str(path),
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_shapes=tuple(sizes.values()),
+            dynamo=True,
+            external_data=False,
+            opset_version=OPSET,
+            verbose=False,
+        )
+
+
+def _variable(name: str, dimensions: int) -> range:
+    """Return the axes of an input whose sizes vary: those of the grid."""
+    if name in ("size", "corner", "target", "box"):
+        return range(0)
+    first = 1 if name in ("mask", "others", "coverage", "recent_coverage") else 2
+    return range(first, dimensions)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the exporter's advice to its developers away."""
+    log = logging.getLogger("torch.onnx")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(before)
+
+
+def _numbers(model: SamModel) -> dict[str, object]:
+    """Return what a caller needs besides the graphs."""
+    settings = Settings()
+    return {
+        "model": model.info.name,
+        "sha256": model.info.sha256,
+        "licence": model_spec(model.info.name).licence,
+        "image_size": model.info.image_size,
+        "mean": PIXEL_MEAN,
+        "std": PIXEL_STD,
+        "lost": settings.lost.model_dump(),
+        "memory": settings.memory.model_dump(),
+    }
