@@ -108,11 +108,6 @@ class SamModel:
         network.mask_decoder.to(device, dtype)
 
     @property
-    def parts(self) -> tuple[nn.Module, PromptEncoder, GuidedMaskDecoder]:
-        """The image encoder, the prompt encoder and the mask decoder."""
-        return self._image_encoder, self._prompt_encoder, self._mask_decoder
-
-    @property
     def takes_matching(self) -> bool:
         """Whether the model was trained with the dense matching prompt."""
         return self.network.takes_matching

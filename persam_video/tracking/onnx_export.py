@@ -19,8 +19,9 @@ import torch
 from persam_video.config import Settings
 from persam_video.errors import ModelError
 from persam_video.sam.inference import inference
-from persam_video.sam.lite import CELL, LiteImageEncoder, LitePromptEncoder
+from persam_video.sam.lite import LiteSam
 from persam_video.sam.model import SamModel
+from persam_video.sam.network import CELL
 from persam_video.sam.registry import model_spec
 from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD
 from persam_video.tracking.onnx_graphs import (
@@ -82,26 +83,17 @@ def export_onnx(
 
 
 def _graphs(model: SamModel) -> dict[str, _Graph]:
-    encoder, prompt_encoder, mask_decoder = model.parts
-    readout = model.readout
-    if (
-        readout is None
-        or not isinstance(encoder, LiteImageEncoder)
-        or not isinstance(prompt_encoder, LitePromptEncoder)
-    ):
-        raise ModelError(f"{model.info.name} has no ONNX files yet: export lite")
+    network, readout = model.network, model.readout
+    if not isinstance(network, LiteSam) or readout is None:
+        raise ModelError(f"{model.info.name} cannot be exported to ONNX yet: export lite")
     if model.dtype is not torch.float32 or model.device.type != "cpu":
         raise ModelError("ONNX files are written from a model in fp32 on the CPU")
     settings = Settings()
-    track, find = (
-        ObjectGraph(prompt_encoder, mask_decoder, readout, settings, tracked=tracked)
-        for tracked in (True, False)
-    )
     return {
-        "encoder": EncoderGraph(encoder),
+        "encoder": EncoderGraph(network.image_encoder),
         "memory": MemoryGraph(readout, settings),
-        "track": track,
-        "find": find,
+        "track": ObjectGraph(network, readout, settings, tracked=True),
+        "find": ObjectGraph(network, readout, settings, tracked=False),
     }
 
 

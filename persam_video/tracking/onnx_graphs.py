@@ -16,10 +16,11 @@ from persam_video.config import Settings
 from persam_video.persam.confidence import blend
 from persam_video.persam.matching import matching_maps
 from persam_video.persam.target import location_confidence, target_embedding
-from persam_video.sam.decoder import OUTSIDE_WINDOW, GuidedMaskDecoder
-from persam_video.sam.lite import CELL, LiteImageEncoder, LitePromptEncoder
+from persam_video.sam.decoder import OUTSIDE_WINDOW
+from persam_video.sam.lite import LiteImageEncoder, LiteSam
+from persam_video.sam.network import CELL
 from persam_video.sam.readout import VALUE_DIM, MemoryReadout, distances
-from persam_video.tracking.prior import prior_on_grid
+from persam_video.tracking.prior import grow_cells
 from persam_video.tracking.segmenter import WINDOW_CELLS, likeness
 
 _FINE = 4  # low-resolution mask pixels along the side of a cell
@@ -77,7 +78,7 @@ class MemoryGraph(nn.Module):
         Returns:
             Coverage (1, h, w), values (1, V, h, w) and target embedding (1, C).
         """
-        coverage = F.avg_pool2d(mask[:, None], _FINE)[:, 0]
+        coverage = _cells(mask)
         target = target_embedding(features, coverage, self.pooling)
         return coverage, self.readout.values(features, mask, others), target
 
@@ -86,7 +87,8 @@ class ObjectGraph(nn.Module):
     """Segments one object in a frame: the prompts, the first pass and the refinement.
 
     Args:
-        prompt_encoder, mask_decoder, readout: the model's.
+        network: the embedded model.
+        readout: its memory readout.
         settings: of the tracker: the default ones, but for their numbers.
         tracked: whether the object is tracked; else it is looked for everywhere.
     """
@@ -95,18 +97,17 @@ class ObjectGraph(nn.Module):
 
     def __init__(
         self,
-        prompt_encoder: LitePromptEncoder,
-        mask_decoder: GuidedMaskDecoder,
+        network: LiteSam,
         readout: MemoryReadout,
         settings: Settings,
         *,
         tracked: bool,
     ) -> None:
         super().__init__()
-        self.prompt_encoder, self.mask_decoder = prompt_encoder, mask_decoder
+        self.prompt_encoder, self.mask_decoder = network.prompt_encoder, network.mask_decoder
         self.readout = readout
         self.position: Tensor
-        self.register_buffer("position", prompt_encoder.get_dense_pe())
+        self.register_buffer("position", network.prompt_encoder.get_dense_pe())
         self.settings = settings
         self.tracked = tracked
         self.inputs = (
@@ -161,8 +162,9 @@ class ObjectGraph(nn.Module):
         prior_others, share = prior, 0.0
         if mask is not None and others is not None:
             share = self.settings.prior.alpha
-            grid, grow = (confidence.shape[1], confidence.shape[2]), self.settings.prior.grow
-            prior, prior_others = (prior_on_grid(one, grid, grow) for one in (mask, others))
+            prior, prior_others = (
+                grow_cells(_cells(one), self.settings.prior.grow) for one in (mask, others)
+            )
             confidence = blend(confidence, prior, confidence.new_full((1,), share))
         evidence = torch.stack([confidence, share * prior, share * prior_others], dim=1)
 
@@ -277,6 +279,11 @@ class ObjectGraph(nn.Module):
             skips=(half, quarter),
         )
         return logits if window is None else _cut(logits, window), iou
+
+
+def _cells(mask: Tensor) -> Tensor:
+    """Return how much of each cell (1, h, w) a mask (1, 4h, 4w) covers."""
+    return F.avg_pool2d(mask[:, None], _FINE)[:, 0]
 
 
 def _standardised(similarity: Tensor, inside: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from persam_video.persam.reference import others, remember
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -18,6 +17,7 @@ from persam_video.config import Settings
 from persam_video.errors import ModelError
 from persam_video.masks import read_annotation
 from persam_video.masks.png import write_label_png
+from persam_video.persam.learning import others, remember
 from persam_video.persam.matching import cell_coverage
 from persam_video.results import ObjectState
 from persam_video.sam.build import load_sam
@@ -96,14 +96,14 @@ class Beside:
         }
         for number, o in enumerate(known):
             self._remembered(embedding, code, masks, rest, number)
-            memories = (o.reference, *o.past)
+            memories = (o.annotated, *o.past)
             given = {
                 **code,
                 **place,
                 "target": o.target[None],
                 "memory_keys": torch.cat([one.keys.flatten(2) for one in memories], dim=2),
                 "memory_values": torch.cat([one.values.flatten(1) for one in memories], 1)[None],
-                "coverage": o.reference.coverage[None],
+                "coverage": o.annotated.coverage[None],
                 "recent_keys": o.recent.keys,
                 "recent_values": o.recent.values[None],
                 "recent_coverage": o.recent.coverage[None],
