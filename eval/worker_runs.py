@@ -1,6 +1,6 @@
 """Run short benchmarks with several workers many times: all must end with status 0, in silence.
 
-    python -m eval.worker_runs               # 100 runs; the result is in eval/results/worker_runs.json
+    python -m eval.worker_runs             # 100 runs; writes eval/results/worker_runs.json
     python -m eval.worker_runs --runs 10
 
 Each run is ``persam-video davis ROOT --out OUT --workers N -q`` on three small sequences, with 2, 3
