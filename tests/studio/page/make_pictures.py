@@ -52,6 +52,13 @@ class Film:
             self._page.page.mouse.move(*self._pointer)
             self.take(110)
 
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Draw a box between two points of the window."""
+        self.move(*start)
+        self._page.page.mouse.down()
+        self.move(*end, steps=4)
+        self._page.page.mouse.up()
+
     def click(self, selector: str) -> None:
         """Move to an element and click it."""
         box = self._page.page.locator(selector).bounding_box()
@@ -93,19 +100,18 @@ def play(page: Page, folder: Path) -> None:
     film = Film(page)
     page.page.wait_for_timeout(3000)  # for the thumbnails
     film.take(900)
-    # a box around the koi
-    film.move(*page.place(95, 40))
-    page.page.mouse.down()
-    film.move(*page.place(255, 165), steps=4)
-    page.page.mouse.up()
+    film.drag(page.place(95, 40), page.place(255, 165))  # around the koi
     page.wait_for_masks(1)
     film.take(700)
-    for place, (x, y) in enumerate(((537, 208), (230, 262)), start=2):
-        page.press("a")
-        film.move(*page.place(x, y))
-        page.page.mouse.click(*page.place(x, y))
-        page.wait_for_masks(*range(1, place + 1))
-        film.take(600)
+    page.press("a")
+    film.move(*page.place(537, 208))  # on the ball
+    page.page.mouse.click(*page.place(537, 208))
+    page.wait_for_masks(1, 2)
+    film.take(600)
+    page.press("a")
+    film.drag(page.place(178, 195), page.place(314, 327))  # around the leaf
+    page.wait_for_masks(1, 2, 3)
+    film.take(600)
     film.click("#track .primary")
     page.page.wait_for_selector("#job:not([hidden])")
     seen = 0
