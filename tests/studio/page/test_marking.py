@@ -83,7 +83,9 @@ def export(page: Page, output: str, folder: Path) -> Path:
     page.page.locator(f"input[name=output][value={output}]").check()
     page.page.locator("#export-dialog .export-run .primary").click()
     page.page.wait_for_function(
-        "known => document.querySelectorAll('.downloads a').length > known", arg=known
+        "known => document.querySelectorAll('.downloads a').length > known"
+        " && document.querySelector('#export-dialog .job-line').textContent.startsWith('Wrote')",
+        arg=known,
     )
     name = page.page.locator("#export-dialog .job-line").inner_text().removeprefix("Wrote ")
     with page.page.expect_download() as download:
