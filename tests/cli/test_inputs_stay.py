@@ -115,6 +115,7 @@ FILES = (
 RUNS = ("run", "bare", "broken", "damaged", "run/masks")
 COMMANDS = (
     *("track", "render", "export", "export", "segment", "batch", "evaluate", "prompt", "davis"),
+    *("report", "compare"),
 )
 KINDS = ("masks", "overlay", "tracks", "cutout-png", "coco", "mot", "table", "labelme", "cvat")
 
@@ -144,6 +145,15 @@ def lines(draw):  # noqa: PLR0911
             return Line((*words, *over, "-q"), reads, (out, *record), converts=True)
         words = ("export", run, "--to", pick(KINDS), "--out", out, "--source", source)
         return Line((*words, *over, "-q"), reads, (out,), converts=True)
+    if command in ("report", "compare"):
+        runs = [pick(RUNS)] + ([pick(RUNS)] if command == "compare" else [])
+        source = pick(("clip.mp4", "frames", "short.mp4", "soft.mp4"))
+        outs = {"--out": pick((*FILES, "new.html", "davis/ImageSets/val.html"))}
+        if command == "compare" and draw(st.booleans()):
+            outs["--video"] = pick(FILES)
+        words = (command, *runs, "--source", source, *(w for o in outs.items() for w in o))
+        reads = [f"{run}/{name}" for run in runs for name in ("*.png", "run.json", "tracks.jsonl")]
+        return Line((*words, *over, "-q"), (*reads, source), tuple(outs.values()), converts=True)
     if command == "segment":
         tests, out = (
             pick(("frames", "photo.png", "frames/*.jpg", "frames/00002.jpg")),
