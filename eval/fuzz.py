@@ -29,6 +29,7 @@ from persam_video.benchmark.record import read_record
 from persam_video.config import load_settings, presets
 from persam_video.errors import PersamVideoError
 from persam_video.masks import read_annotation
+from persam_video.masks.formats import open_annotations
 from persam_video.masks.png import write_label_png
 from persam_video.masks.rle import encode_labels
 from persam_video.sinks import RunRecord, read_run, read_tracks, write_run
@@ -165,12 +166,25 @@ def targets() -> tuple[Target, ...]:
     masks, photos = _images()
     return (
         Target("annotation", ".png", masks, read_annotation),
+        Target("annotation file", "", _annotation_files(), _read_frames),
         Target("photo", ".png", photos, read_image),
         Target("settings", ".yaml", _settings(), load_settings),
         Target("run record", ".json", (_run(),), lambda path: _use(read_run(path), path)),
         Target("benchmark record", ".json", (_run(),), lambda path: _use(read_record(path), path)),
         Target("tracks", ".jsonl", (_tracks(),), _read_masks),
     )
+
+
+def _annotation_files() -> tuple[bytes, ...]:
+    """Return the files of other programs that the tests keep."""
+    files = Path(__file__).parents[1] / "tests" / "masks" / "formats" / "files"
+    return tuple(path.read_bytes() for path in sorted(files.rglob("*.[jx]*")))
+
+
+def _read_frames(path: Path) -> None:
+    with open_annotations(path) as found:
+        for frame in found.frames:
+            found.annotations([frame], (64, 96))
 
 
 def _use(record: RunRecord, path: Path) -> None:
