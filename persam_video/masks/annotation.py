@@ -88,7 +88,12 @@ def annotation_of(
     return Annotation(labels, ids, names or {})
 
 
-def check_mask_size(found: tuple[int, int], wanted: tuple[int, int], name: str) -> None:
+def check_mask_size(
+    found: tuple[int, int],
+    wanted: tuple[int, int],
+    name: str,
+    remedy: str = "resize it to the frame with nearest neighbour",
+) -> None:
     """Check that a mask has the size of its frame, both as (height, width).
 
     Raises:
@@ -97,8 +102,7 @@ def check_mask_size(found: tuple[int, int], wanted: tuple[int, int], name: str) 
     if found == wanted:
         return
     is_turned = found == wanted[::-1]
-    remedy = "turn it by 90°" if is_turned else "resize it to the frame with nearest neighbour"
     raise AnnotationError(
         f"{name}: is {found[1]}x{found[0]} pixels where the frame is {wanted[1]}x{wanted[0]} "
-        f"(width x height); {remedy}"
+        f"(width x height); {'turn it by 90°' if is_turned else remedy}"
     )

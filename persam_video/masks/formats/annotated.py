@@ -184,7 +184,7 @@ class AnnotationFile:
         """Draw the shapes of a frame; ``ids`` are the objects that they belong to."""
         place = f"{self.path}, {frame.title}"
         if size is not None and frame.size is not None:
-            check_mask_size(frame.size, size, place)
+            check_mask_size(frame.size, size, place, "annotate frames of this size")
         if not shapes:
             return None
         size = size or frame.size or next((shape.size for shape in shapes if shape.size), None)
