@@ -1,5 +1,6 @@
 """What the page is told, in the types of JSON."""
 
+import time
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
@@ -16,6 +17,7 @@ from persam_video.studio.studio import OpenSession
 
 def state_json(opened: OpenSession) -> dict[str, Any]:
     """Return the whole state of a session."""
+    moment = time.monotonic_ns() // 1000  # before anything is read: a later state is never older
     session = opened.session
     info = session.info
     fps = None if info.fps is None else float(info.fps)
@@ -24,6 +26,7 @@ def state_json(opened: OpenSession) -> dict[str, Any]:
         duration = session.frame_count / fps
     return {
         "id": opened.id,
+        "moment": moment,
         "name": session.name,
         "width": info.width,
         "height": info.height,

@@ -128,7 +128,8 @@ export class Controller {
   #takeState(session, always = false) {
     const old = this.state.session;
     if (!old || session.id !== old.id) return;
-    if (!always && session.revision < old.revision) return; // overtaken by an answer
+    // an answer may be overtaken by an event, as that of an export that is done at once
+    if (!always && session.moment < old.moment) return;
     const change = { session };
     if (!objectOf({ session }, this.state.objectId)) change.objectId = session.objects[0]?.id ?? null;
     this.store.set(change);
