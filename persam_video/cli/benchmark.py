@@ -1,7 +1,7 @@
 """``persam-video benchmark``: track every sequence of a benchmark other than DAVIS."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,8 +16,10 @@ from persam_video.cli.options import (
 )
 from persam_video.cli.printing import Printer
 from persam_video.vos.benchmarks import Benchmark, detect
-from persam_video.vos.dataset import VosDataset, open_vos
-from persam_video.vos.vots import VotsDataset, open_vots
+
+if TYPE_CHECKING:
+    from persam_video.vos.dataset import VosDataset
+    from persam_video.vos.vots import VotsDataset
 
 DatasetOption = Annotated[
     Benchmark | None,
@@ -27,12 +29,15 @@ DatasetOption = Annotated[
 
 def open_benchmark(
     root: Path, benchmark: Benchmark, split: str | None, only: list[str] | None
-) -> VosDataset | VotsDataset:
+) -> "VosDataset | VotsDataset":
     """Open a benchmark other than DAVIS.
 
     Raises:
         DatasetError: it is not in its layout.
     """
+    from persam_video.vos.dataset import open_vos
+    from persam_video.vos.vots import open_vots
+
     if benchmark is not Benchmark.VOTS:
         return open_vos(root, benchmark, split, only or ())
     if split is not None:

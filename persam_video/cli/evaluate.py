@@ -20,12 +20,12 @@ from persam_video.cli.options import (
 from persam_video.cli.printing import Printer
 from persam_video.davis.dataset import DavisDataset, Task
 from persam_video.vos.benchmarks import Benchmark, candidates, detect
-from persam_video.vos.dataset import VosDataset
-from persam_video.vos.submission import Dataset
-from persam_video.vos.vots import VotsDataset
 
 if TYPE_CHECKING:
     from persam_video.davis.official import Comparison
+    from persam_video.vos.dataset import VosDataset
+    from persam_video.vos.submission import Dataset
+    from persam_video.vos.vots import VotsDataset
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ def evaluate(
     # imported late: the numerical libraries take a moment, and --help should not
     from persam_video.davis.results import recorded_sequences
     from persam_video.util.atomic import check_suffix
+    from persam_video.vos.vots import VotsDataset
 
     only_official = (official or official_path is not None) and not compare
     files = _Files(scores, csv, report)
@@ -149,7 +150,7 @@ def _score_officially(
 
 def _score(
     results: Path,
-    dataset: DavisDataset | VosDataset,
+    dataset: "DavisDataset | VosDataset",
     files: _Files,
     workers: int | None,
     compare: bool,
@@ -162,6 +163,7 @@ def _score(
     from persam_video.davis.results import evaluation_inputs
     from persam_video.davis.tables import csv_paths, figures, tables, write_csv, write_json
     from persam_video.report.page import write_report
+    from persam_video.vos.dataset import VosDataset
     from persam_video.vos.evaluation import evaluate_vos
 
     evaluation_inputs(results, dataset).check(
@@ -192,7 +194,7 @@ def _score(
 
 def _score_vots(
     results: Path,
-    dataset: VotsDataset,
+    dataset: "VotsDataset",
     scores: Path | None,
     workers: int | None,
     printer: Printer,

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from persam_video.davis.labels import read_labels
-from persam_video.masks import read_annotation
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class GivenFrame(Protocol):
@@ -22,7 +20,7 @@ class GivenFrame(Protocol):
     def place(self) -> str:
         """Where it comes from, for messages."""
 
-    def labels(self, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def labels(self, size: tuple[int, int]) -> "NDArray[np.uint8]":
         """Return the label map (H, W), in which 0 is background and 255 void.
 
         Args:
@@ -55,12 +53,15 @@ class GivenPng:
         """The file."""
         return str(self.path)
 
-    def labels(self, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def labels(self, size: tuple[int, int]) -> "NDArray[np.uint8]":
         """See ``GivenFrame``."""
         labels = self._read(size)
-        return (labels > 0).view(np.uint8) if self.single_object else labels
+        return (labels > 0).view("uint8") if self.single_object else labels
 
-    def _read(self, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def _read(self, size: tuple[int, int]) -> "NDArray[np.uint8]":
+        # imported late: the command line opens data sets, and --help should not wait for NumPy
+        from persam_video.davis.labels import read_labels  # noqa: PLC0415
+
         return read_labels(self.path, size)
 
 
@@ -68,5 +69,7 @@ class GivenPng:
 class FirstPng(GivenPng):
     """The only annotation of a sequence, in any form that an annotation may have."""
 
-    def _read(self, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def _read(self, size: tuple[int, int]) -> "NDArray[np.uint8]":
+        from persam_video.masks import read_annotation  # noqa: PLC0415
+
         return read_annotation(self.path, size=size).labels

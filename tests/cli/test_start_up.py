@@ -29,6 +29,17 @@ def place(clip, tmp_path_factory):
     return folder
 
 
+def test_help_waits_for_no_numerical_library():
+    script = (
+        "import sys, persam_video.cli.main\n"
+        "print(sorted({'numpy', 'scipy', 'cv2', 'PIL', 'av', 'torch'} & set(sys.modules)))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "[]\n"
+
+
 TRACK = "track clip.mp4 --mask first.png --out r"
 
 
