@@ -10,7 +10,13 @@ from persam_video.config import Settings
 from persam_video.davis.protocol import TrackedDataset
 from persam_video.errors import DatasetError, OutputError
 from persam_video.sam.model import ModelInfo
-from persam_video.util.run_record import ModelRecord, RunRecord, check_numbers, read_run_as
+from persam_video.util.run_record import (
+    ModelRecord,
+    RunRecord,
+    check_numbers,
+    check_program,
+    read_run_as,
+)
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,7 @@ def check_same_run(earlier: BenchmarkRecord, now: BenchmarkRecord, folder: Path)
     Raises:
         OutputError: something differs.
     """
+    check_program(earlier, now, folder)
     differences = [
         *_differences(earlier.settings, now.settings),
         *_differences(vars(earlier.model), vars(now.model), "model."),

@@ -37,7 +37,7 @@ USER_ERROR = 2
 TERMINATED = 128 + signal.SIGTERM
 """Exit status of a run that SIGTERM ended, as shells have it."""
 
-_EMPTY_OPTION = re.compile(r"--[a-z][a-z-]*=")
+_EMPTY_OPTION = re.compile(r"--[a-z][a-z-]*=\s*")
 
 app = typer.Typer(
     name="persam-video",
@@ -132,11 +132,11 @@ def _refuse_empty(arguments: Sequence[str]) -> None:
         ConfigError: an argument is empty.
     """
     for before, argument in pairwise(("", *arguments)):
-        if argument == "":
+        if not argument.strip():
             what = before if before.startswith("-") else "an argument"
             raise ConfigError(f"{what} is empty: give a value, or leave it out")
         if _EMPTY_OPTION.fullmatch(argument):
-            raise ConfigError(f"{argument[:-1]} is empty: give a value, or leave it out")
+            raise ConfigError(f"{argument.rstrip()[:-1]} is empty: give a value, or leave it out")
 
 
 def _writes_text(error: OSError) -> bool:

@@ -13,6 +13,7 @@ from persam_video.cli import completion
 from persam_video.davis.dataset import DavisDataset, Task
 from persam_video.drawing.styles import STYLES
 from persam_video.errors import ConfigError, SourceError
+from persam_video.util.atomic import output_error
 
 if TYPE_CHECKING:
     from persam_video.config import Settings
@@ -23,6 +24,9 @@ _STYLES = ", ".join(kind.usage for kind in STYLES.values())
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
+
+_SHOWN = 60
+"""Characters of a path that is too long, in the message about it."""
 
 INPUT = "Input"
 OUTPUTS = "Outputs"
@@ -41,16 +45,17 @@ def output_path(text: str | Path) -> Path:
     """Take the path of a file or folder to write, and refuse one that no file can have.
 
     Raises:
-        BadParameter: it is empty, or too long for the file system.
+        OutputError: it is too long for the file system, or leads through links in a circle.
     """
-    if not str(text).strip():
-        raise typer.BadParameter("is empty: name a file or folder")
+    path = Path(text)
     try:
-        Path(text).exists()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise typer.BadParameter(f"{str(text)[:40]}… cannot be written ({reason})") from error
-    return Path(text)
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # it can be created, or writing it says why not
+    except OSError as error:
+        shown = str(path) if len(str(path)) < _SHOWN else f"{str(path)[:_SHOWN]}…"
+        raise output_error(Path(shown), error) from error
+    return path
 
 
 def written(help: str, **more: Any) -> Any:

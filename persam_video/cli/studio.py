@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, OUTPUTS, RUN, ModelOptions, PresetOptions
+from persam_video.cli.options import INPUT, RUN, ModelOptions, PresetOptions, written
 from persam_video.errors import ConfigError
 
 _DEFAULT_PORT = 8765
@@ -38,11 +38,9 @@ def studio(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            help="Folder of the session; without VIDEO, the folder for sessions and uploads.",
+        written(
+            "Folder of the session; without VIDEO, the folder for sessions and uploads.",
             show_default="persam-video-studio",
-            rich_help_panel=OUTPUTS,
         ),
     ] = None,
     upload_limit: Annotated[

@@ -31,6 +31,7 @@ from persam_video.sinks import RunRecord, ThreadedSink, read_run, read_tracks
 from persam_video.tracking.objects import TrackerState
 from persam_video.tracking.protocol import VideoTracker
 from persam_video.tracking.snapshot import Snapshot, read_snapshot, write_snapshot
+from persam_video.util.run_record import check_program
 from persam_video.video import Frame
 from persam_video.video.frame import frame_stem
 from persam_video.video.source import SourceInfo
@@ -84,11 +85,13 @@ def check_same(old: RunRecord, new: RunRecord, info: SourceInfo, folder: Path) -
     """Check that an earlier run is the same run.
 
     Raises:
-        OutputError: settings, model, source, annotations or versions differ.
+        OutputError: settings, model, source, annotations or versions differ, or the run was made
+            by another version of this program.
         SourceError: the source is live.
     """
     if info.live:
         raise SourceError(f"{info.name}: is live, so its frames do not come again: drop --resume")
+    check_program(old, new, folder)
     if difference := first_difference(old, new):
         raise OutputError(
             f"{folder} holds a run that was started differently ({difference}): "

@@ -18,7 +18,7 @@ def unfinished(path: Path) -> Path:
     It does not keep the suffix of ``path``, so that one left over by a killed process is never
     taken for a result.
     """
-    return path.with_name(f".{path.name}.part")
+    return path.parent / f".{path.name}.part"  # unlike with_name, also of "/" and "."
 
 
 @contextmanager

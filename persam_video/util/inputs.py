@@ -147,7 +147,7 @@ def same_place(one: Path, other: Path) -> bool:
     found = _identity(one)
     if found is not None:
         return found == _identity(other)
-    return one.absolute().resolve() == other.absolute().resolve()
+    return os.path.realpath(one) == os.path.realpath(other)  # also of links in a circle
 
 
 _Identity = tuple[int, int]

@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 from persam_video.errors import DatasetError, OutputError
 from persam_video.util.atomic import write_bytes
 from persam_video.util.json import to_json
+from persam_video.util.nested import flatten
 
+_PROGRAM = "persam-video"
 _PACKAGES = (
-    "persam-video",
+    _PROGRAM,
     "torch",
     "segment-anything",
     "numpy",
@@ -133,6 +135,24 @@ class RunRecord:
 
 
 _RecordT = TypeVar("_RecordT", bound=RunRecord)
+
+
+def check_program(old: RunRecord, new: RunRecord, folder: Path) -> None:
+    """Check that an earlier run was made by this version of the program.
+
+    Raises:
+        OutputError: it was made by another one, or lacks what this one records.
+    """
+    was, is_ = (record.versions.get(_PROGRAM) for record in (old, new))
+    kept, wanted = (
+        flatten({"settings": record.settings, "source": record.source}).keys()
+        for record in (old, new)
+    )
+    if was != is_ or wanted - kept:
+        raise OutputError(
+            f"{folder} holds a run of another version of {_PROGRAM} ({was or 'unknown'}): continue "
+            "it with that version, choose another folder, or start over with --overwrite"
+        )
 
 
 def write_run(path: str | Path, record: RunRecord) -> None:

@@ -392,7 +392,15 @@ def test_what_is_refused(run, folder, says, words):
     assert contents(here) == before
 
 
-@pytest.mark.parametrize("out", ["", "x" * 300])
+@pytest.mark.parametrize(
+    ("out", "says"),
+    [
+        ("", "--out is empty"),
+        ("  ", "--out is empty"),
+        ("x" * 300, "too long"),
+        ("circle/x", "symbolic links"),
+    ],
+)
 @pytest.mark.parametrize(
     "words",
     [
@@ -402,14 +410,19 @@ def test_what_is_refused(run, folder, says, words):
         "segment photo.png first.png photo.png",
         "prompt clip.mp4 --box 1:8,10,26,28",
         "batch jobs.yaml",
+        "davis davis",
+        "davis-download 2017-trainval --archive jobs.yaml",
+        "demo",
+        "studio clip.mp4",
     ],
 )
-def test_places_that_cannot_be(run, folder, words, out):
+def test_places_that_cannot_be(run, folder, words, out, says):
     here = folder()
+    (here / "circle").symlink_to("circle")
     before = contents(here)
     ran = run(*words.split(), "--out", out)
-    assert ran.status == 2
-    assert "--out" in ran.err
+    assert (ran.status, ran.err.count("\n")) == (2, 1), ran.err
+    assert says in ran.err
     assert contents(here) == before
 
 

@@ -306,6 +306,26 @@ def test_a_run_is_not_resumed_as_another(begin, squares):
     assert outputs(squares.folder / "out") == before
 
 
+@pytest.mark.parametrize(
+    "age",
+    [
+        lambda data: data["versions"].update({"persam-video": "0.1.0"}),
+        lambda data: data["source"].pop("min_score"),
+        lambda data: data["settings"]["prior"].popitem(),
+    ],
+)
+def test_a_run_of_an_earlier_version_is_named_as_such(begin, squares, age):
+    cut(begin, 4)
+    path = squares.folder / "out" / "run.json"
+    data = json.loads(path.read_text())
+    age(data)
+    path.write_text(json.dumps(data))
+    with pytest.raises(OutputError, match=r"another version.*--overwrite") as refused:
+        begin(resume=True)
+    assert "\n" not in str(refused.value)
+    assert begin(overwrite=True).status is RunStatus.FINISHED
+
+
 def test_another_model_or_version_is_another_run(begin, squares):
     cut(begin, 4)
     path = squares.folder / "out" / "run.json"
