@@ -92,7 +92,7 @@ class _Seen:
 
 
 class Anonymise(Style):
-    """Hides all objects, with a margin that makes up for masks that end inside of their object.
+    """Hides all objects, with what they enclose and a margin, as masks may miss parts of them.
 
     An object that is lost, or whose mask suddenly shrinks, is hidden by its last box, too, with a
     margin that grows from frame to frame.
@@ -153,7 +153,7 @@ class Anonymise(Style):
         regions = {region.object_id: region for region in regions_of(result.labels)}
         for region in regions.values():
             margin = _margin(region.box, size)
-            mask = _dilated(region.mask(result.labels, margin), margin)
+            mask = _without_holes(region.mask(result.labels, margin), margin)
             self._hide(rgb, hidden, where, region, mask, margin)
         for object_id, seen in self._seen.items():
             if not seen.frames:
@@ -232,10 +232,12 @@ def _margin(box: Box, size: tuple[int, int], share: float = _MARGIN) -> int:
     return max(_LEAST_PIXELS, round(_LEAST_MARGIN * min(size)), round(share * longest))
 
 
-def _dilated(mask: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
-    """Return the mask with so many pixels more on all sides."""
+def _without_holes(mask: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
+    """Return the mask with so many pixels more on all sides, and with all that it encloses."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
-    return cv2.dilate(mask.view(np.uint8), kernel).astype(np.bool_)
+    larger = cv2.dilate(mask.view(np.uint8), kernel)
+    outlines, _ = cv2.findContours(larger, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(larger, outlines, -1, 1, cv2.FILLED).astype(np.bool_)
 
 
 def _coarseness(box: Box, shape: tuple[int, ...]) -> int:

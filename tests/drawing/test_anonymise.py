@@ -113,6 +113,14 @@ def test_a_mask_that_shrinks_at_once_keeps_the_box_too():
     assert drawn[60:80, 60:80].all() and not drawn[20:40, 20:40].any()
 
 
+def test_what_a_mask_encloses_is_hidden_too():
+    labels = result(0, (20, 20, 80, 80)).labels.copy()
+    labels[35:65, 35:65] = 0
+    ring = FrameResult.from_labels(0, 0.0, labels, [1])
+    drawn = painter().draw(np.full((HEIGHT, WIDTH, 3), 255, np.uint8), ring)
+    assert not drawn[20:80, 20:80].any() and drawn[:15].all()
+
+
 def test_with_none_a_lost_object_is_not_hidden_but_told_of():
     drawing, rgb = painter(when_lost=WhenLost.NONE), texture()
     drawing.draw(rgb, result(0, (40, 30, 60, 50)))
