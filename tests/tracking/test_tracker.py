@@ -184,7 +184,7 @@ def test_a_correction_annotates_the_frame_stepped_to_last_anew(model, demo_frame
 @pytest.mark.parametrize(
     ("call", "found"),
     [
-        (lambda tracker, mask: tracker.add_object(2, mask), "known already"),
+        (lambda tracker, mask: tracker.add_object(2, mask), "already known"),
         (lambda tracker, mask: tracker.add_object(255, mask), "1 to 254"),
         (lambda tracker, mask: tracker.add_object(9, np.zeros_like(mask)), "is empty"),
         (lambda tracker, mask: tracker.add_object(9, mask[1:]), "640x359"),
