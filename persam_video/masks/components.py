@@ -42,18 +42,28 @@ def keep_large(mask: NDArray[np.bool_], fraction: float) -> NDArray[np.bool_]:
     return components.select(components.areas >= fraction * components.areas.max(), mask.shape)
 
 
-def keep_nearest(mask: NDArray[np.bool_], point: tuple[float, float]) -> NDArray[np.bool_]:
-    """Return the component of a boolean (H, W) mask with the pixel nearest to a point (x, y)."""
+def keep_nearest(mask: NDArray[np.bool_], *points: tuple[float, float]) -> NDArray[np.bool_]:
+    """Return the components of a boolean (H, W) mask with the pixels nearest to points (x, y)."""
     components = _components(mask)
     if components is None:
         return np.zeros_like(mask)
     top, left = (side.start for side in components.window)
     rows, columns = np.nonzero(components.ids)
-    distance = np.square(columns + left - point[0]) + np.square(rows + top - point[1])
-    nearest = distance.argmin()
     keep = np.zeros(len(components.areas), np.bool_)
-    keep[components.ids[rows[nearest], columns[nearest]] - 1] = True
+    for x, y in points:
+        nearest = (np.square(columns + left - x) + np.square(rows + top - y)).argmin()
+        keep[components.ids[rows[nearest], columns[nearest]] - 1] = True
     return components.select(keep, mask.shape)
+
+
+def keep_overlapping(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the components of a boolean (H, W) mask that share a pixel with another mask."""
+    components = _components(mask)
+    if components is None:
+        return np.zeros_like(mask)
+    keep = np.zeros(len(components.areas) + 1, np.bool_)
+    keep[components.ids[other[components.window]]] = True
+    return components.select(keep[1:], mask.shape)
 
 
 def keep_touching(mask: NDArray[np.bool_], box: Box) -> NDArray[np.bool_]:

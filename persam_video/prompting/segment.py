@@ -10,7 +10,7 @@ from torch import Tensor
 
 from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation
-from persam_video.masks.components import keep_large
+from persam_video.masks.components import keep_large, keep_nearest, keep_overlapping
 from persam_video.masks.labels import merge_logits
 from persam_video.prompting.prompts import ObjectPrompts, PixelPrompts
 from persam_video.sam.model import ImageEmbedding, SamModel
@@ -65,17 +65,31 @@ def annotate(
     if refine:
         again = _REFINEMENTS if model.readout is not None else 1
     logits = np.stack([_segment(model, embedding, prompt, previous, again) for prompt in placed])
-    ids = [prompt.object_id for prompt in placed]
-    labels = merge_logits(logits, ids)
-    for object_id in ids:
-        mask = labels == object_id
+    labels = merge_logits(logits, [prompt.object_id for prompt in placed])
+    for prompt in placed:
+        mask = labels == prompt.object_id
         if not mask.any():
             raise AnnotationError(
-                f"object {object_id}: its prompts give an empty mask; draw the box closer, or add "
-                "a point in the middle of the object"
+                f"object {prompt.object_id}: its prompts give an empty mask; draw the box closer, "
+                "or add a point in the middle of the object"
             )
-        labels[mask & ~keep_large(mask, _SPECK)] = 0
+        labels[mask & ~_meant(mask, prompt, previous)] = 0
     return Annotation.from_labels(labels)
+
+
+def _meant(
+    mask: NDArray[np.bool_], prompts: PixelPrompts, previous: NDArray[np.bool_] | None
+) -> NDArray[np.bool_]:
+    """Return the components of a mask that its prompts mean.
+
+    After points alone, look-alikes elsewhere in the picture are often part of the answer: only
+    what is clicked is meant, and what was in the mask before.
+    """
+    large = keep_large(mask, _SPECK)
+    if prompts.box is not None or not prompts.points:
+        return large
+    clicked = keep_nearest(mask, *prompts.points)
+    return clicked if previous is None else clicked | keep_overlapping(large, previous)
 
 
 def _segment(

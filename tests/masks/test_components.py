@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from persam_video.masks import keep_large, keep_nearest
-from persam_video.masks.components import keep_touching
+from persam_video.masks.components import keep_overlapping, keep_touching
 
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14))
 EIGHT = np.ones((3, 3))
@@ -75,3 +75,24 @@ def test_the_mask_given_is_not_changed(function: Callable[[np.ndarray], np.ndarr
         result = function(given_mask)
         result[:] = True
         np.testing.assert_array_equal(given_mask, before)
+
+
+def test_the_components_nearest_to_several_points_are_kept() -> None:
+    mask = np.zeros((10, 30), bool)
+    mask[2:5, 2:5] = mask[2:5, 12:15] = mask[2:5, 22:25] = True
+    kept = keep_nearest(mask, (3.0, 3.0), (26.0, 8.0))
+    expected = mask.copy()
+    expected[:, 12:15] = False
+    assert (kept == expected).all()
+
+
+def test_the_components_that_overlap_another_mask_are_kept_whole() -> None:
+    mask = np.zeros((10, 30), bool)
+    mask[2:5, 2:5] = mask[2:5, 12:15] = True
+    other = np.zeros_like(mask)
+    other[4:8, 13:20] = True
+    kept = keep_overlapping(mask, other)
+    assert (kept[:, 10:] == mask[:, 10:]).all()
+    assert not kept[:, :10].any()
+    assert not keep_overlapping(mask, np.zeros_like(mask)).any()
+    assert not keep_overlapping(np.zeros_like(mask), other).any()

@@ -1,8 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 
 from persam_video.errors import AnnotationError
-from persam_video.masks import boxes_of_labels
+from persam_video.masks import boxes_of_labels, keep_nearest
 from persam_video.prompting import ObjectPrompts, Percent, annotate, prompt_warnings
 from persam_video.sam import load_sam
 from persam_video.synthetic import demo
@@ -47,6 +48,29 @@ def test_the_same_prompts_give_the_same_mask(model, picture):
     rgb, truth = picture
     first, second = (annotate(model, rgb, boxes(truth, [3])).labels for _ in range(2))
     assert np.array_equal(first, second)
+
+
+def test_points_mean_the_parts_that_they_are_on(model, picture):
+    """A look-alike elsewhere, such as the other koi, is not part of what was clicked."""
+    rgb, truth = picture
+    clicks = [tuple(map(float, np.argwhere(truth == i).mean(0)[::-1])) for i in (1, 2)]
+    for points in (clicks[:1], clicks):
+        mask = annotate(model, rgb, [ObjectPrompts(4, points=tuple(points))]).mask(4)
+        count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+        nearest = keep_nearest(mask, *points)
+        assert (nearest == mask).all()
+        assert count - 1 <= len(points)
+        assert parts.any()
+
+
+def test_a_correction_keeps_the_other_parts_of_the_mask(model, picture):
+    rgb, truth = picture
+    first, second = (truth == 1), (truth == 2)
+    y, x = np.argwhere(second).mean(0)
+    asked = [ObjectPrompts(4, points=((float(x), float(y)),))]
+    corrected = annotate(model, rgb, asked, previous=first | second).mask(4)
+    assert (corrected & first).any()
+    assert (corrected & second).any()
 
 
 def test_a_point_gives_an_object_around_it(model, picture):
