@@ -65,7 +65,7 @@ def test_points_mean_the_parts_that_they_are_on(model, picture):
 
 def test_a_correction_keeps_the_other_parts_of_the_mask(model, picture):
     rgb, truth = picture
-    first, second = (truth == 1), (truth == 2)
+    first, second = (truth == 1), (truth == 3)
     y, x = np.argwhere(second).mean(0)
     asked = [ObjectPrompts(4, points=((float(x), float(y)),))]
     corrected = annotate(model, rgb, asked, previous=first | second).mask(4)
