@@ -8,7 +8,7 @@ from persam_video.config import Settings, load_settings
 from persam_video.davis.scores import SequenceScore, score_masks
 from persam_video.masks.png import read_label_png
 from persam_video.run import OutputPaths, Progress, track_to_folder
-from persam_video.sinks import RunRecord
+from persam_video.sinks import RunRecord, RunStatus
 from persam_video.synthetic import SyntheticFiles, demo
 
 
@@ -45,6 +45,7 @@ def run_demo(
 
     Raises:
         PersamVideoError: the folder cannot be written.
+        KeyboardInterrupt: the run was interrupted; what it wrote is kept.
     """
     folder = Path(out)
     clip = demo().write(folder / "clip")
@@ -57,6 +58,8 @@ def run_demo(
         overwrite=True,
         on_progress=on_progress,
     )
+    if record.status is RunStatus.INTERRUPTED:
+        raise KeyboardInterrupt  # there is nothing whole to score
     # the first frame is given, so it does not count
     frames = sorted(clip.truth.glob("*.png"))[1:]
     score = score_masks(

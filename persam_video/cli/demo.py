@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import PresetOptions, written
+from persam_video.cli.options import INTERRUPTED, PresetOptions, written
 from persam_video.cli.printing import Printer
 from persam_video.util.table import Table
 
@@ -66,8 +66,12 @@ def demo(
     from persam_video.demo import run_demo
 
     printer.say("drawing a clip of moving, rotating and occluding objects, then tracking it")
-    with progress_bar(quiet=printer.quiet) as show:
-        result = run_demo(out, settings=settings, on_progress=show)
+    try:
+        with progress_bar(quiet=printer.quiet) as show:
+            result = run_demo(out, settings=settings, on_progress=show)
+    except KeyboardInterrupt:
+        typer.echo("persam-video: interrupted; run the same command again to start over", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     score = result.score
     objects = [ObjectFigures.of(str(scored.object_id), scored) for scored in score.objects]
     figures = [*objects, ObjectFigures.of("mean", score)]
