@@ -45,6 +45,7 @@ def _place(folder: Path) -> None:
     os.link(folder / "clip.mp4", folder / "hard.mp4")
     try:
         (folder / "soft.mp4").symlink_to("clip.mp4")
+        (folder / "circle").symlink_to("circle")
     except OSError as error:
         raise NotHereError("there are no symbolic links") from error
 
@@ -303,8 +304,10 @@ def cases() -> list[Case]:
         "COCO without an object": ("export empty --to coco --out old.json", "shows an object"),
     }
     places = {
-        "--out that is empty": ("export run --to mot --out NOTHING", "--out"),
-        "--out of 300 characters": (f"export run --to mot --out {'x' * 300}", "--out"),
+        "--out that is empty": ("export run --to mot --out NOTHING", "is empty"),
+        "--out of 300 characters": (f"export run --to mot --out {'x' * 300}", "too long"),
+        "--out through links in a circle": ("export run --to mot --out circle/x.txt", "links"),
+        "--out that is the root": ("export run --to mot --out / --overwrite", "is a folder"),
         "a mask called x.jpg": (f"prompt clip.mp4 {BOX} --out x.jpg", "call it x.png"),
         "CVAT without a suffix": ("export run --to cvat --out x", "x.xml"),
         "an object 255": ("prompt clip.mp4 --box 255:8,10,26,28 --out x.png", "254"),

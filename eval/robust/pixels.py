@@ -1,6 +1,8 @@
 """Colours, ranges, aspects and bit depths of what is read; masks and frames given to a tracker."""
 
+import os
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from fractions import Fraction
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from eval.robust.case import Case, expect
+from eval.robust.case import Case, NotHereError, expect
 from eval.robust.inputs import refused
 from persam_video.config import load_settings
 from persam_video.masks import read_annotation
@@ -84,6 +86,29 @@ def _colour(size: tuple[int, int]) -> Callable[[Path], str]:
         return f"{rgb[0, 0].tolist()} for {list(COLOUR)}, and the same when written again"
 
     return check
+
+
+def _written_again(folder: Path) -> str:
+    rng = np.random.default_rng(3)
+    rgb = rng.integers(90, 160, (48 // 2, 64 // 2, 3)).astype(np.uint8).repeat(2, 0).repeat(2, 1)
+    for name in ("a.mp4", "b.mp4"):
+        with VideoWriter(folder / name, size=SMALL, fps=Fraction(25), crf=0) as writer:
+            writer.write(rgb)
+        before, rgb = rgb, _first(folder / name)
+    off = int(np.abs(rgb.astype(int) - before).max())
+    expect(off <= 2, f"off by {off}")
+    return f"off by {off} at most"
+
+
+def _priority(folder: Path) -> str:
+    if sys.platform != "linux":
+        raise NotHereError("the system has no such policies")
+    before = os.sched_getscheduler(0)
+    with VideoWriter(folder / "a.mp4", size=SMALL, fps=Fraction(25), codec="av1") as writer:
+        writer.write(np.zeros((*SMALL[::-1], 3), np.uint8))
+        policies = {os.sched_getscheduler(int(p.name)) for p in Path("/proc/self/task").iterdir()}
+    expect(policies == {before}, f"policies {policies}")
+    return "no thread has another"
 
 
 def _aspect(folder: Path) -> str:
@@ -197,6 +222,8 @@ def cases() -> list[Case]:
     return [
         Case("pixels", "untagged HD", within, _colour((1280, 720))),
         Case("pixels", "untagged upright HD", within, _colour((720, 1280))),
+        Case("pixels", "a video that is written again", "within 2 levels", _written_again),
+        Case("pixels", "AV1 as root", "threads keep their priority", _priority),
         Case("pixels", "pixels of 2:1", "the overlay has them too", _aspect),
         Case("pixels", "a video in PQ", warned, _high_range(PQ)),
         Case("pixels", "a video in HLG", warned, _high_range(HLG)),

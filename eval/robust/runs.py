@@ -153,6 +153,20 @@ def _selects_nothing(folder: Path) -> str:
     return "status 2 and nothing on standard output"
 
 
+def _earlier_version(folder: Path) -> str:
+    _clip(folder, 1)
+    words = f"track clip.mp4 --mask first.png --out run {FAST}"
+    _done(folder, words)
+    path = folder / "run" / "run.json"
+    record = json.loads(path.read_text())
+    record["versions"]["persam-video"] = "0.1.0"
+    path.write_text(json.dumps(record))
+    ran = _command(folder, f"{words} --resume")
+    expect((ran.returncode, ran.stderr.count("\n")) == (2, 1), ran.stderr[-300:])
+    expect("another version of persam-video (0.1.0)" in ran.stderr, ran.stderr)
+    return ran.stderr.strip().removeprefix("persam-video: ")
+
+
 def _photos_of_one_name(folder: Path) -> str:
     _clip(folder, 1)
     labels = np.zeros((48, 64), np.uint8)
@@ -201,6 +215,7 @@ def cases() -> list[Case]:
         Case("runs", "a box in a 4K frame", bounded, _box_at_4k),
         Case("runs", "SIGTERM in a run", "status 143, finished frames are kept", _terminated),
         Case("runs", "a variant that is not there", "status 2, nothing runs", _selects_nothing),
+        Case("runs", "a run of an earlier version", "one line says so", _earlier_version),
         Case("runs", "photos of one name", of_own, _photos_of_one_name),
         Case("runs", "a run that takes long", "one line says how long", _estimate),
     ]

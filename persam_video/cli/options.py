@@ -12,7 +12,7 @@ import typer
 from persam_video.cli import completion
 from persam_video.davis.dataset import DavisDataset, Task
 from persam_video.drawing.styles import STYLES
-from persam_video.errors import ConfigError, SourceError
+from persam_video.errors import ConfigError, OutputError, SourceError
 from persam_video.util.atomic import output_error
 
 if TYPE_CHECKING:
@@ -45,8 +45,10 @@ def output_path(text: str | Path) -> Path:
     """Take the path of a file or folder to write, and refuse one that no file can have.
 
     Raises:
-        OutputError: it is too long for the file system, or leads through links in a circle.
+        OutputError: it is empty, too long for the file system, or leads through links in a circle.
     """
+    if not str(text).strip():
+        raise OutputError("the path of an output is empty: name a file or folder")
     path = Path(text)
     try:
         path.stat()
