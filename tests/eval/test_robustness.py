@@ -33,6 +33,12 @@ def test_as_expected(case: Case) -> None:
     assert outcome.verdict is Verdict.AS_EXPECTED, outcome.happened
 
 
+def test_the_documentation_counts_the_cases() -> None:
+    counted = f"{len(all_cases())} cases"
+    for page in ("docs/robustness.md", "eval/results/robustness.md"):
+        assert counted in (ROOT / page).read_text("utf-8")
+
+
 def test_names_tell_cases_apart() -> None:
     names = [case.name for case in all_cases()]
     assert len(set(names)) == len(names) >= 150
