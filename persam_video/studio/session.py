@@ -74,11 +74,7 @@ class InteractiveSession(MarkedVideo):
         """End passes, write what is left and let go of the folder; a second call does nothing."""
         if self.journal.closed:
             return
-        with self._lock:
-            passes = list(self._passes)
-        for begun in passes:
-            with suppress(ValueError):  # another thread is in it, and finds the session closed
-                begun.close()
+        self._end_passes()
         try:
             self._run.catch_up()
         finally:
@@ -99,7 +95,8 @@ class InteractiveSession(MarkedVideo):
         first frame is taken as its annotation. Going backwards, the objects that are marked there
         are tracked (where none is, those that are shown), and masks of other objects stay.
 
-        Leaving the loop, or closing the iterator, ends the pass and keeps what is done.
+        Leaving the loop, closing the iterator or beginning another pass ends the pass and keeps
+        what is done.
 
         Args:
             start: index of the first frame; where it shows nothing, tracking forwards begins at the
@@ -113,10 +110,19 @@ class InteractiveSession(MarkedVideo):
         """
         from persam_video.studio.propagation import Propagation
 
+        # a loop that was left may not have been collected yet, and two passes would write one run
+        self._end_passes()
         begun = Propagation(self, self._run, start, stop, direction, until_next=until_next)
         with self._lock:
             self._passes.add(begun)
         return begun
+
+    def _end_passes(self) -> None:
+        with self._lock:
+            passes = list(self._passes)
+        for begun in passes:
+            with suppress(ValueError):  # another thread is in it
+                begun.close()
 
     def export(
         self,

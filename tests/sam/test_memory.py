@@ -42,7 +42,7 @@ def test_parts_keep_the_order(count, error):
 
 def test_one_object_that_does_not_fit_is_one_clear_line():
     prompts = Prompts(points=torch.zeros(4, 1, 2))
-    with pytest.raises(ModelError, match="out of memory while decoding an object: give a smaller"):
+    with pytest.raises(ModelError, match="out of memory while decoding an object: use a smaller"):
         decode_in_parts(too_many(0, MemoryError()), prompts)
 
 

@@ -157,6 +157,18 @@ def test_a_pass_that_is_left_keeps_what_it_gave(session, squares, loaded):
     )
 
 
+def test_another_pass_ends_one_that_was_left(session, squares):
+    """A loop that was left is collected some time later; both must not write the same run."""
+    session.box(0, 1, squares.boxes[0][1])
+    left = session.propagate(0)
+    next(left)
+    again = [result.index for result in session.propagate(0)]
+    assert again == list(range(12))
+    assert list(left) == []
+    masks = sorted(path.name for path in (session.paths.folder / "masks").iterdir())
+    assert masks == [f"{index:05d}.png" for index in range(12)]
+
+
 def test_up_to_the_next_annotation_and_between_marks(session, squares):
     mark_both(session, squares)
     session.stroke(7, 2, [squares.centre(7, 2)], 5)

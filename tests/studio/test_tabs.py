@@ -88,6 +88,11 @@ def done(state):
     return state["job"] is not None and state["job"]["state"] == "done"
 
 
+def apart(state):
+    """Return a state without the moment at which it was read."""
+    return {key: value for key, value in state.items() if key != "moment"}
+
+
 def test_tabs_are_told_the_same(new_studio, squares):
     studio = new_studio()
     with served(studio) as server:
@@ -97,14 +102,15 @@ def test_tabs_are_told_the_same(new_studio, squares):
         box = {"frame": 0, "object": 1, "kind": "box", "box": squares.boxes[0][1]}
         marked = server.ask(f"{path}/gestures", box)["state"]
         for tab in tabs:
-            assert tab.state(lambda state: state["annotated"]) == marked
+            assert apart(tab.state(lambda state: state["annotated"])) == apart(marked)
         server.ask(f"{path}/track", {"start": 0})
         ends = [tab.state(done) for tab in tabs]
-        assert ends[0] == ends[1] == server.ask(path)  # a page that polls sees no less
+        polled = server.ask(path)  # a page that polls sees no less
+        assert apart(ends[0]) == apart(ends[1]) == apart(polled)
         assert ends[0]["tracked"] == [[0, 11]]
         assert all(tab.masks for tab in tabs)
         late = Tab(server, path)
-        assert late.state(lambda state: True) == ends[0]
+        assert apart(late.state(lambda state: True)) == apart(ends[0])
     studio.close()
 
 
@@ -128,5 +134,5 @@ def test_pages_find_a_server_that_was_started_again(new_studio, squares):
         assert server.ask("/api/sessions", {"path": "frames"})["id"] == state["id"]
         after = Tab(server, path).state(lambda state: True)
         assert after["revision"] >= state["revision"]  # else pages would take it for overtaken
-        assert {**after, "revision": 0} == {**state, "revision": 0}
+        assert apart({**after, "revision": 0}) == apart({**state, "revision": 0})
     again.close()

@@ -148,7 +148,7 @@ def test_untagged_rgb_video_is_taken_as_it_is(tmp_path: Path) -> None:
 def test_decord_refuses_what_it_would_take_for_other_colours(tmp_path: Path) -> None:
     pytest.importorskip("decord")
     path = encode(tmp_path / "a.mp4", SIZES["HD"], Kind("bt709", tagged=False), np.ones(3) / 2)
-    with pytest.raises(SourceError, match=r"no colour matrix, .*pyav"):
+    with pytest.raises(SourceError, match=r"no colour tags, .*pyav"):
         FrameStream(path, decoder="decord")
 
 
