@@ -241,8 +241,9 @@ def check(run, here, line):
             assert after.get(name) == before[name], (line.words, name, ran)
     # a run over images must not find more of them the next time
     frames = [name for name in after if name.startswith("frames/") and name.count("/") == 1]
-    if "frames" in line.reads or "frames/*.jpg" in line.reads:
-        assert not {n for n in frames if n.endswith((".jpg", ".png"))} - before.keys(), line.words
+    for source, suffixes in (("frames", (".jpg", ".png")), ("frames/*.jpg", (".jpg",))):
+        if source in line.reads:
+            assert not {n for n in frames if n.endswith(suffixes)} - before.keys(), line.words
     if line.converts and ran.status:
         assert after == before, (line.words, ran)
     for name in after:
