@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from persam_video.config.settings import Settings
 from persam_video.errors import ConfigError
+from persam_video.util.nested import flatten
 from persam_video.util.suggest import did_you_mean
 from persam_video.util.yaml import load_yaml
 
@@ -54,10 +55,10 @@ def load_settings(
         (True, False)
     """
     overrides = overrides or {}
-    values, origin = _read(preset)
-    if str(preset) in presets():
+    values, origin, ships = _read(preset)
+    if ships:
         model = overrides.get("model.name", values.get("model", {}).get("name", ""))
-        values = _merged(values, _family_changes(str(preset), str(model)))
+        overrides = {**_family_changes(origin, str(model)), **overrides}
     known = set(known_keys())
     for key, value in overrides.items():
         if key not in known:
@@ -123,9 +124,11 @@ def preset_titles() -> dict[str, str]:
     }
 
 
-def _read(preset: str | Path) -> tuple[dict[str, Any], str]:
+def _read(preset: str | Path) -> tuple[dict[str, Any], str, bool]:
+    """Return the values, the name for messages, and whether the preset ships."""
     shipped = presets()
-    if str(preset) in shipped:
+    ships = str(preset) in shipped
+    if ships:
         text = shipped[str(preset)].read_text(encoding="utf-8")
     else:
         path = Path(preset)
@@ -143,30 +146,17 @@ def _read(preset: str | Path) -> tuple[dict[str, Any], str]:
         raise ConfigError(f"{preset} is not valid YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{preset} holds no settings: write 'section:' and 'key: value' lines")
-    return values, str(preset)
+    return values, str(preset), ships
 
 
 def _family_changes(preset: str, model: str) -> dict[str, Any]:
-    """Return what the family of a model, such as ``vit``, changes in a preset."""
+    """Return what the family of a model, such as ``vit``, changes in a preset, by dotted key."""
     family = model.partition("_")[0]
     file = _folder() / family / f"{preset}.yaml"
     # a name that is a path would lead elsewhere
     if not family.isalnum() or not file.is_file():
         return {}
-    changes: dict[str, Any] = load_yaml(file.read_text(encoding="utf-8"))
-    return changes
-
-
-def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with changes, which hold whole values or parts of sections."""
-    merged = dict(values)
-    for key, change in changes.items():
-        section = values.get(key)
-        if isinstance(section, dict) and isinstance(change, dict):
-            merged[key] = {**section, **change}
-        else:
-            merged[key] = change
-    return merged
+    return flatten(load_yaml(file.read_text(encoding="utf-8")))
 
 
 def _explain(error: ValidationError, origin: str) -> str:
