@@ -194,14 +194,7 @@ class DavisDataset:
         """
         if name not in self.names:
             raise DatasetError(f"{self.split} has no sequence {name}")
-        try:
-            return DavisSequence(
-                name,
-                images=files_in(self.image_root / name, IMAGE_SUFFIXES),
-                annotations=files_in(self.annotation_root / name, (".png",)),
-            )
-        except OSError as error:
-            raise DatasetError(f"{error.filename}: cannot be read ({error.strerror})") from None
+        return read_sequence(name, self.image_root, self.annotation_root)
 
     def images(self, name: str) -> tuple[Path, ...]:
         """Return the frames of a sequence, in order.
@@ -322,6 +315,22 @@ class DavisDataset:
             resolution=self.resolution,
             only=names,
         )
+
+
+def read_sequence(name: str, image_root: Path, annotation_root: Path) -> DavisSequence:
+    """List the files of a sequence, in the folders of its name below the two.
+
+    Raises:
+        DatasetError: a folder cannot be listed.
+    """
+    try:
+        return DavisSequence(
+            name,
+            images=files_in(image_root / name, IMAGE_SUFFIXES),
+            annotations=files_in(annotation_root / name, (".png",)),
+        )
+    except OSError as error:
+        raise DatasetError(f"{error.filename}: cannot be read ({error.strerror})") from None
 
 
 def images_of(sequence: DavisSequence, image_root: Path) -> tuple[Path, ...]:

@@ -34,6 +34,7 @@ from persam_video.davis.dataset import (
     images_of,
     listed,
     read_list,
+    read_sequence,
 )
 from persam_video.davis.given import FirstPng, GivenFrame, GivenPng
 from persam_video.errors import DatasetError
@@ -147,14 +148,7 @@ class VosDataset:
         """
         if name not in self.names:
             raise DatasetError(f"{self.split} has no sequence {name}")
-        try:
-            return DavisSequence(
-                name,
-                images=files_in(self.image_root / name, IMAGE_SUFFIXES),
-                annotations=files_in(self.annotation_root / name, (".png",)),
-            )
-        except OSError as error:
-            raise DatasetError(f"{error.filename}: cannot be read ({error.strerror})") from None
+        return read_sequence(name, self.image_root, self.annotation_root)
 
     def images(self, name: str) -> tuple[Path, ...]:
         """Return the frames of a sequence, in order.
