@@ -85,11 +85,12 @@ def _meant(
     After points alone, look-alikes elsewhere in the picture are often part of the answer: only
     what is clicked is meant, and what was in the mask before.
     """
-    large = keep_large(mask, _SPECK)
     if prompts.box is not None or not prompts.points:
-        return large
+        return keep_large(mask, _SPECK)
     clicked = keep_nearest(mask, *prompts.points)
-    return clicked if previous is None else clicked | keep_overlapping(large, previous)
+    if previous is None:
+        return clicked
+    return clicked | keep_overlapping(keep_large(mask, _SPECK), previous)
 
 
 def _segment(
