@@ -9,13 +9,13 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from persam_video.benchmark.miniature import miniature_davis, miniature_perseg
+from persam_video.benchmark.published import PUBLISHED, PublishedBenchmark, PublishedFigure
 from persam_video.benchmark.runner import BenchmarkProgress, default_workers, run_benchmark
 from persam_video.config import Settings, load_settings
 from persam_video.davis.dataset import DavisDataset
@@ -29,30 +29,6 @@ from persam_video.util.inputs import ProtectedInputs
 from persam_video.util.json import to_json
 from persam_video.util.machine import available_cores
 from persam_video.util.run_record import ModelRecord, RunStatus, installed_versions
-
-_PERSAM = "Zhang et al., Personalize Segment Anything Model with One Shot"
-
-
-class Benchmark(str, Enum):
-    """A benchmark with published figures of PerSAM."""
-
-    DAVIS2017 = "davis2017"
-    PERSEG = "perseg"
-
-
-@dataclass(frozen=True)
-class PublishedFigure:
-    """A figure from the literature.
-
-    Attributes:
-        method: name of the method.
-        figure: the benchmark's main measure, in percent.
-        source: where it was published.
-    """
-
-    method: str
-    figure: float
-    source: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +68,7 @@ class Reproduction:
         published: figures from the literature.
     """
 
-    benchmark: Benchmark
+    benchmark: PublishedBenchmark
     measure: str
     model: ModelRecord
     device: str
@@ -105,28 +81,11 @@ class Reproduction:
     published: tuple[PublishedFigure, ...]
 
 
-PUBLISHED = {
-    Benchmark.DAVIS2017: (
-        PublishedFigure("PerSAM-F, ViT-H", 71.9, f"{_PERSAM}, first version"),
-        PublishedFigure("PerSAM-F, ViT-H", 76.1, f"{_PERSAM}, ICLR 2024"),
-        PublishedFigure("PerSAM-F's scripts, run by a user", 59.7, "issue 31 of Personalize-SAM"),
-        PublishedFigure(
-            "SAM-PT, ViT-H", 76.6, "Rajič et al., Segment Anything Meets Point Tracking"
-        ),
-        PublishedFigure("Matcher", 79.5, "Liu et al., Matcher, ICLR 2024"),
-    ),
-    Benchmark.PERSEG: (
-        PublishedFigure("PerSAM, ViT-H", 89.3, f"{_PERSAM}, ICLR 2024"),
-        PublishedFigure("PerSAM-F, ViT-H", 95.3, f"{_PERSAM}, ICLR 2024"),
-    ),
-}
-
-
 _PRESETS = {
-    Benchmark.DAVIS2017: ("upstream_f", "persam", "persam_f"),
-    Benchmark.PERSEG: ("images", "images_f"),
+    PublishedBenchmark.DAVIS2017: ("upstream_f", "persam", "persam_f"),
+    PublishedBenchmark.PERSEG: ("images", "images_f"),
 }
-_MEASURES = {Benchmark.DAVIS2017: "J&F", Benchmark.PERSEG: "mIoU"}
+_MEASURES = {PublishedBenchmark.DAVIS2017: "J&F", PublishedBenchmark.PERSEG: "mIoU"}
 
 
 @dataclass(frozen=True)
@@ -145,7 +104,7 @@ class ReproduceProgress:
 
 
 def reproduce(
-    benchmark: Benchmark,
+    benchmark: PublishedBenchmark,
     root: str | Path | None,
     out: str | Path,
     *,
@@ -184,7 +143,7 @@ def reproduce(
     methods: list[MethodFigures] = []
     model, status = ModelRecord("", ""), RunStatus.FINISHED
     for preset, chosen in settings.items():
-        if benchmark is Benchmark.DAVIS2017:
+        if benchmark is PublishedBenchmark.DAVIS2017:
             model, figures = _davis(preset, chosen, data, folder, workers, on_progress)
         else:
             model, figures = _perseg(preset, chosen, data, folder, on_progress)
@@ -213,9 +172,11 @@ def reproduce(
     return result
 
 
-def _data(benchmark: Benchmark, root: str | Path | None, folder: Path, *, dry_run: bool) -> Path:
+def _data(
+    benchmark: PublishedBenchmark, root: str | Path | None, folder: Path, *, dry_run: bool
+) -> Path:
     if dry_run:
-        made = miniature_davis if benchmark is Benchmark.DAVIS2017 else miniature_perseg
+        made = miniature_davis if benchmark is PublishedBenchmark.DAVIS2017 else miniature_perseg
         return made(folder / "miniature")
     if root is None:
         raise ConfigError(f"no data set: give the folder of {benchmark.value}, or pass --dry-run")

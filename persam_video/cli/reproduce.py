@@ -1,41 +1,28 @@
 """``persam-video reproduce``: the published figures of PerSAM, measured on this machine."""
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from persam_video.benchmark.published import PublishedBenchmark
+from persam_video.cli.davis import WorkersOption
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INTERRUPTED, ModelOptions, run_option, written
+from persam_video.cli.options import ModelOptions, run_option, written
 from persam_video.cli.printing import Printer
 from persam_video.util.table import Table
-
-
-class Benchmark(str, Enum):
-    """Names of the benchmarks."""
-
-    DAVIS2017 = "davis2017"
-    PERSEG = "perseg"
 
 
 @with_option_groups
 def reproduce(
     *,
-    benchmark: Annotated[Benchmark, typer.Argument(help="davis2017 or perseg.")],
+    benchmark: Annotated[PublishedBenchmark, typer.Argument(help="davis2017 or perseg.")],
     root: Annotated[
         Path | None, typer.Argument(help="Folder of the data set; not needed with --dry-run.")
     ] = None,
     out: Annotated[Path, written("Folder for masks, reproduction.json and reproduction.html.")],
     model: ModelOptions,
-    workers: Annotated[
-        int | None,
-        run_option(
-            min=1,
-            help="Sequences of DAVIS tracked in parallel, each in a process of its own.",
-            show_default="one per core or GPU",
-        ),
-    ] = None,
+    workers: WorkersOption = None,
     dry_run: Annotated[
         bool, run_option("--dry-run", help="Try it on a miniature data set with --model lite.")
     ] = False,
@@ -54,13 +41,13 @@ def reproduce(
 
     persam-video reproduce perseg --out trial --dry-run
     """
-    from persam_video.benchmark import reproduce as reproduction
+    from persam_video.benchmark.reproduce import reproduce as run_methods
     from persam_video.cli.progress import counting_bar
     from persam_video.util.run_record import RunStatus
 
     with counting_bar(benchmark.value, quiet=printer.quiet) as show:
-        result = reproduction.reproduce(
-            reproduction.Benchmark(benchmark.value),
+        result = run_methods(
+            benchmark,
             root,
             out,
             overrides=model.overrides,
@@ -70,8 +57,7 @@ def reproduce(
         )
     printer.document(result)
     if result.status is RunStatus.INTERRUPTED:
-        typer.echo("persam-video: interrupted; run the same command again to continue", err=True)
-        raise typer.Exit(INTERRUPTED)
+        printer.interrupted("run the same command again to continue")
     title = f"{benchmark.value}, {result.model.name}"
     rows = [(method.preset, method.scores[result.measure]) for method in result.methods]
     rows += [(f"{known.method} ({known.source})", known.figure) for known in result.published]

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from persam_video.benchmark.reproduce import Benchmark, reproduce
+from persam_video.benchmark.published import PublishedBenchmark
+from persam_video.benchmark.reproduce import reproduce
 from persam_video.errors import ConfigError, ModelError, PersamVideoError
 
 COMMAND = [sys.executable, "-m", "persam_video", "reproduce"]
@@ -50,20 +51,20 @@ def test_a_dry_run_that_is_killed_goes_on_to_its_page(tmp_path):
 def test_perseg_keeps_the_methods_that_are_finished(tmp_path):
     told = []
     first = reproduce(
-        Benchmark.PERSEG, None, tmp_path / "out", dry_run=True, on_progress=told.append
+        PublishedBenchmark.PERSEG, None, tmp_path / "out", dry_run=True, on_progress=told.append
     )
     assert [method.preset for method in first.methods] == ["images", "images_f"]
     assert first.measure == "mIoU"
     assert [(step.done, step.total) for step in told] == [(1, 2), (2, 2)] * 2
     told.clear()
     again = reproduce(
-        Benchmark.PERSEG, None, tmp_path / "out", dry_run=True, on_progress=told.append
+        PublishedBenchmark.PERSEG, None, tmp_path / "out", dry_run=True, on_progress=told.append
     )
     assert again == first
     assert told == []
     other = {"prompts.negative_points": 2}
     reproduce(
-        Benchmark.PERSEG,
+        PublishedBenchmark.PERSEG,
         None,
         tmp_path / "out",
         overrides=other,
@@ -75,15 +76,15 @@ def test_perseg_keeps_the_methods_that_are_finished(tmp_path):
 
 def test_without_a_data_set_the_trial_is_suggested(tmp_path):
     with pytest.raises(ConfigError, match="give the folder of davis2017, or pass --dry-run"):
-        reproduce(Benchmark.DAVIS2017, None, tmp_path / "out")
+        reproduce(PublishedBenchmark.DAVIS2017, None, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_weights_that_are_missing_are_told_before_anything_is_tracked(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
     made = tmp_path / "made"
-    reproduce(Benchmark.PERSEG, None, made, dry_run=True)
+    reproduce(PublishedBenchmark.PERSEG, None, made, dry_run=True)
     with pytest.raises(ModelError, match="persam-video models download vit_h"):
-        reproduce(Benchmark.PERSEG, made / "miniature", tmp_path / "out")
+        reproduce(PublishedBenchmark.PERSEG, made / "miniature", tmp_path / "out")
     with pytest.raises(PersamVideoError):
-        reproduce(Benchmark.DAVIS2017, made / "miniature", tmp_path / "out")
+        reproduce(PublishedBenchmark.DAVIS2017, made / "miniature", tmp_path / "out")
