@@ -11,6 +11,7 @@ import typer
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
     ModelOptions,
+    OverlayOptions,
     OverwriteOption,
     PresetOptions,
     SaveOption,
@@ -57,6 +58,7 @@ def batch(
         bool, run_option("--resume", help="Continue an interrupted batch, and retry failed jobs.")
     ] = False,
     save: SaveOption = None,
+    overlay: OverlayOptions,
     workers: Annotated[
         int,
         run_option(
@@ -76,6 +78,8 @@ def batch(
     persam-video batch jobs.csv --out results --workers 4
 
     persam-video batch jobs.yaml --out results --config mine.yaml --resume
+
+    persam-video batch jobs.csv --style anonymise --out hidden
     """
     overrides = preset.overrides(model)
     # imported late: --help should not wait for them, nor what is wrong on the line for torch
@@ -86,6 +90,7 @@ def batch(
     from persam_video.util.table import Table
 
     outputs = parse_outputs(save) if save else DEFAULT_OUTPUTS
+    writing = overlay.sink_options()
     listed = read_jobs(jobs)
     from persam_video.batch import run_jobs
 
@@ -100,6 +105,7 @@ def batch(
             resume=resume,
             keep=[jobs, *preset.files],
             outputs=outputs,
+            writing=writing,
             workers=workers,
             on_progress=bars.progressed,
         ):

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from persam_video.video import FrameStream
+
 FAST = ("--set", "model.image_size=256", "--device", "cpu", "--save", "table")
 
 
@@ -26,6 +28,20 @@ def test_a_list_is_tracked_and_summed_up(run, clip, tmp_path, failing):
         assert ran.err.startswith("persam-video: error: gone: ")
     assert ran.err.count("\n") == failing
     assert (tmp_path / "out" / "good" / "masks" / "00007.png").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_video_of_a_list_has_the_style(run, clip, tmp_path, workers):
+    jobs, out = tmp_path / "jobs.csv", tmp_path / "out"
+    lines = [f"{clip.video},{clip.first_mask},{name}" for name in "ab"]
+    jobs.write_text("\n".join(("source,mask,name", *lines)))
+    style = ("--style", "follow=64x48,anonymise=fill", "--workers", workers, *FAST[:4])
+    assert run("batch", jobs, "--out", out, *style).status == 0
+    for name in "ab":
+        with FrameStream(out / name / "overlay.mp4") as frames:
+            shown = [frame.rgb for frame in frames]
+        assert {rgb.shape for rgb in shown} == {(48, 64, 3)}
+        assert all((rgb < 12).all(axis=2).mean() > 0.1 for rgb in shown)  # the object is black
 
 
 def test_a_wrong_list_is_one_line(run, tmp_path):

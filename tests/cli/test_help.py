@@ -71,7 +71,7 @@ def test_the_help_of_save_names_every_output():
 
 
 def test_the_help_of_style_names_every_style():
-    for words in (("track",), ("render",), ("export",)):
+    for words in (("track",), ("batch",), ("render",), ("export",)):
         (style,) = (p for p in commands()[words].params if "--style" in p.opts)
         assert all(f" {kind.usage}" in style.help for kind in STYLES.values())
 

@@ -67,6 +67,7 @@ TRACK = "track clip.mp4 --mask first.png --out r"
         ("segment a.jpg a.png b.jpg --out s --max-objects 0", 2),
         ("batch gone.csv --out b", 2),
         ("batch jobs.csv --out b --save nope", 2),
+        ("batch jobs.csv --out b --style nope", 2),
         ("davis gone --out d", 2),
         ("perseg gone", 2),
         ("models download nope", 2),
