@@ -113,8 +113,9 @@ PhotoOption = Annotated[
     list[str] | None,
     object_option(
         "--ref",
-        metavar="IMAGE:MASK",
-        help="Photo of the objects to look for, and its mask. Repeatable.",
+        metavar="IMAGE:MASK[#NAME]",
+        help="Photo of the objects to look for, and its mask, of any kind that --mask takes. "
+        "Repeatable.",
     ),
 ]
 OverwriteOption = Annotated[bool, output_option("--overwrite", help="Replace earlier results.")]
@@ -409,16 +410,17 @@ def parse_ids(option: str, texts: Iterable[str]) -> list[int]:
 
 
 def parse_reference(text: str) -> "ReferenceFiles":
-    """Split IMAGE:MASK where both sides are files, as names may hold a colon too.
+    """Split IMAGE:MASK where both sides exist, as names may hold a colon too.
 
     Raises:
-        SourceError: no colon in the text separates two existing files.
+        SourceError: no colon in the text separates an existing image from an existing mask.
     """
     from persam_video.images import ReferenceFiles
+    from persam_video.masks import MaskFile
 
     parts = text.split(":")
     for cut in range(1, len(parts)):
-        pair = ReferenceFiles(Path(":".join(parts[:cut])), Path(":".join(parts[cut:])))
-        if pair.image.is_file() and pair.mask.is_file():
-            return pair
+        image, mask = Path(":".join(parts[:cut])), MaskFile.of(":".join(parts[cut:]))
+        if image.is_file() and mask.path.exists():
+            return ReferenceFiles(image, mask)
     raise SourceError(f"--ref {text}: expected IMAGE:MASK, both existing files")

@@ -30,6 +30,7 @@ class FoundSegment:
     label: int
     score: float
     box: tuple[int, int, int, int]
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,10 @@ def segment(
     *,
     image: Annotated[Path, typer.Argument(help="Annotated photo.")],
     mask: Annotated[
-        Path,
-        typer.Argument(help="Its annotation; pixel values are object ids."),
+        str,
+        typer.Argument(
+            metavar="MASK[#NAME]", help="Its annotation, of any kind that track --mask takes."
+        ),
     ],
     tests: Annotated[
         list[Path],
@@ -99,11 +102,13 @@ def segment(
     settings = preset.settings(model, for_images=True)
     # imported late: --help should not wait for them, nor what is wrong on the line for torch
     from persam_video.images import ReferenceFiles, Search
+    from persam_video.masks import MaskFile
     from persam_video.video.source import locate
 
-    references = [ReferenceFiles(image, mask), *map(parse_reference, photos or [])]
+    marked = MaskFile.of(mask)
+    references = [ReferenceFiles(image, marked), *map(parse_reference, photos or [])]
     search = Search(max_objects, overlap, min_score)
-    for path in (image, mask, *tests):
+    for path in (image, marked.path, *tests):
         locate(path)
     from persam_video.images import ImageOutputs
     from persam_video.images import segment as segment_photos
@@ -111,11 +116,12 @@ def segment(
     images = []
 
     def report(done: "SegmentedImage") -> None:
-        found = ", ".join(f"{segment.label} ({segment.score:.2f})" for segment in done.segments)
-        printer.say(f"{done.path}: {found or 'nothing found'}")
         segments = [
-            FoundSegment(segment.label, segment.score, segment.box) for segment in done.segments
+            FoundSegment(found.label, found.score, found.box, done.names.get(found.label))
+            for found in done.segments
         ]
+        told = ", ".join(f"{found.name or found.label} ({found.score:.2f})" for found in segments)
+        printer.say(f"{done.path}: {told or 'nothing found'}")
         images.append(SegmentedFile(done.path, done.mask, segments))
 
     outputs, interrupted = ImageOutputs(out), False

@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from persam_video.images.one_shot import (
     Segment,
     check_settings,
 )
-from persam_video.images.reference_files import ReferenceFiles
+from persam_video.images.reference_files import ReferenceFiles, read_references
 from persam_video.images.search import Search
 from persam_video.masks.png import write_label_png
 from persam_video.masks.rle import encode_labels
+from persam_video.results import FrameResult
 from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel
 from persam_video.util.atomic import make_folder, write_bytes
@@ -42,12 +43,14 @@ class SegmentedImage:
         size: (height, width) in pixels.
         segments: what was found, in order of label; see ``Segment``.
         mask: file of the label map.
+        names: what the reference photos call the objects, by label, for those that have a name.
     """
 
     path: Path
     size: tuple[int, int]
     segments: tuple[Segment, ...]
     mask: Path
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def labels(self) -> NDArray[np.uint8]:
@@ -84,6 +87,7 @@ class ImageOutputs:
                {"file": "photo.jpg", "mask": "photo.png", "width": 854, "height": 480,
                 "segments": [
                   {"label": 1,                     pixel value in the mask PNG
+                   "name": "cat",                  only for objects that have one
                    "score": 0.93,                  0 to 1, six decimals; see Segment
                    "box": [10, 20, 30, 40],        x, y, width, height in pixels
                    "area": 812,                    pixels of the mask
@@ -165,18 +169,22 @@ def segment(
     """
     settings = settings or load_settings("images")
     check_settings(settings)
-    found = (path for test in tests for path in _photos(locate(Path(test))))
-    images = tuple(dict.fromkeys(found))  # one that is named twice is segmented once
-    learned = [reference.read() for reference in references]
+    given = (path for test in tests for path in _photos(locate(Path(test))))
+    images = tuple(dict.fromkeys(given))  # one that is named twice is segmented once
+    learned = read_references(references)
+    search = search or Search()
+    names = {i: name for each in learned for i, name in each.marked.names.items()}
+    if search.max_objects > 1:  # labels are numbers then, and no ids
+        names = {}
     for path in images:
         read_image(path)  # a damaged one should show before an hour's work, not after it
     model = model or load_model(settings)
-    segmenter = OneShotSegmenter(model, learned, settings, search or Search())
+    segmenter = OneShotSegmenter(model, learned, settings, search)
     outputs = ImageOutputs(Path(out), images)
-    files = [file for reference in references for file in (reference.image, reference.mask)]
-    if settings.model.checkpoint is not None:
-        files.append(settings.model.checkpoint)
-    inputs = ProtectedInputs((*files, *keep))
+    checkpoint = settings.model.checkpoint
+    inputs = ProtectedInputs((*keep, *(() if checkpoint is None else (checkpoint,))))
+    for reference in references:
+        inputs |= reference.inputs
     for test in tests:
         inputs |= source_inputs(Path(test))
     outputs.prepare(inputs, overwrite=overwrite)
@@ -191,10 +199,11 @@ def segment(
         for path in images:
             rgb = read_image(path)
             size, segments = (rgb.shape[0], rgb.shape[1]), tuple(segmenter.segment(rgb))
-            done = SegmentedImage(path, size, segments, outputs.mask(path))
-            labels = done.labels
+            done = SegmentedImage(path, size, segments, outputs.mask(path), names)
+            labels, found = done.labels, [segment.label for segment in segments]
             write_label_png(done.mask, labels)
-            write_picture(outputs.overlay(path), draw_overlay(rgb, labels))
+            result = FrameResult.from_labels(0, 0.0, labels, found).named(names)
+            write_picture(outputs.overlay(path), draw_overlay(rgb, labels, result.objects))
             record["images"].append(_as_json(done))
             if on_image is not None:
                 on_image(done)
@@ -218,6 +227,7 @@ def _as_json(done: SegmentedImage) -> dict[str, Any]:
         segments.append(
             {
                 "label": segment.label,
+                **({"name": done.names[segment.label]} if segment.label in done.names else {}),
                 "score": round(segment.score, 6),
                 "box": [x0, y0, x1 - x0, y1 - y0],
                 "area": int(np.count_nonzero(segment.mask)),

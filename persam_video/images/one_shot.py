@@ -17,7 +17,6 @@ from persam_video.errors import AnnotationError, ConfigError
 from persam_video.images.match import match_score
 from persam_video.images.reference_files import Reference
 from persam_video.images.search import Search
-from persam_video.masks import load_annotation
 from persam_video.masks.boxes import Box, box_of
 from persam_video.masks.components import keep_large, keep_nearest
 from persam_video.masks.labels import merge_logits
@@ -152,8 +151,7 @@ class OneShotSegmenter:
         return [_target(i, objects, [o.memory for o in objects]) for i, objects in same.items()]
 
     def _learn_one(self, reference: Reference) -> list[LearnedObject]:
-        height, width = reference.rgb.shape[:2]
-        annotation = load_annotation(reference.annotation, (height, width))
+        annotation = reference.marked
         embedding = self._model.encode(reference.rgb)
         return learn_objects(self._model, embedding, annotation, self.settings)
 

@@ -55,7 +55,10 @@ class MaskFile:
 
 
 def read_annotation(
-    path: str | Path | MaskFile, *, size: tuple[int, int] | None = None
+    path: str | Path | MaskFile,
+    *,
+    size: tuple[int, int] | None = None,
+    image: Path | None = None,
 ) -> Annotation:
     """Read the annotation of a frame from an image or from a file of a labelling program.
 
@@ -102,6 +105,7 @@ def read_annotation(
         path: PNG, BMP, GIF, JPEG, PPM, TIFF or WebP image, or one of the above; ``FILE#FRAME``
             selects one of several frames.
         size: height and width of the frame, checked if given.
+        image: file of the frame; its name selects one of several frames if none is selected.
 
     Raises:
         AnnotationError: the file cannot be read, has another size, has no object or more than 254,
@@ -111,16 +115,19 @@ def read_annotation(
     file = MaskFile.of(path)
     if not is_picture(file.path):
         with open_annotations(file.path) as found:
-            drawn = found.annotation(file.frame, size)
+            frame = file.frame
+            if frame is None and image is not None and len(found.frames) > 1:
+                frame = image.stem
+            drawn = found.annotation(frame, size)
         for warning in drawn.warnings:
             _log.warning("%s", warning)
         return drawn.annotation
     if file.frame is not None:
         raise AnnotationError(f"{file.path}: is an image of one frame; omit #{file.frame}")
-    image = open_mask(file.path)
+    picture = open_mask(file.path)
     if size is not None:
-        check_mask_size((image.height, image.width), size, str(file.path))
-    return annotation_of(label_values(image, str(file.path)), str(file.path))
+        check_mask_size((picture.height, picture.width), size, str(file.path))
+    return annotation_of(label_values(picture, str(file.path)), str(file.path))
 
 
 def load_annotation(

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from persam_video.drawing.overlay import draw_overlay, write_picture
 from persam_video.drawing.prompts import draw_prompts
 from persam_video.errors import AnnotationError
-from persam_video.images.reference_files import ReferenceFiles
+from persam_video.images.reference_files import Reference, ReferenceFiles, read_references
 from persam_video.masks import Annotation, MaskFile, load_annotation
 from persam_video.masks.formats import is_picture
+from persam_video.masks.names import with_ids_of
 from persam_video.prompting import ObjectPrompts
 from persam_video.results import FrameResult
 from persam_video.run.frames import FrameRange
-from persam_video.run.marked_frames import Marked, SourceFrames, read_marked, with_ids_of
+from persam_video.run.marked_frames import Marked, SourceFrames, read_marked
 from persam_video.video import Frame
 from persam_video.video.source import SourceInfo
 
@@ -43,10 +44,13 @@ class AnnotatedFrames:
     Attributes:
         by_frame: in order of frame.
         warnings: what was ignored in their files, one line each.
+        photos: reference photos; their objects have the ids of annotated objects with the same
+            name.
     """
 
     by_frame: Mapping[int, Annotation]
     warnings: tuple[str, ...] = ()
+    photos: tuple[Reference, ...] = ()
 
     def get(self, index: int) -> Annotation | None:
         """Return the annotation of a frame, or ``None``."""
@@ -81,8 +85,8 @@ class AnnotatedFrames:
     @property
     def names(self) -> dict[int, str]:
         """Names of objects by id, for those that have one."""
-        named = {i: name for each in self.by_frame.values() for i, name in each.names.items()}
-        return dict(sorted(named.items()))
+        marked = (*(photo.marked for photo in self.photos), *self.by_frame.values())
+        return dict(sorted((i, name) for each in marked for i, name in each.names.items()))
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of each annotation's labels by frame, for the record of a run."""
@@ -145,6 +149,7 @@ def load_annotations(
         source: the source itself, whose images are listed if an annotation names its frames.
 
     Raises:
+        SourceError: a photo cannot be read.
         AnnotationError: a prompt does not fit the frames, or a mask cannot be used, has another
             size than the frames, or belongs to a frame that is not tracked or cannot be determined.
     """
@@ -171,7 +176,8 @@ def load_annotations(
             if at in annotations:
                 raise _of_one_frame(at, origins[at], given[index])
             origins[at] = given[index]
-        annotations |= with_ids_of(annotations, marked.by_frame)
+        renumbered = with_ids_of(annotations.values(), marked.by_frame.values())
+        annotations |= zip(marked.by_frame, renumbered, strict=True)
         warnings += marked.warnings
     painted = annotations[frames.start].object_ids if frames.start in annotations else ()
     if twice := [prompt.object_id for prompt in prompts if prompt.object_id in painted]:
@@ -179,7 +185,8 @@ def load_annotations(
             f"object {twice[0]} has a mask and a prompt in frame {frames.start}: "
             "leave one out, or give another id"
         )
-    return AnnotatedFrames(dict(sorted(annotations.items())), tuple(warnings))
+    references = read_references(photos, annotations.values())
+    return AnnotatedFrames(dict(sorted(annotations.items())), tuple(warnings), tuple(references))
 
 
 def _read(

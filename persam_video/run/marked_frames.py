@@ -5,13 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.formats import MarkedFrame, open_annotations
 from persam_video.masks.formats.annotated import titles
-from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.masks.reading import MaskFile
 from persam_video.run.frames import FrameRange
 from persam_video.video.image_decoder import find_images, frame_names
@@ -95,59 +92,6 @@ def read_marked(file: MaskFile, index: int | None, source: SourceFrames) -> Mark
     if left := len(placed) - len(there):
         warnings.append(f"{file}: {left} annotated frame(s) outside the tracked range are ignored")
     return Marked({i: each.annotation for i, each in known.items()}, tuple(warnings))
-
-
-def with_ids_of(
-    known: Mapping[int, Annotation], others: Mapping[int, Annotation]
-) -> dict[int, Annotation]:
-    """Return annotations whose objects have the ids of known objects with the same name.
-
-    Each file numbers its named objects separately; objects without a name are identified by id.
-
-    Args:
-        known: annotations by frame.
-        others: annotations from another file.
-
-    Raises:
-        AnnotationError: the objects cannot be matched without ambiguity.
-    """
-    before, now = _names(known), _names(others)
-    by_name = {name: i for i, name in before.items() if name is not None}
-    ids = {i: i for i, name in now.items() if name is None}
-    new = []
-    for i, name in now.items():
-        if name is None:
-            continue
-        again = max(list(each.values()).count(name) for each in (before, now)) > 1
-        if (name in by_name and again) or (i in before and before[i] is None):
-            raise AnnotationError(
-                f"cannot tell which object of the other masks {name!r} is; give every object its "
-                "own name in all files, or use ids in all"
-            )
-        if name in by_name:
-            ids[i] = by_name[name]
-        else:
-            new.append(i)
-    taken = {*before, *ids.values()}
-    for i in new:
-        free = [j for j in (i, *range(1, MAX_OBJECT_ID + 1)) if j not in taken]
-        if not free:
-            raise AnnotationError(f"more than {MAX_OBJECT_ID} objects cannot be tracked")
-        ids[i] = free[0]
-        taken.add(free[0])
-    table = np.arange(256, dtype=np.uint8)
-    table[list(ids)] = list(ids.values())
-    return {
-        index: Annotation.from_labels(
-            table[each.labels], names={ids[i]: name for i, name in each.names.items()}
-        )
-        for index, each in others.items()
-    }
-
-
-def _names(annotations: Mapping[int, Annotation]) -> dict[int, str | None]:
-    """Return the names of all objects by id, ``None`` for objects without a name."""
-    return {i: each.names.get(i) for each in annotations.values() for i in each.object_ids}
 
 
 def _of_one_video(

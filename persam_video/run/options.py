@@ -117,12 +117,13 @@ def run_inputs(source: str | Path | int, options: FolderOptions) -> ProtectedInp
     """Return what a run reads, and must not write to."""
     masks = options.mask.values() if isinstance(options.mask, Mapping) else [options.mask]
     marked = [mask for mask in masks if isinstance(mask, (str, Path, MaskFile))]
-    marked += [photo.mask for photo in options.photos]
-    files = [photo.image for photo in options.photos]
+    files: list[Path] = []
     if options.settings.model.checkpoint is not None:
         files.append(Path(options.settings.model.checkpoint))
     files += [*options.writing.files, *options.keep]
     inputs = source_inputs(source) | ProtectedInputs(tuple(files))
     for mask in marked:
         inputs |= MaskFile.of(mask).inputs
+    for photo in options.photos:
+        inputs |= photo.inputs
     return inputs

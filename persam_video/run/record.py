@@ -8,7 +8,6 @@ import torch
 
 from persam_video.run.session import Session
 from persam_video.sinks import ModelRecord, RunRecord
-from persam_video.util.download import file_sha256
 from persam_video.util.json import to_json
 from persam_video.util.nested import flatten
 
@@ -33,7 +32,9 @@ def begin_record(run: Session) -> RunRecord:
             **frames,
             "backward": options.backward,
             "photos": [
-                file_sha256(file) for photo in options.photos for file in (photo.image, photo.mask)
+                hashlib.sha256(pixels.tobytes()).hexdigest()
+                for photo in run.annotations.photos
+                for pixels in (photo.rgb, photo.marked.labels)
             ],
             "min_score": options.min_score,
             "device": model.device,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from persam_video.config import Settings, load_settings
 from persam_video.images.one_shot import OneShotSegmenter
-from persam_video.images.reference_files import ReferenceFiles
+from persam_video.images.reference_files import Reference
 from persam_video.images.search import SEEN, Search
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.arrays import MaskArray
@@ -87,7 +87,7 @@ class SeekingTracker:
 def photo_segmenter(
     model: SamModel,
     settings: Settings,
-    photos: Sequence[ReferenceFiles],
+    photos: Sequence[Reference],
     min_score: float = SEEN,
 ) -> OneShotSegmenter:
     """Learn the objects of photos, to search for them in the frames of a video.
@@ -100,14 +100,11 @@ def photo_segmenter(
         min_score: match score, 0 to 1, from which an object counts as seen.
 
     Raises:
-        PersamVideoError: a photo or its mask cannot be read, or they do not match.
+        AnnotationError: a photo's annotation does not fit it.
     """
     video, image = _PRESETS[settings.method]
     same_model = {"model.name": settings.model.name}
     usual = flatten(load_settings(video, same_model).model_dump())
     wanted = flatten(settings.model_dump())
     changed = {key: value for key, value in wanted.items() if value != usual[key]} | same_model
-    references = [photo.read() for photo in photos]
-    return OneShotSegmenter(
-        model, references, load_settings(image, changed), Search(score=min_score)
-    )
+    return OneShotSegmenter(model, photos, load_settings(image, changed), Search(score=min_score))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from persam_video.config import Settings
 from persam_video.errors import ConfigError
-from persam_video.images.reference_files import ReferenceFiles
+from persam_video.images.reference_files import Reference
 from persam_video.images.search import SEEN
 from persam_video.run.seeker import SeekingTracker, photo_segmenter
 from persam_video.sam.model import SamModel
@@ -18,7 +18,7 @@ def make_tracker(
     model: SamModel,
     settings: Settings,
     clock: StageClock | None = None,
-    photos: Sequence[ReferenceFiles] = (),
+    photos: Sequence[Reference] = (),
     min_score: float = SEEN,
 ) -> VideoTracker:
     """Create the tracker for ``settings.procedure``.
@@ -32,7 +32,7 @@ def make_tracker(
 
     Raises:
         ConfigError: the procedure does not support a setting.
-        PersamVideoError: a photo or its mask cannot be read, or they do not match.
+        AnnotationError: a photo's annotation does not fit it.
     """
     if settings.procedure == "upstream":
         return UpstreamTracker(model, settings, clock)

@@ -3,6 +3,7 @@
 import json
 import re
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -142,6 +143,29 @@ def test_one_clear_line(run, photos, tmp_path, monkeypatch, case):
     assert says in lines[0]
     assert not (tmp_path / "out").exists()
     assert sorted(path.name for path in photos.iterdir()) == before
+
+
+def test_labels_of_a_labelling_program_name_what_is_found(run, photos, tmp_path):
+    labels = read_label_png(photos / "ref.png")
+    outline = [[int(x), int(y)] for y, x in np.argwhere(labels == 1)]
+    shape = cv2.convexHull(np.array(outline))[:, 0].tolist()
+    height, width = labels.shape
+    document = {
+        "version": "5.0.0",
+        "flags": {},
+        "shapes": [{"label": "fish", "points": shape, "shape_type": "polygon", "group_id": 4}],
+        "imagePath": "ref.jpg",
+        "imageHeight": height,
+        "imageWidth": width,
+    }
+    (tmp_path / "ref.json").write_text(json.dumps(document))
+    files = (photos / "ref.jpg", tmp_path / "ref.json", photos / "later.jpg")
+    extra = f"{photos / 'ref.jpg'}:{tmp_path / 'ref.json'}#ref.jpg"
+    ran = run("segment", *files, "--ref", extra, "--out", tmp_path / "out", *FAST)
+    assert (ran.status, ran.err) == (0, "")
+    assert "later.jpg: fish (0." in ran.out
+    record = json.loads((tmp_path / "out" / "segments.json").read_text())
+    assert [(s["label"], s["name"]) for s in record["images"][0]["segments"]] == [(4, "fish")]
 
 
 def test_a_reference_s_name_may_hold_a_colon(run, photos, tmp_path):

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from persam_video.errors import AnnotationError, OutputError
-from persam_video.masks import Annotation, MaskFile, write_label_png
+from persam_video.masks import MaskFile, write_label_png
 from persam_video.masks.formats import open_annotations
 from persam_video.run import FrameRange, track, track_to_folder
 from persam_video.run.annotations import load_annotations
 from persam_video.run.export import export
-from persam_video.run.marked_frames import SourceFrames, read_marked, with_ids_of
+from persam_video.run.marked_frames import SourceFrames, read_marked
 from persam_video.run.outputs import OutputPaths
 from persam_video.sinks import read_run, read_tracks
 from persam_video.sinks.outputs import parse_outputs, place_of
@@ -131,28 +131,6 @@ def test_more_frames_than_memory_holds_are_refused(tmp_path):
     info = SourceInfo("clip", SourceKind.FILE, 9600, 6400, None, False, None, None, False, None)
     with pytest.raises(AnnotationError, match=r"60 annotated frames, too many.*#0\.png"):
         read_marked(MaskFile(path), None, SourceFrames(info, FrameRange()))
-
-
-def marked(**names):
-    """An annotation with ids 1, 2, … of these names; ``_1`` stands for none."""
-    labels = np.zeros((1, len(names)), np.uint8)
-    labels[0] = range(1, len(names) + 1)
-    known = {i: name for i, name in enumerate(names, start=1) if not name.startswith("_")}
-    return Annotation.from_labels(labels, names=known)
-
-
-def test_objects_of_one_name_are_one_in_several_files():
-    known = {0: marked(cat="", dog="")}
-    found = with_ids_of(known, {4: marked(dog="", bird="", cat="")})[4]
-    assert found.names == {2: "dog", 3: "bird", 1: "cat"}
-    assert found.labels.tolist() == [[2, 3, 1]]
-    by_id = with_ids_of(known, {4: marked(_1="")})[4]
-    assert (by_id.object_ids, by_id.names) == ((1,), {})
-    with pytest.raises(AnnotationError, match="which object of the other masks 'cat' is"):
-        with_ids_of({0: marked(_1="")}, {4: marked(cat="")})
-    twice = Annotation.from_labels(np.array([[1, 2]]), names={1: "cat", 2: "cat"})
-    with pytest.raises(AnnotationError, match="cannot tell"):
-        with_ids_of(known, {4: twice})
 
 
 def cvat(path, squares, *indices):

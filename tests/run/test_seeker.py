@@ -1,15 +1,18 @@
 """Objects that photos name: looked for in every frame, then tracked."""
 
+import json
 from itertools import islice
 
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as pycocotools
 
 from persam_video.config import load_settings
-from persam_video.errors import ConfigError
+from persam_video.errors import AnnotationError, ConfigError
 from persam_video.images import OneShotSegmenter, Reference, ReferenceFiles
-from persam_video.masks import write_label_png
+from persam_video.images.reference_files import read_references
+from persam_video.masks import MaskFile, write_label_png
 from persam_video.run import track, track_to_folder
 from persam_video.run.seeker import SeekingTracker, photo_segmenter
 from persam_video.sam import load_sam
@@ -102,6 +105,48 @@ def test_a_run_that_was_cut_off_goes_on_with_what_was_found(run_files, model, tm
     ).read_bytes()
 
 
+@pytest.fixture
+def coco(pond, tmp_path):
+    """A file of COCO with two photos of fish and leaf, listed in another order in each."""
+    objects = {"fish": 1, "leaf": 3}
+    images, marks = [], []
+    for number, index in enumerate((4, 8)):
+        rgb, labels = pond[index]
+        Image.fromarray(rgb).save(tmp_path / f"{index}.jpg", quality=95)
+        height, width = labels.shape
+        images.append({"id": number, "file_name": f"{index}.jpg", "height": height, "width": width})
+        for name in sorted(objects, reverse=bool(number)):
+            code = pycocotools.encode(np.asfortranarray(labels == objects[name]))
+            code["counts"] = code["counts"].decode()
+            category = list(objects).index(name)
+            marks.append({"image_id": number, "category_id": category, "segmentation": code})
+    categories = [{"id": n, "name": name} for n, name in enumerate(objects)]
+    marks = [{"id": n, **mark} for n, mark in enumerate(marks)]
+    document = {"images": images, "annotations": marks, "categories": categories}
+    (tmp_path / "photos.json").write_text(json.dumps(document))
+    return tmp_path / "photos.json"
+
+
+def test_names_of_a_labelling_program_are_the_same_objects_in_all_photos(
+    run_files, coco, pond, model
+):
+    photos = [ReferenceFiles(coco.parent / name, coco) for name in ("4.jpg", "8.jpg")]
+    chosen = ReferenceFiles(coco.parent / "4.jpg", MaskFile(coco, "4.jpg"))
+    first, other = (read_references(each) for each in (photos, [chosen]))
+    assert [photo.marked.names for photo in first] == [{1: "fish", 2: "leaf"}] * 2
+    assert np.array_equal(first[0].marked.labels, other[0].marked.labels)
+    assert np.array_equal(first[1].marked.mask(2), pond[8][1] == 3)
+    results = list(track(run_files[0], model=model, photos=photos))
+    assert [(o.object_id, o.name) for o in results[-1].objects] == [(1, "fish"), (2, "leaf")]
+    assert iou(results[-1].mask(1), pond[2][1] == 1) > 0.7
+
+
+def test_a_photo_that_the_file_does_not_annotate_is_named(coco):
+    Image.open(coco.parent / "4.jpg").save(coco.parent / "5.jpg")
+    with pytest.raises(AnnotationError, match=r"has no frame 5, only 4\.jpg, 8\.jpg"):
+        ReferenceFiles(coco.parent / "5.jpg", coco).read()
+
+
 def test_an_object_that_is_not_there_stays_lost(run_files, model, tmp_path):
     video, _ = run_files
     rgb = np.full((240, 320, 3), 90, np.uint8)
@@ -129,5 +174,5 @@ def test_the_score_of_what_is_found_is_that_of_its_match(run_files, model):
 def test_settings_of_the_run_hold_for_its_photos(model, run_files):
     _, photos = run_files
     settings = load_settings("persam", {"prompts.positive_points": 3})
-    segmenter = photo_segmenter(model, settings, photos)
+    segmenter = photo_segmenter(model, settings, [photo.read() for photo in photos])
     assert segmenter.settings == load_settings("images", {"prompts.positive_points": 3})
