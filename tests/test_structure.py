@@ -24,6 +24,7 @@ FLOORS = (
     ("run",),
     ("report",),
     ("batch", "benchmark", "demo", "studio"),
+    ("plugins",),
     ("cli",),
     ("__init__", "__main__"),
 )
