@@ -2,14 +2,13 @@
 
 import os
 import socket
-import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Timer
 from typing import Annotated
 
 import typer
 
+from persam_video.cli.browser import BrowserOption, open_soon
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import INPUT, RUN, ModelOptions, PresetOptions, written
 from persam_video.errors import ConfigError
@@ -69,12 +68,7 @@ def studio(
             rich_help_panel=RUN,
         ),
     ] = None,
-    browser: Annotated[
-        bool,
-        typer.Option(
-            "--browser/--no-browser", help="Open the page in the browser.", rich_help_panel=RUN
-        ),
-    ] = True,
+    browser: BrowserOption = True,
     preset: PresetOptions,
     model: ModelOptions,
 ) -> None:
@@ -100,9 +94,10 @@ def studio(
     import uvicorn
 
     from persam_video.studio.opening import holds_session
-    from persam_video.studio.security import LOOPBACK, AllowedHosts, kept_token, new_token
+    from persam_video.studio.security import AllowedHosts, kept_token
     from persam_video.studio.server import make_app
     from persam_video.studio.studio import Studio
+    from persam_video.util.loopback import LOOPBACK, new_token
 
     settings = preset.settings(model)
     is_session = video is not None and holds_session(video)
@@ -139,9 +134,7 @@ def studio(
         typer.echo("end it with Ctrl-C")
         opened.warm_up()
         if browser:
-            timer = Timer(0.5, webbrowser.open, [address])
-            timer.daemon = True
-            timer.start()
+            open_soon(address)
         app = make_app(opened, token, AllowedHosts.of(host, [socket.gethostname()]))
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=2

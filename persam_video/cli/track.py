@@ -1,10 +1,14 @@
 """``persam-video track``: from a video and one mask to finished results."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from persam_video.cli.browser import BrowserOption, open_soon
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
     BoxOption,
@@ -102,6 +106,14 @@ def track(
     resume: Annotated[
         bool, run_option("--resume", help="Continue an interrupted run in --out.")
     ] = False,
+    preview: Annotated[
+        bool,
+        run_option(
+            "--preview",
+            help="Show the frames while they are tracked, on a page that only this machine serves.",
+        ),
+    ] = False,
+    browser: BrowserOption = True,
     profile: Annotated[
         bool, run_option("--profile", help="Print the time per stage and the peak memory.")
     ] = False,
@@ -121,9 +133,11 @@ def track(
 
     persam-video track clip.mp4 --box 1:97,52,139,196 --box 2:183,71,221,201 --out result
 
-    persam-video track clip.mp4 --ref cat.jpg:cat.png --out result
+    persam-video track clip.mp4 --ref cat.jpg:cat.json --out result
 
     persam-video track clip.mp4 --mask first.png --style anonymise --out hidden
+
+    persam-video track 0 --box 1:97,52,139,196 --preview --out result
 
     persam-video track clip.mp4 --mask first.png --mask 40=more.png --out result --resume
     """
@@ -135,6 +149,7 @@ def track(
     from persam_video.run.annotations import parse_masks
     from persam_video.sinks import RunStatus
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, STORES, parse_outputs, place_of
+    from persam_video.util.live_page import LivePage
     from persam_video.video.source import locate
 
     outputs = parse_outputs(save) if save else DEFAULT_OUTPUTS
@@ -159,8 +174,15 @@ def track(
     from persam_video.run import track_to_folder
 
     before = "marking the objects" if options.prompts else "starting"
-    with progress_bar(quiet=printer.quiet, before=before) as show:
-        record = track_to_folder(source, masks, out, options, on_progress=show)
+    with ExitStack() as stack:
+        page = None
+        if preview and not was_finished:
+            page = stack.enter_context(LivePage(f"{Path(source).name} – persam-video"))
+            typer.echo(f"preview: {page.address}", err=True)
+            if browser:
+                open_soon(page.address)
+        show = stack.enter_context(progress_bar(quiet=printer.quiet, before=before))
+        record = track_to_folder(source, masks, out, options, on_progress=show, preview=page)
     places = {kind.value: place_of(kind, out) for kind in dict.fromkeys((*STORES, *outputs))}
     if options.prompts:
         places["reference"] = OutputPaths(out).prompt_picture

@@ -35,15 +35,18 @@ from persam_video.sinks import (
     TracksJsonlSink,
     recording,
 )
+from persam_video.sinks.base import Sink
 from persam_video.sinks.outputs import (
     STORES,
     Output,
     SinkOptions,
     check_options,
+    open_preview,
     open_sink,
     place_of,
 )
 from persam_video.util.atomic import discard, unfinished
+from persam_video.util.live_page import LivePage
 from persam_video.util.lock import exclusive_folder
 from persam_video.util.machine import peak_resident_bytes
 from persam_video.video import Frame, FrameStream
@@ -61,6 +64,7 @@ def track_to_folder(
     *,
     model: SamModel | None = None,
     on_progress: OnProgress | None = None,
+    preview: LivePage | None = None,
     **keywords: "Unpack[FolderKeywords]",
 ) -> RunRecord:
     """Track objects and write masks, overlay video, tracks and the run's record into a folder.
@@ -77,6 +81,7 @@ def track_to_folder(
         options: what to track, how, and what to write.
         model: a loaded model, to share between videos; by default the settings' model is loaded.
         on_progress: called after every frame, including those of the backward pass.
+        preview: a page that shows the frames of the forward pass as ``options.writing`` says.
         **keywords: fields of ``FolderOptions``; they override those of ``options``.
 
     Returns:
@@ -109,7 +114,17 @@ def track_to_folder(
         record.warnings += session.annotations.warnings
         record.warnings += prompt_warnings(session.model, options.prompts)
         estimator = Estimator(session.model, session.clock)
-        run = _Run(session, paths, record, point, options.outputs, writing, on_progress, estimator)
+        run = _Run(
+            session,
+            paths,
+            record,
+            point,
+            options.outputs,
+            writing,
+            on_progress,
+            estimator,
+            preview,
+        )
         with _recorded(paths, record, session.stream):
             if old is None and options.prompts:
                 annotation = session.annotations.by_frame[session.first.index]
@@ -173,6 +188,7 @@ class _Run:
         writing: how to write them.
         on_progress: called after every frame.
         estimator: estimates the remaining time after the first encoded frame.
+        preview: a page that shows the frames.
     """
 
     session: Session
@@ -183,6 +199,7 @@ class _Run:
     writing: SinkOptions
     on_progress: OnProgress | None
     estimator: Estimator
+    preview: LivePage | None
 
     def into_sinks(self, backward: BackwardResults | None, snapshot_seconds: float) -> int:
         """Track and write all frames, and return the index of the last one."""
@@ -199,7 +216,12 @@ class _Run:
                     TracksJsonlSink(self.paths.tracks, keep=self.point.frames),
                 )
             ]
-            others = [self._open(output, stack) for output in self.outputs if output not in STORES]
+            others: list[Sink] = [
+                self._open(output, stack) for output in self.outputs if output not in STORES
+            ]
+            if self.preview is not None:
+                sink = open_preview(self.preview, self.session.stream.info, self.writing)
+                others.append(self._entered(sink, stack))
             snapshots = Snapshots(self.paths.state, self.session.tracker, stores, snapshot_seconds)
             stack.callback(snapshots.finish)  # comes before the stores are closed
             for result in self.point.results():
@@ -218,7 +240,7 @@ class _Run:
         self,
         frame: Frame,
         result: FrameResult,
-        sinks: Iterable[ThreadedSink],
+        sinks: Iterable[Sink],
         snapshots: Snapshots | None = None,
     ) -> int:
         """Write a result, and return the index of its frame."""
@@ -235,9 +257,12 @@ class _Run:
             self.on_progress(Progress.after(result, done, total, estimate=estimate))
         return frame.index
 
-    def _open(self, output: Output, stack: ExitStack) -> ThreadedSink:
+    def _open(self, output: Output, stack: ExitStack) -> Sink:
         place = place_of(output, self.paths.folder)
-        sink = ThreadedSink(open_sink(output, place, self.session.stream.info, self.writing))
+        sink = open_sink(output, place, self.session.stream.info, self.writing)
+        return self._entered(ThreadedSink(sink), stack)
+
+    def _entered(self, sink: Sink, stack: ExitStack) -> Sink:
         # the callback comes after the sink is closed, when its warnings are complete
         stack.callback(lambda: self.record.warnings.extend(sink.warnings))
         # what is done is kept whole in all outputs, as a run that was cut off is resumed

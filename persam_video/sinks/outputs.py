@@ -17,9 +17,11 @@ from persam_video.sinks.labelling import CvatSink, LabelmeSink
 from persam_video.sinks.mask_png import MaskPngSink
 from persam_video.sinks.overlay_video import OverlayPictureSink, OverlayVideoSink
 from persam_video.sinks.parquet import ParquetSink, require_pyarrow
+from persam_video.sinks.preview import PreviewSink
 from persam_video.sinks.selected import SelectedObjects
 from persam_video.sinks.tracks_jsonl import TracksJsonlSink
 from persam_video.util.atomic import check_suffix
+from persam_video.util.live_page import LivePage
 from persam_video.util.suggest import did_you_mean
 from persam_video.video.source import SourceInfo
 from persam_video.video.writer import video_form
@@ -300,7 +302,20 @@ def open_kind(kind: OutputKind, path: Path, info: SourceInfo, options: SinkOptio
     Raises:
         PersamVideoError: as for ``open_sink``.
     """
-    sink = kind.open(path, info, options)
+    return _selecting(kind.open(path, info, options), options)
+
+
+def open_preview(page: LivePage, info: SourceInfo, options: SinkOptions) -> Sink:
+    """Open a sink that shows frames on a page as the overlay will show them.
+
+    Raises:
+        ConfigError: a style is unknown, or its value is none that it takes.
+    """
+    return _selecting(PreviewSink(page, info, options.style), options)
+
+
+def _selecting(sink: Sink, options: SinkOptions) -> Sink:
+    """Return a sink that passes on the objects that are to be shown, by their names."""
     if options.objects is None and not options.names:
         return sink
     return SelectedObjects(sink, options.objects, options.names)

@@ -9,31 +9,25 @@ page run its own scripts only.
 import hmac
 import ipaddress
 import os
-import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+from persam_video.util.loopback import HEADERS, LOOPBACK, host_name, new_token
+
 COOKIE = "persam_token"
 _TOKEN_FILE = ".studio-token"
 
-HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
-"""What every answer says to the browser."""
+_POLICY = (
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
 
 
 @dataclass(frozen=True)
@@ -96,6 +90,7 @@ class Guard:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = _POLICY
                 for name, value in HEADERS.items():
                     headers[name] = value
             await send(message)
@@ -107,7 +102,7 @@ class Guard:
         """Return the answer to a request that does not get through; ``None`` where it does."""
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        if _host_name(host) not in self._hosts:
+        if host_name(host) not in self._hosts:
             return _refuse("this name is not that of the studio; open the address it printed", 421)
         if origin is not None and origin.lower() != f"{scope['scheme']}://{host}".lower():
             return _refuse("requests from other pages are refused; use the studio's own page")
@@ -135,11 +130,6 @@ class Guard:
 
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self._token.encode())
-
-
-def new_token() -> str:
-    """Return a token that nobody can guess."""
-    return secrets.token_urlsafe(24)
 
 
 def kept_token(folder: Path) -> str:
@@ -185,13 +175,6 @@ def _refuse(reason: str, status: int = 403) -> Response:
     return JSONResponse(
         {"error": reason}, status_code=status, headers={"Cache-Control": "no-store"}
     )
-
-
-def _host_name(host: str) -> str | None:
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
 
 
 def _cookie_name(host: str) -> str:

@@ -1,4 +1,5 @@
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pycocotools import mask as coco
 from persam_video.masks.png import read_label_png, write_label_png
 from persam_video.sinks import read_run, read_tracks
 from persam_video.video import VideoWriter
+from tests.mjpeg import decoded, jpegs
 
 FAST = ("--set", "model.image_size=256", "--device", "cpu")
 LONG = 800  # frames
@@ -210,6 +212,33 @@ def long_clip(tmp_path):
             video.write(picture)
     write_label_png(tmp_path / "first.png", labels)
     return tmp_path / "long.mp4", tmp_path / "first.png"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
+def test_a_run_is_watched_until_ctrl_c(long_clip, tmp_path):
+    video, mask = long_clip
+    command = [sys.executable, "-m", "persam_video", "track", video, "--mask", mask, "--preview"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [*command, "--no-browser", "--out", tmp_path / "out", "--style", "contour", *FAST],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    address = re.fullmatch(
+        r"preview: (http://127\.0\.0\.1:\d+/[\w-]{32}/)\n", process.stderr.readline()
+    )
+    stream = jpegs(f"{address[1]}stream")
+    assert decoded(next(stream)).shape == (64, 96, 3)
+    process.send_signal(signal.SIGINT)
+    rest = [decoded(jpeg).shape for jpeg in stream]  # comes to an end
+    assert rest == [(64, 96, 3)] * len(rest)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert errors == "persam-video: interrupted; finished frames are kept, --resume continues\n"
+    assert read_run(tmp_path / "out" / "run.json").status.value == "interrupted"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")

@@ -14,8 +14,10 @@ from PIL import Image
 from persam_video.errors import SourceError
 from persam_video.run import FrameRange, track, track_to_folder
 from persam_video.sinks import read_run
+from persam_video.util.live_page import LivePage
 from persam_video.video import FrameStream
 from persam_video.video.live import NewestItems
+from tests.mjpeg import decoded, jpegs
 
 
 @dataclass
@@ -136,6 +138,25 @@ def test_ctrl_c_ends_a_live_run_and_keeps_it(camera, squares, settings, loaded):
         track_to_folder(
             camera, squares.mask(0, 1), out, settings=settings, model=loaded, resume=True
         )
+
+
+def test_a_camera_is_watched_while_it_is_tracked(camera, squares, settings, loaded):
+    seen = []
+    with LivePage("camera") as page:
+        viewer = threading.Thread(target=lambda: seen.extend(jpegs(f"{page.address}stream")))
+        viewer.start()
+        track_to_folder(
+            camera,
+            squares.mask(0, 1),
+            squares.folder / "out",
+            settings=settings,
+            model=loaded,
+            frames=FrameRange(max_frames=4),
+            preview=page,
+        )
+        viewer.join(60)
+    assert 1 <= len(seen) <= 4
+    assert {decoded(jpeg).shape for jpeg in seen} == {(*squares.truth[0].shape, 3)}
 
 
 def test_a_live_stream_has_no_way_back(camera, squares, settings, loaded):
