@@ -68,6 +68,16 @@ class AnnotatedFrames:
         by_frame = dict(sorted({**self.by_frame, index: annotation}.items()))
         return replace(self, by_frame=by_frame)
 
+    def named(self, names: Mapping[str, str]) -> "AnnotatedFrames":
+        """Return these with names for their objects, by id as in the record of a run."""
+        by_frame = {
+            index: replace(
+                known, names={i: names[str(i)] for i in known.object_ids if str(i) in names}
+            )
+            for index, known in self.by_frame.items()
+        }
+        return replace(self, by_frame=by_frame)
+
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the annotated frames."""

@@ -107,6 +107,9 @@ def track_to_folder(
         if old is None:
             paths.prepare(overwrite=options.overwrite)
         else:
+            if not record.names:  # a mask names no objects; the run may know them from elsewhere
+                session = replace(session, annotations=session.annotations.named(old.names))
+                record.names = old.names
             check_same(old, record, session.stream.info, paths.folder)
             if old.status is RunStatus.FINISHED:
                 return old

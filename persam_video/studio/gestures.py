@@ -99,8 +99,8 @@ class Gesture:
         object_id: of the object.
         mark: what was done.
         mask: of the object after it; ``None`` after ``Clear`` and ``Delete``.
-        moment: when it was done; see ``ResultJournal.end``.
-        valid: so many frames were valid before it.
+        moment: when it was done, or undone; see ``ResultJournal.end``.
+        valid: so many frames were valid before that.
     """
 
     frame: int
@@ -128,24 +128,18 @@ class History:
         self.done.append(gesture)
         self.undone.clear()
 
-    def undo(self) -> Gesture | None:
-        """Take back the last gesture and return it; ``None`` where there is none."""
-        if not self.done:
-            return None
-        self.undone.append(self.done.pop())
-        return self.undone[-1]
-
-    def redo(self, moment: int, valid: int) -> Gesture | None:
-        """Do again what was undone last, and return it; ``None`` where there is nothing.
+    def undo(self, moment: int, valid: int) -> Gesture | None:
+        """Take back the last gesture and return it; ``None`` where there is none.
 
         Args:
             moment: of now; see ``Gesture``.
             valid: so many frames are valid now.
         """
-        if not self.undone:
-            return None
-        self.done.append(replace(self.undone.pop(), moment=moment, valid=valid))
-        return self.done[-1]
+        return _move(self.done, self.undone, moment, valid)
+
+    def redo(self, moment: int, valid: int) -> Gesture | None:
+        """Do again what was undone last, and return it; see ``undo``."""
+        return _move(self.undone, self.done, moment, valid)
 
     @property
     def deleted(self) -> set[int]:
@@ -195,6 +189,14 @@ class History:
     def frames(self) -> list[int]:
         """Indices of the frames in which something is marked, in order."""
         return sorted({frame for frames in self.marked().values() for frame in frames})
+
+
+def _move(source: list[Gesture], target: list[Gesture], moment: int, valid: int) -> Gesture | None:
+    if not source:
+        return None
+    gesture = source.pop()
+    target.append(replace(gesture, moment=moment, valid=valid))
+    return gesture
 
 
 _OTHERS: Mapping[str, Given | Delete] = {"given": Given(), "delete": Delete()}

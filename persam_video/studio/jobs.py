@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -45,7 +45,9 @@ class Report:
         done: frames so far.
         total: frames in all.
         fps: frames per second of late; ``None`` before the first.
+        frame: index of the frame tracked last; ``None`` before the first.
         message: a line for the user.
+        warnings: what to look at in what was made, one line each.
     """
 
     kind: str
@@ -53,7 +55,9 @@ class Report:
     done: int = 0
     total: int = 0
     fps: float | None = None
+    frame: int | None = None
     message: str = ""
+    warnings: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the report in the types of JSON."""
@@ -65,7 +69,9 @@ class Report:
             "total": self.total,
             "fps": None if self.fps is None else round(self.fps, 2),
             "seconds_left": left if self.state in ACTIVE else None,
+            "frame": self.frame,
             "message": self.message,
+            "warnings": list(self.warnings),
         }
 
 

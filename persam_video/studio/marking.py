@@ -109,6 +109,18 @@ class MarkedVideo:
             return tuple(shown for shown in self._document.objects if shown.id not in deleted)
 
     @property
+    def names(self) -> dict[int, str]:
+        """The names of objects by id, for those that have one."""
+        return {shown.id: shown.name for shown in self.objects if shown.is_named}
+
+    @property
+    def found_objects(self) -> frozenset[int]:
+        """Ids of the objects that are marked or tracked in any frame."""
+        with self._lock:
+            marked = self._document.history.marked()
+        return frozenset({*marked, *(i for line in self.lines().values() for i in line.objects)})
+
+    @property
     def annotated(self) -> list[int]:
         """Indices of the frames in which something is marked, in order."""
         with self._lock:
@@ -246,7 +258,10 @@ class MarkedVideo:
         """
         with self._lock:
             shown = self._object(object_id)
-            shown.name = shown.name if name is None else name
+            if name is not None and name != shown.name:
+                shown.name = name
+                # every line of the run names its objects
+                self._document.run = replace(self._document.run, changed=None)
             shown.colour = shown.colour if colour is None else colour
             shown.visible = shown.visible if visible is None else visible
             self._save()
@@ -335,32 +350,34 @@ class MarkedVideo:
     def undo(self) -> int | None:
         """Take back the last gesture; return its frame, ``None`` where there was none.
 
-        The frame has the result then that it had before the gesture, and after the deletion of an
-        object was taken back, every frame that was tracked with it.
+        Frames that were tracked anew since have the results then that they had before; those that
+        had none keep what they have.
         """
-        with self._marking, self._lock:
-            gesture = self._document.history.undo()
-            if gesture is None:
-                return None
-            deleted = isinstance(gesture.mark, Delete)
-            nothing_tracked = self.journal.end == gesture.moment
-            for frame in self.journal.frames if deleted else [gesture.frame]:
-                self.journal.take_back(frame, gesture.moment, keep_first=deleted)
-            self._change(None if deleted else {gesture.frame}, gesture.frame)
-            if nothing_tracked:
-                self._document.valid = gesture.valid
-                self.write()
-        self.tell("state")
-        return gesture.frame
+        return self._step_history(self._document.history.undo)
 
     def redo(self) -> int | None:
-        """Do again what was undone last; return its frame, ``None`` where there was nothing."""
+        """Do again what was undone last; return its frame, ``None`` where there was nothing.
+
+        What was tracked between the gesture and its undoing comes back, too.
+        """
+        return self._step_history(self._document.history.redo)
+
+    def _step_history(self, step: Callable[[int, int], Gesture | None]) -> int | None:
+        """Undo or redo, with what was tracked after the gesture was done, or undone."""
         with self._marking, self._lock:
-            gesture = self._document.history.redo(self.journal.end, self._document.valid)
+            document, journal = self._document, self.journal
+            gesture = step(journal.end, document.valid)
             if gesture is None:
                 return None
+            is_tracked = journal.end > gesture.moment
+            exact = journal.go_back(gesture.moment, gesture.valid, gesture.frame)
             deleted = isinstance(gesture.mark, Delete)
             self._change(None if deleted else {gesture.frame}, gesture.frame)
+            if is_tracked:
+                self.drop_states()
+            if exact:
+                document.valid = gesture.valid
+                self.write()
         self.tell("state")
         return gesture.frame
 

@@ -1,5 +1,6 @@
 """The outputs that the page offers, and how they will look."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,8 +12,9 @@ from persam_video.drawing.overlay_style import OverlayStyle
 from persam_video.drawing.styles import STYLES, parse_styles
 from persam_video.errors import ConfigError
 from persam_video.masks.palette import davis_palette
-from persam_video.results import FrameResult
 from persam_video.sinks.outputs import Output, SinkOptions, parse_outputs
+from persam_video.studio.marking import MarkedVideo
+from persam_video.studio.outputs import as_shown
 
 _TITLES = {
     Output.OVERLAY: ("Video with masks (MP4)", "video"),
@@ -43,50 +45,71 @@ def offers_json() -> dict[str, Any]:
                 "name": output.value,
                 "title": _TITLES[output][0],
                 "kind": _TITLES[output][1],
-                "styles": list(STYLES) if output is Output.OVERLAY else None,
+                "styles": _looks() if output is Output.OVERLAY else None,
             }
             for output in offered
         ]
     }
 
 
-def sink_options(style: str | None) -> SinkOptions:
-    """Return how an output is written in a look; ``None`` for the usual one.
+def sink_options(
+    session: MarkedVideo, style: str | None, *, only_visible: bool = False
+) -> SinkOptions:
+    """Return how an output is written.
+
+    Args:
+        session: whose objects are shown, under their names and in their colours.
+        style: the look of an overlay; ``None`` for the usual one.
+        only_visible: leave out the objects that are hidden on the page.
 
     Raises:
         ConfigError: there is no such look.
     """
-    return SinkOptions() if style is None else SinkOptions(style=OverlayStyle(_named(style)))
+    hidden = {shown.id for shown in session.objects if not shown.visible}
+    options = SinkOptions(objects=session.found_objects - hidden if only_visible else None)
+    if style is not None:
+        options = replace(options, style=OverlayStyle(_known(style)))
+    return as_shown(session, options)
 
 
 def preview(
-    rgb: NDArray[np.uint8], result: FrameResult, output: str, style: str | None
+    session: MarkedVideo, index: int, output: str, options: SinkOptions
 ) -> NDArray[np.uint8]:
-    """Return how an output shows a frame, uint8 RGB (H, W or 2 W, 3).
+    """Return how an output shows a frame, uint8 RGB (height and width by the look, 3).
 
     Args:
-        rgb: the frame, uint8 (H, W, 3).
-        result: of the frame.
+        session: the session.
+        index: of the frame.
         output: its name.
-        style: the look of an overlay.
+        options: how it is written.
 
     Raises:
         ConfigError: there is no such output or look.
+        SourceError: there is no such frame.
     """
     (chosen,) = parse_outputs([output])
+    rgb = session.frame(index).rgb
+    result = session.result(index).named(options.names)
+    if options.objects is not None:
+        result = result.only(options.objects)
     if chosen in _CUTOUTS:
         rows, columns = np.indices(result.labels.shape) // _SQUARE
         board = np.where((rows + columns) % 2 == 0, np.uint8(205), np.uint8(245))
         return np.where(result.labels[..., None] > 0, rgb, board[..., None])
     if chosen is Output.MASKS:
         return davis_palette()[result.labels]
-    return draw_overlay(rgb, result.labels, result.objects, style=sink_options(style).style)
+    return draw_overlay(rgb, result.labels, result.objects, style=options.style)
 
 
-def _named(style: str) -> tuple[str, ...]:
-    """Take names only: values may be files of this machine, which a page has no business with."""
+def _looks() -> list[dict[str, Any]]:
+    return [{"name": kind.name, "values": list(kind.examples)} for kind in STYLES.values()]
+
+
+def _known(style: str) -> tuple[str, ...]:
+    """Take no values but those that are offered: others may be files of this machine."""
     styles = parse_styles([style])
     for text in styles:
-        if "=" in text:
-            raise ConfigError(f"style {text[:30]!r} has a value; give its name only")
+        name, _, value = text.partition("=")
+        if value and value not in STYLES[name].examples:
+            raise ConfigError(f"style {text[:30]!r} has a value that the studio does not offer")
     return styles

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from persam_video.drawing.colours import parse_colour
 from persam_video.results import FrameResult
+from persam_video.run.export import Exported
 from persam_video.sinks.outputs import (
     Output,
     SinkOptions,
@@ -30,12 +32,10 @@ def export_session(
     output: Output | str,
     options: SinkOptions | None,
     on_frame: OnFrame | None,
-) -> Path:
+) -> Exported:
     """Write an output of a session; see ``InteractiveSession.export``."""
     (chosen,) = parse_outputs([output])
-    options = options or SinkOptions()
-    names = {shown.id: shown.name for shown in session.objects if shown.is_named}
-    options = replace(options, names={**names, **options.names})
+    options = as_shown(session, options or SinkOptions())
     run.save()
     place = target = place_of(chosen, session.paths.exports)
     if chosen.kind.folder_suffixes:
@@ -52,7 +52,14 @@ def export_session(
                     on_frame(done, len(indices))
         if unpacked != written:
             _zip(unpacked, written)
-    return target
+    return Exported(chosen, target, len(indices), sink.warnings, sink.coverage)
+
+
+def as_shown(session: MarkedVideo, options: SinkOptions) -> SinkOptions:
+    """Return options with the session's names and colours, where they have none of their own."""
+    colours = {o.id: parse_colour(o.colour) for o in session.objects if o.has_own_colour}
+    style = replace(options.style, colours={**colours, **options.style.colours})
+    return replace(options, names={**session.names, **options.names}, style=style)
 
 
 def _frames(

@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,11 +33,23 @@ class Place(NamedTuple):
         offset: in bytes.
         number: of the pass that made it.
         former: the place of the line that it took the place of.
+        origin: offset of the line that it repeats; its own where it repeats none.
+        empty: whether it says that the frame has no result.
     """
 
     offset: int
     number: int
     former: "Place | None"
+    origin: int
+    empty: bool
+
+    @property
+    def chain(self) -> "Iterator[Place]":
+        """This place and the former ones, the latest first."""
+        place: Place | None = self
+        while place is not None:
+            yield place
+            place = place.former
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,7 @@ class ResultJournal:
         self._size = size
         self._lock = threading.RLock()
         self._lines: dict[int, Line] = {}
+        self._places: dict[int, Place] = {}  # of frames that have lost their result, too
         self._number = 0
         self._end = 0
         self.valid: int | None = None
@@ -172,29 +185,49 @@ class ResultJournal:
                 }
             )
 
-    def take_back(self, frame: int, moment: int, *, keep_first: bool = False) -> None:
-        """Bring back the result that a frame had at an earlier moment, or that it had none.
+    def go_back(self, moment: int, valid: int, frame: int) -> bool:
+        """Bring back the results of an earlier moment.
+
+        A frame that had none keeps what it has got since, and the results of a pass that was under
+        way at the moment stay.
 
         Args:
-            frame: its index.
             moment: what ``end`` was then.
-            keep_first: whether a frame that had none keeps the one it has.
+            valid: so many frames are brought back even to having no result.
+            frame: index of a frame that is brought back in any case.
+
+        Returns:
+            Whether the valid frames are as they were.
 
         Raises:
             OutputError: the file cannot be written.
         """
         with self._lock:
-            line = self._lines.get(frame)
-            place = None if line is None else line.place
-            if place is None or place.offset < moment:
-                return
-            while place is not None and place.offset >= moment:
-                place = place.former
-            if place is None and keep_first:
-                return
-            nothing = {"pass": 0, "frame": frame, "objects": None}
-            data = nothing if place is None else self._data(place.offset)
-            self._write({**data, "valid": 0})
+            places = (place for last in self._places.values() for place in last.chain)
+            begun = max((place.number for place in places if place.offset < moment), default=0)
+            exact = True
+            self.begin_pass()
+            for index, now in sorted(self._places.items()):
+                former = next(
+                    (
+                        place
+                        for place in now.chain
+                        if place.offset < moment or (index != frame and place.number <= begun)
+                    ),
+                    None,
+                )
+                if former is not None and former.offset >= moment:
+                    exact = exact and index >= valid
+                had_none = former is None or former.empty
+                if had_none and (now.empty or (index != frame and index >= valid)):
+                    continue
+                if former is None or former.empty:
+                    self._write({"pass": self._number, "frame": index, "objects": None, "valid": 0})
+                elif former.origin != now.origin:
+                    again = {"pass": self._number, "origin": former.origin, "valid": 0}
+                    self._write({**self._data(former.offset), **again})
+            self.begin_pass()  # a pass under way goes on as another one
+            return exact
 
     def get(self, frame: int) -> FrameResult | None:
         """Return the result of a frame, ``None`` where it has none."""
@@ -208,9 +241,9 @@ class ResultJournal:
             line = self._lines.get(frame)
             if line is None:
                 return None
-            place = line.place
-            replaced = place.former is not None and place.number == self._number
-            return self._read(place.former if replaced and place.former else place)
+            place, former = line.place, line.place.former
+            is_new = place.number == self._number
+            return self._read(former if is_new and former and not former.empty else place)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -274,19 +307,18 @@ class ResultJournal:
 
     def _take(self, data: dict[str, Any], offset: int) -> None:
         frame, number = int(data["frame"]), int(data["pass"])
-        valid = int(data["valid"])
-        if data["objects"] is None:
-            self._lines.pop(frame, None)
-            self.valid = valid
-            return
-        old = self._lines.get(frame)
-        former = None if old is None else old.place
+        valid, empty = int(data["valid"]), data["objects"] is None
+        former = self._places.get(frame)
         if former is not None and former.number == number:
             former = former.former
-        objects = {int(known["id"]): _facts(known) for known in data["objects"]}
-        place = Place(offset, number, former)
-        line = Line(place, data["backward"], float(data["time"]), data["name"], objects)
-        self._lines[frame] = line
+        place = Place(offset, number, former, int(data.get("origin", offset)), empty)
+        if empty:
+            self._lines.pop(frame, None)
+        else:
+            objects = {int(known["id"]): _facts(known) for known in data["objects"]}
+            line = Line(place, data["backward"], float(data["time"]), data["name"], objects)
+            self._lines[frame] = line
+        self._places[frame] = place
         self._number = max(self._number, number)
         self.valid = valid
 

@@ -104,7 +104,7 @@ class RunFolder:
         line = self._session.journal.line(frame.index)
         if self._sinks and line is not None:
             for sink in self._sinks:
-                sink.write(frame, result)
+                sink.write(frame, result.named(self._session.names))
             self._grown[frame.index] = line.place.offset
 
     def keep_state(self, state: Path) -> None:
@@ -181,6 +181,7 @@ class RunFolder:
             record = replace(
                 facts,
                 references=AnnotatedFrames(annotations).hashes(),
+                names={str(i): name for i, name in session.names.items()},
                 status=RunStatus.FINISHED if finished else RunStatus.INTERRUPTED,
                 frames_done=len(indices),
             )
@@ -205,7 +206,7 @@ class RunFolder:
                     if changed is not None and index not in changed:
                         raw = old.get(index) or self._rest.get(index)
                     if raw is None:
-                        result = session.result(index)
+                        result = session.result(index).named(session.names)
                         line = session.journal.line(index)
                         name = session.frame(index).name if line is None else line.name
                         frame = Frame(index, black, result.time, name=name)

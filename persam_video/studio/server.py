@@ -275,22 +275,26 @@ class _Pages:
         opened, query = self._of(request), request.query_params
         index = _integer(request, "frame", 0, 2**31) or 0
         session = opened.session
-        shown = preview(
-            session.frame(index).rgb,
-            session.result(index),
-            query.get("output", "overlay"),
-            query.get("style") or None,
+        options = sink_options(
+            session, query.get("style") or None, only_visible=query.get("only_visible") == "1"
         )
+        shown = preview(session, index, query.get("output", "overlay"), options)
         picture = jpeg(scaled(shown, width=1280))
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
     async def export(self, request: Request) -> Response:
         opened, data = self._of(request), await _body(request)
         output, style = _text(data, "output", 40), data.get("style") or None
-        options = sink_options(None if style is None else str(style))
+        options = sink_options(
+            opened.session,
+            None if style is None else str(style),
+            only_visible=bool(data.get("only_visible", False)),
+        )
 
         def work(job: Job) -> str:
-            return opened.session.export(output, options, on_frame=job.step).name
+            written = opened.session.export(output, options, on_frame=job.step)
+            job.report.warnings = written.warnings
+            return written.place.name
 
         await run_in_threadpool(self._studio.start_job, opened, "export", work, needs_model=False)
         return _json(await run_in_threadpool(state_json, opened))

@@ -11,6 +11,7 @@ from persam_video.studio.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from persam_video.config import Settings
+    from persam_video.run.export import Exported
     from persam_video.sam.model import SamModel
     from persam_video.sinks.outputs import Output, SinkOptions
     from persam_video.studio.model import SharedModel
@@ -130,17 +131,18 @@ class InteractiveSession(MarkedVideo):
         options: "SinkOptions | None" = None,
         *,
         on_frame: Callable[[int, int], None] | None = None,
-    ) -> Path:
+    ) -> "Exported":
         """Write one of the outputs that ``persam-video export`` offers into ``exports``.
 
         Args:
             output: which one.
-            options: how to write it.
+            options: how to write it; objects have the session's names and colours.
             on_frame: called after every frame with how many are done, and how many there are; what
                 it raises ends the export.
 
         Returns:
-            The file; of an output that is a folder, a ZIP file of it.
+            What was written, with the output's warnings. Its place is a file; of an output that is
+            a folder, a ZIP file of it.
 
         Raises:
             AnnotationError: there is no mask yet.

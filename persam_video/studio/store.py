@@ -76,6 +76,11 @@ class StudioObject:
         """Whether the object has a name of its own, and is not called after its id."""
         return self.name != StudioObject.new(self.id).name
 
+    @property
+    def has_own_colour(self) -> bool:
+        """Whether the object has another colour than that of its id."""
+        return self.colour != StudioObject.new(self.id).colour
+
     @classmethod
     def new(cls, object_id: int, name: str | None = None) -> "StudioObject":
         """Return an object in the colour of its id, called after it where it has no name."""

@@ -303,8 +303,9 @@ class Studio:
             done = 0
             try:
                 for propagation in planned:
-                    for _ in propagation:
+                    for result in propagation:
                         done += 1
+                        job.report.frame = result.index
                         job.step(done, max(total, done))
             finally:
                 for propagation in planned:

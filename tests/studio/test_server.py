@@ -146,6 +146,33 @@ def test_pictures(client, opened):
     for output in Output:
         shown = client.get(f"{opened}/preview.jpg?frame=2&output={output.value}")
         assert shown.status_code == 200
+    (overlay,) = [o for o in client.get("/api/outputs").json()["outputs"] if o["styles"]]
+    for style in overlay["styles"]:
+        for value in ("", *(f"={value}" for value in style["values"])):
+            look = {"style": style["name"] + value, "only_visible": "1"}
+            assert client.get(f"{opened}/preview.jpg", params=look).status_code == 200
+    picture = client.get(f"{opened}/preview.jpg?style=background=/etc/passwd")
+    assert "does not offer" in picture.json()["error"]
+
+
+def test_an_export_shows_what_the_page_shows(client, opened):
+    stroke = {"frame": 0, "kind": "stroke", "points": [[20, 20]], "radius": 8}
+    change(client, "PATCH", f"{opened}/objects/2", {"name": "second"})
+    change(client, "POST", f"{opened}/gestures", {**stroke, "object": 1})
+    change(client, "POST", f"{opened}/gestures", {**stroke, "object": 2, "points": [[60, 40]]})
+    change(client, "PATCH", f"{opened}/objects/1", {"visible": False})
+    change(client, "PATCH", f"{opened}/objects/2", {"colour": "#102030"})
+    plain = client.get(f"{opened}/preview.jpg").content
+    assert client.get(f"{opened}/preview.jpg?only_visible=1").content != plain
+    change(client, "PATCH", f"{opened}/objects/2", {"colour": "#f0e0d0"})
+    assert client.get(f"{opened}/preview.jpg").content != plain
+    change(client, "POST", f"{opened}/export", {"output": "coco", "only_visible": True})
+    assert finished(client, opened)["warnings"] == []
+    coco = client.get(f"{opened}/downloads/coco.json").json()
+    assert [each["name"] for each in coco["categories"]] == ["second"]
+    hidden = {"output": "overlay", "style": "anonymise=fill"}
+    change(client, "POST", f"{opened}/export", hidden)
+    assert finished(client, opened)["warnings"] == []
 
 
 def test_pause_resume_and_cancel(client, opened, squares):

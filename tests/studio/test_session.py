@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from persam_video import FrameStream, track, track_to_folder
+from persam_video.drawing.overlay_style import OverlayStyle
 from persam_video.errors import (
     AnnotationError,
     ConfigError,
@@ -21,7 +22,7 @@ from persam_video.masks.png import read_label_png
 from persam_video.prompting import ObjectPrompts, annotate
 from persam_video.run.export import export
 from persam_video.sinks import RunStatus, read_run, read_tracks
-from persam_video.sinks.outputs import DEFAULT_OUTPUTS, Output
+from persam_video.sinks.outputs import DEFAULT_OUTPUTS, Output, SinkOptions
 from persam_video.studio import InteractiveSession
 from persam_video.studio.gestures import Stroke
 from tests.studio.conftest import draw
@@ -240,21 +241,52 @@ def test_a_deleted_object_comes_back_with_all_that_was_its(session, squares):
     assert {*np.unique(session.result(3).labels)} == {0, 2}
 
 
-def test_undo_after_tracking_brings_back_the_former_mask(session, squares):
+def test_undo_takes_back_what_was_tracked_since(session, squares, loaded):
+    def shown():
+        return labels(session.result(i) for i in range(session.frame_count))
+
     mark_both(session, squares)
     list(session.propagate(0))
-    former = session.result(6).labels
+    former = shown()
     session.stroke(6, 2, [squares.centre(6, 1)], 5)
-    corrected = session.result(6).labels
     list(session.propagate(6, 8))
+    session.stroke(3, 1, [squares.centre(3, 2)], 5)
+    list(session.propagate(3, 5))
+    corrected = shown()
+    assert (session.valid, same(corrected, former)) == (6, False)
+    for _ in range(2):
+        session.undo()
+        session.undo()
+        assert same(shown(), former)
+        assert session.valid == session.frame_count
+        session.redo()
+        session.redo()
+        assert same(shown(), corrected)
+        assert session.valid == 6
     session.undo()
-    assert np.array_equal(session.result(6).labels, former)
-    session.redo()
-    assert np.array_equal(session.result(6).labels, corrected)
     session.undo()
-    assert np.array_equal(session.result(6).labels, former)
+    assert same(shown(), library_results(session, loaded))
+    list(session.propagate(10))  # from no state that was left by what was undone
+    assert same(shown(), former)
     session.undo()  # before object 2 was marked, nothing was known of frame 0
     assert {*np.unique(session.result(0).labels)} == {0, 1}
+    session.redo()
+    folder = session.paths.folder
+    session.close()
+    assert same(masks_in(folder), former)
+
+
+def test_undo_leaves_what_a_pass_under_way_has_given(session, squares):
+    mark_both(session, squares)
+    list(session.propagate(0))
+    session.stroke(4, 2, [squares.centre(4, 1)], 5)
+    propagation = session.propagate(4)
+    list(islice(propagation, 2))
+    session.stroke(1, 2, [squares.centre(1, 2)], 5)
+    given = labels(propagation)
+    session.undo()
+    assert same(given, labels(session.result(i) for i in range(6, session.frame_count)))
+    assert session.valid == 6
 
 
 def test_a_gesture_that_is_undone_at_once_costs_no_tracking(session, squares):
@@ -313,7 +345,7 @@ def test_the_folder_is_that_of_a_run(session, squares, tmp_path, settings, loade
     list(session.propagate(0))
     folder = session.paths.folder
     run = tmp_path / "run"
-    annotation = session.annotation(0)
+    annotation = replace(session.annotation(0), names=session.names)
     outputs = [o for o in DEFAULT_OUTPUTS if o is not Output.OVERLAY]
     track_to_folder(
         session.source, annotation, run, settings=settings, model=loaded, outputs=outputs
@@ -328,6 +360,7 @@ def test_the_folder_is_that_of_a_run(session, squares, tmp_path, settings, loade
     ours, theirs = read_run(folder / "run.json"), read_run(run / "run.json")
     assert ours.status is RunStatus.FINISHED
     assert (ours.references, ours.settings) == (theirs.references, theirs.settings)
+    assert ours.names == theirs.names == {"1": "red", "2": "blue"}
     assert export(folder, Output.COCO, tmp_path / "coco.json").frames == session.frame_count
 
 
@@ -341,6 +374,7 @@ def test_track_resumes_what_a_session_left(session, squares, settings, shared, l
     record = track_to_folder(source, png, folder, settings=settings, model=loaded, resume=True)
     assert record.status is RunStatus.FINISHED
     assert record.resumed_at == [7]
+    assert record.names == {"1": "red", "2": "blue"}  # a mask has no names; the session has
     assert same(masks_in(folder), wanted)
     with InteractiveSession(None, folder, model=shared) as again:
         assert again.valid == again.frame_count
@@ -402,10 +436,27 @@ def test_a_run_is_opened_as_a_session(run, squares, shared, loaded):
         list(opened.propagate(8))
         wanted = library_results(opened, loaded)
         assert same(labels(opened.result(i) for i in range(opened.frame_count)), wanted)
-        for _ in range(2):
-            opened.undo()
-        assert opened.annotated == [0]
-    assert not same(masks_in(run), tracked)
+        opened.undo()
+        assert opened.valid == opened.frame_count
+        opened.undo()
+        assert (opened.annotated, opened.valid) == ([0], 0)
+    assert same(masks_in(run), tracked)
+
+
+def test_a_run_keeps_the_names_of_its_objects(run, squares, shared):
+    def names():
+        lines = list(read_tracks(run / "tracks.jsonl"))
+        return [{o.object_id: o.name for o in line.objects} for line in lines]
+
+    with InteractiveSession(None, run, model=shared) as opened:
+        opened.change_object(1, name="red one")
+    assert all(known[1] == "red one" for known in names())
+    with InteractiveSession(None, run, model=shared) as opened:
+        assert opened.names == {1: "red one"}
+        opened.stroke(8, 2, [squares.centre(8, 1)], 5)
+        list(opened.propagate(8))
+    assert all(known[1] == "red one" for known in names())
+    assert read_run(run / "run.json").names == {"1": "red one"}
 
 
 def test_a_run_of_another_video_is_refused(run, squares, tmp_path, shared):
@@ -438,20 +489,28 @@ def test_exports(session, squares):
     list(session.propagate(0))
     seen = []
     session.change_object(2, name="blue one")
-    path = session.export("coco", on_frame=lambda done, total: seen.append((done, total)))
+    path = session.export("coco", on_frame=lambda done, total: seen.append((done, total))).place
     assert seen[-1] == (session.frame_count, session.frame_count)
     exported = json.loads(path.read_text())
     assert len(exported["images"]) == session.frame_count
     assert sorted(each["name"] for each in exported["categories"]) == ["blue one", "red"]
-    assert session.export("overlay").name == "overlay.mp4"
-    assert session.export("cutout-png").suffix == ".zip"
+    assert session.export("overlay").place.name == "overlay.mp4"
+    assert session.export("cutout-png").place.suffix == ".zip"
+
+
+def test_an_export_warns_of_what_it_may_not_hide(session, squares):
+    session.box(0, 1, squares.boxes[0][1])
+    list(session.propagate(0, 4))
+    session.box(3, 2, squares.boxes[3][2])
+    hidden = session.export("overlay", SinkOptions(style=OverlayStyle(("anonymise",))))
+    assert any(w.startswith("object 2 was not known in frames 0-2") for w in hidden.warnings)
 
 
 @pytest.mark.parametrize("output", ["coco", "cutout-png"])
 def test_an_export_that_fails_leaves_the_earlier_one(session, squares, output):
     mark_both(session, squares)
     list(session.propagate(0))
-    path = session.export(output)
+    path = session.export(output).place
     mine = path.parent / "cutout-png" / "mine.txt"
     mine.parent.mkdir(exist_ok=True)
     mine.write_text("unpacked here")
@@ -466,7 +525,7 @@ def test_an_export_that_fails_leaves_the_earlier_one(session, squares, output):
     assert path.read_bytes() == before
     assert mine.read_text() == "unpacked here"
     assert {file.name for file in path.parent.iterdir()} == {path.name, "cutout-png"}
-    assert session.export(output) == path
+    assert session.export(output).place == path
     assert mine.exists()
 
 

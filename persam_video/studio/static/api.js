@@ -98,12 +98,14 @@ export function session(id) {
     job: (action) => post(`${base}/job`, { action }),
     review: () => get(`${base}/review`),
     accept: (frame) => post(`${base}/accept`, { frame }),
-    previewUrl: (frame, output, style, revision) => {
+    previewUrl: (frame, output, { style, onlyVisible }, revision) => {
       const query = new URLSearchParams({ frame, output, r: revision });
       if (style) query.set("style", style);
+      if (onlyVisible) query.set("only_visible", "1");
       return `${base}/preview.jpg?${query}`;
     },
-    export: (output, style) => post(`${base}/export`, style ? { output, style } : { output }),
+    export: (output, { style, onlyVisible }) =>
+      post(`${base}/export`, { output, style, only_visible: onlyVisible }),
     downloads: () => get(`${base}/downloads`),
     downloadUrl: (name) => `${base}/downloads/${name.split("/").map(encodeURIComponent).join("/")}`,
     eventsUrl: `${base}/events`,

@@ -21,7 +21,7 @@ const BANNERS = {
   lost: "The server does not answer. Reconnecting … Nothing that was done is lost.",
   refused: "The server was started anew. Open the address that it printed to go on.",
   gone: "The server no longer knows this session. Open it again.",
-  polling: "Live updates do not come through; the page asks for news every second instead.",
+  polling: "Live updates do not come through; the page asks for news instead.",
 };
 
 const store = createStore(initialState);
@@ -99,8 +99,8 @@ function showHints() {
     const fresh = session && session.annotated.length === 0 && pending === 0;
     hint.hidden = !fresh;
     hint.textContent = matchMedia("(pointer: coarse)").matches
-      ? "Tap the object to track, or drag a box around it."
-      : "Click the object to track. Right click takes away; drag for a box; ? for help.";
+      ? "Drag a box around the object to track, or tap it."
+      : "Drag a box around the object to track, or click it. Right click takes away; ? for help.";
   });
   store.watch(["before", "masks"], ({ before, masks }) => {
     badge.hidden = !before;

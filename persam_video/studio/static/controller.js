@@ -133,9 +133,11 @@ export class Controller {
     const change = { session };
     if (!objectOf({ session }, this.state.objectId)) change.objectId = session.objects[0]?.id ?? null;
     this.store.set(change);
+    if (this.state.connection === "polling") this.#follow(session.job?.frame);
     this.#noticeJob(session.job);
     if (always || session.revision !== old.revision) {
-      if (this.state.masks?.revision !== session.revision && !jobActive(session.job)) this.loadMasks();
+      const comes = jobActive(session.job) && this.state.connection === "live"; // as an event
+      if (this.state.masks?.revision !== session.revision && !comes) this.loadMasks();
       this.#settleSoon(jobActive(session.job) ? SETTLE_JOB : SETTLE);
     }
   }
@@ -160,9 +162,13 @@ export class Controller {
     this.timeline.put(masks);
     this.store.set({ timelineVersion: this.state.timelineVersion + 1 });
     if (masks.frame === this.state.frame) this.#show(masks);
-    else if (this.#following && this.state.follow && !this.state.playing) {
-      if (this.shownFrame === this.state.frame) this.#jump(masks.frame);
-    }
+    else this.#follow(masks.frame);
+  }
+
+  /** Show a frame that was just tracked, where the user has not gone elsewhere. */
+  #follow(frame) {
+    if (!this.#following || !this.state.follow || this.state.playing || !Number.isInteger(frame)) return;
+    if (this.shownFrame === this.state.frame) this.#jump(frame);
   }
 
   /** Read scores and review list after `wait` ms, or when that was planned already, if sooner. */
@@ -450,9 +456,9 @@ export class Controller {
     if (jobActive(job)) this.job(job.state === "paused" ? "resume" : "pause");
   }
 
-  startExport(output, style) {
+  startExport(output, look) {
     return this.attempt(async () => {
-      const session = await this.api.export(output, style);
+      const session = await this.api.export(output, look);
       this.#takeState(session);
       return session;
     });

@@ -20,6 +20,9 @@ export class ExportDialog {
   #filesNote = make("p", { className: "empty" });
   #bar = make("progress", { max: "1", "aria-label": "Progress of the export" });
   #line = make("p", { className: "job-line", role: "status" });
+  #warnings = make("ul", { className: "warnings", "aria-label": "What to check" });
+  #value = make("select", { "aria-label": "Variant of the look", onchange: () => this.#showPreview() });
+  #onlyVisible = make("input", { type: "checkbox", onchange: () => this.#showPreview() });
   #start;
   #stop;
   #outputs = null;
@@ -40,7 +43,7 @@ export class ExportDialog {
       symbol: "export",
       text: "Export",
       label: "Export",
-      press: () => this.#controller.startExport(this.#output.name, this.#style),
+      press: () => this.#controller.startExport(this.#output.name, this.#look),
     });
     this.#stop = makeButton("icon-button", {
       symbol: "stop",
@@ -57,8 +60,15 @@ export class ExportDialog {
           "div",
           { className: "export-look" },
           this.#styles,
+          make(
+            "div",
+            { className: "look-more" },
+            this.#value,
+            make("label", { className: "check" }, this.#onlyVisible, "Only visible objects"),
+          ),
           make("div", { className: "preview-box" }, this.#preview, this.#previewNote),
           make("div", { className: "export-run" }, this.#start, this.#line, this.#stop, this.#bar),
+          this.#warnings,
           make("h3", {}, "Ready to download"),
           this.#files,
           this.#filesNote,
@@ -121,6 +131,7 @@ export class ExportDialog {
     }
     const styles = output.styles ?? [];
     this.#style = styles.includes(this.#style) ? this.#style : (styles[0] ?? null);
+    this.#showValues();
     this.#styles.hidden = styles.length < 2;
     this.#styles.replaceChildren(
       ...styles.map((style) =>
@@ -130,18 +141,36 @@ export class ExportDialog {
           make("input", {
             type: "radio",
             name: "style",
-            value: style,
+            value: style.name,
             checked: style === this.#style,
             onchange: () => {
               this.#style = style;
+              this.#showValues();
               this.#showPreview();
             },
           }),
-          make("span", {}, style.replaceAll("_", " ").replaceAll("-", " ")),
+          make("span", {}, style.name.replaceAll("-", " ")),
         ),
       ),
     );
     this.#showPreview();
+  }
+
+  /** Offer the variants of the chosen look. */
+  #showValues() {
+    const values = this.#style?.values ?? [];
+    this.#value.hidden = values.length === 0;
+    this.#value.replaceChildren(
+      make("option", { value: "" }, "default"),
+      ...values.map((value) => make("option", { value }, value.replaceAll("-", " "))),
+    );
+  }
+
+  /** How the output is to look, as the server is told. */
+  get #look() {
+    const value = this.#value.value;
+    const style = this.#style && (value ? `${this.#style.name}=${value}` : this.#style.name);
+    return { style, onlyVisible: this.#onlyVisible.checked };
   }
 
   #showPreview() {
@@ -153,11 +182,12 @@ export class ExportDialog {
       return;
     }
     this.#previewNote.textContent = "Drawing the preview …";
-    this.#preview.alt = `Frame ${frame} as ${this.#output.title}${this.#style ? `, ${this.#style}` : ""}`;
+    const look = this.#look;
+    this.#preview.alt = [`Frame ${frame} as ${this.#output.title}`, look.style].filter(Boolean).join(", ");
     this.#preview.src = this.#controller.api.previewUrl(
       frame,
       this.#output.name,
-      this.#style,
+      look,
       session.revision,
     );
   }
@@ -198,6 +228,9 @@ export class ExportDialog {
       const done = job.state === "done" && job.message;
       this.#line.textContent = done ? `Wrote ${job.message}` : jobLines(job).join(" · ");
     } else this.#line.textContent = active ? "The tracker is at work; export when it is done." : "";
+    this.#warnings.replaceChildren(
+      ...(exporting && !active ? job.warnings : []).map((line) => make("li", {}, line)),
+    );
     const now = exporting ? job.state : null;
     if (this.#seen !== now && now === "done" && this.#dialog.open) this.#showFiles();
     this.#seen = now;

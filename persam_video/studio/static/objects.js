@@ -15,7 +15,7 @@ export function showObjects(controller) {
     press: () => controller.newObject(),
   });
   const rows = new Map(); // id -> row, kept so that focus and typing survive a new state
-  const empty = make("li", { className: "empty" }, "Click an object in the frame to begin.");
+  const empty = make("li", { className: "empty" }, "Mark an object in the frame to begin.");
 
   store.watch(["session", "objectId"], ({ session, objectId }) => {
     byId("new-object").disabled = !session;

@@ -108,6 +108,10 @@ def test_asks_for_news_where_events_do_not_come_through(
     page.page.locator(".object-name", has_text="seen by asking").wait_for()
     page.click(*centres[BALL])  # and it can be worked on
     page.wait_for_masks(1)
+    page.press("t")  # the masks appear as they come, and the page follows them
+    page.page.wait_for_selector("#stage:not([data-frame='0'])")
+    page.wait_for_masks(1)
+    page.page.wait_for_selector("#job[hidden]", state="attached")
 
     page.page.unroute("**/events")
     page.page.evaluate("() => window.dispatchEvent(new Event('online'))")
