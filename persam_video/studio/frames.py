@@ -2,11 +2,12 @@
 
 import threading
 from collections import OrderedDict
+from itertools import pairwise
 from pathlib import Path
 
 from persam_video.errors import SourceError
 from persam_video.video import Frame, FrameStream, SourceInfo
-from persam_video.video.seek_index import SeekPoint
+from persam_video.video.seek_index import SeekPoint, frame_times
 from persam_video.video.source import SourceKind, locate
 
 CACHE_BYTES = 192 * 2**20
@@ -17,6 +18,13 @@ _BACK = 12
 
 _NEAR = 48
 """So many frames ahead are read on to without asking where the nearest keyframe is."""
+
+
+_INDEXED = frozenset({".m4v", ".mov", ".mp4"})
+"""Suffixes of containers whose index tells whether the rate varies; others have to be read."""
+
+_EVEN = 0.0025
+"""Seconds by which steps differ where times are rounded to milliseconds."""
 
 
 class FrameReader:
@@ -55,6 +63,8 @@ class FrameReader:
             raise SourceError(
                 f"{self.info.name}: is live, and its frames cannot be sought; record it first"
             )
+        self._times: list[float] | None = None  # none where evenly spaced
+        self._times_lock = threading.Lock()
         self._count = self.info.frame_count or _count(source)
 
     @property
@@ -75,6 +85,25 @@ class FrameReader:
             if not 0 <= index < self._count:
                 raise self._missing(index)
             return self._read(index)
+
+    def times(self) -> list[float] | None:
+        """Return when each frame is shown, in seconds, where the rate varies.
+
+        Returns:
+            The times in order; ``None`` at a constant rate, and where only decoding would tell.
+
+        Raises:
+            SourceError: the source cannot be opened.
+        """
+        path = self.info.path
+        if self.info.kind is not SourceKind.FILE or path is None:
+            return None
+        if path.suffix.lower() in _INDEXED and not self.info.variable_frame_rate:
+            return None
+        with self._times_lock:
+            if self._times is None:
+                self._times = _uneven(frame_times(locate(self.source)) or [])
+        return self._times or None
 
     def saw(self, index: int) -> None:
         """Take note that someone else has read a frame of the source, so that there is one."""
@@ -144,6 +173,12 @@ class FrameReader:
         return SourceError(
             f"{self.info.name}: has no frame {index}; it has {self._count}, 0 to {self._count - 1}"
         )
+
+
+def _uneven(times: list[float]) -> list[float]:
+    """Return times, none where they are evenly spaced as far as a container can tell."""
+    steps = [later - earlier for earlier, later in pairwise(times)]
+    return times if steps and max(steps) - min(steps) > _EVEN else []
 
 
 def _count(source: str | Path) -> int:

@@ -66,6 +66,7 @@ def make_app(studio: Studio, token: str, hosts: AllowedHosts | None = None) -> S
             Route(f"{session}/frames/{{frame:int}}.jpg", pages.frame),
             Route(f"{session}/thumbs/{{frame:int}}.jpg", pages.thumb),
             Route(f"{session}/frames/{{frame:int}}/masks", pages.masks),
+            Route(f"{session}/times", pages.times),
             Route(f"{session}/timeline", pages.timeline),
             Route(f"{session}/objects", pages.add_object, methods=["POST"]),
             Route(f"{session}/objects/{{object:int}}", pages.change_object, methods=["PATCH"]),
@@ -179,6 +180,9 @@ class _Pages:
         index = request.path_params["frame"]
         _check_frame(opened, index)
         return _json(masks_json(opened.session, index, before=before))
+
+    def times(self, request: Request) -> Response:
+        return _json({"times": self._of(request).session.reader.times()})
 
     def timeline(self, request: Request) -> Response:
         return _json(timeline_json(self._of(request).session))

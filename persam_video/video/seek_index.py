@@ -7,6 +7,7 @@ shown before it, and a periodic intra refresh has no whole picture at all.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -85,6 +86,34 @@ def exact_keyframes(packets: list[Packet]) -> list[bool]:
         packet.is_refresh and before == packet.timestamp == after
         for packet, before, after in zip(packets, latest_so_far, earliest_to_come, strict=True)
     ]
+
+
+def frame_times(location: Location) -> list[float] | None:
+    """Return when each frame of a file is shown, in seconds after the first one.
+
+    The file is read, but not decoded.
+
+    Args:
+        location: a file.
+
+    Returns:
+        The times in order; ``None`` where frames cannot be told from packets.
+
+    Raises:
+        SourceError: the file cannot be opened.
+    """
+    container = open_container(location)
+    try:
+        stream = video_stream(container, location.name)
+        if stream.codec_context.name not in _CODECS:
+            return None
+        shown = sorted(packet.timestamp for packet in read_packets(container, stream))
+    except InexactSeekError:
+        return None
+    finally:
+        container.close()
+    unit = stream.time_base or Fraction(1, 1000)
+    return [float((timestamp - shown[0]) * unit) for timestamp in shown]
 
 
 @dataclass(frozen=True)

@@ -80,3 +80,15 @@ def test_an_end_that_comes_early_is_found(squares):
     (squares.frames / "00011.png").unlink()
     with pytest.raises(SourceError):
         reader.get(11)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("short-gop.mp4", False), ("variable.mkv", True), ("variable.webm", True)]
+)
+def test_times_are_known_where_the_rate_varies(name, known, tmp_path):
+    path = write(tmp_path / name, *KINDS[name])
+    reader = FrameReader(path)
+    with FrameStream(path) as stream:
+        times = [frame.time for frame in stream]
+    assert reader.times() == (pytest.approx(times) if known else None)
+    reader.close()

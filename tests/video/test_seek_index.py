@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from persam_video.video import FrameStream
-from persam_video.video.seek_index import SeekPoint
+from persam_video.video.seek_index import SeekPoint, frame_times
 from persam_video.video.source import locate
 
 B_FRAMES = {"bf": "3", "g": "6"}
@@ -58,6 +58,8 @@ def test_a_start_is_sought_and_gives_the_frames_of_a_full_read(clips, name, reci
     check_starts(path)
     point = SeekPoint.before(locate(path), 13)
     assert point is not None
+    with FrameStream(path) as stream:
+        assert frame_times(locate(path)) == pytest.approx([frame.time for frame in stream])
     assert 12 <= len(point.skipped) <= 13  # the encoder may have put in another keyframe
     assert point.timestamp > point.skipped[-1]
 

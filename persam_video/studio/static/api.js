@@ -87,6 +87,7 @@ export function session(id) {
     thumbUrl: (frame) => `${base}/thumbs/${frame}.jpg`,
     masks: (frame, { before = false, signal } = {}) =>
       get(`${base}/frames/${frame}/masks${before ? "?before=1" : ""}`, signal),
+    times: () => get(`${base}/times`),
     timeline: () => get(`${base}/timeline`),
     addObject: () => post(`${base}/objects`),
     changeObject: (objectId, change) => send("PATCH", `${base}/objects/${objectId}`, change),

@@ -73,6 +73,7 @@ export class Controller {
     this.store.set({
       session,
       frame: clamp(frame, 0, session.frame_count - 1),
+      times: null,
       masks: null,
       review: [],
       objectId: session.objects[0]?.id ?? null,
@@ -85,7 +86,16 @@ export class Controller {
     this.rememberPlace();
     this.#connection.start(this.api);
     this.loadMasks();
+    this.#readTimes();
     this.#settleSoon(0);
+  }
+
+  #readTimes() {
+    const api = this.api;
+    this.attempt(async () => {
+      const { times } = await api.times();
+      if (api === this.api) this.store.set({ times });
+    });
   }
 
   sessionInHash() {

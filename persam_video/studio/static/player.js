@@ -1,9 +1,8 @@
 // Playing at the video's own rate, and the buttons below the frame.
 
-import { byId, make, makeButton, redress } from "./dom.js";
-import { timeOf } from "./store.js";
+import { byId, clamp, make, makeButton, redress } from "./dom.js";
+import { frameAt, rateOf, secondsOf, timeOf } from "./store.js";
 
-const RATE = 25; // of images, which have none of their own
 const AT_ONCE = 3; // frames that are read at a time
 const AHEAD = 24; // frames that are read before they are due, at most
 const MEMORY = 0.2; // weight of the latest reading in the mean of their times
@@ -32,26 +31,22 @@ class Player {
     requestAnimationFrame((now) => this.#tick(now));
   }
 
-  get #rate() {
-    const { fps } = this.#controller.state.session;
-    return fps > 0 ? fps : RATE;
-  }
-
   get #last() {
     return this.#controller.state.session.frame_count - 1;
   }
 
   /** The frame that the clock asks for. */
   #due(now) {
-    const played = Math.floor((Math.max(now - this.#origin, 0) / 1000) * this.#rate);
-    return Math.min(this.#from + played, this.#last);
+    const { state } = this.#controller;
+    const seconds = secondsOf(state, this.#from) + (now - this.#origin) / 1000;
+    return clamp(frameAt(state, seconds), this.#from, this.#last);
   }
 
   /** Read ahead; frames that could not be there in time are left out. */
   #readAhead(due) {
     const { frames } = this.#controller;
     const width = this.#stage.pictureWidth();
-    const lead = Math.min(Math.ceil(this.#seconds * this.#rate), AHEAD);
+    const lead = Math.min(Math.ceil(this.#seconds * rateOf(this.#controller.state)), AHEAD);
     this.#next = Math.max(this.#next, Math.min(due + lead, this.#last));
     const end = Math.min(due + AHEAD, this.#last);
     // the last frame ends the playing; it is read anew where the window has changed since
@@ -152,9 +147,9 @@ export function showPlayer(controller, stage) {
     number.max = String(session.frame_count - 1);
     total.textContent = ` / ${session.frame_count - 1}`;
   });
-  store.watch(["session", "frame"], ({ session, frame }) => {
-    if (document.activeElement !== number) number.value = String(frame);
-    time.textContent = session ? timeOf(frame, session.fps) : "";
+  store.watch(["session", "times", "frame"], (state) => {
+    if (document.activeElement !== number) number.value = String(state.frame);
+    time.textContent = timeOf(state, state.frame);
   });
   store.watch(["playing"], ({ playing }) => {
     redress(play, playing ? "pause" : "play", playing ? "Pause" : "Play", "Space");

@@ -1,5 +1,7 @@
 // What the page knows, in one object; whoever shows a part of it subscribes to its keys.
 
+const RATE = 25; // of a video that does not tell its own
+
 export function createStore(initial) {
   const state = { ...initial };
   const listeners = [];
@@ -25,6 +27,7 @@ export function createStore(initial) {
 export const initialState = {
   session: null, // state of the session as the server tells it
   frame: 0,
+  times: null, // seconds at which each frame is shown, where the rate varies
   masks: null, // masks of the shown frame, see masks.js
   masksVersion: 0, // goes up when any stored mask changed
   timelineVersion: 0, // goes up when scores changed
@@ -55,10 +58,28 @@ export function objectOf(state, objectId) {
 /** The name to show for an object. */
 export const nameOf = (object) => object.name || `Object ${object.id}`;
 
-/** The frame as m:ss.ff at the video's rate; empty where it has none, as images do not. */
-export function timeOf(frame, fps) {
-  if (!(fps > 0)) return "";
-  const seconds = frame / fps;
+/** Frames per second, on average where the rate varies. */
+export const rateOf = ({ session }) => (session?.fps > 0 ? session.fps : RATE);
+
+/** Seconds at which a frame is shown. */
+export const secondsOf = (state, frame) => state.times?.[frame] ?? frame / rateOf(state);
+
+/** The frame that is shown at so many seconds. */
+export function frameAt(state, seconds) {
+  if (!state.times) return Math.floor(seconds * rateOf(state) + 1e-6);
+  let [first, end] = [0, state.times.length]; // it is at or after the one, and before the other
+  while (end - first > 1) {
+    const middle = (first + end) >> 1;
+    if (state.times[middle] <= seconds + 1e-6) first = middle;
+    else end = middle;
+  }
+  return first;
+}
+
+/** The time of a frame as m:ss.ff; empty where the video's rate is not known. */
+export function timeOf(state, frame) {
+  if (!(state.session?.fps > 0)) return "";
+  const seconds = secondsOf(state, frame);
   const minutes = Math.floor(seconds / 60);
   return `${minutes}:${(seconds - 60 * minutes).toFixed(2).padStart(5, "0")}`;
 }

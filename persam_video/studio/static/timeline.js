@@ -78,7 +78,7 @@ export class TimelineView {
     this.#listen();
     this.#store.watch(["session"], (state) => this.#sessionChanged(state));
     this.#store.watch(["objectId"], (state) => this.#showNames(state));
-    this.#store.watch(["frame", "session"], (state) => this.#tell(state));
+    this.#store.watch(["frame", "session", "times"], (state) => this.#tell(state));
     this.#store.watch(
       ["frame", "session", "timelineVersion", "markIn", "markOut", "objectId", "review"],
       () => this.paint(),
@@ -204,14 +204,15 @@ export class TimelineView {
     this.#controller.goTo(this.#frameAt(event));
   }
 
-  #tell({ session, frame }) {
+  #tell(state) {
+    const { session, frame } = state;
     const track = this.#track;
     const last = session ? session.frame_count - 1 : 0;
     track.setAttribute("aria-valuemin", "0");
     track.setAttribute("aria-valuemax", String(last));
     track.setAttribute("aria-valuenow", String(frame));
     if (session) {
-      const parts = [`frame ${frame} of ${last}`, timeOf(frame, session.fps)];
+      const parts = [`frame ${frame} of ${last}`, timeOf(state, frame)];
       if (session.annotated.includes(frame)) parts.push("annotated");
       track.setAttribute("aria-valuetext", parts.filter(Boolean).join(", "));
       if (frame < this.#first || frame >= this.#last) {
