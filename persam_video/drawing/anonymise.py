@@ -21,27 +21,27 @@ from persam_video.results import FrameResult
 
 _REST = "-rest"
 
-_MARGIN = 0.04  # around a mask, in longest sides of the object
-_LEAST_MARGIN = 0.008  # in short sides of the picture
+_MARGIN = 0.04  # around a mask, as a share of the object's longer side
+_LEAST_MARGIN = 0.008  # as a share of the picture's shorter side
 _LEAST_PIXELS = 2
 
-_COARSENESS = 1 / 7  # cells of a mosaic and sigma of a blur, in longest sides of the object
-_LEAST_COARSENESS = 1 / 40  # in short sides of the picture
-_REST_COARSENESS = 1 / 12  # of everything but the objects, in short sides of the picture
+_COARSENESS = 1 / 7  # mosaic cell or blur sigma, as a share of the object's longer side
+_LEAST_COARSENESS = 1 / 40  # as a share of the picture's shorter side
+_REST_COARSENESS = 1 / 12  # for "-rest", as a share of the picture's shorter side
 _FINEST = 4  # pixels
 
-_KEPT_MARGIN = 0.15  # around a box that is kept, in its longest sides
-_KEPT_GROWTH = 0.03  # more for each frame
+_KEPT_MARGIN = 0.15  # around the last box, as a share of its longer side
+_KEPT_GROWTH = 0.03  # added with each frame
 _MOST_KEPT_MARGIN = 1.0
 
-_SUDDEN = 0.5  # of its area: a mask that is smaller than that at once has lost a part of its object
-_FORGETTING = 0.9  # of that area for each frame, as objects do become smaller
+_SUDDEN = 0.5  # a mask that shrinks below this share of its area has lost a part of its object
+_FORGETTING = 0.9  # decay of that area per frame, since objects do get smaller
 
 _BLACK: Colour = (0, 0, 0)
 
 
 class Cover(str, Enum):
-    """What hides a place."""
+    """How a region is hidden."""
 
     PIXELATE = "pixelate"
     BLUR = "blur"
@@ -49,10 +49,10 @@ class Cover(str, Enum):
 
 
 def anonymise(value: str | None, style: OverlayStyle) -> list[Style]:
-    """Return what hides the objects, or with ``-rest`` everything else.
+    """Return the style that hides the objects, or with ``-rest`` everything else.
 
     Raises:
-        ConfigError: the value names no way to hide something.
+        ConfigError: the value is not a known way of hiding.
     """
     name = Cover.PIXELATE.value if value is None else value
     covers = {cover.value: cover for cover in Cover}
@@ -69,12 +69,12 @@ def anonymise(value: str | None, style: OverlayStyle) -> list[Style]:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What is known of an object since it was last seen whole.
+    """An object as it was when it was last seen whole.
 
     Attributes:
-        box: it had then.
-        area: of its mask, below a share of which it is not whole.
-        frames: since then; 0 while it is seen.
+        box: its box at that time.
+        area: area of its mask; one much smaller does not show the whole object.
+        frames: frames since then; 0 while it is visible.
     """
 
     box: Box
@@ -82,7 +82,7 @@ class _Seen:
     frames: int = 0
 
     def kept(self, size: tuple[int, int]) -> Box:
-        """Return the box, grown for the time that the object had to move on.
+        """Return the box, enlarged by how far the object may have moved since.
 
         Args:
             size: height and width of the frame.
@@ -108,10 +108,10 @@ class Anonymise(Style):
         colours: Mapping[int, Colour] | None = None,
         feather: float | None = None,
     ) -> None:
-        """Begin without an object.
+        """Start without objects.
 
         Args:
-            cover: what hides them.
+            cover: how they are hidden.
             when_lost: what is hidden while an object is lost.
             colours: for ``Cover.FILL``, by object; black for an object without one.
             feather: width in pixels of a soft edge around what is hidden; none when not given.
@@ -167,7 +167,7 @@ class Anonymise(Style):
                 add_frame(self._lost.setdefault(object_id, []), result.index, previous)
         add_frame(self._drawn, result.index, previous)
         for known in result.objects:
-            if known.object_id not in self._seen:  # sought, and not found yet
+            if known.object_id not in self._seen:  # not found since tracking began
                 add_frame(self._unknown.setdefault(known.object_id, []), result.index, previous)
         if not self._feather:
             return hidden
@@ -175,12 +175,12 @@ class Anonymise(Style):
 
     @property
     def coverage(self) -> Coverage:
-        """In which of the frames drawn so far to look whether everything is hidden."""
+        """The frames drawn so far in which something may not be hidden."""
         return Coverage(self._kept, self._lost, self._unknown)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """The frames to look at, a line for each object."""
+        """The frames to check, one line per object."""
         return self.coverage.warnings
 
     def _hide(
@@ -192,7 +192,7 @@ class Anonymise(Style):
         mask: NDArray[np.bool_],
         margin: int = 0,
     ) -> None:
-        """Hide what a mask covers of a region and its margin, and note in ``where`` that it is."""
+        """Hide the masked part of a region with its margin, and mark it in ``where``."""
         area = region.area(margin)
         colour = self._colours.get(region.object_id, _BLACK)
         coarseness = _coarseness(region.box, rgb.shape)
@@ -206,7 +206,7 @@ class AnonymiseRest(Style):
     """Hides everything but the objects, and the whole frame while all of them are lost.
 
     Attributes:
-        cover: what hides it.
+        cover: how everything else is hidden.
         feather: width in pixels of the edge, which lies within the objects; none when not given.
     """
 
@@ -233,7 +233,7 @@ def _margin(box: Box, size: tuple[int, int], share: float = _MARGIN) -> int:
 
 
 def _without_holes(mask: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
-    """Return the mask with so many pixels more on all sides, and with all that it encloses."""
+    """Return the mask grown by some pixels on all sides, with its holes filled."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
     larger = cv2.dilate(mask.view(np.uint8), kernel)
     outlines, _ = cv2.findContours(larger, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -241,7 +241,7 @@ def _without_holes(mask: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
 
 
 def _coarseness(box: Box, shape: tuple[int, ...]) -> int:
-    """Size in pixels of the finest detail that is left of an object.
+    """Size in pixels of the finest detail that stays visible of an object.
 
     It changes in steps, so that a mosaic does not flicker with every pixel of the box.
     """
@@ -257,7 +257,7 @@ def _covered(
     coarseness: int,
     colour: Colour,
 ) -> NDArray[np.uint8]:
-    """Return a part of the frame in which nothing can be made out."""
+    """Return a part of the frame made unrecognisable."""
     if cover is Cover.FILL:
         flat = np.empty_like(rgb[area], order="C")
         flat[:] = colour
@@ -268,7 +268,7 @@ def _covered(
 
 
 def _mosaic(rgb: NDArray[np.uint8], area: tuple[slice, slice], cell: int) -> NDArray[np.uint8]:
-    """Return a part of the frame in cells of one colour, which stay in place as the part moves."""
+    """Return a part of the frame as a mosaic whose cells stay in place as the part moves."""
     rows, columns = area
     height, width = rgb[area].shape[:2]
     top, left = rows.start // cell * cell, columns.start // cell * cell
@@ -286,7 +286,7 @@ def _mosaic(rgb: NDArray[np.uint8], area: tuple[slice, slice], cell: int) -> NDA
 
 
 def _blur(rgb: NDArray[np.uint8], area: tuple[slice, slice], sigma: int) -> NDArray[np.uint8]:
-    """Return a part of the frame, out of focus together with its surroundings."""
+    """Return a part of the frame blurred together with its surroundings."""
     rows, columns = area
     height, width = rgb[area].shape[:2]
     top, left = max(0, rows.start - 3 * sigma), max(0, columns.start - 3 * sigma)

@@ -18,7 +18,7 @@ Colour: TypeAlias = tuple[int, int, int]
 
 # Saturation and value to try for every id, the most vivid first.
 _TONES = [(s, v) for s in (0.75, 0.6, 0.45, 0.95, 0.3) for v in (1.0, 0.88, 0.78, 0.66)]
-_LIGHTNESS = (48.0, 88.0)  # CIELAB L*: neither sinks into shadows nor glares
+_LIGHTNESS = (48.0, 88.0)  # CIELAB L*: neither too dark nor glaring
 _DISTINCT = 22.0  # CIE76 distance at which two flat areas are told apart at a glance
 
 
@@ -71,7 +71,7 @@ class Palette:
     """The colours in which objects are drawn.
 
     Attributes:
-        own: RGB, 0 to 255, by id; all other objects have their usual colour.
+        own: RGB, 0 to 255, by object id; other objects get their default colour.
     """
 
     own: Mapping[int, Colour] = field(default_factory=dict)
@@ -82,15 +82,15 @@ class Palette:
 
 
 def parse_colour(text: str) -> Colour:
-    """Return the RGB colour (0 to 255) that a text names, such as ``#ff8800`` or ``orange``.
+    """Parse an RGB colour (0 to 255) from text such as ``#ff8800`` or ``orange``.
 
     Raises:
-        ConfigError: it names none.
+        ConfigError: the text is not a colour.
     """
     try:
         red, green, blue = ImageColor.getrgb(text)[:3]
     except ValueError:
         raise ConfigError(
-            f"{text!r} is no colour: give a name, or a code such as #ff8800"
+            f"{text!r} is not a colour: give a name, or a code such as #ff8800"
         ) from None
     return red, green, blue

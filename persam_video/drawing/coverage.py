@@ -1,19 +1,19 @@
-"""Where a video may show what it is to hide."""
+"""Which frames of an anonymised video may show what they should hide."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 Spans: TypeAlias = list[tuple[int, int]]
-"""Frames that were drawn, as (first, last) of each unbroken row of them, both included."""
+"""Runs of consecutive drawn frames as (first, last), both included."""
 
 
 def add_frame(spans: Spans, index: int, previous: int | None) -> None:
-    """Add a frame to the last span if that ends with the frame drawn before, else as a new one.
+    """Add a frame: to the last span if that ends with the frame drawn before, else as a new span.
 
     Args:
-        spans: what to add to.
-        index: of the frame.
+        spans: extended in place.
+        index: index of the frame.
         previous: index of the frame drawn before; ``None`` if it is the first.
     """
     if spans and spans[-1][1] == previous:
@@ -24,12 +24,12 @@ def add_frame(spans: Spans, index: int, previous: int | None) -> None:
 
 @dataclass(frozen=True)
 class Coverage:
-    """In which frames an object was hidden without its whole mask, or not at all.
+    """Frames in which an object was hidden by its last box, or not at all.
 
     Attributes:
         kept: by object, the frames in which its last box was hidden, because it was lost, or
             because its mask had suddenly shrunk to less than half.
-        lost: by object, the frames in which it was lost and nothing was hidden in its stead.
+        lost: by object, the frames in which it was lost and nothing was hidden.
         unknown: by object, the frames before the first that shows it, in which nothing was hidden.
     """
 
@@ -39,7 +39,7 @@ class Coverage:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to look at, one line for each object and kind."""
+        """What to check, one line per object and kind."""
         return (
             *(
                 f"object {each} was lost, or its mask suddenly shrank, in {_frames(spans)}: its "

@@ -15,7 +15,7 @@ from persam_video.errors import ConfigError
 from persam_video.masks.boxes import Box
 from persam_video.results import FrameResult
 
-_LAG = 0.35  # seconds in which the camera comes to its object
+_LAG = 0.35  # seconds that the camera takes to reach its object
 _PORTRAIT = "9:16"
 _SHAPE = re.compile(r"(\d{1,5})([:x])(\d{1,5})")
 
@@ -24,7 +24,7 @@ def follow(value: str | None, style: OverlayStyle) -> list[Style]:
     """Return a camera for a shape such as 9:16, or for a size in pixels such as 640x360.
 
     Raises:
-        ConfigError: the value is neither.
+        ConfigError: the value is neither of them.
     """
     match = _SHAPE.fullmatch(value or _PORTRAIT)
     if match is None or not (int(match[1]) and int(match[3])):
@@ -45,7 +45,7 @@ class _Axis:
     speed: float = 0.0
 
     def approach(self, goal: float, seconds: float) -> None:
-        """Come nearer to a goal as a critically damped spring does: without swinging."""
+        """Approach a goal like a critically damped spring, without overshooting."""
         decay = 2 / _LAG
         offset = self.place - goal
         pull = (self.speed + decay * offset) * seconds
@@ -54,16 +54,16 @@ class _Axis:
         self.place = goal + (offset + pull) * fade
 
     def stay(self, low: float, high: float) -> None:
-        """Stay within limits."""
+        """Clamp the position to limits."""
         if not low <= self.place <= high:
             self.place, self.speed = min(max(self.place, low), high), 0.0
 
 
 class Follow(Style):
-    """Shows a part of the picture, of one size, in which one object stays in view.
+    """Crops the picture to a part of fixed size that keeps one object in view.
 
-    The camera moves smoothly and never leaves the frame. It stays in the middle until the object is
-    seen, and where it is while the object is lost.
+    The camera moves smoothly and never leaves the frame. It stays in the middle until the object
+    first appears, and stands still while the object is lost.
     """
 
     stage = Stage.CAMERA
@@ -71,16 +71,16 @@ class Follow(Style):
     def __init__(
         self, width: float, height: int, *, is_size: bool = False, object_id: int | None = None
     ) -> None:
-        """Begin in the middle.
+        """Start in the middle.
 
         Args:
-            width: of the part that is shown, or its share in the shape.
-            height: likewise.
-            is_size: whether they are pixels of the finished picture: a part of that size, or where
-                the frame is smaller the largest of that shape, enlarged. Otherwise the part is the
-                largest of that shape.
-            object_id: what to follow; the first object that is visible when not given, of several
-                the one of the lowest id.
+            width: width of the crop, or the first number of its aspect ratio.
+            height: its height, or the second number.
+            is_size: whether they are pixels of the finished picture. If so, the crop has that size,
+                or where the frame is smaller it is the largest of that shape, enlarged. Otherwise
+                it is the largest crop of that shape.
+            object_id: the object to follow; by default the first that is visible, and of several
+                the one with the lowest id.
         """
         self._shape = width, height
         self._is_size = is_size
@@ -113,7 +113,7 @@ class Follow(Style):
         self._box = box
 
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
-        """Return the part that the camera sees; see ``Style.draw``."""
+        """Return the part that is in view; see ``Style.draw``."""
         height, width = rgb.shape[:2]
         wide, high = self._part(width, height)
         middle = (width / 2, height / 2)
@@ -135,14 +135,14 @@ class Follow(Style):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Whether there was nothing to follow."""
+        """Say so if there was nothing to follow."""
         if self._box is not None:
             return ()
         what = "no object was" if self._object_id is None else f"object {self._object_id} was never"
         return (f"{what} visible, so that there was nothing to follow",)
 
     def _part(self, width: int, height: int) -> tuple[int, int]:
-        """The (width, height) in pixels of what is shown of a frame."""
+        """The (width, height) in pixels of the part of a frame that is shown."""
         wide, high = self._shape
         scale = min(width / wide, height / high)
         if self._is_size and scale >= 1:
@@ -152,5 +152,5 @@ class Follow(Style):
 
 
 def _even(length: float) -> int:
-    """The largest even number of pixels in a length, or one pixel where there is no other."""
+    """Round a length down to an even number of pixels, or to one pixel."""
     return max(1, math.floor(length + 1e-6) // 2 * 2)

@@ -1,4 +1,4 @@
-"""What is not an object: darkened and grey, out of focus, or something else altogether."""
+"""Backgrounds: darkened and grey, blurred, or replaced."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,42 +17,42 @@ from persam_video.results import FrameResult
 from persam_video.video.frame import Frame
 from persam_video.video.stream import FrameStream
 
-_DARKNESS = 0.28  # of the brightness that the background keeps
+_DARKNESS = 0.28  # share of its brightness that the background keeps
 _GREYNESS = 0.7
 _GREEN_SCREEN = "#00ff00"
-_BLUR = 0.03  # sigma in parts of the picture's short side
+_BLUR = 0.03  # sigma as a share of the picture's shorter side
 
 
 def spotlight(value: str | None, style: OverlayStyle) -> list[Style]:
-    """Return a dark background, and contours."""
+    """Return the style with a dark background, and contours."""
     return [DimBackground(style.feather), *contour(None, style)]
 
 
 def blur(value: str | None, style: OverlayStyle) -> list[Style]:
-    """Return a background out of focus."""
+    """Return the style that blurs the background."""
     return [BlurBackground(style.feather)]
 
 
 def background(value: str | None, style: OverlayStyle) -> list[Style]:
-    """Return another background: a colour, a picture or a video.
+    """Return the style that replaces the background by a colour, a picture or a video.
 
     Args:
-        value: the colour or the file; green, to be replaced by another program, when not given.
-        style: for the width of the edges.
+        value: the colour or the file; by default green, which other programs can key out.
+        style: gives the width of the edges.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: the value is neither a colour nor a file.
         SourceError: the file cannot be read.
     """
     value = value or _GREEN_SCREEN
     if Path(value).is_file():
-        with FrameStream(value, prefetch=0):  # finds now, and not after tracking, what is no film
+        with FrameStream(value, prefetch=0):  # fails now if unreadable, not after tracking
             return [FilmBackground(Path(value), style.feather)]
     try:
         return [ColourBackground(parse_colour(value), style.feather)]
     except ConfigError:
         raise ConfigError(
-            f"background={value}: is neither a colour nor a file; give one, such as #00ff00 or "
+            f"background={value} is neither a colour nor a file; give one, such as #00ff00 or "
             "beach.jpg"
         ) from None
 
@@ -78,9 +78,9 @@ class DimBackground(Style):
 
 @dataclass(frozen=True)
 class BlurBackground(Style):
-    """Puts the background out of focus.
+    """Blurs the background.
 
-    The objects' own colours stay out of the blur, so that they have no halo.
+    The blur leaves the objects' own colours out, so that they have no halo.
 
     Attributes:
         feather: width of the objects' edges; see ``soft_mask``.
@@ -110,25 +110,25 @@ class ColourBackground(Style):
     feather: float | None = None
 
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
-        """Return the objects before that colour; see ``Style.draw``."""
+        """Return the objects in front of that colour; see ``Style.draw``."""
         back = np.empty_like(rgb, order="C")
         back[:] = self.colour
         return blend(rgb, back, soft_mask(result.labels > 0, self.feather))
 
 
 class FilmBackground(Style):
-    """Replaces the background by a picture, or by a video, which begins anew when it ends.
+    """Replaces the background by a picture, or by a video that loops.
 
-    It fills the frame: what sticks out on two sides is cut off. A video is shown at its own speed.
+    It is scaled to fill the frame and cropped. A video plays at its own speed.
     """
 
     stage = Stage.GROUND
 
     def __init__(self, path: Path, feather: float | None = None) -> None:
-        """Prepare to draw; the file is opened with the first frame.
+        """Set up; the file is opened with the first frame.
 
         Args:
-            path: of the picture or the video.
+            path: the picture or the video.
             feather: width of the objects' edges; see ``soft_mask``.
         """
         self._path = path
@@ -136,7 +136,7 @@ class FilmBackground(Style):
         self._film: _Film | None = None
 
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
-        """Return the objects before the picture of that time; see ``Style.draw``.
+        """Return the objects in front of the background at that time; see ``Style.draw``.
 
         Raises:
             SourceError: the file cannot be read.
@@ -158,7 +158,7 @@ class FilmBackground(Style):
 
 
 class _Film:
-    """A picture or a video, to be asked for what it shows at times that grow."""
+    """A picture or a video, read at increasing times."""
 
     _frames: FrameStream
     _current: Frame
@@ -168,13 +168,13 @@ class _Film:
     _fitted: NDArray[np.uint8] | None
 
     def __init__(self, path: Path, begin: float) -> None:
-        """Open it; it begins at ``begin``, in seconds."""
+        """Open it, to start playing at ``begin``, in seconds."""
         self._path = path
         self._begin = begin
         self._open()
 
     def at(self, time: float, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """Return what it shows at a time in seconds, filling (width, height)."""
+        """Return the picture at a time in seconds, scaled to fill (width, height)."""
         while self._is_over(time):
             if self._following is None:
                 self._begin += self._current.time + self._step
@@ -200,7 +200,7 @@ class _Film:
         self._fitted = None
 
     def _is_over(self, time: float) -> bool:
-        """Whether what is shown now has ended by then."""
+        """Whether the current picture has ended by then."""
         if self._following is not None:
             return self._begin + self._following.time <= time
         return not self._is_still and self._begin + self._current.time + self._step <= time

@@ -13,24 +13,24 @@ from persam_video.drawing.style import Style
 from persam_video.results import FrameResult
 
 _REFERENCE_HEIGHT = 480  # the short side for which sizes in pixels are given
-# A shadow on both sides parts a contour from a background of like colour.
-_CASING = 0.45  # in widths of the contour
+# A shadow on both sides sets a contour off from a background of similar colour.
+_CASING = 0.45  # as a share of the contour's width
 _CASING_OPACITY = 0.45
 
 
 def fill(value: str | None, style: OverlayStyle) -> list[Style]:
-    """Return coloured masks with contours."""
+    """Return the style of coloured masks with contours."""
     return [Fill(style.alpha, style.palette), *contour(value, style)]
 
 
 def contour(value: str | None, style: OverlayStyle) -> list[Style]:
-    """Return contours, if they have a width."""
-    return [Contours(style.contour, style.palette)] if style.contour else []
+    """Return the style that draws contours, if they have a width."""
+    return [Outlines(style.contour, style.palette)] if style.contour else []
 
 
 def box(value: str | None, style: OverlayStyle) -> list[Style]:
-    """Return boxes, if their lines have a width."""
-    return [Boxes(style.contour, style.palette)] if style.contour else []
+    """Return the style that draws boxes, if their lines have a width."""
+    return [Outlines(style.contour, style.palette, boxes=True)] if style.contour else []
 
 
 def line_width(width: float, shape: tuple[int, ...]) -> float:
@@ -69,48 +69,30 @@ class Fill(Style):
 
 
 @dataclass(frozen=True)
-class Contours(Style):
-    """Draws a line along the edge of every object.
+class Outlines(Style):
+    """Draws a line along the edge of every object, or around its box.
 
     Attributes:
         width: of the line, in pixels of a picture whose short side is 480 pixels.
         palette: the colours.
+        boxes: whether boxes are drawn instead of contours.
     """
 
     width: float
     palette: Palette
+    boxes: bool = False
 
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
-        """Return the frame with contours; see ``Style.draw``."""
-        canvas: NDArray[np.uint8] = rgb.copy(order="C")
-        width = line_width(self.width, rgb.shape)
-        for region in regions_of(result.labels):
-            colour = self.palette.colour(region.object_id)
-            draw_contour(canvas, result.labels, region, width, colour)
-        return canvas
-
-
-@dataclass(frozen=True)
-class Boxes(Style):
-    """Draws the box of every object.
-
-    Attributes:
-        width: of the line, in pixels of a picture whose short side is 480 pixels.
-        palette: the colours.
-    """
-
-    width: float
-    palette: Palette
-
-    def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
-        """Return the frame with boxes; see ``Style.draw``."""
+        """Return the frame with outlines; see ``Style.draw``."""
         canvas: NDArray[np.uint8] = rgb.copy(order="C")
         # a straight line needs whole pixels on both of its sides
-        width = max(2.0, line_width(self.width, rgb.shape))
+        width = max(2.0 if self.boxes else 0.0, line_width(self.width, rgb.shape))
         for region in regions_of(result.labels):
-            whole = np.zeros_like(result.labels)
-            whole[region.area()] = region.object_id
-            draw_contour(canvas, whole, region, width, self.palette.colour(region.object_id))
+            labels = result.labels
+            if self.boxes:
+                labels = np.zeros_like(labels)
+                labels[region.area()] = region.object_id
+            draw_contour(canvas, labels, region, width, self.palette.colour(region.object_id))
         return canvas
 
 

@@ -1,4 +1,4 @@
-"""Draw results over frames, in one style or several."""
+"""Draw results over frames, in one or more styles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,18 +25,17 @@ _BOX, _SIDE_BY_SIDE = "box", "side-by-side"
 class Painter:
     """Draws the results of one video over its frames, in order.
 
-    Styles may remember earlier frames: where an object was before it was lost, or the way that it
-    has come. They never show them.
+    Styles may remember where objects were in earlier frames, but never show those frames.
     """
 
     def __init__(self, style: OverlayStyle | None = None) -> None:
-        """Make ready.
+        """Set up the styles.
 
         Args:
             style: how to draw; the default style when not given.
 
         Raises:
-            ConfigError: a style is unknown or given twice, or its value is none that it takes.
+            ConfigError: a style is unknown, given twice, or does not take the given value.
             SourceError: a file that a style reads cannot be read.
         """
         self._steps = _steps(style or OverlayStyle())
@@ -48,7 +47,7 @@ class Painter:
         return width, height
 
     def pass_over(self, result: FrameResult) -> None:
-        """Take note of a frame that is not drawn."""
+        """Let the styles see the result of a frame that is not drawn."""
         for step in self._steps:
             step.observe(result)
 
@@ -60,7 +59,7 @@ class Painter:
             result: of that frame, with a label map of shape (H, W).
 
         Returns:
-            A new uint8 array of shape (H, W, 3), or as large as ``size`` tells.
+            A new uint8 array of shape (H, W, 3), or of the size that ``size`` returns.
         """
         self.pass_over(result)
         picture: NDArray[np.uint8] = rgb.copy(order="C")
@@ -75,12 +74,12 @@ class Painter:
 
     @property
     def coverage(self) -> Coverage | None:
-        """In which frames to look whether everything is hidden; ``None`` if nothing is to be."""
+        """Frames in which something may not be hidden; ``None`` without an anonymising style."""
         return next((s.coverage for s in self._steps if isinstance(s, Anonymise)), None)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know of the pictures drawn so far, a line each."""
+        """Warnings about the pictures drawn so far, one line each."""
         return tuple(line for step in self._steps for line in step.warnings)
 
     def close(self) -> None:
@@ -110,7 +109,7 @@ def draw_overlay(
 
     Raises:
         ValueError: the arrays are not of these types or their sizes differ.
-        ConfigError: a style is unknown, or its value is none that it takes.
+        ConfigError: a style is unknown, or does not take the given value.
     """
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
         raise ValueError(f"the frame is {rgb.dtype} {rgb.shape}; give uint8 (H, W, 3).")
@@ -126,7 +125,7 @@ def draw_overlay(
 
 
 def side_by_side(value: str | None, style: OverlayStyle) -> list[Style]:
-    """Return nothing yet: ``_steps`` puts what is drawn beside what it is drawn on."""
+    """Return no step: ``_steps`` itself places the pictures side by side."""
     return []
 
 
@@ -135,8 +134,8 @@ class _SideBySide(Style):
     """Shows the frame as some styles leave it, and to its right as others do.
 
     Attributes:
-        left: styles that hold for both sides.
-        right: styles of the right side, those of the left one among them.
+        left: styles of both sides.
+        right: styles of the right side, including those of the left one.
     """
 
     stage = Stage.CAMERA
@@ -144,7 +143,7 @@ class _SideBySide(Style):
     right: Sequence[Style]
 
     def observe(self, result: FrameResult) -> None:
-        """Let all styles take note of the result, each one once."""
+        """Let every style see the result once."""
         for step in self.right:
             step.observe(result)
 
@@ -166,22 +165,22 @@ class _SideBySide(Style):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Those of all styles."""
+        """The files of all styles."""
         return tuple(path for step in self.right for path in step.files)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Those of all styles."""
+        """The warnings of all styles."""
         return tuple(line for step in self.right for line in step.warnings)
 
     def close(self) -> None:
-        """Release what the styles hold."""
+        """Close the files of all styles."""
         for step in self.right:
             step.close()
 
 
 def _steps(style: OverlayStyle) -> list[Style]:
-    """What a style consists of, in the order in which it is done.
+    """Return the steps of an overlay style, in the order in which they are applied.
 
     Raises:
         ConfigError: a style is unknown or given twice, or its value is none that it takes.
@@ -203,7 +202,7 @@ def _steps(style: OverlayStyle) -> list[Style]:
     beside = _SIDE_BY_SIDE in names
     if beside and not any(Stage.GROUND <= step.stage <= Stage.DRAWING for step in steps):
         steps += fill(None, style)
-    # nothing that is hidden comes to light again, as each style sees only what the one before left
+    # each style sees only the output of the one before, so nothing hidden can reappear
     steps.sort(key=lambda step: step.stage)
     if not beside:
         return steps

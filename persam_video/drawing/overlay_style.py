@@ -1,4 +1,4 @@
-"""How results are drawn."""
+"""Options of how results are drawn."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,17 +29,16 @@ class OverlayStyle:
             what is drawn on it, each in the given order, and the camera last.
         alpha: opacity of coloured masks, 0 (contours only) to 1 (flat colour).
         contour: width of contours and boxes in pixels of a picture whose short side is 480 pixels;
-            it grows and shrinks with the picture. 0 draws none.
-        tags: whether the names, or ids, of objects and the list of those lost are shown; as the
-            styles have it when not given.
-        colours: RGB, 0 to 255, of objects, by id.
-        feather: width in pixels of the edge between objects and what is around them; the styles'
-            own when not given.
+            it scales with the picture. 0 draws none.
+        tags: whether the names (or ids) of objects and the list of lost ones are shown; by default
+            it depends on the styles.
+        colours: RGB colours, 0 to 255, by object id.
+        feather: width in pixels of the soft edge between objects and their surroundings; each
+            style has its own default.
         when_lost: what ``anonymise`` hides while an object is lost.
-        follow: id of the object that ``follow`` keeps in view; the first that is visible when not
-            given.
+        follow: id of the object that ``follow`` keeps in view; by default the first visible one.
         pixel_aspect: width of a pixel divided by its height, for the shapes of ``follow``; sinks
-            take that of their source.
+            use that of their source.
     """
 
     styles: tuple[str, ...] = ("fill",)

@@ -11,12 +11,12 @@ from persam_video.drawing.colours import overlay_colour
 
 _WHITE = (255, 255, 255)
 _BLACK = (0, 0, 0)
-_SHORT_SIDE = 480  # the short side of the picture for which sizes are given
-_RADIUS = 6  # of a point, in pixels
+_SHORT_SIDE = 480  # shorter side of the picture at which sizes are in pixels
+_RADIUS = 6  # radius of a point, in pixels
 
 
 class Prompts(Protocol):
-    """What ``persam_video.prompting.prompts.PixelPrompts`` has."""
+    """The part of ``persam_video.prompting.prompts.PixelPrompts`` that is drawn."""
 
     @property
     def object_id(self) -> int:
@@ -32,11 +32,11 @@ class Prompts(Protocol):
 
     @property
     def background(self) -> Sequence[tuple[float, float]]:
-        """Points (x, y) beside it."""
+        """Points (x, y) on the background."""
 
 
 def draw_prompts(rgb: NDArray[np.uint8], prompts: Sequence[Prompts]) -> NDArray[np.uint8]:
-    """Draw boxes as rectangles, points on an object as dots and points beside it as crosses.
+    """Draw boxes as rectangles, points on an object as dots and background points as crosses.
 
     Args:
         rgb: uint8 array of shape (H, W, 3).

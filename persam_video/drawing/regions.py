@@ -21,7 +21,7 @@ class Region:
     box: Box
 
     def area(self, margin: int = 0) -> tuple[slice, slice]:
-        """Return the box, grown by a margin in pixels, as an index into the picture."""
+        """Return the box, enlarged by a margin in pixels, as an index into the picture."""
         x0, y0, x1, y1 = self.box
         return (
             slice(max(0, y0 - margin), y1 + margin),
@@ -29,7 +29,7 @@ class Region:
         )
 
     def mask(self, labels: NDArray[np.uint8], margin: int = 0) -> NDArray[np.bool_]:
-        """Return which pixels of that part of a label map belong to the object."""
+        """Return the object's mask within its box."""
         mask: NDArray[np.bool_] = labels[self.area(margin)] == self.object_id
         return mask
 

@@ -1,21 +1,21 @@
-"""Edges that blend instead of ending from one pixel to the next, and blurs without halos."""
+"""Soft edges, and blurs without halos."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_USUAL = 0.003  # standard deviation in parts of the picture's short side
+_USUAL = 0.003  # standard deviation as a share of the picture's shorter side
 _LEAST = 0.6  # pixels
-_WIDTH = 2.5  # standard deviations that the eye takes for the width of an edge
+_WIDTH = 2.5  # perceived width of a soft edge, in standard deviations
 
 
 def soft_mask(mask: NDArray[np.bool_], feather: float | None = None) -> NDArray[np.float32]:
-    """Return how much of each pixel belongs to a mask, 0 to 1.
+    """Return a mask with soft edges, as the opacity of each pixel, 0 to 1.
 
     Args:
         mask: boolean array of shape (H, W).
-        feather: width of the edge in pixels, 0 for a hard one; when not given, so soft that it
-            is not seen as such at the picture's size.
+        feather: width of the edge in pixels, 0 for a hard one; by default just wide enough to
+            look smooth at the picture's size.
 
     Returns:
         A float32 array of shape (H, W).
@@ -33,12 +33,12 @@ def soft_mask(mask: NDArray[np.bool_], feather: float | None = None) -> NDArray[
 def blend(
     front: NDArray[np.uint8], back: NDArray[np.uint8], share: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
-    """Return a picture that shows ``front`` by its share, 0 to 1, and ``back`` by the rest.
+    """Blend two pictures by the opacity of the front one.
 
     Args:
         front: uint8 array of shape (H, W, 3).
         back: uint8 array of the same shape.
-        share: float32 array of shape (H, W).
+        share: float32 array of shape (H, W), opacity of ``front``, 0 to 1.
     """
     mixed = np.asarray(cv2.blendLinear(front, back, share, 1 - share), np.uint8)
     # the sum of both shares is rounded, so that pixels of one picture alone could be off by one
@@ -48,9 +48,9 @@ def blend(
 
 
 def blur_of(rgb: NDArray[np.uint8], part: NDArray[np.bool_], sigma: float) -> NDArray[np.uint8]:
-    """Return a picture out of focus, in which only a part of the frame can be seen.
+    """Blur one part of a frame by itself.
 
-    What does not belong to the part stays out of the blur, so that it has no halo.
+    Pixels outside the part do not contribute, so that it has no halo.
 
     Args:
         rgb: uint8 array of shape (H, W, 3).
@@ -61,7 +61,7 @@ def blur_of(rgb: NDArray[np.uint8], part: NDArray[np.bool_], sigma: float) -> ND
         A uint8 array of shape (H, W, 3).
     """
     height, width = part.shape
-    # A strong blur looks the same from a small picture, and costs a fraction of it.
+    # A strong blur looks the same when computed at low resolution, and costs far less.
     scale = max(1, round(sigma / 4))
     size = (max(1, width // scale), max(1, height // scale))
     weight = cv2.resize(part.astype(np.float32), size, interpolation=cv2.INTER_AREA)

@@ -21,16 +21,16 @@ _HERE = "persam_video.drawing"
 
 @dataclass(frozen=True)
 class StyleKind:
-    """All that there is to know of a style.
+    """Description of a style.
 
     Attributes:
-        name: for ``--style``.
+        name: as given to ``--style``.
         about: what it does.
         maker: module within this package and function, as ``module:function``. It takes the
             value that is given with the name, or ``None``, and the ``OverlayStyle``, and returns a
             list of ``Style``.
-        value: what may be given with the name, as help shows it; empty where nothing may.
-        examples: values to offer.
+        value: the value that may follow the name, as help shows it; empty if none may.
+        examples: values to suggest.
         has_tags: whether object names are shown with it.
     """
 
@@ -43,14 +43,14 @@ class StyleKind:
 
     @property
     def usage(self) -> str:
-        """The name, with what may be given with it."""
+        """The name, with the value that may follow it."""
         return f"{self.name}[={self.value}]" if self.value else self.name
 
     def make(self, value: str | None, style: "OverlayStyle") -> "Sequence[Style]":
         """Return the steps that make up the style.
 
         Raises:
-            ConfigError: the value is none that the style takes.
+            ConfigError: the style does not take this value.
         """
         if value is not None and not self.value:
             raise ConfigError(f"style {self.name} takes no value: leave out ={value}")
@@ -63,17 +63,17 @@ _KINDS = (
     StyleKind("fill", "coloured masks with contours", "outlines:fill", has_tags=True),
     StyleKind("contour", "contours only", "outlines:contour", has_tags=True),
     StyleKind("box", "boxes around the objects", "outlines:box", has_tags=True),
-    StyleKind("spotlight", "the background dark and grey", "ground:spotlight", has_tags=True),
-    StyleKind("blur", "the background out of focus", "ground:blur", has_tags=True),
+    StyleKind("spotlight", "a dark grey background", "ground:spotlight", has_tags=True),
+    StyleKind("blur", "a blurred background", "ground:blur", has_tags=True),
     StyleKind(
         "side-by-side",
-        "the frame as it is, and what is drawn to its right",
+        "the original frame, with the drawing to its right",
         "overlay:side_by_side",
         has_tags=True,
     ),
     StyleKind(
         "anonymise",
-        "the objects, or all the rest, made unrecognisable",
+        "the objects, or everything else, made unrecognisable",
         "anonymise:anonymise",
         "pixelate|blur|fill|pixelate-rest|…",
         ("pixelate", "blur", "fill", "pixelate-rest", "blur-rest", "fill-rest"),
@@ -93,11 +93,11 @@ _KINDS = (
         ("9:16", "1:1", "4:5", "16:9"),
     ),
     StyleKind("trail", "the path of each object", "trail:trail", "SECONDS", ("1", "3")),
-    StyleKind("labels", "names or ids of the objects only", "tags:labels", has_tags=True),
+    StyleKind("labels", "only the names or ids of the objects", "tags:labels", has_tags=True),
 )
 
 STYLES = {kind.name: kind for kind in _KINDS}
-"""All styles by name, in the order in which they are listed; a style is added here."""
+"""All styles by name, in the order of the help; new styles are added here."""
 
 
 def style_kind(text: str) -> StyleKind:
@@ -113,10 +113,10 @@ def style_kind(text: str) -> StyleKind:
 
 
 def parse_styles(texts: Iterable[str]) -> tuple[str, ...]:
-    """Split lists such as ``blur,trail=2``; what names no style belongs to the value before.
+    """Split lists such as ``blur,trail=2``; a part that is not a style belongs to the value before.
 
     Raises:
-        ConfigError: there is no such style, or none is named.
+        ConfigError: a style is unknown, or the list is empty.
     """
     found: list[str] = []
     for text in texts:
@@ -130,5 +130,5 @@ def parse_styles(texts: Iterable[str]) -> tuple[str, ...]:
     for text in found:
         style_kind(text)
     if not found:
-        raise ConfigError(f"no style is named; choose of {', '.join(STYLES)}")
+        raise ConfigError(f"no style is given; choose from {', '.join(STYLES)}")
     return tuple(dict.fromkeys(found))

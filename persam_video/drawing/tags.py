@@ -16,28 +16,28 @@ from persam_video.drawing.style import Stage, Style
 from persam_video.masks.boxes import Box, area
 from persam_video.results import FrameResult, ObjectState
 
-_FONT_FRACTION = 0.028  # of the picture's short side
-_SMALLEST_FONT = 9  # pixels; digits below that are not read any more
+_FONT_FRACTION = 0.028  # as a share of the picture's shorter side
+_SMALLEST_FONT = 9  # pixels; smaller digits are illegible
 _PANEL: Colour = (24, 24, 24)
 _PANEL_OPACITY = 0.62
 _PALE: Colour = (222, 222, 222)
 _SUPERSAMPLING = 4
-_LONGEST = 24  # characters of a name
+_LONGEST = 24  # characters
 _NO_GLYPH = "\uffff"
 
 
 def labels(value: str | None, style: OverlayStyle) -> list[Style]:
-    """Return nothing but tags, which are added to all styles that have them."""
+    """Return the style that draws tags only."""
     return []
 
 
 @dataclass(frozen=True)
 class Tags(Style):
-    """Names the visible objects above them, and the lost ones in a corner.
+    """Writes the names of visible objects above them, and of lost ones in a corner.
 
     Attributes:
         palette: the colours.
-        on_boxes: whether a tag belongs to the box of its object, or to the object itself.
+        on_boxes: whether tags are placed at the boxes of objects instead of the masks.
     """
 
     stage = Stage.TAGS
@@ -64,9 +64,9 @@ class Tags(Style):
 
 
 def _crest(labels: NDArray[np.uint8], region: Region) -> tuple[int, int]:
-    """The uppermost pixel (x, y) of an object in its column nearest to its centre of area.
+    """Topmost pixel (x, y) of an object, in the column nearest to its centroid.
 
-    Unlike the middle of the box's upper side, it always belongs to the object.
+    Unlike the middle of the box's top edge, it always lies on the object.
     """
     mask = region.mask(labels)
     columns = np.flatnonzero(mask.any(axis=0))
@@ -82,16 +82,16 @@ def draw_tags(
     names: Mapping[int, str] | None = None,
     palette: Palette | None = None,
 ) -> None:
-    """Draw the name of every visible object above it, and a strip of the lost ones, in place.
+    """Draw the name of every visible object above it, and a strip with the lost ones, in place.
 
-    An object without a name, or with one that the font cannot write, is called by its id.
+    An object without a name, or with one that the font lacks characters for, is shown by its id.
 
     Args:
         rgb: uint8 array of shape (H, W, 3).
-        anchors: for each visible object, by id, the pixel (x, y) above which its tag belongs.
+        anchors: for each visible object, by id, the pixel (x, y) above which its tag goes.
         lost: ids of objects that are being searched for; shown in the lower left corner.
-        names: of all objects that have one, by id.
-        palette: the colours; the usual ones when not given.
+        names: names of objects, by id, where they have one.
+        palette: the colours; the default ones when not given.
     """
     texts, palette = _texts(names or {}), palette or Palette()
     height, width = rgb.shape[:2]
@@ -113,7 +113,7 @@ def draw_tags(
 
 
 def _texts(names: Mapping[int, str]) -> dict[int, str]:
-    """What is written on the tags of objects with names; the id, too, where names are alike."""
+    """Texts of the tags of named objects, with the id where two names look the same."""
     short = {
         i: name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
         for i, name in names.items()
@@ -138,7 +138,7 @@ def draw_caption(rgb: NDArray[np.uint8], text: str) -> None:
 
     Args:
         rgb: uint8 array of shape (H, W, 3).
-        text: a short text; what does not fit into the width is cut off.
+        text: a short text; cut off where it does not fit into the width.
     """
     height, width = rgb.shape[:2]
     size = max(_SMALLEST_FONT, round(_FONT_FRACTION * min(height, width)))
@@ -149,7 +149,7 @@ def draw_caption(rgb: NDArray[np.uint8], text: str) -> None:
 
 @lru_cache(maxsize=1024)
 def pill(text: str, size: int, ink: Colour, fill: Colour | None) -> NDArray[np.uint8]:
-    """Return a text on a rounded label as an RGBA uint8 array.
+    """Render text on a rounded label as an RGBA uint8 array.
 
     Args:
         text: a short text of one line.
@@ -158,7 +158,7 @@ def pill(text: str, size: int, ink: Colour, fill: Colour | None) -> NDArray[np.u
         fill: RGB colour of the label; ``None`` leaves it transparent.
 
     Returns:
-        (h, w, 4), as large as the text asks for; colours are not multiplied by alpha.
+        (h, w, 4), as large as the text needs; colours are not premultiplied by alpha.
     """
     font = ImageFont.load_default(size)
     left, top, right, bottom = font.getbbox(text)
@@ -182,17 +182,17 @@ def pill(text: str, size: int, ink: Colour, fill: Colour | None) -> NDArray[np.u
 
 @lru_cache(maxsize=64)
 def lost_strip(lost: tuple[tuple[str, Colour], ...], size: int, width: int) -> NDArray[np.uint8]:
-    """Return the panel that names the lost objects in dimmed colours, as an RGBA uint8 array.
+    """Render the panel that names the lost objects in dimmed colours, as an RGBA uint8 array.
 
     Those that do not fit are counted in a last label, "+N".
 
     Args:
         lost: texts and colours of the lost objects, in the order in which they are named.
         size: font size in pixels.
-        width: the most that the panel may take, in pixels.
+        width: greatest width of the panel, in pixels.
 
     Returns:
-        (h, w, 4), as ``pill`` does; w may be more than ``width`` where not even "+N" fits.
+        (h, w, 4), as from ``pill``; w may exceed ``width`` where not even "+N" fits.
     """
     gap = max(2, size // 4)
     labels = [pill("lost", size, _PALE, None)]
@@ -220,7 +220,7 @@ def lost_strip(lost: tuple[tuple[str, Colour], ...], size: int, width: int) -> N
 
 
 def _dimmed(colour: Colour) -> Colour:
-    """The colour half sunk into the panel."""
+    """The colour, half blended into the panel."""
     red, green, blue = ((c + p) // 2 for c, p in zip(colour, _PANEL, strict=True))
     return red, green, blue
 
@@ -236,9 +236,9 @@ def _rounded(height: int, width: int, radius: float) -> Image.Image:
 def _free_place(
     tag: NDArray[np.uint8], anchor: tuple[int, int], taken: Sequence[Box], shape: tuple[int, int]
 ) -> Box:
-    """The place nearest to "centred above the anchor" that is in the picture and not taken.
+    """Find the free place in the picture that is nearest to "centred above the anchor".
 
-    Where the neighbourhood is full, the place with the least overlap.
+    If there is none nearby, the place with the least overlap.
     """
     height, width = tag.shape[:2]
     x = anchor[0] - width // 2
@@ -259,7 +259,7 @@ def _clamped(x: int, y: int, sprite: NDArray[np.uint8], shape: tuple[int, int]) 
 
 
 def _overlap(box: Box, others: Sequence[Box]) -> int:
-    """Pixels that ``box`` shares with others, counted once for each."""
+    """Pixels that ``box`` shares with other boxes, counted once for each of them."""
     return sum(
         area(
             (
@@ -274,7 +274,7 @@ def _overlap(box: Box, others: Sequence[Box]) -> int:
 
 
 def _paste(rgb: NDArray[np.uint8], sprite: NDArray[np.uint8], place: Box) -> None:
-    """Blend an RGBA sprite into the picture at ``place``; what sticks out is cut off."""
+    """Blend an RGBA sprite into the picture at ``place``, cropped to the picture."""
     x0, y0, x1, y1 = place
     under = rgb[y0:y1, x0:x1]
     over = sprite[: under.shape[0], : under.shape[1]].astype(np.float32)

@@ -1,4 +1,4 @@
-"""The way that objects have come."""
+"""The paths of objects."""
 
 import math
 from collections import defaultdict, deque
@@ -18,30 +18,30 @@ from persam_video.results import FrameResult
 
 _USUAL = 2.0  # seconds
 _WIDTH = 4.0  # pixels at a short side of 480
-_THINNEST = 0.3  # of that, where the trail ends
+_THINNEST = 0.3  # as a share of that, at the tail
 _CASING = 1.5  # pixels at a short side of 480, on both sides
 _BLACK = (0, 0, 0)
 _SHIFT = 4  # OpenCV's coordinates are whole numbers, here of sixteenths of a pixel
 
 
 def trail(value: str | None, style: OverlayStyle) -> list[Style]:
-    """Return trails of so many seconds.
+    """Return the style that draws trails; the value is their length in seconds.
 
     Raises:
-        ConfigError: the value is no number above 0.
+        ConfigError: the value is not a number above 0.
     """
     try:
         seconds = _USUAL if value is None else float(value)
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < math.inf:
-        raise ConfigError(f"trail={value}: give how many seconds it goes back, such as 3")
+        raise ConfigError(f"trail={value}: give the length of the trail in seconds, such as 3")
     return [Trail(seconds, style.palette)]
 
 
 @dataclass(frozen=True)
 class _Step:
-    """From one centre (x, y) to the next, which was reached at a time in seconds."""
+    """A line from one centre (x, y) to the next, reached at a time in seconds."""
 
     time: float
     begin: tuple[float, float]
@@ -49,16 +49,16 @@ class _Step:
 
 
 class Trail(Style):
-    """Draws the path of every object's centre of area over the last seconds.
+    """Draws the path of every object's centroid over the last seconds.
 
     A trail ends where its object was lost.
     """
 
     def __init__(self, seconds: float, palette: Palette) -> None:
-        """Begin without a trail.
+        """Start without trails.
 
         Args:
-            seconds: how far back the trail goes.
+            seconds: length of the trails.
             palette: the colours.
         """
         self._seconds = seconds
@@ -67,7 +67,7 @@ class Trail(Style):
         self._centres: dict[int, tuple[float, float]] = {}
 
     def observe(self, result: FrameResult) -> None:
-        """Add the centres of a frame, and drop what is too long ago."""
+        """Add the centres of a frame, and drop those that are too old."""
         centres = {r.object_id: _centre(result.labels, r) for r in regions_of(result.labels)}
         for object_id, centre in centres.items():
             before = self._centres.get(object_id, centre)
@@ -83,7 +83,7 @@ class Trail(Style):
         width, casing = line_width(_WIDTH, rgb.shape), line_width(_CASING, rgb.shape)
         for object_id, steps in self._steps.items():
             colour = self._palette.colour(object_id)
-            # all of the casing comes first, so that it does not cut the line at the joints
+            # the whole casing first, so that it does not cut the line at the joints
             for tint, extra in ((_BLACK, 2 * casing), (colour, 0.0)):
                 for step in steps:
                     age = (result.time - step.time) / self._seconds
@@ -101,7 +101,7 @@ class Trail(Style):
 
 
 def _centre(labels: NDArray[np.uint8], region: Region) -> tuple[float, float]:
-    """The centre of area (x, y) of an object."""
+    """The centroid (x, y) of an object."""
     moments = cv2.moments(region.mask(labels).view(np.uint8), binaryImage=True)
     area = moments["m00"]
     return region.box[0] + moments["m10"] / area, region.box[1] + moments["m01"] / area

@@ -189,7 +189,7 @@ def test_a_run_hides_too_and_records_what_to_check(clip, tmp_path):
         (("--objects", "1,dog"), "from 1 to 254"),
         (("--names", "dog"), "such as 1="),
         (("--names", "x=dog"), "from 1 to 254"),
-        (("--colours", "1=blurple"), "is no colour"),
+        (("--colours", "1=blurple"), "is not a colour"),
         (("--opacity", "2"), "from 0 to 1"),
         (("--feather", "-1"), "0 to 200"),
         (("--style", "follow=big"), "such as 9:16"),
