@@ -1,6 +1,7 @@
 """``persam-video prompt``: boxes, points and annotation files of one frame, made into a mask."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -72,7 +73,7 @@ def prompt(
     from persam_video.cli.progress import status_line
     from persam_video.masks import MaskFile
     from persam_video.prompting import parse_prompts
-    from persam_video.util.atomic import check_suffix
+    from persam_video.util.atomic import check_suffix, staged
     from persam_video.util.inputs import ProtectedInputs, same_place
     from persam_video.video.inputs import source_inputs
     from persam_video.video.source import locate
@@ -99,10 +100,12 @@ def prompt(
         done = annotate_frame(source, frame, named, mask=mask, settings=settings)
     for warning in done.warnings:
         printer.warn(warning)
-    write_label_png(out, done.annotation.labels)
-    printer.say(str(out))
-    if picture is not None:
-        write_prompt_picture(picture, done.frame, done.annotation, named)
-        printer.say(str(picture))
     objects = done.annotation
+    with ExitStack() as both:  # or neither
+        write_label_png(both.enter_context(staged(out)), objects.labels)
+        if picture is not None:
+            drawn = both.enter_context(staged(picture))
+            write_prompt_picture(drawn, done.frame, objects, named)
+    for path in files:
+        printer.say(str(path))
     printer.document(PromptDocument(out, picture, frame, objects.object_ids, objects.names))

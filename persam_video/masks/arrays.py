@@ -10,6 +10,7 @@ from persam_video.errors import AnnotationError
 from persam_video.masks.labels import MAX_OBJECT_ID, VOID
 from persam_video.masks.values import label_values
 from persam_video.util.arrays import as_array, kind_of
+from persam_video.util.image_file import decoding
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +37,7 @@ def label_array(labels: MaskArray, name: str) -> NDArray[np.uint8]:
         AnnotationError: it is something else; the message names what it is and what is wanted.
     """
     if isinstance(labels, Image.Image):
-        return label_values(ImageOps.exif_transpose(labels), name)
+        return _of_image(labels, name)
     return _whole_numbers(labels, name, _LABELS).astype(np.uint8)
 
 
@@ -55,7 +56,7 @@ def mask_array(mask: MaskArray, name: str = "the mask") -> NDArray[np.bool_]:
         AnnotationError: it is something else; the message names what it is and what is wanted.
     """
     if isinstance(mask, Image.Image):
-        values = label_values(ImageOps.exif_transpose(mask), name)
+        values: NDArray[Any] = _of_image(mask, name)
     else:
         values = _whole_numbers(mask, name, _MASK)
     present = np.unique(values)
@@ -65,6 +66,11 @@ def mask_array(mask: MaskArray, name: str = "the mask") -> NDArray[np.bool_]:
             f"{name} has the values {_some(present)}; {_MASK}: mask == {first} for one of them"
         )
     return values > 0
+
+
+def _of_image(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    with decoding(name, AnnotationError):  # a file that is read only now, or closed
+        return label_values(ImageOps.exif_transpose(image), name)
 
 
 def _whole_numbers(mask: Any, name: str, wanted: str) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """Two runs side by side: a self-contained HTML page, and a video."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -41,9 +41,9 @@ from persam_video.run.mask_folder import match_masks
 from persam_video.run.outputs import OutputPaths
 from persam_video.run.stored import StoredResults, open_stored
 from persam_video.sinks.outputs import Output, SinkOptions
-from persam_video.util.atomic import write_output
+from persam_video.util.atomic import staged, write_bytes
 from persam_video.util.inputs import ProtectedInputs
-from persam_video.video import Frame, VideoWriter
+from persam_video.video import Frame, SourceInfo, VideoWriter
 
 MOST_WITH_PICTURES = 6
 """Frames that differ and get pictures."""
@@ -149,12 +149,16 @@ def compare_runs(
         raise SourceError(missing)
     frames: list[FrameAgreement] = []
     objects: dict[int, str | None] = {}
-    with pair.opened(with_frames=film is not None) as (one, other):
+    with ExitStack() as outputs, pair.opened(with_frames=film is not None) as (one, other):
         inputs = one.inputs | other.inputs | true.inputs
         inputs.check([out for out in (place, film) if out is not None])
+        # both appear, or neither
+        new_page, new_film = (
+            None if out is None else outputs.enter_context(staged(out)) for out in (place, film)
+        )
         total = min((each.record.frames_done for each in (one, other) if each.record), default=0)
         with ExitStack() as stack:
-            writer = None if film is None else stack.enter_context(_film(film, one))
+            writer = None if new_film is None else stack.enter_context(_film(new_film, one))
             for frame, first, second in together(one.results, other.results):
                 _check_sizes(pair, first, second)
                 for result in (second, first):
@@ -165,45 +169,57 @@ def compare_runs(
                     writer.write(_side_by_side(frame, first, second, pair.names), frame.time)
                 on_progress(len(frames), max(total, len(frames)))
         info, warnings = one.info, (*one.warnings, *other.warnings)
-    if not frames:
-        raise DatasetError(
-            f"{pair.a} and {pair.b} have no frame in common; compare runs of one video"
+        if not frames:
+            raise DatasetError(
+                f"{pair.a} and {pair.b} have no frame in common; compare runs of one video"
+            )
+        comparison = RunComparison(
+            len(frames),
+            by_object(frames, objects),
+            most_different(frames, MOST_WITH_PICTURES),
+            place,
+            film,
+            warnings,
         )
-    comparison = RunComparison(
-        len(frames),
-        by_object(frames, objects),
-        most_different(frames, MOST_WITH_PICTURES),
-        place,
-        film,
-        warnings,
-    )
-    if place is not None:
-        if missing is not None:
-            text = f"{missing}; the page has no pictures of the frames"
-            comparison = replace(comparison, warnings=(*warnings, text))
-        indices = [each.frame for each in frames]
-        text = rendered(
-            "comparison.html",
-            comparison=comparison,
-            names=pair.names,
-            folders=(pair.a, pair.b),
-            truth=truth,
-            info=info,
-            objects=[_shown(figures, frames) for figures in comparison.objects],
-            ticks=ticks(indices),
-            marks=[
-                Band(middle(indices.index(each.frame), len(indices)), 0, f"frame {each.frame}")
-                for each in comparison.different
-            ],
-            different=_pictured(pair, comparison.different, true, with_image=missing is None),
-            colours={
-                "a": css_colour(pictures.MISSED),
-                "b": css_colour(pictures.EXTRA),
-                "swapped": css_colour(pictures.SWAPPED),
-            },
-        )
-        write_output(place, text.encode())
+        if new_page is not None:
+            if missing is not None:
+                text = f"{missing}; the page has no pictures of the frames"
+                comparison = replace(comparison, warnings=(*warnings, text))
+            different = _pictured(pair, comparison.different, true, with_image=missing is None)
+            page_text = _rendered(pair, comparison, frames, different, info, truth)
+            write_bytes(new_page, page_text.encode())
     return comparison
+
+
+def _rendered(
+    pair: "_Pair",
+    comparison: RunComparison,
+    frames: Sequence[FrameAgreement],
+    different: list[_ShownFrame],
+    info: SourceInfo,
+    truth: str | Path | None,
+) -> str:
+    indices = [each.frame for each in frames]
+    return rendered(
+        "comparison.html",
+        comparison=comparison,
+        names=pair.names,
+        folders=(pair.a, pair.b),
+        truth=truth,
+        info=info,
+        objects=[_shown(figures, frames) for figures in comparison.objects],
+        ticks=ticks(indices),
+        marks=[
+            Band(middle(indices.index(each.frame), len(indices)), 0, f"frame {each.frame}")
+            for each in comparison.different
+        ],
+        different=different,
+        colours={
+            "a": css_colour(pictures.MISSED),
+            "b": css_colour(pictures.EXTRA),
+            "swapped": css_colour(pictures.SWAPPED),
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -339,7 +355,7 @@ def _side_by_side(
     return np.concatenate(halves, axis=1)
 
 
-def _shown(figures: ObjectAgreement, frames: list[FrameAgreement]) -> _ShownObject:
+def _shown(figures: ObjectAgreement, frames: Sequence[FrameAgreement]) -> _ShownObject:
     object_id = figures.object_id
     nan = float("nan")
 

@@ -209,7 +209,14 @@ def writing(path: Path) -> Iterator[None]:
 def output_error(path: Path, error: OSError) -> OutputError:
     """Return the error for a user when writing to ``path`` failed with ``error``."""
     advice = "free some space" if error.errno in _FULL else "choose another place for the output"
-    return OutputError(f"{path}: cannot be written ({error.strerror or error}); {advice}")
+    return OutputError(f"{_wanted(path)}: cannot be written ({error.strerror or error}); {advice}")
+
+
+def _wanted(path: Path) -> Path:
+    """Return the place that the user asked for, of a path within a hidden folder of ``staged``."""
+    following = (*path.parts[1:], "")
+    pairs = zip(path.parts, following, strict=True)
+    return Path(*(part for part, after in pairs if part != f".{after}.part"))
 
 
 def discard(sibling: Path) -> None:

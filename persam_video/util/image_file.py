@@ -52,21 +52,36 @@ def open_image(
             formats, claims more pixels than ``MAX_PIXELS``, or decoding it fails within the block.
     """
     try:
-        with _open_file(path, error) as file, Image.open(file, formats=formats) as image:
+        with (
+            decoding(str(path), error),
+            _open_file(path, error) as file,
+            Image.open(file, formats=formats) as image,
+        ):
             if image.width * image.height > MAX_PIXELS:
                 raise error(_too_large(path, f"{image.width}x{image.height}"))
             yield image
-    except PersamVideoError:
-        raise
     except UnidentifiedImageError as failure:
         raise error(f"{path}: {_not_an_image(path)}") from failure
     except Image.DecompressionBombError as failure:
         raise error(_too_large(path, "far more than that many")) from failure
+
+
+@contextmanager
+def decoding(name: str, error: type[PersamVideoError]) -> Iterator[None]:
+    """Turn whatever decoding an image raises in the block into an error for the user.
+
+    Raises:
+        PersamVideoError: of the kind ``error``: the image is damaged.
+    """
+    try:
+        yield
+    except (PersamVideoError, UnidentifiedImageError, Image.DecompressionBombError):
+        raise
     except Exception as failure:
         # Decoders raise nearly anything on damaged data: OSError, SyntaxError, struct.error, ...
         reason = (str(failure).splitlines() or [type(failure).__name__])[0]
         raise error(
-            f"{path}: cannot be read (damaged: {reason}); replace or remove it"
+            f"{name}: cannot be read (damaged: {reason}); replace or remove it"
         ) from failure
 
 

@@ -4,6 +4,7 @@ import glob
 import logging
 import re
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,6 +27,9 @@ IMAGE_SUFFIXES = frozenset(
 IMAGE_RATE = Fraction(24)
 
 _DIGITS = re.compile(r"(\d+)")
+
+# Not JPEG, with which motion JPEG begins, too. FFmpeg reads only the first picture of these.
+_UNNAMED_IMAGE = re.compile(rb"\x89PNG|II\*\0|MM\0\*|RIFF....WEBP", re.DOTALL)
 
 _SAMPLES = 8
 """Images of a sequence that are looked at to tell how many bits are in use."""
@@ -177,6 +181,17 @@ def is_image(path: Path) -> bool:
     """Return whether a path has the suffix of an image and is not hidden."""
     # macOS leaves "._frame.jpg" beside "frame.jpg" on foreign disks; it holds no picture.
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def is_image_file(path: Path) -> bool:
+    """Return whether a file is an image, by its suffix or, if it has none, by its first bytes."""
+    if path.suffix:
+        return is_image(path)
+    with suppress(OSError):  # for whoever reads it to report
+        if path.is_file():  # devices are not read
+            with path.open("rb") as file:
+                return _UNNAMED_IMAGE.match(file.read(12)) is not None
+    return False
 
 
 def natural_key(path: Path) -> tuple[list[str | int], str]:

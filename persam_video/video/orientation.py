@@ -33,6 +33,12 @@ class Orientation:
             return cls(transpose=True, flip_rows=b < 0, flip_columns=c < 0)
         return cls(flip_rows=d < 0, flip_columns=a < 0)
 
+    @classmethod
+    def from_rotation(cls, degrees: int) -> "Orientation":
+        """Turn counterclockwise, by the nearest quarter turn."""
+        quarters = round(degrees / 90) % 4
+        return cls(quarters in (1, 3), quarters in (1, 2), quarters in (2, 3))
+
     @property
     def mirrors(self) -> bool:
         """Whether the picture is mirrored, not only turned."""

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from persam_video.errors import SourceError
 from persam_video.util.arrays import as_array, kind_of
-from persam_video.util.image_file import raw_mode
+from persam_video.util.image_file import decoding, raw_mode
 
 _WANTED = "give uint8 RGB of shape (H, W, 3)"
 
@@ -34,7 +34,8 @@ def as_rgb(picture: Any, name: str = "the frame") -> NDArray[np.uint8]:
         SourceError: it is something else; the message names what it is and what is wanted.
     """
     if isinstance(picture, Image.Image):
-        return decode_image(picture, name).rgb
+        with decoding(name, SourceError):  # a file that is read only now, or closed
+            return decode_image(picture, name).rgb
     array = as_array(picture)
     if array is None:
         raise SourceError(f"{name} is {kind_of(picture)}; {_WANTED}, or a PIL image")

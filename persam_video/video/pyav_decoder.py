@@ -205,7 +205,12 @@ class PyAVDecoder:
 
 
 def _orientation(frame: VideoFrame) -> Orientation:
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        # PyAV does not know all that its FFmpeg attaches to frames, such as EXIF and the views of
+        # spatial video, and then gives none of it but the angle
+        return Orientation.from_rotation(frame.rotation)
     if not isinstance(matrix, SideData):
         return Orientation()
     return Orientation.from_display_matrix(bytes(matrix))

@@ -11,7 +11,7 @@ from persam_video.video.camera_decoder import open_camera
 from persam_video.video.decoder import Decoder
 from persam_video.video.decord_decoder import DecordDecoder
 from persam_video.video.frame import Frame
-from persam_video.video.image_decoder import ImageDecoder, is_image
+from persam_video.video.image_decoder import ImageDecoder, is_image_file
 from persam_video.video.live import NewestItems
 from persam_video.video.prefetch import Prefetcher
 from persam_video.video.pyav_decoder import PyAVDecoder
@@ -170,7 +170,7 @@ def _open(location: Location, decoder: DecoderName) -> Decoder:
     if location.kind is SourceKind.CAMERA:
         return open_camera(location)
     if location.kind in (SourceKind.FOLDER, SourceKind.GLOB) or (
-        location.path is not None and is_image(location.path)
+        location.path is not None and is_image_file(location.path)
     ):
         if location.kind is SourceKind.FILE and holds_pictures(Path(location.address)):
             return AnimationDecoder(location)

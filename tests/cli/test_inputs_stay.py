@@ -394,6 +394,28 @@ def test_what_is_refused(run, folder, says, words):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "prompt clip.mp4 --box 1:8,10,26,28 --out new.png --picture {bad}.png",
+        "prompt clip.mp4 --box 1:8,10,26,28 --out first.png --picture {bad}.png --overwrite",
+        "compare run other --out {bad}.html --video new.mp4",
+        "compare run other --out new.html --video {bad}.mp4",
+        "compare run other --out {bad}.html --video short.mp4 --overwrite",
+    ],
+)
+@pytest.mark.parametrize("bad", ["first.png/x", "x" * 300])
+def test_of_two_outputs_both_appear_or_neither(run, folder, words, bad):
+    here = folder()
+    shutil.copytree(here / "run", here / "other")
+    before = contents(here)
+    ran = run(*words.format(bad=bad).split())
+    assert (ran.status, ran.err.count("\n")) == (2, 1), ran.err
+    assert bad[:12] in ran.err
+    assert ".part" not in ran.err
+    assert contents(here) == before
+
+
+@pytest.mark.parametrize(
     ("out", "says"),
     [
         ("", "--out is empty"),

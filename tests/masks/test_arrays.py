@@ -59,6 +59,9 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "empty": (MASK[:0], r"\(0, 8\)"),
     "list": (MASK.tolist(), "is of type list"),
     "nothing": (None, "is of type NoneType"),
+    "masked array": (np.ma.array(np.ones_like(MASK), mask=~MASK), "is of type MaskedArray"),
+    "sparse tensor": (torch.from_numpy(MASK).to_sparse(), "Tensor .*sparse_coo"),
+    "tensor without values": (torch.zeros(6, 8, device="meta"), "Tensor .*on meta"),
     "PIL float": (Image.fromarray(LOGITS.astype(np.float32) + 0.5), "not whole numbers"),
 }
 

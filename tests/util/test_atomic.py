@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from persam_video.errors import OutputError
-from persam_video.util.atomic import atomic_path, output_error, write_bytes
+from persam_video.util.atomic import atomic_path, output_error, staged, write_bytes
 
 
 def test_a_file_appears_only_at_the_end(tmp_path: Path) -> None:
@@ -57,3 +57,9 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, place: str) -> None:
 )
 def test_the_advice_fits_the_error(code: int, advice: str) -> None:
     assert advice in str(output_error(Path("a"), OSError(code, "reason")))
+
+
+def test_errors_name_the_place_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as raised, staged(tmp_path / "out") as folder:
+        write_bytes(folder / "deep" / "a.png", b"")  # there is no such folder
+    assert str(raised.value).startswith(f"{tmp_path / 'out/deep/a.png'}: cannot be written")

@@ -51,6 +51,12 @@ def test_every_picture_is_a_frame_with_its_time(tmp_path: Path, name: str, optio
     assert times == [0, 0.04, 0.12, 0.16, 0.36]
 
 
+@pytest.mark.parametrize("kind", ["WEBP", "PNG", "TIFF"])
+def test_a_file_without_a_suffix_is_known_by_its_contents(tmp_path: Path, kind: str) -> None:
+    levels, _ = read(save(tmp_path / "noname", format=kind, lossless=True))
+    assert np.allclose(levels, LEVELS, atol=1)
+
+
 @pytest.mark.parametrize("name", ["a.webp", "a.png"])
 def test_an_even_animation_has_its_rate(tmp_path: Path, name: str) -> None:
     with FrameStream(save(tmp_path / name, 50, lossless=True)) as stream:

@@ -36,3 +36,12 @@ def test_places_the_picture(
     assert orientation.size(192, 128) == (shown.shape[1], shown.shape[0])
     determinant = values[0] * values[3] - values[1] * values[2]
     assert orientation.mirrors == (determinant < 0)
+
+
+@pytest.mark.parametrize("degrees", [-270, -180, -90, -89, 0, 1, 90, 180, 270])
+def test_turns_by_an_angle(degrees: int, corners: NDArray[np.uint8]) -> None:
+    orientation = Orientation.from_rotation(degrees)
+    np.testing.assert_array_equal(
+        orientation.apply(corners), np.rot90(corners, round(degrees / 90))
+    )
+    assert not orientation.mirrors

@@ -64,7 +64,18 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "list": (RGB.tolist(), "is of type list"),
     "path": ("frame.png", "is of type str"),
     "nothing": (None, "is of type NoneType"),
+    "masked array": (np.ma.masked_greater(RGB, 9), "is of type MaskedArray"),
+    "sparse tensor": (torch.from_numpy(RGB).to_sparse(), "Tensor .*sparse_coo"),
+    "tensor without values": (torch.zeros(6, 8, 3, device="meta"), "Tensor .*on meta"),
 }
+
+
+def test_a_closed_picture_is_one_line(tmp_path: Path) -> None:
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as closed:
+        pass
+    with pytest.raises(SourceError, match="the frame: cannot be read"):
+        as_rgb(closed)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -1,4 +1,5 @@
 import importlib.util
+import io
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from persam_video.errors import ConfigError, SourceError
 from persam_video.video import FrameStream, SourceKind
@@ -169,6 +170,31 @@ def test_applies_rotation_and_mirroring(
         # Away from the edges between the quarters, which the codec blurs.
         error = np.abs(frame.rgb.astype(int) - expected)[4:-4:8, 4:-4:8]
         assert error.max() < 20
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "avi"])
+@pytest.mark.parametrize(("orientation", "quarters"), [(1, 0), (3, 2), (6, -1), (8, 1)])
+def test_what_exif_says_of_motion_jpeg_is_applied(
+    corners: NDArray[np.uint8], tmp_path: Path, suffix: str, orientation: int, quarters: int
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    jpeg = io.BytesIO()
+    Image.fromarray(corners).save(jpeg, "JPEG", quality=95, exif=exif)
+    path = tmp_path / f"clip.{suffix}"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.height, stream.width = corners.shape[:2]
+        stream.pix_fmt, stream.time_base = "yuvj420p", Fraction(1, 25)
+        for index in range(3):
+            packet = av.Packet(jpeg.getvalue())
+            packet.stream, packet.pts, packet.dts = stream, index, index
+            container.mux(packet)
+    with FrameStream(path) as frames:
+        shown = [frame.rgb for frame in frames]
+    expected = np.rot90(corners, quarters)
+    assert [rgb.shape for rgb in shown] == [expected.shape] * 3
+    assert np.abs(shown[1].astype(int) - expected)[4:-4:8, 4:-4:8].max() < 20
 
 
 def set_display_matrix(path: Path, a: int, b: int, c: int, d: int) -> None:
