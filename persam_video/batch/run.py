@@ -22,7 +22,7 @@ from persam_video.sam.share import use_share
 from persam_video.sinks import RunRecord, RunStatus, read_run
 from persam_video.util.inputs import ProtectedInputs
 from persam_video.util.machine import available_cores
-from persam_video.util.workers import Handler, Share, TaskLost, work_in_processes
+from persam_video.util.workers import Executor, InProcess, Processes, Share, TaskLost, Tell
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -120,9 +120,7 @@ def run_jobs(
         inputs |= run_inputs(task.job.source, task.options)
     for task in tasks.values():
         task.paths.check(inputs)  # what one job reads, another must not write to
-    if workers > 1:
-        return _run_in_processes(tuple(tasks.values()), workers, on_progress)
-    return _run_here(tuple(tasks.values()), on_progress)
+    return _run(_executor(min(workers, len(tasks))), tuple(tasks.values()), on_progress)
 
 
 @dataclass(frozen=True)
@@ -134,50 +132,6 @@ class _Task:
     options: FolderOptions
 
 
-def _run_here(tasks: Sequence[_Task], on_progress: OnJobProgress) -> Iterator[JobResult]:
-    """Track the videos sequentially in this process."""
-    model = _LastModel()
-    for task in tasks:
-        result = _track(task, model, on_progress)
-        yield result
-        if result.status is RunStatus.INTERRUPTED:
-            return
-
-
-def _run_in_processes(
-    tasks: Sequence[_Task], workers: int, on_progress: OnJobProgress
-) -> Iterator[JobResult]:
-    """Track the videos in parallel worker processes."""
-    workers = min(workers, len(tasks))
-    threads = max(1, available_cores() // max(1, workers))
-    events = work_in_processes(tasks, _handler, workers=workers, threads=threads)
-    running: dict[str, int] = {}
-    try:
-        with closing(events):
-            for event in events:
-                match event:
-                    case _Begun():
-                        running[event.name] = 0
-                    case JobProgress():
-                        if not event.progress.backwards:
-                            running[event.name] = event.progress.done
-                        on_progress(event)
-                    case TaskLost():
-                        name = event.task.job.name
-                        yield _lost(name, running.pop(name, 0))
-                    case JobResult():
-                        del running[event.name]
-                        yield event
-                        if event.status is RunStatus.INTERRUPTED:
-                            break
-    except KeyboardInterrupt:
-        pass
-    # their processes have ended by now, and left in the folders how far they came
-    paths = {task.job.name: task.paths for task in tasks}
-    for name, done in running.items():
-        yield _cut_off(paths[name], name, done)
-
-
 @dataclass(frozen=True)
 class _Begun:
     """A worker has started a job."""
@@ -185,16 +139,54 @@ class _Begun:
     name: str
 
 
-def _handler(share: Share) -> Handler[_Task, _Begun | JobProgress | JobResult]:
-    """Return the function that runs a job inside a worker process."""
+_Event = _Begun | JobProgress
+
+
+def _executor(workers: int) -> Executor[_Task, _Event, JobResult]:
+    """Return what tracks the videos: this process, or several with a share of the cores each."""
+    if workers < 2:
+        return InProcess(_Tracker())
+    return Processes(_make_tracker, workers, max(1, available_cores() // workers))
+
+
+def _make_tracker(share: Share) -> "_Tracker":
     use_share(share)
-    model = _LastModel()
+    return _Tracker()
 
-    def track(task: _Task, tell: Callable[[_Begun | JobProgress | JobResult], None]) -> None:
-        tell(_Begun(task.job.name))
-        tell(_track(task, model, tell))
 
-    return track
+def _run(
+    executor: Executor[_Task, _Event, JobResult],
+    tasks: Sequence[_Task],
+    on_progress: OnJobProgress,
+) -> Iterator[JobResult]:
+    """Track the videos, and give the results of those that were begun."""
+    running: dict[str, int] = {}
+
+    def happened(event: _Event) -> None:
+        if isinstance(event, _Begun):
+            running[event.name] = 0
+            return
+        if not event.progress.backwards:
+            running[event.name] = event.progress.done
+        on_progress(event)
+
+    try:
+        with closing(executor.run(tasks, happened)) as results:
+            for result in results:
+                if isinstance(result, TaskLost):
+                    name = result.task.job.name
+                    yield _lost(name, running.pop(name, 0))
+                    continue
+                del running[result.name]
+                yield result
+                if result.status is RunStatus.INTERRUPTED:
+                    break
+    except KeyboardInterrupt:
+        pass
+    # their workers have ended by now, and left in the folders how far they came
+    paths = {task.job.name: task.paths for task in tasks}
+    for name, done in running.items():
+        yield _cut_off(paths[name], name, done)
 
 
 def _lost(name: str, done: int) -> JobResult:
@@ -215,34 +207,42 @@ def _cut_off(paths: OutputPaths, name: str, done: int) -> JobResult:
     return JobResult(name, status, max(record.frames_done, done), tuple(record.warnings))
 
 
-def _track(task: _Task, model: "_LastModel", on_progress: OnJobProgress) -> JobResult:
-    """Run a job and turn any failure into a result."""
-    job, done = task.job, 0
+class _Tracker:
+    """Runs jobs with the model of the last one, if they use the same."""
 
-    def count(progress: Progress) -> None:
-        nonlocal done
-        if not progress.backwards:
-            done = progress.done
-        on_progress(JobProgress(job.name, progress))
+    def __init__(self) -> None:
+        self._model = _LastModel()
 
-    try:
-        record = track_to_folder(
-            job.source,
-            job.masks,
-            task.paths.folder,
-            task.options,
-            model=model.get(task.options.settings),
-            on_progress=count,
-        )
-    except KeyboardInterrupt:
-        return JobResult(job.name, RunStatus.INTERRUPTED, done)
-    except PersamVideoError as error:
-        return JobResult(job.name, RunStatus.FAILED, done, error=str(error))
-    except Exception as error:
-        # the other videos are not to suffer from what nobody foresaw in this one
-        words = " ".join(str(error).split())
-        return JobResult(job.name, RunStatus.FAILED, done, error=f"{type(error).__name__}: {words}")
-    return JobResult(job.name, record.status, record.frames_done, tuple(record.warnings))
+    def __call__(self, task: _Task, tell: Tell[_Event]) -> JobResult:
+        """Run a job and turn any failure into a result."""
+        job, done = task.job, 0
+        tell(_Begun(job.name))
+
+        def count(progress: Progress) -> None:
+            nonlocal done
+            if not progress.backwards:
+                done = progress.done
+            tell(JobProgress(job.name, progress))
+
+        try:
+            record = track_to_folder(
+                job.source,
+                job.masks,
+                task.paths.folder,
+                task.options,
+                model=self._model.get(task.options.settings),
+                on_progress=count,
+            )
+        except KeyboardInterrupt:
+            return JobResult(job.name, RunStatus.INTERRUPTED, done)
+        except PersamVideoError as error:
+            return JobResult(job.name, RunStatus.FAILED, done, error=str(error))
+        except Exception as error:
+            # the other videos are not to suffer from what nobody foresaw in this one
+            words = " ".join(str(error).split())
+            message = f"{type(error).__name__}: {words}"
+            return JobResult(job.name, RunStatus.FAILED, done, error=message)
+        return JobResult(job.name, record.status, record.frames_done, tuple(record.warnings))
 
 
 @dataclass

@@ -7,13 +7,12 @@ not stored. The masks are byte-identical to those of an uninterrupted run. For t
 computes with one thread, so that rounding depends neither on the number of cores nor of workers.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-import cv2
 import torch
 
 from persam_video.benchmark.record import (
@@ -27,15 +26,14 @@ from persam_video.benchmark.record import (
 )
 from persam_video.benchmark.tracking import (
     BenchmarkFolder,
-    Event,
     FrameTracked,
+    Outcome,
     SequenceFailed,
     SequencePlan,
     SequenceTracked,
     plan_sequence,
-    track_sequence,
 )
-from persam_video.benchmark.workers import Work, track_in_processes
+from persam_video.benchmark.workers import Work, sequence_executor, use_threads
 from persam_video.config import Settings, load_settings
 from persam_video.davis.dataset import Task
 from persam_video.davis.protocol import TrackedDataset
@@ -47,6 +45,7 @@ from persam_video.util.inputs import ProtectedInputs
 from persam_video.util.lock import exclusive_folder
 from persam_video.util.machine import available_cores
 from persam_video.util.run_record import recording, write_run
+from persam_video.util.workers import TaskLost
 from persam_video.video.image_decoder import read_image
 
 
@@ -142,13 +141,10 @@ def run_benchmark(
         with recording(folder.record, record):
             if todo and is_slow(model):
                 monitor.estimated(todo[0].name, _estimate(todo, work, workers, model))
-            if workers > 1:
-                events = track_in_processes(todo, work, workers)
-                del model  # every process has its own
-            else:
-                events = _track_here(todo, work, model)
-            with closing(events):
-                failed = _follow(events, folder, record, monitor)
+            executor = sequence_executor(work, workers, model)
+            del model  # every worker process has its own
+            with closing(executor.run(todo, monitor.happened)) as outcomes:
+                failed = _follow(outcomes, folder, record, monitor)
             if failed:
                 head = f"{len(failed)} of {len(plans)} sequences could not be tracked:"
                 raise DatasetError("\n".join([head, *failed]))
@@ -174,7 +170,7 @@ class _Monitor:
         """Report how long the run will take, before its first sequence starts."""
         self._tell(name, SequenceState.RUNNING, estimate=estimate)
 
-    def happened(self, event: Event) -> None:
+    def happened(self, event: FrameTracked | Outcome) -> None:
         """Report an event."""
         match event:
             case FrameTracked():
@@ -289,49 +285,39 @@ def default_workers(settings: Settings) -> int:
     return torch.cuda.device_count() if str(device) == "cuda" else 1
 
 
-def _track_here(
-    plans: Sequence[SequencePlan], work: Work, model: SamModel
-) -> Generator[Event, None, None]:
-    """Track the sequences in this process with the given number of threads."""
-    with _threads(work.threads):
-        for plan in plans:
-            yield from track_sequence(plan, model, work.settings, work.out)
-
-
 def _estimate(
     plans: Sequence[SequencePlan], work: Work, workers: int, model: SamModel
 ) -> Estimate | None:
     """Measure one frame under the conditions of the run, and estimate the time of all of them."""
     rgb = read_image(plans[0].images[0])
     frames = sum(len(plan.frames) for plan in plans)
-    with _threads(work.threads):
+    with use_threads(work.threads):
         seconds = encode_seconds(model, rgb)
         return estimate(model, seconds, frames, rgb, at_once=min(workers, len(plans)))
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Use this number of threads within the block."""
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(count)
-    cv2.setNumThreads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
-
-
 def _follow(
-    events: Iterator[Event], folder: BenchmarkFolder, record: BenchmarkRecord, monitor: _Monitor
+    outcomes: Iterator[Outcome | TaskLost[SequencePlan]],
+    folder: BenchmarkFolder,
+    record: BenchmarkRecord,
+    monitor: _Monitor,
 ) -> list[str]:
-    """Record and report the events of a run, and return its errors."""
+    """Record and report the outcomes of a run, and return its errors.
+
+    Raises:
+        PersamVideoError: a worker was killed.
+    """
     failed = []
-    for event in events:
-        if isinstance(event, SequenceTracked):
-            record.finish(event.name, event.record)
+    for outcome in outcomes:
+        if isinstance(outcome, TaskLost):
+            raise PersamVideoError(
+                f"the process that tracked {outcome.task.name} died (out of memory?): "
+                "run it again, with fewer --workers"
+            )
+        if isinstance(outcome, SequenceTracked):
+            record.finish(outcome.name, outcome.record)
             write_run(folder.record, record)
-        elif isinstance(event, SequenceFailed):
-            failed.append(event.message)
-        monitor.happened(event)
+        else:
+            failed.append(outcome.message)
+        monitor.happened(outcome)
     return failed

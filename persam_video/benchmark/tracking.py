@@ -28,6 +28,7 @@ from persam_video.sinks.tracks_jsonl import TracksJsonlSink
 from persam_video.tracking.ahead import encoding_ahead
 from persam_video.util.atomic import writing
 from persam_video.util.inputs import OutputFolder, ProtectedInputs
+from persam_video.util.workers import Tell
 from persam_video.video.frame import Frame
 from persam_video.video.image_decoder import IMAGE_RATE, read_image
 
@@ -116,7 +117,7 @@ class SequenceFailed:
     message: str
 
 
-Event = FrameTracked | SequenceTracked | SequenceFailed
+Outcome = SequenceTracked | SequenceFailed
 
 
 def plan_sequence(dataset: TrackedDataset, name: str) -> SequencePlan:
@@ -168,8 +169,12 @@ class GivenObjects:
 
 
 def track_sequence(
-    plan: SequencePlan, model: SamModel, settings: Settings, out: BenchmarkFolder
-) -> Iterator[Event]:
+    plan: SequencePlan,
+    model: SamModel,
+    settings: Settings,
+    out: BenchmarkFolder,
+    tell: Tell[FrameTracked] = lambda event: None,
+) -> Outcome:
     """Track a sequence from its first frame and write its masks and tracks.
 
     The remains of an unfinished attempt are removed first: the state of a tracker is not stored,
@@ -180,9 +185,10 @@ def track_sequence(
         model: the SAM.
         settings: how to track.
         out: where the results go.
+        tell: called before each frame is written.
 
-    Yields:
-        Progress events, each before its frame is written, and finally how the sequence ended.
+    Returns:
+        How the sequence ended.
 
     Raises:
         OutputError: a result cannot be written.
@@ -196,20 +202,19 @@ def track_sequence(
             for done, (image, (frame, result)) in enumerate(
                 zip(plan.frames, results, strict=True), start=1
             ):
-                yield FrameTracked(plan.name, done)
+                tell(FrameTracked(plan.name, done))
                 write_label_png(masks / f"{image}.png", result.labels)
                 tracks.write(frame, result)
     except OutputError:
         raise
     except PersamVideoError as error:
-        yield SequenceFailed(plan.name, str(error))
-        return
+        return SequenceFailed(plan.name, str(error))
     height, width = plan.size
     with writing(masks):
         digest = masks_sha256(masks, plan.frames)
     seconds = time.perf_counter() - begun
     _log.info("%s: %d frames in %.2f s", plan.name, len(plan.frames), seconds)
-    yield SequenceTracked(
+    return SequenceTracked(
         plan.name, SequenceRecord(len(plan.frames), width, height, seconds, digest)
     )
 

@@ -1,19 +1,28 @@
-"""Tracking several sequences in parallel, one per worker process.
+"""Tracking sequences, in this process or in several, one per worker.
 
 A worker reports a frame before writing it, so that a worker whose parent was killed stops writing.
 """
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from persam_video.benchmark.tracking import BenchmarkFolder, Event, SequencePlan, track_sequence
+import cv2
+import torch
+
+from persam_video.benchmark.tracking import (
+    BenchmarkFolder,
+    FrameTracked,
+    Outcome,
+    SequencePlan,
+    track_sequence,
+)
 from persam_video.config import Settings
-from persam_video.errors import PersamVideoError
 from persam_video.sam.build import load_model
+from persam_video.sam.model import SamModel
 from persam_video.sam.share import use_share
-from persam_video.util.workers import Handler, Share, TaskLost, work_in_processes
+from persam_video.util.workers import Executor, InProcess, Processes, Share, Tell
 
 
 @dataclass(frozen=True)
@@ -31,36 +40,40 @@ class Work:
     threads: int
 
 
-def track_in_processes(
-    plans: Sequence[SequencePlan], work: Work, workers: int
-) -> Generator[Event, None, None]:
-    """Track sequences in worker processes.
-
-    Leaving the iteration early terminates them.
-
-    Raises:
-        PersamVideoError: a result cannot be written, the model cannot be loaded, or a process was
-            killed.
-    """
-    make = partial(_handler, work)
-    events = work_in_processes(plans, make, workers=workers, threads=work.threads)
-    with closing(events):
-        for event in events:
-            if isinstance(event, TaskLost):
-                raise PersamVideoError(
-                    f"the process that tracked {event.task.name} died (out of memory?): "
-                    "run it again, with fewer --workers"
-                )
-            yield event
+def sequence_executor(
+    work: Work, workers: int, model: SamModel
+) -> Executor[SequencePlan, FrameTracked, Outcome]:
+    """Return what tracks sequences: this process with its model, or several with their own."""
+    if workers > 1:
+        return Processes(partial(_make_tracker, work), workers, work.threads)
+    return InProcess(partial(_track_here, work, model))
 
 
-def _handler(work: Work, share: Share) -> Handler[SequencePlan, Event]:
+def _make_tracker(work: Work, share: Share) -> "partial[Outcome]":
     """Load the model in a worker, and return the function that tracks a sequence with it."""
     use_share(share)
-    model = load_model(work.settings)
+    return partial(_track, work, load_model(work.settings))
 
-    def track(plan: SequencePlan, tell: Callable[[Event], None]) -> None:
-        for event in track_sequence(plan, model, work.settings, work.out):
-            tell(event)
 
-    return track
+def _track(work: Work, model: SamModel, plan: SequencePlan, tell: Tell[FrameTracked]) -> Outcome:
+    return track_sequence(plan, model, work.settings, work.out, tell)
+
+
+def _track_here(
+    work: Work, model: SamModel, plan: SequencePlan, tell: Tell[FrameTracked]
+) -> Outcome:
+    with use_threads(work.threads):
+        return _track(work, model, plan, tell)
+
+
+@contextmanager
+def use_threads(count: int) -> Iterator[None]:
+    """Use this number of threads within the block."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])

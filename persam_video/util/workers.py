@@ -1,9 +1,11 @@
-"""Running tasks in parallel worker processes.
+"""Running tasks one after the other, or in parallel worker processes.
 
-A worker gets a task, reports what happens, and gets the next one when it is done. Both ends notice
-at once when the other is gone: the pipe between them breaks, and a worker that waits for a task
-ends. One that is stopped in the middle of a task, or that has lost its parent, sees a keyboard
-interrupt there, and so leaves files as Ctrl-C does.
+An executor gives tasks to workers. A worker gets a task, reports what happens, returns a result,
+and gets the next one.
+
+Between processes, both ends notice at once when the other is gone: the pipe between them breaks,
+and a worker that waits for a task ends. One that is stopped in the middle of a task, or that has
+lost its parent, sees a keyboard interrupt there, and so leaves files as Ctrl-C does.
 """
 
 import signal
@@ -16,19 +18,26 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from persam_video.errors import PersamVideoError
 from persam_video.util.logs import log_is_shown, show_log
 
 _TaskT = TypeVar("_TaskT")
 _EventT = TypeVar("_EventT")
+_ResultT = TypeVar("_ResultT")
+_EventT_co = TypeVar("_EventT_co", covariant=True)
+_ResultT_co = TypeVar("_ResultT_co", covariant=True)
 
-Handler = Callable[[_TaskT, Callable[[_EventT], None]], None]
-"""Does a task, and calls the function that it is given with everything that happens."""
+Tell = Callable[[_EventT], None]
+"""Takes what happens."""
 
-MakeHandler = Callable[["Share"], Handler[_TaskT, _EventT]]
-"""Prepares a process for its share of the machine, and returns what does the tasks there."""
+Handler = Callable[[_TaskT, Tell[_EventT]], _ResultT]
+"""Does a task, calls the function that it is given with everything that happens, and returns the
+result."""
+
+MakeHandler = Callable[["Share"], Handler[_TaskT, _EventT, _ResultT]]
+"""Prepares a worker for its share of the machine, and returns what does the tasks there."""
 
 _PATIENCE = 30.0  # seconds that a worker has to finish its files; one that hangs is killed then
 
@@ -48,72 +57,112 @@ class Share:
 
 @dataclass(frozen=True)
 class TaskLost(Generic[_TaskT]):
-    """The process that ran a task was killed, or exited."""
+    """The worker that ran a task was killed, or exited."""
 
     task: _TaskT
 
 
+class Executor(Protocol[_TaskT, _EventT_co, _ResultT_co]):
+    """Gives tasks to workers."""
+
+    def run(
+        self, tasks: Sequence[_TaskT], on_event: Tell[_EventT_co]
+    ) -> Generator[_ResultT_co | TaskLost[_TaskT], None, None]:
+        """Run tasks, one task at a time in each worker.
+
+        Leaving the iteration early interrupts the workers and waits for their end.
+
+        Args:
+            tasks: in the order in which they start.
+            on_event: called in this process with the handlers' reports as they arrive.
+
+        Yields:
+            The handlers' results in order of completion, and lost tasks.
+
+        Raises:
+            PersamVideoError: making a handler, or a handler, raised it.
+        """
+        ...
+
+
 @dataclass(frozen=True)
-class _Done:
-    """A worker waits for its next task."""
+class InProcess(Generic[_TaskT, _EventT, _ResultT]):
+    """Runs tasks one after the other in this process.
+
+    A report is taken before the handler continues, which a keyboard interrupt there reaches.
+
+    Attributes:
+        handle: does the tasks.
+    """
+
+    handle: Handler[_TaskT, _EventT, _ResultT]
+
+    def run(
+        self, tasks: Sequence[_TaskT], on_event: Tell[_EventT]
+    ) -> Generator[_ResultT | TaskLost[_TaskT], None, None]:
+        """Run tasks; see ``Executor``."""
+        for task in tasks:
+            yield self.handle(task, on_event)
 
 
-def work_in_processes(
-    tasks: Sequence[_TaskT],
-    make_handler: MakeHandler[_TaskT, _EventT],
-    *,
-    workers: int,
-    threads: int,
-) -> Generator[_EventT | TaskLost[_TaskT], None, None]:
-    """Run tasks in worker processes, one task at a time in each.
+@dataclass(frozen=True)
+class Processes(Generic[_TaskT, _EventT, _ResultT]):
+    """Runs picklable tasks in worker processes; one that dies is replaced.
 
-    A process that dies is replaced. Leaving the iteration early interrupts the processes and waits
-    for their end.
-
-    Args:
-        tasks: picklable tasks, in the order in which they start.
+    Attributes:
         make_handler: picklable; called once in each process with its share.
         workers: maximum number of processes.
         threads: threads per process.
-
-    Yields:
-        The handlers' reports as they arrive, and lost tasks.
-
-    Raises:
-        PersamVideoError: making a handler, or a handler, raised it.
     """
-    waiting = deque(tasks)
 
-    def begin(number: int) -> "_Worker[_TaskT, _EventT]":
-        return _Worker(make_handler, Share(number, threads), waiting.popleft())
+    make_handler: MakeHandler[_TaskT, _EventT, _ResultT]
+    workers: int
+    threads: int
 
-    team = [begin(number) for number in range(min(workers, len(tasks)))]
-    try:
-        while busy := {worker.connection: worker for worker in team if worker.busy}:
-            for connection in wait(list(busy)):
-                worker = busy[connection]  # type: ignore[index]
-                try:
-                    event = worker.receive()
-                except (EOFError, ConnectionError):  # reset when it died with something unread
-                    lost = worker.task
-                    worker.end()
-                    if waiting:
-                        team[worker.share.number] = begin(worker.share.number)
-                    yield TaskLost(lost)
-                    continue
-                if isinstance(event, _Done):
-                    worker.give(waiting.popleft() if waiting else None)
-                else:
-                    yield event
-    finally:
-        # all are asked before the first one is waited for
-        for worker in team:
-            worker.interrupt()
-        for worker in team:
-            worker.end()
+    def run(
+        self, tasks: Sequence[_TaskT], on_event: Tell[_EventT]
+    ) -> Generator[_ResultT | TaskLost[_TaskT], None, None]:
+        """Run tasks; see ``Executor``."""
+        waiting = deque(tasks)
+
+        def begin(number: int) -> "_Worker[_TaskT, _EventT, _ResultT]":
+            return _Worker(self.make_handler, Share(number, self.threads), waiting.popleft())
+
+        team = [begin(number) for number in range(min(self.workers, len(tasks)))]
+        try:
+            while busy := {worker.connection: worker for worker in team if worker.busy}:
+                for connection in wait(list(busy)):
+                    worker = busy[connection]  # type: ignore[index]
+                    try:
+                        event = worker.receive()
+                    except (EOFError, ConnectionError):  # reset when it died with something unread
+                        lost = worker.task
+                        worker.end()
+                        if waiting:
+                            team[worker.share.number] = begin(worker.share.number)
+                        yield TaskLost(lost)
+                        continue
+                    if isinstance(event, _Done):
+                        worker.give(waiting.popleft() if waiting else None)
+                        yield event.result
+                    else:
+                        on_event(event)
+        finally:
+            # all are asked before the first one is waited for
+            for worker in team:
+                worker.interrupt()
+            for worker in team:
+                worker.end()
 
 
-class _Worker(Generic[_TaskT, _EventT]):
+@dataclass(frozen=True)
+class _Done(Generic[_ResultT]):
+    """A worker is done with its task, and waits for the next one."""
+
+    result: _ResultT
+
+
+class _Worker(Generic[_TaskT, _EventT, _ResultT]):
     """A process that runs one task at a time.
 
     Attributes:
@@ -124,7 +173,10 @@ class _Worker(Generic[_TaskT, _EventT]):
     """
 
     def __init__(
-        self, make_handler: MakeHandler[_TaskT, _EventT], share: Share, task: _TaskT
+        self,
+        make_handler: MakeHandler[_TaskT, _EventT, _ResultT],
+        share: Share,
+        task: _TaskT,
     ) -> None:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
@@ -145,8 +197,8 @@ class _Worker(Generic[_TaskT, _EventT]):
             with suppress(ConnectionError):  # receiving says why
                 self.connection.send(task)
 
-    def receive(self) -> _EventT | _Done:
-        event: _EventT | _Done = self.connection.recv()
+    def receive(self) -> _EventT | _Done[_ResultT]:
+        event: _EventT | _Done[_ResultT] = self.connection.recv()
         if isinstance(event, PersamVideoError):
             raise event
         return event
@@ -184,7 +236,7 @@ def _without_interrupt() -> Iterator[None]:
 
 
 def _serve(
-    connection: Connection, make_handler: MakeHandler[Any, Any], share: Share, with_log: bool
+    connection: Connection, make_handler: MakeHandler[Any, Any, Any], share: Share, with_log: bool
 ) -> None:
     """Run the tasks that arrive through the pipe until it breaks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -202,8 +254,7 @@ def _serve(
             signal.signal(signal.SIGTERM, interrupt)
             handle = make_handler(share)
             while True:
-                handle(connection.recv(), tell)
-                tell(_Done())
+                tell(_Done(handle(connection.recv(), tell)))
         except PersamVideoError as error:
             tell(error)
         finally:

@@ -10,8 +10,8 @@ import pytest
 
 PROGRAM = """
 import os, signal, sys, time
-from contextlib import closing
-from persam_video.util.workers import TaskLost, work_in_processes
+from contextlib import closing, suppress
+from persam_video.util.workers import Processes, TaskLost
 
 def handler(share):
     def handle(task, tell):
@@ -21,6 +21,7 @@ def handler(share):
             tell((share.number, task, share.threads))
             if task == "long":
                 time.sleep(60)
+            return "done"
         except KeyboardInterrupt:
             open(f"{share.number}.txt", "a").write("put in order\\n")
             time.sleep(0.05)  # a second signal would come in the meantime
@@ -32,13 +33,18 @@ if __name__ == "__main__":
     tasks = {"all": [1, 2, 3, 4, 5], "die": [1, "die", 2], "long": ["long"] * workers}[kind]
     for _ in range(rounds):
         seen = []
-        events = work_in_processes(tasks, handler, workers=workers, threads=3)
-        with closing(events):
-            for event in events:
-                seen.append("lost" if isinstance(event, TaskLost) else event[1])
-                assert isinstance(event, TaskLost) or event[2] == 3
-                if kind == "long" and len(seen) == workers:
-                    break
+        def happened(event):
+            assert event[2] == 3
+            seen.append(event[1])
+            if kind == "long" and len(seen) == workers:
+                raise KeyboardInterrupt
+        with suppress(KeyboardInterrupt):
+            with closing(Processes(handler, workers, 3).run(tasks, happened)) as results:
+                for result in results:
+                    if isinstance(result, TaskLost):
+                        seen.append("lost")
+                    else:
+                        assert result == "done"
         print(sorted(map(str, seen)))
 """
 
