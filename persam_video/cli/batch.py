@@ -1,4 +1,4 @@
-"""``persam-video batch``: many videos by one list."""
+"""``persam-video batch``: track a list of videos."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class BatchDocument:
 
     Attributes:
         folder: holds the folders of the jobs.
-        jobs: how many the list has.
+        jobs: number of jobs in the list.
         results: results of the started jobs, in the order of the list.
     """
 
@@ -82,7 +82,7 @@ def batch(
     persam-video batch jobs.csv --style anonymise --out hidden
     """
     overrides = preset.overrides(model)
-    # imported late: --help should not wait for them, nor what is wrong on the line for torch
+    # imported late: neither --help nor a wrong argument should wait for torch
     from persam_video.batch import read_jobs
     from persam_video.cli.progress import JobBars
     from persam_video.sinks import RunStatus

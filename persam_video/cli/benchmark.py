@@ -33,7 +33,7 @@ def open_benchmark(
     """Open a benchmark other than DAVIS.
 
     Raises:
-        DatasetError: it is not in its layout.
+        DatasetError: the folder does not have its layout.
     """
     from persam_video.vos.dataset import open_vos
     from persam_video.vos.vots import open_vots

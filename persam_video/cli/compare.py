@@ -1,4 +1,4 @@
-"""``persam-video compare``: two runs side by side."""
+"""``persam-video compare``: compare two runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ def compare(
     overwrite: OverwriteOption = False,
     printer: Printer,
 ) -> None:
-    """Put two runs over one video side by side.
+    """Compare two runs over the same video.
 
     Example: persam-video compare result boxes --out compare.html --video compare.mp4
     """

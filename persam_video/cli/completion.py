@@ -1,6 +1,6 @@
-"""What the shell offers after Tab: the values that options take.
+"""Shell completion: the values that options take.
 
-A shell waits for these, so what they import must not load torch.
+The shell waits for these, so they must not import torch.
 """
 
 from typing import get_args
@@ -47,7 +47,7 @@ def assignments() -> list[str]:
 
 
 def style_lists(incomplete: str) -> list[str]:
-    """Lists of styles with one more, and with the values that are known."""
+    """Lists of styles with one more style, or with a value to choose."""
     from persam_video.drawing.styles import STYLES
 
     begun, comma, _ = incomplete.rpartition(",")
@@ -75,7 +75,7 @@ def outputs() -> list[str]:
 
 
 def output_lists(incomplete: str) -> list[str]:
-    """Lists of outputs with one name more."""
+    """Lists of outputs with one more name."""
     begun, comma, _ = incomplete.rpartition(",")
     given = begun.split(",")
     return [f"{begun}{comma}{name}" for name in outputs() if name not in given]

@@ -29,7 +29,7 @@ class BenchmarkDocument:
     """What ``davis --json`` and ``benchmark --json`` print.
 
     Attributes:
-        folder: of the results.
+        folder: folder with the results.
         run: the record, as in ``run.json``.
         submission: the archive for the benchmark's server, if requested.
     """

@@ -1,4 +1,4 @@
-"""``persam-video davis-download``: the archives of DAVIS, fetched from its authors."""
+"""``persam-video davis-download``: download DAVIS from its authors."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +52,7 @@ def davis_download(
 
     Example: persam-video davis-download 2017-trainval --out data
     """
-    # imported late: the numerical libraries take a moment, and --help should not
+    # imported late: the numerical libraries take a moment, and --help should not wait for them
     from persam_video.cli.progress import download_bar
     from persam_video.davis.fetch import ARCHIVES, download_archive, unpack_archive
 

@@ -80,7 +80,7 @@ def evaluate(
 
     Example: persam-video evaluate results DAVIS --year 2017 --split val --report report.html
     """
-    # imported late: the numerical libraries take a moment, and --help should not
+    # imported late: the numerical libraries take a moment, and --help should not wait for them
     from persam_video.davis.results import recorded_sequences
     from persam_video.util.atomic import check_suffix
     from persam_video.vos.vots import VotsDataset
@@ -88,7 +88,7 @@ def evaluate(
     only_official = (official or official_path is not None) and not compare
     files = _Files(scores, csv, report)
     if only_official and files != _Files(None, None, None):
-        # they hold our own figures
+        # these files hold our own figures
         raise typer.BadParameter("--scores, --csv and --report need --compare")
     if scores is not None:
         check_suffix(scores, ".json")
@@ -131,7 +131,7 @@ def _detected(root: Path, split: str | None) -> Benchmark:
 
 @dataclass(frozen=True)
 class _Files:
-    """What is to be written of the scores."""
+    """Files to write the scores to."""
 
     scores: Path | None
     csv: Path | None

@@ -53,7 +53,7 @@ def render(
     overwrite: OverwriteOption = False,
     printer: Printer,
 ) -> None:
-    """Draw the results of a run over its video, or make a finished video of them.
+    """Draw the results of a run over its video, in any style.
 
     Masks from other programs work too: a mask has the name of its image, or ends in the number of
     its frame in the video, from 0.

@@ -1,4 +1,4 @@
-"""Options that are declared together, as the fields of a data class."""
+"""Groups of options, declared as the fields of a data class."""
 
 import inspect
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from typing import Any, get_type_hints
 def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command take data classes whose fields are options.
 
-    Typer sees an option for each field, at the place of the parameter; the command gets the data
-    class. Every field needs a default.
+    Typer sees one option per field in place of the parameter; the command gets the data class.
+     Every field needs a default.
     """
     hints = get_type_hints(command, include_extras=True)
     parameters: list[inspect.Parameter] = []

@@ -35,7 +35,7 @@ from persam_video.errors import ConfigError, PersamVideoError
 
 USER_ERROR = 2
 TERMINATED = 128 + signal.SIGTERM
-"""Exit status of a run that SIGTERM ended, as shells have it."""
+"""Exit status after SIGTERM, by the convention of shells."""
 
 _EMPTY_OPTION = re.compile(r"--[a-z][a-z-]*=\s*")
 
@@ -85,21 +85,21 @@ def main() -> None:
     try:
         run()
     finally:
-        # torch takes a moment to end, and a second Ctrl-C then has nothing left to stop
+        # torch takes a moment to shut down, when a second Ctrl-C has nothing left to stop
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run() -> None:
-    """Run the command line as ``main`` does, in a process that continues afterwards."""
+    """Run the command line as ``main`` does, without ending the process."""
     terminated: list[int] = []
 
     def terminate(number: int, frame: FrameType | None) -> None:
-        """End a run as Ctrl-C does: what is done is kept."""
+        """End a run as Ctrl-C does: finished frames are kept."""
         terminated.append(number)
         signal.default_int_handler(number, frame)
 
     signal.signal(signal.SIGTERM, terminate)
-    # images that are too large are refused by limits of our own, in one line
+    # our own limits refuse images that are too large, in one line
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
         _refuse_empty(sys.argv[1:])
@@ -109,14 +109,14 @@ def run() -> None:
         sys.exit(USER_ERROR)
     except OSError as error:
         reason = error.strerror or str(error)
-        if error.filename is not None:  # a file that nobody foresaw: standard output is sound
+        if error.filename is not None:  # an unforeseen error of a file, not of standard output
             advice = "check that it may be read and written"
             typer.echo(f"persam-video: error: {error.filename}: {reason}; {advice}", err=True)
             sys.exit(USER_ERROR)
         what = "standard output" if _writes_text(error) else "the output"
         advice = "free some space, or choose another place"
         typer.echo(f"persam-video: error: {what}: {reason}; {advice}", err=True)
-        with suppress(OSError):  # what is left in its buffer would be tried once more at the end
+        with suppress(OSError):  # else Python would try at exit to write what is left in the buffer
             sys.stdout.close()
         sys.exit(USER_ERROR)
     except SystemExit as ending:
@@ -126,7 +126,7 @@ def run() -> None:
 
 
 def _refuse_empty(arguments: Sequence[str]) -> None:
-    """Refuse ``--out ""``, which a shell makes of a variable that is not set.
+    """Refuse ``--out ""``, which results from a shell variable that is not set.
 
     Raises:
         ConfigError: an argument is empty.

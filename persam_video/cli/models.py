@@ -1,4 +1,4 @@
-"""``persam-video models``: the models there are, where their weights are, and downloads."""
+"""``persam-video models``: list models, and download their weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ class ListedModel:
     """A model of the registry.
 
     Attributes:
-        name: for ``--model``.
+        name: as given to ``--model``.
         description: what it is.
         licence: of the weights.
         bytes: size of the weights.
-        image_size: side of the square that it takes, in pixels.
+        image_size: long side of its input, in pixels.
         file: the weights, if they are on disk.
     """
 
@@ -81,7 +81,7 @@ def show(*, context: typer.Context, printer: Printer) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    # imported late: torch takes seconds, and --help should not
+    # imported late: torch takes seconds, and --help should not wait for it
     from persam_video.sam.download import cache_folder
     from persam_video.sam.registry import MODELS
 
@@ -100,7 +100,7 @@ def show(*, context: typer.Context, printer: Printer) -> None:
         for model in listed
     )
     printer.say(Table("models", header, rows, digits=0).text())
-    printer.say(f"persam-video models download NAME puts weights into {cache_folder()}")
+    printer.say(f"persam-video models download NAME stores weights in {cache_folder()}")
 
 
 @models.command()
@@ -155,7 +155,7 @@ def export_onnx(
     """Export the embedded model as ONNX files, for tracking with other runtimes.
 
     encoder.onnx encodes a frame of any size, track.onnx segments an object, find.onnx a lost one,
-    and memory.onnx makes what is remembered of a frame. Needs persam-video[onnx].
+    and memory.onnx turns a frame into memory. Needs persam-video[onnx].
 
     Example: persam-video models export-onnx lite --out onnx
     """

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _STYLES = ", ".join(kind.usage for kind in STYLES.values())
 
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+"""Exit status after Ctrl-C, by the convention of shells."""
 
 _SHOWN = 60
-"""Characters of a path that is too long, in the message about it."""
+"""Longest part of a path that is quoted in an error message, in characters."""
 
 INPUT = "Input"
 OUTPUTS = "Outputs"
@@ -42,10 +42,10 @@ run_option = partial(typer.Option, rich_help_panel=RUN)
 
 
 def output_path(text: str | Path) -> Path:
-    """Take the path of a file or folder to write, and refuse one that no file can have.
+    """Check the path of a file or folder to write.
 
     Raises:
-        OutputError: it is empty, too long for the file system, or leads through links in a circle.
+        OutputError: it is empty, too long for the file system, or a loop of symbolic links.
     """
     if not str(text).strip():
         raise OutputError("the path of an output is empty: name a file or folder")
@@ -53,7 +53,7 @@ def output_path(text: str | Path) -> Path:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        pass  # it can be created, or writing it says why not
+        pass  # it can be created, or the error on writing says why not
     except OSError as error:
         shown = str(path) if len(str(path)) < _SHOWN else f"{str(path)[:_SHOWN]}…"
         raise output_error(Path(shown), error) from error
@@ -65,7 +65,7 @@ def written(help: str, **more: Any) -> Any:
     return output_option(help=help, parser=output_path, metavar="PATH", **more)
 
 
-ScoresFile = Annotated[Path | None, written("File for all scores in full, as JSON.")]
+ScoresFile = Annotated[Path | None, written("File for all scores, as JSON.")]
 
 
 class Method(str, Enum):
@@ -106,7 +106,7 @@ PointOption = Annotated[
     object_option(
         "--point",
         metavar="ID:X,Y[,X,Y…]",
-        help="Points on object ID; --point=-ID:X,Y gives points beside it. Repeatable.",
+        help="Points on object ID; --point=-ID:X,Y marks background. Repeatable.",
     ),
 ]
 PhotoOption = Annotated[
@@ -133,7 +133,7 @@ SaveOption = Annotated[
 
 @dataclass(frozen=True)
 class DavisOptions:
-    """Which sequences of a DAVIS folder are meant."""
+    """Selects sequences of a DAVIS folder."""
 
     year: Annotated[int, input_option(help="2016 (one object per sequence), 2017 or 2019.")] = 2017
     split: Annotated[
@@ -150,7 +150,7 @@ class DavisOptions:
     )
 
     def dataset(self, root: Path, task: Task = Task.SEMI_SUPERVISED) -> DavisDataset:
-        """Return these sequences.
+        """Return the selected sequences.
 
         Raises:
             DatasetError: the folder does not have them.
@@ -163,7 +163,7 @@ class DavisOptions:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Which model runs, and where."""
+    """Selects the model and where it runs."""
 
     model: Annotated[
         str | None,
@@ -238,17 +238,17 @@ class PresetOptions:
 
     @property
     def files(self) -> list[Path]:
-        """The file that the settings come from, if it is not a preset."""
+        """The file with the settings, unless they come from a preset."""
         path = Path(self.preset)
         return [path] if path.is_file() else []
 
     @property
     def image_preset(self) -> str:
-        """The same for single images."""
+        """The preset or file for single images."""
         return self.config or ("images" if self.method is Method.PERSAM else "images_f")
 
     def overrides(self, model: ModelOptions | None = None) -> dict[str, Any]:
-        """Return what --set, and then the model options, override, by dotted key.
+        """Return the settings that --set and the model options override, by dotted key.
 
         Raises:
             ConfigError: an assignment is not KEY=VALUE.
@@ -281,7 +281,7 @@ class OverlayOptions:
         look_option(
             "--style",
             metavar="NAME[=VALUE][,…]",
-            help=f"Look of the overlay, one or several: {_STYLES}. Repeatable.",
+            help=f"Look of the overlay, one or more of: {_STYLES}. Repeatable.",
             show_default="fill",
             autocompletion=completion.style_lists,
         ),
@@ -290,7 +290,7 @@ class OverlayOptions:
         list[str] | None,
         look_option(
             metavar="ID[,ID…]",
-            help="Objects to show or list; masks and tracks of a run always have all. Repeatable.",
+            help="Objects to show or list; masks and tracks always have all. Repeatable.",
             show_default="all",
         ),
     ] = None
@@ -302,7 +302,7 @@ class OverlayOptions:
     ] = None
     names: Annotated[
         list[str] | None,
-        look_option(metavar="ID=NAME[,…]", help="What to call objects: 1=dog,2=cat. Repeatable."),
+        look_option(metavar="ID=NAME[,…]", help="Names of objects: 1=dog,2=cat. Repeatable."),
     ] = None
     colours: Annotated[
         list[str] | None,
@@ -315,7 +315,7 @@ class OverlayOptions:
         float | None,
         look_option(
             metavar="PIXELS",
-            help="Width of the soft edges of objects, in cut-outs, too.",
+            help="Width of the soft edges of objects, also in cut-outs.",
             show_default="by style; hard in cut-outs",
         ),
     ] = None
@@ -352,7 +352,7 @@ class OverlayOptions:
         """Return how outputs are written.
 
         Raises:
-            ConfigError: a style or the codec is unknown, or a value is none that they take.
+            ConfigError: a style, its value or the codec is unknown.
         """
         from persam_video.drawing.colours import parse_colour
         from persam_video.drawing.overlay import Painter
@@ -374,7 +374,7 @@ class OverlayOptions:
             when_lost=WhenLost(self.when_lost.value),
             follow=self.followed,
         )
-        Painter(style)  # finds what is wrong with the values of styles
+        Painter(style)  # raises on wrong values of styles
         objects = frozenset(parse_ids("--objects", self.objects)) if self.objects else None
         return SinkOptions(style=style, objects=objects, names=names, codec=codec, crf=self.crf)
 
@@ -383,7 +383,7 @@ def parse_by_object(option: str, texts: Iterable[str]) -> dict[int, str]:
     """Split lists such as ``1=dog,2=cat`` into texts by object id.
 
     Raises:
-        ConfigError: a part is not ID=TEXT, or the id is none.
+        ConfigError: a part is not ID=TEXT, or the id is not an object id.
     """
     found: dict[int, str] = {}
     for part in (part.strip() for text in texts for part in text.split(",")):

@@ -31,7 +31,7 @@ def perseg(
     Example: persam-video perseg PerSeg --scores scores.json
     """
     settings = preset.settings(model, for_images=True)
-    # imported late: --help should not wait for them, nor what is wrong on the line for torch
+    # imported late: neither --help nor a wrong argument should wait for torch
     from persam_video.cli.progress import counting_bar
     from persam_video.perseg import PerSegDataset
     from persam_video.util.atomic import check_suffix

@@ -1,4 +1,4 @@
-"""What commands print: text for people or one JSON document, and warnings beside it."""
+"""Printing: text or one JSON document on standard output, warnings on standard error."""
 
 import json
 import logging
@@ -19,13 +19,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Printer:
-    """How a command prints; its fields are options of every command that prints results.
+    """How a command prints; the fields are options of every command that prints results.
 
     Standard output has the results and nothing else; warnings and the log are on standard error.
 
     Attributes:
         as_json: print one JSON document instead of text.
-        quiet: print no text about what was done.
+        quiet: print no text.
         verbose: show the log of the package.
     """
 
@@ -49,16 +49,16 @@ class Printer:
 
     @property
     def says_nothing(self) -> bool:
-        """Whether text for people is left out."""
+        """Whether text is left out."""
         return self.quiet or self.as_json
 
     def say(self, text: str) -> None:
-        """Print text for people."""
+        """Print text, unless --quiet or --json is given."""
         if not self.says_nothing:
             typer.echo(text)
 
     def tables(self, tables: Iterable[Table]) -> None:
-        """Print tables for people."""
+        """Print tables, unless --quiet or --json is given."""
         if not self.says_nothing:
             from rich.console import Console
 
@@ -78,9 +78,9 @@ class Printer:
         raise typer.Exit(INTERRUPTED)
 
     def document(self, value: object) -> None:
-        """Print a data class, or what consists of such, as JSON; nothing without ``--json``.
+        """Print a data class, or a collection of them, as JSON; nothing without ``--json``.
 
-        Numbers that JSON does not have become null, and paths become text.
+        NaN and infinity become null, and paths become text.
         """
         if self.as_json:
             from persam_video.util.json import to_json

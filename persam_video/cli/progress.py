@@ -34,7 +34,7 @@ class _Rate(ProgressColumn):
 
 
 def _bars(*columns: ProgressColumn, quiet: bool) -> Bar:
-    """Return bars on standard error, which show nothing when that is not a terminal."""
+    """Return bars on standard error, which show nothing unless that is a terminal."""
     console = Console(stderr=True)
     return Bar(
         TextColumn("{task.description}"),
@@ -67,14 +67,14 @@ def shown(bar: Bar) -> AbstractContextManager[object]:
 
 @contextmanager
 def counting_bar(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on standard error while the block runs; nothing when that is not a terminal.
+    """Show a bar on standard error while the block runs; nothing unless that is a terminal.
 
     Args:
-        what: is being done.
+        what: description of the work.
         quiet: show nothing anywhere.
 
     Yields:
-        What to call with how many are done, and of how many.
+        A function to call with the number done and the total.
     """
     with _one_bar(what, _bars(MofNCompleteColumn(), quiet=quiet)) as show:
         yield show
@@ -82,14 +82,14 @@ def counting_bar(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, i
 
 @contextmanager
 def download_bar(name: str, *, quiet: bool = False) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a bar on standard error while the block runs; nothing when that is not a terminal.
+    """Show a bar on standard error while the block runs; nothing unless that is a terminal.
 
     Args:
-        name: of the file.
+        name: name of the file.
         quiet: show nothing anywhere.
 
     Yields:
-        What to call with how many bytes are there, and of how many.
+        A function to call with the bytes received and the total.
     """
     with _one_bar(name, _bars(DownloadColumn(), TransferSpeedColumn(), quiet=quiet)) as show:
         yield show
@@ -104,10 +104,10 @@ def _one_bar(what: str, bar: Bar) -> Iterator[Callable[[int, int | None], None]]
 
 @contextmanager
 def status_line(what: str, *, quiet: bool = False) -> Iterator[None]:
-    """Show on standard error what is being done while the block runs; nothing where no terminal is.
+    """Show a line on standard error while the block runs; nothing unless that is a terminal.
 
     Args:
-        what: is being done.
+        what: description of the work.
         quiet: show nothing anywhere.
     """
     console = Console(stderr=True)
@@ -119,14 +119,14 @@ def status_line(what: str, *, quiet: bool = False) -> Iterator[None]:
 def progress_bar(
     *, quiet: bool = False, before: str = "starting"
 ) -> Iterator[Callable[["Progress"], None]]:
-    """Show a bar on standard error while the block runs; nothing when that is not a terminal.
+    """Show a bar on standard error while the block runs; nothing unless that is a terminal.
 
     Args:
         quiet: show nothing anywhere.
-        before: what is being done until the first frame is tracked, which may take a while.
+        before: description shown until the first frame is tracked, which may take a while.
 
     Yields:
-        What to call after every frame.
+        A function to call after every frame.
     """
     bar = _frame_bars(quiet=quiet)
     with shown(bar):
@@ -136,7 +136,7 @@ def progress_bar(
         def show(progress: "Progress") -> None:
             nonlocal backwards
             if backwards and not progress.backwards:
-                bar.reset(task)  # the rate, too, is that of one pass
+                bar.reset(task)  # the rate starts anew with each pass, too
             backwards = progress.backwards
             if progress.estimate is not None and not bar.disable:
                 bar.console.print(str(progress.estimate), highlight=False, markup=False)
@@ -152,7 +152,7 @@ def progress_bar(
 
 
 class JobBars:
-    """A bar on standard error for each job that runs; nothing when that is not a terminal.
+    """A bar on standard error for each running job; nothing unless that is a terminal.
 
     Args:
         quiet: show nothing anywhere.
@@ -177,7 +177,7 @@ class JobBars:
         )
 
     def ended(self, name: str) -> None:
-        """Take away the bar of a job."""
+        """Remove the bar of a job."""
         if name in self._running:
             self._bars.remove_task(self._running.pop(name))
 
@@ -195,15 +195,15 @@ def benchmark_bars(
 ) -> Iterator[Callable[["BenchmarkProgress"], None]]:
     """Show a bar for all sequences and one for each that is being tracked, on standard error.
 
-    A finished sequence becomes a line; where standard error is not a terminal there are only these
-    lines, on standard output.
+    Every finished sequence is printed as a line; without a terminal on standard error there are
+    only these lines, on standard output.
 
     Args:
         quiet: show no bars.
         lines: whether to print a line for each sequence.
 
     Yields:
-        What to call with every progress.
+        A function to call with every progress.
     """
     running: dict[str, TaskID] = {}
     bars = _frame_bars(quiet=quiet)

@@ -1,4 +1,4 @@
-"""``persam-video prompt``: boxes, points and annotation files of one frame, made into a mask."""
+"""``persam-video prompt``: turn boxes, points and annotation files into a mask."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -25,7 +25,7 @@ from persam_video.errors import OutputError
 class PromptDocument:
     """What ``prompt --json`` prints: the files, the frame's index, and the ids in the mask.
 
-    ``names`` are those of the objects that have one, by id.
+    ``names`` are the names of objects, by id, where they have one.
     """
 
     mask: Path
@@ -69,7 +69,7 @@ def prompt(
     persam-video prompt clip.mp4 --frame 40 --point 1:118,70 --point=-1:60,60 --out mask.png
     """
     settings = model.settings()
-    # imported late: --help should not wait for them, nor what is wrong on the line for torch
+    # imported late: neither --help nor a wrong argument should wait for torch
     from persam_video.cli.progress import status_line
     from persam_video.masks import MaskFile
     from persam_video.prompting import parse_prompts
@@ -84,7 +84,7 @@ def prompt(
         if path.exists() and not overwrite:
             raise OutputError(f"{path} already exists: pass --overwrite, or choose another name")
     if picture is not None and same_place(out, picture):
-        raise OutputError(f"{picture}: is the file for the mask, too; choose another name")
+        raise OutputError(f"{picture} is also the file for the mask: choose another name")
     checkpoint = [] if model.checkpoint is None else [model.checkpoint]
     inputs = source_inputs(source) | ProtectedInputs(tuple(checkpoint))
     if mask is not None:

@@ -1,4 +1,4 @@
-"""``persam-video report``: what a run found, without ground truth."""
+"""``persam-video report``: show what a run found, without ground truth."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,7 @@ def report(
     overwrite: OverwriteOption = False,
     printer: Printer,
 ) -> None:
-    """Show what a run found on one HTML page, with the frames that most need a look.
+    """Show what a run found on one HTML page, with the frames that most need review.
 
     No ground truth is needed; where there is one, use evaluate or compare.
 
@@ -47,7 +47,7 @@ def report(
         table
         for table in (
             Table("objects", ("object", "frames", "lost", "score", "likeness"), objects, digits=2),
-            Table("frames that need a look", ("frame", "object", "what stands out"), looks),
+            Table("frames to review", ("frame", "object", "what stands out"), looks),
         )
         if table.rows
     )

@@ -1,4 +1,4 @@
-"""``persam-video reproduce``: the published figures of PerSAM, measured on this machine."""
+"""``persam-video reproduce``: reproduce the published figures of PerSAM."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ def reproduce(
     ] = False,
     printer: Printer,
 ) -> None:
-    """Run every method on a benchmark and set the figures beside the published ones.
+    """Run every method on a benchmark and compare the figures with the published ones.
 
     With --model vit_h (the default) it runs the reference's procedure, PerSAM and PerSAM-F. After
     any interruption, run the same command again to continue. Please share reproduction.json.

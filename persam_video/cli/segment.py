@@ -1,4 +1,4 @@
-"""``persam-video segment``: the objects of one annotated photo, found in other photos."""
+"""``persam-video segment``: find the objects of an annotated photo in other photos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,8 +47,8 @@ class SegmentDocument:
     """What ``segment --json`` prints.
 
     Attributes:
-        record: the file with all of it and the run-length codes.
-        images: those that are done.
+        record: the JSON file with all results, including run-length codes.
+        images: the finished images.
     """
 
     record: Path
@@ -100,7 +100,7 @@ def segment(
     Example: persam-video segment cat.jpg cat.png other.jpg another.jpg --out result
     """
     settings = preset.settings(model, for_images=True)
-    # imported late: --help should not wait for them, nor what is wrong on the line for torch
+    # imported late: neither --help nor a wrong argument should wait for torch
     from persam_video.images import ReferenceFiles, Search
     from persam_video.masks import MaskFile
     from persam_video.video.source import locate

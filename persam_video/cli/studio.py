@@ -1,4 +1,4 @@
-"""``persam-video studio``: the page in the browser."""
+"""``persam-video studio``: mark, track and correct objects in the browser."""
 
 import os
 import socket
@@ -63,7 +63,7 @@ def studio(
             "--port",
             min=0,
             max=65535,
-            help="Port to listen on; the next free one when not given.",
+            help="Port to listen on; by default the next free one.",
             show_default=str(_DEFAULT_PORT),
             rich_help_panel=RUN,
         ),
@@ -72,9 +72,9 @@ def studio(
     preset: PresetOptions,
     model: ModelOptions,
 ) -> None:
-    """Mark objects in a video, track and correct them, in a page of your browser.
+    """Mark objects in a video, track them and correct the result in your browser.
 
-    Every gesture and every tracked frame is kept in the session's folder at once.
+    Every edit and every tracked frame is saved to the session's folder at once.
 
     Examples:
 
@@ -102,7 +102,9 @@ def studio(
     settings = preset.settings(model)
     is_session = video is not None and holds_session(video)
     if is_session and out is not None:
-        raise ConfigError(f"{video} holds a session or a run, which goes on there: leave out --out")
+        raise ConfigError(
+            f"{video} holds a session or a run, which continues there: leave out --out"
+        )
     base = Path("persam-video-studio")
     if video is None:
         base = out or base
@@ -117,7 +119,7 @@ def studio(
             folder = base if is_session or out is not None else base / (Path(video).stem or "video")
             opened.named = opened.open(None if is_session else video, folder).id
         given = os.environ.get("PERSAM_STUDIO_TOKEN")
-        # a kept token lets an open tab continue; one that other machines know is better forgotten
+        # keeping the token lets an open tab continue; one that other machines know should expire
         token = given or (kept_token(base) if host in LOOPBACK else new_token())
         listening = _listen(host, port)
         bound = listening.getsockname()[1]
@@ -131,7 +133,7 @@ def studio(
                 err=True,
             )
         typer.echo(f"studio: {address}")
-        typer.echo("end it with Ctrl-C")
+        typer.echo("press Ctrl-C to stop")
         opened.warm_up()
         if browser:
             open_soon(address)
@@ -165,7 +167,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, number))
-            # a browser that is opened at once waits, instead of being refused
+            # listen before the browser opens, so that it waits instead of being refused
             listening.listen(128)
         except OSError as error:
             listening.close()

@@ -1,4 +1,4 @@
-"""``persam-video track``: from a video and one mask to finished results."""
+"""``persam-video track``: track the objects of an annotated frame."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -142,7 +142,7 @@ def track(
     persam-video track clip.mp4 --mask first.png --mask 40=more.png --out result --resume
     """
     settings = preset.settings(model)
-    # imported late: --help should not wait for them, nor what is wrong on the line for torch
+    # imported late: neither --help nor a wrong argument should wait for torch
     from persam_video.cli.progress import progress_bar
     from persam_video.prompting import parse_prompts
     from persam_video.run import FolderOptions, FrameRange, OutputPaths
@@ -206,7 +206,7 @@ def track(
 
 
 def _profile(timings: Mapping[str, float], frames: int) -> Table:
-    """Lay out the seconds by stage, the longest first."""
+    """Return a table of the seconds per stage, longest first."""
     whole = max(sum(timings.values()), 1e-9)
     rows = tuple(
         (stage, seconds, 1000 * seconds / max(frames, 1), 100 * seconds / whole)

@@ -41,8 +41,8 @@ class SegmentedImage:
     Attributes:
         path: the image.
         size: (height, width) in pixels.
-        segments: what was found, in order of label; see ``Segment``.
-        mask: file of the label map.
+        segments: the objects found, in order of label; see ``Segment``.
+        mask: file with the label map.
         names: what the reference photos call the objects, by label, for those that have a name.
     """
 
@@ -67,9 +67,9 @@ class ImageOutputs:
 
     Attributes:
         folder: the folder of all of them.
-        images: those that are segmented. Results have their names; names that several images share
-            get the names of the folders that tell the images apart, ``left_00010`` and
-            ``right_00010``, or the suffix if they are in one folder.
+        images: the images to segment. Results are named after them; images of the same name are
+            told apart by their folders, as ``left_00010`` and ``right_00010``, or by their suffix
+            if they are in one folder.
     """
 
     folder: Path
@@ -113,7 +113,7 @@ class ImageOutputs:
         """Make the folder.
 
         Args:
-            inputs: what must stay as it is.
+            inputs: files that must not be overwritten.
             overwrite: whether results of an earlier run may be replaced.
 
         Raises:
@@ -148,9 +148,9 @@ def segment(
     keep: Sequence[Path] = (),
     on_image: Callable[[SegmentedImage], None] | None = None,
 ) -> None:
-    """Find the objects of annotated photos in other photos, and write what was found.
+    """Find the objects of annotated photos in other photos, and write the results.
 
-    An error or an interrupt on the way keeps what is done.
+    After an error or an interrupt, finished images are kept.
 
     Args:
         references: the reference photos with their masks, at least one.
@@ -165,19 +165,19 @@ def segment(
 
     Raises:
         PersamVideoError: an image, a mask, the model, a setting or the folder cannot be used.
-            Nothing is written when that shows before the first image is segmented.
+            Nothing is written if that is found before the first image is segmented.
     """
     settings = settings or load_settings("images")
     check_settings(settings)
     given = (path for test in tests for path in _photos(locate(Path(test))))
-    images = tuple(dict.fromkeys(given))  # one that is named twice is segmented once
+    images = tuple(dict.fromkeys(given))  # an image that is given twice is segmented once
     learned = read_references(references)
     search = search or Search()
     names = {i: name for each in learned for i, name in each.marked.names.items()}
     if search.max_objects > 1:  # labels are numbers then, and no ids
         names = {}
     for path in images:
-        read_image(path)  # a damaged one should show before an hour's work, not after it
+        read_image(path)  # a damaged image should fail before an hour's work, not after it
     model = model or load_model(settings)
     segmenter = OneShotSegmenter(model, learned, settings, search)
     outputs = ImageOutputs(Path(out), images)
@@ -244,7 +244,7 @@ def _as_json(done: SegmentedImage) -> dict[str, Any]:
 
 
 def _distinct_names(images: Sequence[Path]) -> dict[Path, str]:
-    """Return the stem of each image, with what tells it apart from those of the same stem."""
+    """Return the stem of each image, extended where several images have the same."""
     siblings = Counter((image.parent, image.stem.casefold()) for image in images)
     stems = {
         image: image.name if siblings[image.parent, image.stem.casefold()] > 1 else image.stem
@@ -252,7 +252,7 @@ def _distinct_names(images: Sequence[Path]) -> dict[Path, str]:
     }
     names = stems
     for depth in range(1, max((len(image.absolute().parts) for image in images), default=0)):
-        # file systems that fold cases would take A.png for a.png
+        # case-insensitive file systems would take A.png for a.png
         uses = Counter(name.casefold() for name in names.values())
         if all(count == 1 for count in uses.values()):
             break

@@ -1,9 +1,9 @@
-"""How likely it is that a mask shows the object of a photo, and not just any object.
+"""Match score: whether a mask shows the object of a photo, and not just any object.
 
 The IoU that a SAM predicts says how well a mask fits whatever it is on: it is as high on a car as
 on the dog that was looked for. Here the parts of the two are compared, by the matching keys of
-their cells: how alike each cell of the mask is to the nearest of the object, and the other way
-round, so that neither a part of the object nor the object with other things will do.
+their cells: how similar each cell of the mask is to the nearest one of the object, and vice versa,
+so that neither a part of the object nor the object together with other things scores high.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from persam_video.persam.matching import Memory, object_cells
 
 
 def match_score(keys: Tensor, coverage: Tensor, memories: Sequence[Memory]) -> float:
-    """Return how alike a mask and an object are, part by part.
+    """Return the similarity of a mask and an object, part by part.
 
     Args:
         keys: (1, D, h, w) L2-normalised keys of the image.
         coverage: (h, w) how much of each cell the mask covers, 0 to 1.
-        memories: photos of the object; the one that is most alike counts.
+        memories: photos of the object; the most similar one counts.
 
     Returns:
         Mean cosine similarity of the nearest parts, both ways; 0 to 1, and 0 for an empty mask.

@@ -1,6 +1,6 @@
 """One-shot segmentation of photos: learn objects from annotated images, find them in others.
 
-It is the tracker's way without the temporal prior: every image is segmented for itself.
+This is the tracker's method without the temporal prior: every image is segmented by itself.
 Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2024.
 """
 
@@ -35,11 +35,11 @@ class Segment:
     """One object in an image.
 
     Attributes:
-        label: the object's id in the reference photo, or the number in the order of finding; see
+        label: the object's id in the reference photo, or its rank in the order found; see
             ``Search``.
         mask: bool (H, W), with at least one pixel; the masks of an image do not overlap.
-        score: how alike mask and object are, part by part (``persam_video.images.match``); where
-            a category is looked for, the IoU that the model predicts for the mask. 0 to 1.
+        score: similarity of mask and object, part by part (``persam_video.images.match``); when
+            searching for a category, the IoU that the model predicts for the mask. 0 to 1.
         box: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive.
     """
 
@@ -51,12 +51,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class _Target:
-    """What the reference photos say of one object, or of one category.
+    """One object, or one category, as learned from the reference photos.
 
     Attributes:
         label: the object's id.
         embedding: (C,) mean of the reference photos' target embeddings.
-        memories: of the reference photos that show it.
+        memories: memories of the reference photos that show it.
         weights: (2,) mean of PerSAM-F's mask weights.
     """
 
@@ -68,7 +68,7 @@ class _Target:
 
 @dataclass(frozen=True)
 class _Guess:
-    """What the model says of every target.
+    """The model's predictions for every target.
 
     Attributes:
         logits: (N, H, W).
@@ -87,8 +87,8 @@ class OneShotSegmenter:
     Args:
         model: the SAM.
         references: the reference photos, at least one; an id stands for the same object in all.
-        settings: of which ``prior`` and ``lost`` have no meaning here, nor have ``prompts.box`` and
-            ``prompts.mask``; the preset ``images`` when not given.
+        settings: ``prior``, ``lost``, ``prompts.box`` and ``prompts.mask`` have no effect here; the
+            preset ``images`` when not given.
         search: how many objects to look for; ``Search()`` when not given.
 
     Raises:
@@ -129,7 +129,7 @@ class OneShotSegmenter:
             rgb: uint8 (H, W, 3), of any size.
 
         Returns:
-            What was found, in order of label.
+            The objects found, in order of label.
         """
         return self.segment_encoded(self._model.encode(rgb))
 
@@ -156,7 +156,7 @@ class OneShotSegmenter:
         return learn_objects(self._model, embedding, annotation, self.settings)
 
     def _find_each(self, embedding: ImageEmbedding) -> list[Segment]:
-        """Look for every target once; where masks overlap, the higher logit has the pixel."""
+        """Find every target once; where masks overlap, the higher logit wins the pixel."""
         guess = self._predict(embedding, np.zeros(embedding.transform.frame_size, np.bool_))
         on_grid = embedding.transform.coverage(torch.from_numpy(guess.logits > 0), embedding.grid)
         scores = [
@@ -176,13 +176,13 @@ class OneShotSegmenter:
         return found
 
     def _find_all(self, embedding: ImageEmbedding) -> list[Segment]:
-        """Look for the one target again and again, each time where nothing was found yet."""
+        """Find the one target repeatedly, each time where nothing was found yet."""
         found: list[Segment] = []
         masks: list[NDArray[np.bool_]] = []
         taken = np.zeros(embedding.transform.frame_size, np.bool_)
         while len(found) < self._search.max_objects:
             guess = self._predict(embedding, taken)
-            # the matching prompt shows all objects at once: the point says which one is meant
+            # the matching prompt shows all objects at once; the point selects one of them
             mask = keep_nearest(guess.logits[0] > 0, guess.peaks[0])
             new = mask & ~taken
             box = box_of(new)
@@ -195,13 +195,13 @@ class OneShotSegmenter:
         return found
 
     def _predict(self, embedding: ImageEmbedding, taken: NDArray[np.bool_]) -> _Guess:
-        """Segment every target outside ``taken``, bool (H, W): where objects were found already."""
+        """Segment every target outside ``taken``, bool (H, W): objects found so far."""
         targets = torch.stack([t.embedding for t in self._targets])
         where = torch.from_numpy(taken)[None].to(targets.device)
         on_grid = embedding.transform.coverage(where, embedding.grid)
         similarity = location_confidence(embedding.features, targets)
-        # what is found is left out of the maps; upstream blacks it out in the
-        # image and encodes that again
+        # objects found so far are removed from the maps; upstream blacks them out
+        # in the image and encodes it again
         confidence = standardise(similarity, embedding.inside) * (1 - on_grid)
         weights = [t.weights for t in self._targets if t.weights is not None]
         answer = self._cascade.run(
@@ -210,7 +210,7 @@ class OneShotSegmenter:
             self._prompts(embedding, targets, confidence, on_grid[0]),
             torch.stack(weights) if weights else None,
         )
-        # a model's NaN must not reach a mask or a score
+        # a NaN from the model must not reach a mask or a score
         logits = embedding.transform.restore(answer.logits.nan_to_num(-1.0))[:, 0]
         peaks, _ = extreme_cells(confidence, embedding.inside, 1, 0)
         return _Guess(
@@ -240,17 +240,17 @@ class OneShotSegmenter:
 
 
 def check_settings(settings: Settings) -> None:
-    """Refuse settings that have no meaning for single images; a model need not be loaded for it.
+    """Refuse settings that make no sense for single images, before a model is loaded.
 
     Raises:
-        ConfigError: they ask for the procedure ``upstream``.
+        ConfigError: the procedure is ``upstream``.
     """
     if settings.procedure != "tracker":
         raise ConfigError("the procedure 'upstream' is for videos: set procedure to 'tracker'")
 
 
 def _category(shown: Sequence[Sequence[LearnedObject]]) -> _Target:
-    """Make one target of all objects; one example is not background for another."""
+    """Merge all objects into one target; no example counts as background of another."""
     memories = [
         replace(
             objects[0].memory, coverage=torch.stack([o.memory.coverage for o in objects]).sum(0)
@@ -275,8 +275,9 @@ def _match(embedding: ImageEmbedding, target: _Target, taken: Tensor) -> Tensor:
 
     Args:
         embedding: of the image.
-        target: whose best match in any of its reference photos counts.
-        taken: (h, w) share of each cell that is found already, and so is background now.
+        target: the target; its best match in any of its reference photos counts.
+        taken: (h, w) share of each cell that belongs to objects found so far, which now count as
+            background.
     """
     alike, unlike = match_memories(embedding.keys, target.memories).float().amax(dim=0)
     now = torch.stack(

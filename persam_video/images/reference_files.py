@@ -16,7 +16,7 @@ from persam_video.video.image_decoder import read_image
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """An image whose objects are marked.
+    """An annotated image.
 
     Attributes:
         rgb: uint8 (H, W, 3).
@@ -38,7 +38,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class ReferenceFiles:
-    """An image whose objects are marked, on disk.
+    """An annotated image on disk.
 
     Attributes:
         image: the photo.

@@ -1,4 +1,4 @@
-"""What is looked for in a photo."""
+"""What to search for in a photo."""
 
 from dataclasses import dataclass
 
@@ -11,25 +11,25 @@ by ``python -m eval.photo_search``, so that few are missed."""
 
 SEEN = 0.72
 """Match score from which an object counts as seen in a frame: the best F1 on the training videos of
-``python -m eval.photo_search``. More is asked than of a photo, because every frame is another
-chance to be wrong, and what is wrong once is tracked on."""
+``python -m eval.photo_search``. It is higher than for a photo, because every frame is another
+chance to be wrong, and a wrong object would be tracked from there on."""
 
 GOOD_MASK = 0.6
-"""Predicted IoU from which a mask counts where any object of a category will do."""
+"""Predicted IoU from which a mask counts when searching for a category."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """How many objects are looked for in an image, and what counts as one.
+    """How many objects to find in an image, and what counts as one.
 
     Attributes:
-        max_objects: 1 looks for each of the reference photos' objects once, and the label is the
-            object's id. Otherwise all marked objects are examples of one category, of which up to
-            ``max_objects`` are found, each in one piece, labelled 1, 2, … in the order of finding.
-        overlap: a mask whose IoU with an earlier one is above this is that object again, and ends
-            the search.
+        max_objects: 1 finds each of the reference photos' objects once, labelled by its id.
+            Otherwise all marked objects are examples of one category, of which up to
+            ``max_objects`` are found, each in one piece, labelled 1, 2, … in the order found.
+        overlap: a mask whose IoU with an earlier one is above this is the same object again, and
+            ends the search.
         score: a mask that scores below this (see ``Segment``) is not an object; the search ends.
-            ``None`` is ``SAME_OBJECT``, or ``GOOD_MASK`` where a category is looked for.
+            ``None`` is ``SAME_OBJECT``, or ``GOOD_MASK`` when searching for a category.
     """
 
     max_objects: int = 1
@@ -39,7 +39,7 @@ class Search:
     def __post_init__(self) -> None:
         if not 1 <= self.max_objects <= MAX_OBJECT_ID:
             raise ConfigError(
-                f"the number of objects to look for is {self.max_objects}: "
+                f"the number of objects to search for is {self.max_objects}: "
                 f"give 1 to {MAX_OBJECT_ID}"
             )
         for name, value in (("overlap", self.overlap), ("score", self.least_score)):

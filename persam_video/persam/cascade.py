@@ -1,4 +1,4 @@
-"""The cascade: a guided first pass, then the mask goes back to the decoder to be refined."""
+"""The cascade: a guided first pass, whose mask is fed back to the decoder for refinement."""
 
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,7 @@ from persam_video.sam.prompts import MaskPrediction, Prompts
 
 @dataclass(frozen=True)
 class Cascade:
-    """How masks are refined.
+    """Cascade of decoder passes that refine masks.
 
     Attributes:
         passes: refinements after the first pass: 0, 1 (mask prompt) or 2 (mask prompt and box).
@@ -35,8 +35,8 @@ class Cascade:
 
         Args:
             model: the SAM.
-            embedding: of the frame.
-            prompts: of the first pass.
+            embedding: embedding of the frame.
+            prompts: prompts of the first pass.
             weights: (N, 2) PerSAM-F's mask weights, or ``None`` for PerSAM.
 
         Returns:
@@ -93,10 +93,10 @@ def mask_boxes(logits: Tensor, embedding: ImageEmbedding) -> Tensor:
 
     Args:
         logits: (N, h, w), each with at least one positive value.
-        embedding: of the frame that they belong to.
+        embedding: embedding of their frame.
 
     Returns:
-        (N, 4) float (x0, y0, x1, y1), clipped to what the model sees of the frame.
+        (N, 4) float (x0, y0, x1, y1), clipped to the visible part of the frame.
     """
     masks = logits > 0
     rows, columns = masks.any(dim=2).float(), masks.any(dim=1).float()

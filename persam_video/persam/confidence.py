@@ -1,19 +1,19 @@
-"""The blended location confidence, and the points and the attention bias that come from it."""
+"""Location confidence, blended with the temporal prior, and the prompts derived from it."""
 
 import torch
 from torch import Tensor
 
 
 def standardise(similarity: Tensor, inside: tuple[int, int]) -> Tensor:
-    """Bring similarity maps to 0..1: (s - mean) / std, then a sigmoid, as PerSAM does.
+    """Standardise similarity maps to 0..1: sigmoid of (s - mean) / std, as PerSAM does.
 
     Args:
         similarity: (N, h, w).
-        inside: rows and columns that hold the frame; the mean and std are taken there, and the
-            padding outside gets 0.
+        inside: rows and columns in the frame, over which mean and std are taken; the padding
+            outside gets 0.
 
     Returns:
-        (N, h, w), in the order of the similarity; one value near 0.5 for a constant map.
+        (N, h, w), monotonic in the similarity; a constant map gives a value near 0.5.
     """
     rows, columns = inside
     part = similarity[:, :rows, :columns]
@@ -31,7 +31,7 @@ def blend(confidence: Tensor, prior: Tensor, alpha: Tensor) -> Tensor:
     Args:
         confidence: (N, h, w), 0 to 1.
         prior: (N, h, w) last mask on the embedding's grid, 0 to 1.
-        alpha: (N,) share of the prior; at 0 the confidence comes back unchanged.
+        alpha: (N,) share of the prior; at 0 the confidence is unchanged.
     """
     share = alpha[:, None, None]
     return torch.where(share == 0, confidence, (1 - share) * confidence + share * prior)
@@ -40,11 +40,11 @@ def blend(confidence: Tensor, prior: Tensor, alpha: Tensor) -> Tensor:
 def extreme_cells(
     confidence: Tensor, inside: tuple[int, int], positives: int, negatives: int
 ) -> tuple[Tensor, Tensor]:
-    """Choose the cells of the highest and of the lowest confidence.
+    """Choose the cells of highest and of lowest confidence.
 
     Args:
         confidence: (N, h, w).
-        inside: rows and columns that hold the frame.
+        inside: rows and columns in the frame.
         positives: how many of the highest.
         negatives: how many of the lowest.
 

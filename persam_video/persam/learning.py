@@ -1,4 +1,4 @@
-"""What an annotated image teaches about its objects."""
+"""Learn objects from an annotated image."""
 
 from dataclasses import dataclass
 
@@ -42,9 +42,9 @@ def learn_objects(
 
     Args:
         model: the SAM.
-        embedding: of the annotated image.
-        annotation: of the image's size.
-        settings: of which ``method``, ``target`` and ``weights`` count.
+        embedding: embedding of the annotated image.
+        annotation: annotation of the image's size.
+        settings: only ``method``, ``target`` and ``weights`` are used.
 
     Returns:
         One for each id, in order.
@@ -68,13 +68,13 @@ def learn_objects(
 def remember(
     model: SamModel, embedding: ImageEmbedding, masks: Tensor, coverage: Tensor
 ) -> list[Memory]:
-    """Make a frame's memories of its objects.
+    """Create a frame's memories of its objects.
 
     Args:
         model: the SAM.
         embedding: of the frame.
         masks: (N, 4h, 4w) soft masks of all objects in the frame, 0 to 1.
-        coverage: (N, h, w) how much of each cell they cover.
+        coverage: (N, h, w) share of each cell that they cover.
 
     Returns:
         One for each object.
@@ -87,7 +87,7 @@ def remember(
 
 
 def others(masks: Tensor) -> Tensor:
-    """Return, for each of N soft masks (N, h, w), what the other ones cover."""
+    """Return, for each of N soft masks (N, h, w), the union of the others."""
     if len(masks) == 1:
         return torch.zeros_like(masks)
     highest = masks.topk(2, dim=0).values

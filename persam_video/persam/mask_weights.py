@@ -1,13 +1,13 @@
 """PerSAM-F: two learned weights that choose the scale of the mask.
 
-SAM's three masks are often the object, a part of it and the whole it belongs to. PerSAM-F learns
-how to mix them on the annotated frame, where the answer is known.
+SAM's three masks are often an object, a part of it, and the whole that it belongs to. PerSAM-F
+learns how to mix them on the annotated frame, where the answer is known.
 Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2024, section 3.3.
 
-The upstream implementation runs the decoder and an automatic derivative at each of its 800 steps.
-The masks do not depend on the weights, so here they are given; and the loss hardly bends over one
-step of at most 4e-4, so its derivatives are summed over the pixels once in a while, and the steps
-between follow the quadratic that they define.
+The upstream implementation runs the decoder and autograd at each of its 800 steps. The masks do not
+depend on the weights, so here they are computed once; and the loss is nearly quadratic over one
+step of at most 4e-4, so its derivatives are summed over the pixels only now and then, and the steps
+in between follow the quadratic that they define.
 """
 
 from dataclasses import dataclass
@@ -61,8 +61,8 @@ def fit_mask_weights(
     """Learn the two weights of each object on its annotated frame.
 
     AdamW (eps 1e-4) on ``mask_loss``, with a cosine schedule, from 1/3 each: the weights
-    of the upstream implementation. Its few small steps keep them near 1/3, which is meant: one
-    image says little about which scale the next one needs.
+    of the upstream implementation. Its few small steps keep them near 1/3 on purpose: one
+    image says little about the scale that the next one needs.
 
     Args:
         logits: (N, 3, h, w) the three masks of the annotated frame.
@@ -75,7 +75,7 @@ def fit_mask_weights(
     """
     with torch.no_grad():
         surface = _LossSurface(logits, truth)
-        # the walk is a few numbers wide: it stays off the device, whose launches would rule it
+        # the optimisation has only a few variables: on a GPU, kernel launches would dominate
         weights = torch.tensor([EQUAL] * len(logits), dtype=torch.float64)
         optimizer = torch.optim.AdamW([weights], lr=learning_rate, eps=1e-4)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -91,14 +91,14 @@ def fit_mask_weights(
 
 @dataclass(frozen=True)
 class _Expansion:
-    """The loss near one point, from the Taylor polynomials of the three sums that it consists of.
+    """Local approximation of the loss, by Taylor polynomials of the three sums in it.
 
     The sums are the soft overlap of mask and truth, the soft area of the mask, and the focal loss.
     All is float64 on the CPU.
 
     Attributes:
-        centre: (N, 2) the weights where it is exact.
-        radius: (N,) how far from there it serves.
+        centre: (N, 2) weights at which it is exact.
+        radius: (N,) distance up to which it is valid.
         truth_area: (N,) area of the truth.
         value: (N, 2) the first two sums; the loss's derivatives need no more.
         slope: (N, 3, 2) first derivatives of the sums.
@@ -113,7 +113,7 @@ class _Expansion:
     curvature: Tensor
 
     def reaches(self, weights: Tensor) -> bool:
-        """Whether the weights (N, 2) of all objects are near enough."""
+        """Whether the weights (N, 2) of all objects are within the radius."""
         return bool(((weights - self.centre).norm(dim=1) <= self.radius).all())
 
     def gradient(self, weights: Tensor) -> Tensor:
@@ -151,7 +151,7 @@ class _LossSurface:
         at = weights[:, :, None].float().to(truth.device)
         z = self._base + (self._linear @ at)[..., 0]
         p = z.sigmoid()
-        p1 = p * (1 - p)  # derivatives by the logit, of p and of all that follows
+        p1 = p * (1 - p)  # derivatives with respect to the logit, of p and everything below
         p2 = p1 * (1 - 2 * p)
         cross, cross1 = F.softplus(z) - z * truth, p - truth
         sign = 1 - 2 * truth
@@ -164,7 +164,7 @@ class _LossSurface:
         value = torch.stack([(p * truth).sum(dim=1), p.sum(dim=1)], dim=1)
         slope = torch.stack([p1 * truth, p1, focal1], dim=1) @ self._linear
         squares = torch.stack([p2 * truth, p2, focal2], dim=1) @ self._quadratic
-        # the loss depends on the pixels that are not decided yet; this is how fast they move
+        # the loss depends on undecided pixels; this is how fast their logits change
         moments = (p1[:, None] @ self._quadratic)[:, 0]
         pace = ((moments[:, 0] + moments[:, 2]) / p1.sum(dim=1)).sqrt()
         return _Expansion(

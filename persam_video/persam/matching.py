@@ -1,4 +1,4 @@
-"""Matching: how alike each cell of an image is to an object and to its surroundings.
+"""Matching: the similarity of each cell of an image to an object and to its surroundings.
 
 The nearest neighbour in a remembered frame's object, and the nearest neighbour in its background,
 by cosine similarity. It is the part-wise and background counterpart of PerSAM's single target
@@ -17,18 +17,18 @@ from torch.nn import functional as F
 Extent: TypeAlias = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in frame pixels."""
 
-_NOTHING = -1.0  # the lowest cosine similarity: no cell of that kind to match
+_NOTHING = -1.0  # the lowest cosine similarity, used without any cell to match
 
 
 @dataclass(frozen=True)
 class Memory:
-    """A remembered image, as far as one object is concerned.
+    """Memory of one object in an image.
 
     Attributes:
         keys: (1, D, h, w) matching keys of the image.
-        coverage: (h, w) how much of each cell the object covers, 0 to 1.
-        extent: what the grid spans, (x0, y0, x1, y1) in frame pixels.
-        values: (V, h, w) what of the object each cell holds, for a model that reads memory.
+        coverage: (h, w) share of each cell that the object covers, 0 to 1.
+        extent: area of the grid, (x0, y0, x1, y1) in frame pixels.
+        values: (V, h, w) values of the cells, for a model with a memory readout.
     """
 
     keys: Tensor
@@ -38,9 +38,9 @@ class Memory:
 
 
 def cell_coverage(masks: Tensor, cells: tuple[int, int]) -> Tensor:
-    """Return how much of each cell a mask covers that is over the input already.
+    """Return the share of each cell that a mask over the model's input covers.
 
-    Masks of the frame's size go by ``persam_video.sam.transform.InputTransform.coverage``.
+    For masks of the frame's size see ``persam_video.sam.transform.InputTransform.coverage``.
 
     Args:
         masks: (N, H, W), 0 to 1, over the same extent as the cells.
@@ -53,10 +53,10 @@ def cell_coverage(masks: Tensor, cells: tuple[int, int]) -> Tensor:
 
 
 def object_cells(coverage: Tensor) -> Tensor:
-    """Return which cells stand for the object.
+    """Select the cells that represent the object.
 
-    A cell counts when the object covers half of it, or half of what the best cell has, so that an
-    object smaller than a cell still has one.
+    A cell counts if the object covers half of it, or at least half as much as of the best cell, so
+    that an object smaller than a cell still has one.
 
     Args:
         coverage: (N, h, w), 0 to 1.
@@ -74,7 +74,7 @@ def matching_maps(keys: Tensor, memory_keys: Tensor, memory_coverage: Tensor) ->
     Args:
         keys: (N, D, h, w) L2-normalised keys of the images.
         memory_keys: (N, D, g, v) L2-normalised keys of the remembered frames.
-        memory_coverage: (N, g, v) how much of each remembered cell the object covers.
+        memory_coverage: (N, g, v) share of each remembered cell that the object covers.
 
     Returns:
         (N, 2, h, w): cosine similarity to the nearest cell of the object and to the nearest cell of
@@ -82,7 +82,7 @@ def matching_maps(keys: Tensor, memory_keys: Tensor, memory_coverage: Tensor) ->
     """
     similarity = keys.flatten(2).transpose(1, 2) @ memory_keys.flatten(2)
     sides = [side.flatten(1)[:, None, :] for side in _sides(memory_coverage)]
-    # unlike amax, max has one place to bring a gradient to, which takes a fraction of the time
+    # unlike amax, max propagates the gradient to one place, which is much faster
     nearest = [similarity.masked_fill(~cells, _NOTHING).max(dim=2).values for cells in sides]
     return torch.stack(nearest, dim=1).view(len(keys), 2, *keys.shape[-2:])
 
@@ -90,12 +90,12 @@ def matching_maps(keys: Tensor, memory_keys: Tensor, memory_coverage: Tensor) ->
 def match_memories(keys: Tensor, memories: Sequence[Memory]) -> Tensor:
     """Match one image against several memories, as ``matching_maps`` does for one each.
 
-    Objects that remember the same image share the products of its keys, and the search among the
+    Objects that remember the same image share the products with its keys, and the search over the
     cells that are background to all of them.
 
     Args:
         keys: (1, D, h, w) L2-normalised keys of the image.
-        memories: N of them; those of one image hold the same tensor as their keys.
+        memories: N memories; those of one image share one tensor of keys.
 
     Returns:
         (N, 2, h, w), see ``matching_maps``.
@@ -106,7 +106,7 @@ def match_memories(keys: Tensor, memories: Sequence[Memory]) -> Tensor:
         shared.setdefault(id(memory.keys), []).append(number)
     for numbers in shared.values():
         remembered = memories[numbers[0]].keys[0].flatten(1)
-        similarity = remembered.T @ keys[0].flatten(1)  # a row for each remembered cell
+        similarity = remembered.T @ keys[0].flatten(1)  # one row per remembered cell
         coverage = torch.stack([memories[number].coverage for number in numbers])
         inside, outside = (side.flatten(1) for side in _sides(coverage))
         common = outside.all(dim=0)

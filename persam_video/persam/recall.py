@@ -1,7 +1,7 @@
-"""Recall: what a frame reads from the memories of N objects.
+"""Recall: read the memories of N objects for a frame.
 
-Objects that remember the same frames share the affinities of the cells; see
-``persam_video.sam.readout`` for what is read.
+Objects that remember the same frames share the affinities of the cells. See
+``persam_video.sam.readout`` for the method.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from persam_video.sam.readout import MemoryReadout, distances
 
 @dataclass(frozen=True)
 class Recalled:
-    """What is to be read for one object.
+    """The memories to read for one object.
 
     Attributes:
         long_term: the annotated frame, and good past ones.
         recent: the last good frame.
-        moved: (x, y) displacement that is expected since the last frame, in frame pixels.
-        share: of the temporal prior, 0 to 1: how much less what is far away counts.
+        moved: (x, y) expected displacement since the last frame, in frame pixels.
+        share: share of the temporal prior, 0 to 1: how much less distant cells count.
     """
 
     long_term: tuple[Memory, ...]
@@ -35,12 +35,12 @@ class Recalled:
 def recall(
     readout: MemoryReadout, embedding: ImageEmbedding, objects: Sequence[Recalled], prior: Tensor
 ) -> Tensor:
-    """Read the memories of objects, and embed what was read as a dense prompt.
+    """Read the memories of objects, and embed the readings as a dense prompt.
 
     Args:
-        readout: of the model that made the memories' values.
+        readout: readout of the model that made the memories' values.
         embedding: of the frame.
-        objects: N of them.
+        objects: memories of N objects.
         prior: (N, 3, h, w), see ``persam_video.sam.readout.MemoryReadout.embed``.
 
     Returns:
@@ -61,7 +61,7 @@ def _read_shared(
     memories: Sequence[tuple[Memory, ...]],
     local: Sequence[_Local] | None,
 ) -> Tensor:
-    """Read each object's memories (N, V, h, w); the same frames are compared once."""
+    """Read each object's memories (N, V, h, w), comparing shared frames once."""
     shared: dict[object, list[int]] = {}
     for number, remembered in enumerate(memories):
         frames = tuple(id(memory.keys) for memory in remembered)

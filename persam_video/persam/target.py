@@ -1,4 +1,4 @@
-"""The target embedding: what the object looks like, as one vector.
+"""The target embedding: the appearance of an object as one vector.
 
 Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2024, section 3.1.
 """
@@ -19,7 +19,7 @@ def target_embedding(features: Tensor, coverage: Tensor, pooling: Pooling = "mea
 
     Args:
         features: (1 or N, C, h, w) image embedding of the annotated image.
-        coverage: (N, h, w) how much of each cell each object covers, 0 to 1.
+        coverage: (N, h, w) share of each cell that each object covers, 0 to 1.
         pooling: ``mean`` (PerSAM on images), or half mean and half maximum (PerSAM-F, and PerSAM on
             videos).
 
@@ -43,7 +43,7 @@ def location_confidence(features: Tensor, targets: Tensor) -> Tensor:
 
     Args:
         features: (1 or N, C, h, w) image embedding.
-        targets: (N, C) target embeddings of any length.
+        targets: (N, C) target embeddings of any norm.
 
     Returns:
         (N, h, w) cosine similarities, -1 to 1; 0 for a zero target.

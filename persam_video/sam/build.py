@@ -1,4 +1,4 @@
-"""Building a model by name and putting it on a device."""
+"""Load a model by name onto a device."""
 
 import logging
 from contextlib import nullcontext
@@ -39,12 +39,12 @@ def load_sam(
 
     Args:
         model: lite (ships with the package), vit_t, vit_b, vit_l or vit_h.
-        checkpoint: weight file, safetensors or .pth, of segment-anything's, MobileSAM's or Hugging
-            Face's layout. Without it, the published file is taken from the cache
+        checkpoint: weight file, safetensors or .pth, in the layout of segment-anything, MobileSAM
+            or Hugging Face. Without it, the published file is taken from the cache
             (``persam_video.sam.download``), where ``persam-video models download`` puts it.
-        device: auto, cpu, cuda or mps; auto takes the best one present.
-        precision: auto, fp32, bf16 or fp16; auto takes bf16 where the device computes in it.
-        image_size: long side of the input in pixels; only lite may differ from its default.
+        device: auto, cpu, cuda or mps; auto takes the best one available.
+        precision: auto, fp32, bf16 or fp16; auto takes bf16 if the device supports it natively.
+        image_size: long side of the input in pixels; only lite takes other than its default.
 
     Raises:
         ModelError: unknown model, device or precision, or an unusable or missing checkpoint.
@@ -53,12 +53,12 @@ def load_sam(
     place = choose_device(device)
     chosen = choose_precision(precision, place)
     side = _image_size(spec, image_size)
-    # On the meta device nothing is drawn at random that the file overwrites a moment later. But its
+    # On the meta device no random weights are drawn just to be overwritten by the file. But its
     # first use imports half of torch's compiler, which takes longer than drawing a small model.
     with nullcontext() if spec.encoder is None else torch.device("meta"):
-        network = build_network(spec, side).float()  # whatever the default type is
+        network = build_network(spec, side).float()  # whatever the default dtype is
     file = _weight_file(spec) if checkpoint is None else Path(checkpoint)
-    # checked before anything is made of what the file holds
+    # checked before the file is parsed
     sha256 = _checkpoint_sha256(file)
     published = spec.weights is not None and spec.weights.sha256 == sha256
     if checkpoint is None and spec.weights is not None and not published:
@@ -80,13 +80,13 @@ def load_sam(
 
 
 def _weight_file(spec: ModelSpec) -> Path:
-    """Find the weights that a model has when no checkpoint is given."""
+    """Return a model's default weight file."""
     if spec.weights is None:
         return embedded_path()
     file = cached_path(spec.weights)
     if not file.is_file():
         raise ModelError(
-            f"no weights of {spec.name} at {file}: run persam-video models download "
+            f"no weights for {spec.name} at {file}: run persam-video models download "
             f"{spec.name}, or pass --checkpoint FILE"
         )
     return file
@@ -153,7 +153,7 @@ def _image_encoder(shape: VitDimensions | TinyVitDimensions, image_size: int) ->
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn a device name into a device that is there.
+    """Turn a device name into an available device.
 
     Raises:
         ModelError: unknown name, or no such device on this machine.
@@ -172,8 +172,8 @@ def choose_device(name: str) -> torch.device:
 def choose_precision(name: str, device: torch.device) -> str:
     """Turn a precision name into fp32, bf16 or fp16.
 
-    ``auto`` takes bf16 where matrix products run natively in it and fp32 elsewhere: emulated bf16
-    is slower than fp32.
+    ``auto`` takes bf16 where matrix products run natively in it, else fp32: emulated bf16 is slower
+    than fp32.
 
     Raises:
         ModelError: unknown name.
@@ -183,7 +183,7 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name != "auto":
         raise ModelError(f"unknown precision '{name}': choose auto, fp32, bf16 or fp16")
     if device.type == "cuda":
-        # older ones emulate it, and have no convolutions in it
+        # older GPUs emulate it, and lack convolutions in it
         native = torch.cuda.get_device_capability(device) >= (8, 0)
     elif device.type == "cpu":
         native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
@@ -196,7 +196,7 @@ _log = logging.getLogger(__name__)
 
 
 def load_model(settings: Settings) -> SamModel:
-    """Load the model that settings ask for.
+    """Load the model that the settings name.
 
     Raises:
         ModelError: unknown model, device or precision, or an unusable or missing checkpoint.

@@ -1,4 +1,4 @@
-"""Reading weight files without running what is in them."""
+"""Read weight files without running code from them."""
 
 import pickle
 import warnings
@@ -19,17 +19,17 @@ _WRAPPERS = ("model", "state_dict")
 def read_state_dict(file: Path) -> State:
     """Read a state dict from safetensors or from a ``.pth`` file, on the CPU.
 
-    The weights may be of segment-anything's, MobileSAM's or Hugging Face's layout, and may be
+    The weights may have the layout of segment-anything, MobileSAM or Hugging Face, and may be
     wrapped as ``{"model": ...}`` or ``{"state_dict": ...}``, as training scripts save them.
 
     Args:
-        file: read as safetensors when its suffix says so, and else by ``torch.load``.
+        file: read as safetensors if its suffix says so, else by ``torch.load``.
 
     Returns:
-        Tensors under segment-anything's names.
+        Tensors by segment-anything's names.
 
     Raises:
-        ModelError: the file is missing, damaged, or holds something else than weights.
+        ModelError: the file is missing, damaged, or holds anything but weights.
     """
     if not file.is_file():
         raise ModelError(f"no checkpoint at {file}: give the path of a weight file")
@@ -51,7 +51,7 @@ def _read(file: Path) -> Any:
         if file.suffix == ".safetensors":
             return load_file(file)
         with warnings.catch_warnings():
-            # about formats that the user did not choose and that are refused below anyway
+            # warnings about formats that are refused below anyway
             warnings.simplefilter("ignore")
             return torch.load(file, map_location="cpu", weights_only=True)
     except PermissionError as error:
@@ -61,7 +61,7 @@ def _read(file: Path) -> Any:
             f"{file} is not a plain weight file, and code in a file is never run: "
             "give a state dict (.pth, .pt) or a safetensors file"
         ) from error
-    # on damaged bytes the readers raise whatever they stumble over
+    # on damaged bytes the readers raise all kinds of errors
     except Exception as error:
         raise ModelError(
             f"{file} is not a complete weight file (damaged or truncated?): download it again"
@@ -69,19 +69,19 @@ def _read(file: Path) -> Any:
 
 
 def load_weights(module: nn.Module, state: State, name: str, file: Path) -> None:
-    """Put a state dict into a model, strictly.
+    """Load a state dict into a model, strictly.
 
     The tensors become the model's own without a copy, in fp32, so the model may have been built
     on the meta device.
 
     Args:
-        module: the model, of the architecture called ``name``.
+        module: the model.
         state: its weights.
-        name: for the message.
-        file: for the message.
+        name: name of its architecture, for error messages.
+        file: the weight file, for error messages.
 
     Raises:
-        ModelError: the weights are of another model.
+        ModelError: the weights belong to another model.
     """
     expected = module.state_dict()
     missing = expected.keys() - state.keys()

@@ -1,4 +1,4 @@
-"""SAM's mask decoder with the places where PerSAM and the embedded model steer it.
+"""SAM's mask decoder, with hooks for PerSAM's guidance and for the embedded model.
 
 The classes subclass segment-anything's, add no parameter unless asked to and rename none, so Meta's
 state dicts load unchanged. Three optional inputs change what they compute:
@@ -8,7 +8,7 @@ state dicts load unchanged. Three optional inputs change what they compute:
 * ``skips``: high-resolution features added while the mask is upscaled, as in HQ-SAM and SAM 2; only
   the embedded model has the weights for them.
 
-With none of them given, the result is segment-anything's.
+Without any of them, the result is that of segment-anything.
 Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2024, section 3.2.
 """
 
@@ -31,7 +31,7 @@ Window: TypeAlias = tuple[int, int, int, int]
 """(x0, y0, x1, y1) in cells of the image embedding, exclusive ends."""
 
 OUTSIDE_WINDOW = -1.0
-"""The highest logit of what is outside a window: surely not the object."""
+"""Upper limit of the logits outside a window, which are certainly not the object."""
 
 
 class GuidedAttention(Attention):  # type: ignore[misc]
@@ -64,17 +64,18 @@ class GuidedAttention(Attention):  # type: ignore[misc]
         q = self._separate_heads(self.q_proj(q), self.num_heads)
         k = self._separate_heads(self.k_proj(k), self.num_heads)
         v = self._separate_heads(self.v_proj(v), self.num_heads)
-        # few queries or few keys: the plain products beat the fused kernel, above all backwards
+        # few queries or few keys: plain products beat the fused kernel, above all in the backward
+        # pass
         weights = _weights(q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5, attention_bias)
         return cast(Tensor, self.out_proj(self._recombine_heads(weights.to(v.dtype) @ v)))
 
     def _few_queries(
         self, q: Tensor, k: Tensor, v: Tensor, attention_bias: Tensor | None
     ) -> Tensor:
-        """Bring the queries to the keys' channels, instead of all keys and values to the heads'.
+        """Project the queries to the keys' channels, instead of all keys and values to the heads'.
 
-        The bias of the projection of the keys adds the same to all logits of a query, which does
-        not count; that of the values comes out as it went in, since weights sum to one.
+        The bias of the key projection adds the same to all logits of a query, which softmax
+        ignores; that of the value projection passes unchanged, since the weights sum to one.
         """
         batch, count, _ = q.shape
         heads = self.num_heads
@@ -87,7 +88,7 @@ class GuidedAttention(Attention):  # type: ignore[misc]
         return cast(Tensor, self.out_proj(out.flatten(2) + self.v_proj.bias))
 
     def _few_keys(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Bring keys and values to the queries' channels, instead of all queries to the heads'."""
+        """Project keys and values to the queries' channels, not all queries to the heads'."""
         batch, count, _ = k.shape
         heads = self.num_heads
         keys, values = (
@@ -97,7 +98,7 @@ class GuidedAttention(Attention):  # type: ignore[misc]
         keys = keys / keys.shape[-1] ** 0.5
         asked = torch.einsum("bnhd,hdc->bhnc", keys, self._by_head(self.q_proj.weight))
         bias = torch.einsum("bnhd,hd->bhn", keys, self.q_proj.bias.view(heads, -1))
-        # queries last, over which the softmax need not go
+        # queries come last, as the softmax does not run over them
         logits = torch.baddbmm(bias.flatten(1)[..., None], asked.flatten(1, 2), q.transpose(1, 2))
         weights = torch.softmax(logits.view(batch, heads, count, -1), dim=2).to(v.dtype)
         columns = self.out_proj.weight.view(-1, heads, keys.shape[-1])
@@ -177,8 +178,8 @@ class GuidedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc]
         embedding_dim: channels of the tokens.
         num_heads: attention heads; they divide ``embedding_dim``.
         mlp_dim: channels inside the layers' MLP.
-        activation: of that MLP.
-        attention_downsample_rate: how much narrower the cross-attention is.
+        activation: activation of that MLP.
+        attention_downsample_rate: factor by which the cross-attention is narrower.
     """
 
     def __init__(
@@ -233,7 +234,7 @@ class GuidedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc]
         queries, query_pe = point_embedding, point_embedding
         if target_embedding is not None:
             # PerSAM adds the target to the first layer's queries in place, on the tensor that also
-            # serves as the queries' positional encoding, so every later use of that carries it.
+            # serves as the queries' positional encoding, so that every later use includes it.
             queries = query_pe = point_embedding + target_embedding
         for depth, layer in enumerate(self.layers):
             if target_embedding is not None and depth > 0:
@@ -243,13 +244,13 @@ class GuidedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc]
         q = queries + query_pe
         if target_embedding is not None:
             q = q + target_embedding
-        # PerSAM biases the attention of the layers only, not this last one
+        # PerSAM biases only the attention inside the layers, not this last one
         attended = self.final_attn_token_to_image(q=q, k=keys + key_pe, v=keys)
         return self.norm_final_attn(queries + attended), keys
 
 
 class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
-    """SAM's mask decoder that takes PerSAM's guidance and, if built so, high-resolution skips.
+    """SAM's mask decoder with PerSAM's guidance and, optionally, high-resolution skips.
 
     Args:
         transformer_dim: channels of the image embedding.
@@ -306,7 +307,7 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
             attention_bias: (B or 1, 1, 1, h*w) for target-guided attention.
             target_embedding: (B or 1, 1, C) for target-semantic prompting.
             skips: features (1, C/4, 2h, 2w) and (1, C/8, 4h, 4w).
-            windows: for each prompt, the cells that its masks are made in; all when not given.
+            windows: for each prompt, the cells in which its masks are computed; by default all.
 
         Returns:
             Mask logits (B, 1 + M, 4h, 4w), the single mask first, and predicted IoU (B, 1 + M).
@@ -341,10 +342,10 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
     def _masks_in(
         self, window: Window, source: Tensor, hyper: Tensor, skips: tuple[Tensor, Tensor] | None
     ) -> Tensor:
-        """Return masks (1 + M, 4h, 4w) that are computed in a window.
+        """Return masks (1 + M, 4h, 4w) computed within a window.
 
-        What is outside continues the window's border by its mean, so that a mask that is given back
-        as a prompt looks like a whole one.
+        Outside, the mean of the window's border is continued, so that a mask that is fed back as a
+        prompt looks like a complete one.
         """
         x0, y0, x1, y1 = window
         height, width = source.shape[2:]

@@ -1,4 +1,4 @@
-"""Fetching published weight files."""
+"""Download published weight files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,26 +9,26 @@ from persam_video.util.download import RemoteFile, download_file
 
 
 def cache_folder() -> Path:
-    """Return the folder that downloaded weights go to; it need not exist yet."""
-    # imported late: torch takes seconds, and the names of the models do not need it
+    """Return the folder for downloaded weights; it need not exist yet."""
+    # imported late: torch takes seconds, and listing models does not need it
     from torch import hub  # noqa: PLC0415
 
     return Path(hub.get_dir()) / "checkpoints"
 
 
 def cached_path(weights: PublishedWeights) -> Path:
-    """Return where a published file lies once it is downloaded."""
+    """Return the path of a published file in the cache, downloaded or not."""
     return cache_folder() / weights.file_name
 
 
 def embedded_path() -> Path:
-    """Return the weight file of the embedded model, which is a part of the package."""
+    """Return the weight file of the embedded model, which ships with the package."""
     return Path(__file__).parent / "weights" / "lite.safetensors"
 
 
-# GitHub sends on from its first name to its second
+# GitHub redirects from the first name to the second
 PUBLISHERS = ("dl.fbaipublicfiles.com", "github.com", "raw.githubusercontent.com")
-"""Hosts that published files come from."""
+"""Hosts of published files."""
 
 
 def download_weights(
@@ -41,21 +41,21 @@ def download_weights(
     attempts: int = 4,
     pause: float = 1.0,
 ) -> None:
-    """Fetch a published file, unless it is there already; a broken download goes on.
+    """Download a published file unless it exists; an interrupted download is resumed.
 
     Args:
-        weights: what to fetch.
-        file: where it goes; its folder is made.
-        url: fetch the same file from this address, http or https, instead of the published one,
-            which has to be https and on a host of ``PUBLISHERS``.
-        on_progress: called with the bytes that are there and the bytes there will be.
-        timeout: seconds of silence after which the connection counts as lost.
-        attempts: how many in a row may bring nothing new.
-        pause: seconds before the second of them; doubled before each further one.
+        weights: the file to download.
+        file: destination; its folder is created.
+        url: download the same file from this address (http or https) instead of the published one,
+            which has to be https and on a host in ``PUBLISHERS``.
+        on_progress: called with the bytes received and the total.
+        timeout: seconds without data after which the connection counts as lost.
+        attempts: how many in a row may fail without progress.
+        pause: seconds before the second attempt; doubled before each further one.
 
     Raises:
-        ModelError: the address is refused, the server has no such file or another one, or the
-            connection failed time and again.
+        ModelError: the address is refused, the server lacks the file or has a different one, or
+            the connection failed repeatedly.
         OutputError: the file cannot be written.
     """
     try:

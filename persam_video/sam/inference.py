@@ -1,4 +1,4 @@
-"""Computing apart from what the caller has set for torch."""
+"""Inference independent of the caller's torch settings."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,10 +10,10 @@ _DEVICES = ("cpu", "cuda", "mps")
 
 @contextmanager
 def inference() -> Iterator[None]:
-    """Compute without gradients, and in the types of the operands whatever autocast is on.
+    """Compute without gradients, and in the dtypes of the operands even under autocast.
 
-    Serves as a decorator, too. The precision is the model's own; under a caller's autocast, masks
-    would depend on who calls.
+    Also usable as a decorator. The precision is the model's own; under a caller's autocast, masks
+    would depend on the caller.
     """
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode())

@@ -1,8 +1,8 @@
-"""State dicts of other projects, brought to segment-anything's names.
+"""Convert state dicts of other projects to segment-anything's names.
 
-Meta's files need nothing. Hugging Face's ``SamModel`` names the same tensors differently. MobileSAM
-uses Meta's names but has batch norms, which are folded into the convolutions before them, and the
-classifier of the TinyViT that it started from, which nothing uses.
+Meta's files need no conversion. Hugging Face's ``SamModel`` names the same tensors differently.
+MobileSAM uses Meta's names but has batch norms, which are folded into the convolutions before them,
+and the unused classifier of the TinyViT that it was initialised from.
 """
 
 import re
@@ -26,7 +26,7 @@ _HUGGING_FACE_NAMES = tuple(
         (r"^image_encoder\.neck\.layer_norm1\.", "image_encoder.neck.1."),
         (r"^image_encoder\.neck\.conv2\.", "image_encoder.neck.2."),
         (r"^image_encoder\.neck\.layer_norm2\.", "image_encoder.neck.3."),
-        # two names of one tensor, of which a file may hold either
+        # one tensor under two names; a file may have either
         (
             r"^(shared_image_embedding|prompt_encoder\.shared_embedding)\.positional_embedding$",
             "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix",
@@ -41,7 +41,7 @@ _HUGGING_FACE_NAMES = tuple(
         (r"\.upscale_layer_norm\.", ".output_upscaling.1."),
         (r"\.upscale_conv2\.", ".output_upscaling.3."),
         (r"\.layer_norm(\d|_final_attn)\.", r".norm\1."),
-        # the heads: three layers, of which only the middle one is in a list
+        # the heads have three layers, of which only the middle one is in a list
         (r"(_mlps\.\d|\.iou_prediction_head)\.layers\.0\.", r"\1.layers.1."),
         (r"(_mlps\.\d|\.iou_prediction_head)\.proj_in\.", r"\1.layers.0."),
         (r"(_mlps\.\d|\.iou_prediction_head)\.proj_out\.", r"\1.layers.2."),
@@ -50,7 +50,7 @@ _HUGGING_FACE_NAMES = tuple(
 
 
 def to_sam_layout(state: State) -> State:
-    """Bring a state dict to segment-anything's names; one that is not known stays as it is."""
+    """Rename a state dict's tensors to segment-anything's names; unknown ones stay as they are."""
     if any(name.startswith("vision_encoder.") for name in state):
         return _from_hugging_face(state)
     if "image_encoder.patch_embed.seq.0.c.weight" in state:
@@ -84,7 +84,7 @@ def _from_mobile_sam(state: State) -> State:
 
 
 def _fold(weight: Tensor, state: State, norm: str) -> tuple[Tensor, Tensor]:
-    """Return weight and bias of a convolution that does what its batch norm did after it."""
+    """Fold a batch norm into the convolution before it; return the weight and bias."""
     mean, variance, scale, shift = (
         state[f"{norm}.{name}"] for name in ("running_mean", "running_var", "weight", "bias")
     )

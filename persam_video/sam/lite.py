@@ -1,11 +1,11 @@
 """The embedded model: a small SAM whose image encoder is a MobileNetV2.
 
 It has SAM's three parts (image encoder, prompt encoder, mask decoder with one plus three masks and
-predicted IoU), so every prompt works on it, and three additions that pay for its size:
+predicted IoU), so every prompt works on it, and three additions that make up for its size:
 
 * the encoder is convolutional, so an image need not be padded to a square;
 * high-resolution features enter the upscaling of the masks;
-* a dense *matching prompt*: how alike each cell of the image is to the object and to its
+* a dense *matching prompt*: how similar each cell of the image is to the object and to its
   surroundings in remembered frames (``persam_video.persam.matching``).
 
 Sources: Sandler et al., "MobileNetV2", CVPR 2018; Kirillov et al., "Segment Anything", ICCV 2023;
@@ -74,11 +74,11 @@ class MobileNetV2Features(nn.Module):
 
     @torch.no_grad()
     def prepare_for_rounding(self) -> None:
-        """Rewrite weights for 16 bits without a change to what they compute.
+        """Rewrite weights so that they survive rounding to 16 bits, without changing the function.
 
-        The second block's expansion has biases of up to 2,000, folded in from its batch norm, which
-        its input all but cancels, so that rounding either to 16 bits drowns the difference. The
-        input is moved to where the expansion comes nearest to zero, and the biases with it.
+        The second block's expansion has biases of up to 2,000, folded in from its batch norm. Its
+        input almost cancels them, so that rounding either to 16 bits loses the difference. The
+        input is shifted so that the expansion's outputs are near zero, and the biases are adapted.
         """
         moved = self.get_parameter("blocks.0.project.bias")
         bias = self.get_parameter("blocks.1.expand.bias")
@@ -109,7 +109,7 @@ class MobileNetV2Features(nn.Module):
 
 
 class ContextBlock(nn.Module):
-    """A transformer block over the coarsest features, so that each cell knows the whole scene."""
+    """A transformer block over the coarsest features, which gives each cell global context."""
 
     def __init__(self, channels: int, heads: int = 8) -> None:
         super().__init__()
@@ -207,7 +207,7 @@ class LitePromptEncoder(PromptEncoder):  # type: ignore[misc]
         matching_channels: similarity maps of the matching prompt.
 
     Attributes:
-        memory: the memory readout; ``None`` for weights that were trained without it.
+        memory: the memory readout; ``None`` for weights trained without it.
     """
 
     def __init__(self, embed_dim: int, image_size: int, matching_channels: int) -> None:
@@ -260,7 +260,7 @@ class LiteSam(Sam):
 
     @property
     def readout(self) -> MemoryReadout | None:
-        """What reads memory; ``None`` with weights that were trained without it."""
+        """The memory readout; ``None`` with weights trained without it."""
         return self.prompt_encoder.memory
 
     def encode(self, images: Tensor) -> ImageFeatures:
@@ -273,10 +273,10 @@ class LiteSam(Sam):
         return self.prompt_encoder.embed_matching(maps)
 
     def leave_out_missing(self, names: Iterable[str]) -> None:
-        """Leave out the memory readout, which older weights do not have."""
+        """Drop the memory readout if the weights lack it, as older ones do."""
         if not any(name.startswith("prompt_encoder.memory.") for name in names):
             self.prompt_encoder.memory = None
 
     def prepare_for_rounding(self) -> None:
-        """Rewrite the backbone's weights for 16 bits without a change to what they compute."""
+        """Rewrite the backbone's weights so that they survive rounding to 16 bits."""
         self.image_encoder.backbone.prepare_for_rounding()

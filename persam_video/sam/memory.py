@@ -1,4 +1,4 @@
-"""Going on with less when memory runs out."""
+"""Use less memory when it runs out."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,12 +8,12 @@ import torch
 from persam_video.errors import ModelError
 from persam_video.sam.prompts import MaskPrediction, Prompts
 
-# Allocators have no error of their own on every device and in every release of torch.
+# Not every device and release of torch raises a distinct error when memory runs out.
 _WORDS = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory ran out, on whatever device."""
+    """Return whether an error means that memory ran out, on any device."""
     if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
@@ -21,10 +21,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Turn running out of memory into an error that a user can act on.
+    """Turn an out-of-memory error into one that a user can act on.
 
     Args:
-        what: what was being done, as in "encoding a frame".
+        what: the failing step, such as "encoding a frame".
 
     Raises:
         ModelError: memory ran out in the block.
@@ -43,16 +43,16 @@ def explained(what: str) -> Iterator[None]:
 def decode_in_parts(
     decode: Callable[[Prompts], MaskPrediction], prompts: Prompts
 ) -> MaskPrediction:
-    """Decode all objects together, or in halves of halves where memory does not suffice.
+    """Decode all objects together, or in ever smaller parts if memory does not suffice.
 
-    Objects do not depend on their company, so the answer is the same.
+    Objects are decoded independently, so the result is the same.
 
     Args:
-        decode: answers the prompts of some objects.
-        prompts: of N objects.
+        decode: decodes the prompts of some objects.
+        prompts: prompts of N objects.
 
     Returns:
-        The answer for N objects, in their order.
+        The prediction for N objects, in order.
 
     Raises:
         ModelError: memory does not suffice for one object.
@@ -66,7 +66,7 @@ def decode_in_parts(
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-    # outside of the handler, whose traceback would keep the tensors of the attempt alive
+    # outside the handler, whose traceback would keep the failed attempt's tensors alive
     for backend in (torch.cuda, torch.mps):
         if backend.is_available():
             backend.empty_cache()

@@ -23,7 +23,7 @@ class ImageEmbedding:
 
     Attributes:
         features: (1, C, h, w) image embedding over the padded input.
-        transform: how the frame became the input.
+        transform: mapping between the frame and the input.
         keys: (1, D, h, w) L2-normalised matching keys; without a head for them, the normalised
             features.
         skips: high-resolution features, where the model has them.
@@ -41,7 +41,7 @@ class ImageEmbedding:
 
     @property
     def inside(self) -> tuple[int, int]:
-        """Rows and columns of the cells that hold a part of the frame; the rest is padding."""
+        """Rows and columns of the cells that lie in the frame; the rest is padding."""
         cell = self.transform.padded_size[0] / self.grid[0]
         rows, columns = (int(np.ceil(side / cell)) for side in self.transform.input_size)
         return rows, columns
@@ -62,7 +62,7 @@ class ImageEmbedding:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model is, for the record of a run.
+    """Description of a model, for the record of a run.
 
     Attributes:
         name: lite, vit_b, vit_l, vit_h or vit_t.
@@ -83,10 +83,10 @@ class SamModel:
     """A SAM on a device, in a precision.
 
     Args:
-        network: its parts; they are moved to the device.
-        info: what it is.
+        network: the network; it is moved to the device.
+        info: its description.
         device: where it runs.
-        dtype: of the encoder and the decoder; the prompt encoder stays in fp32.
+        dtype: dtype of the encoder and the decoder; the prompt encoder stays in fp32.
     """
 
     def __init__(
@@ -101,9 +101,9 @@ class SamModel:
         self.dtype = dtype
         self.network = network.eval()
         network.image_encoder.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # coordinates lose too much in 16 bits, and this part costs next to nothing
+        # coordinates lose too much precision in 16 bits, and this part is cheap
         network.prompt_encoder.to(device, torch.float32)
-        if network.readout is not None:  # but not this one, which has no coordinates to lose
+        if network.readout is not None:  # this part handles no coordinates
             network.readout.to(dtype)
         network.mask_decoder.to(device, dtype)
 
@@ -114,22 +114,22 @@ class SamModel:
 
     @property
     def readout(self) -> MemoryReadout | None:
-        """What reads memory, of a model that was trained with it."""
+        """The memory readout; ``None`` for a model trained without it."""
         return self.network.readout
 
     @property
     def value_type(self) -> torch.dtype | None:
-        """Type of the values that memories of this model have; ``None`` if they have none."""
+        """Dtype of the values in this model's memories; ``None`` if they have none."""
         return None if self.readout is None else self.dtype
 
     @property
     def encodes_side_by_side(self) -> bool:
-        """Whether several frames at once take less time than one after the other, on all cores."""
+        """Whether encoding several frames in parallel is faster than one after another."""
         return self.device.type == "cpu" and not self.network.fills_cores
 
     @cached_property
     def _position(self) -> Tensor:
-        """The positional encoding of the cells (1, C, h, w), which no prompt changes."""
+        """The positional encoding of the cells (1, C, h, w), the same for all prompts."""
         with inference():
             position: Tensor = self.network.prompt_encoder.get_dense_pe()
             return position.to(self.dtype)
@@ -140,8 +140,8 @@ class SamModel:
 
         Args:
             rgb: uint8 (H, W, 3).
-            view: (x0, y0, x1, y1), exclusive ends: the part of the frame that the model is to see
-                at its own resolution; ``None`` shows it all.
+            view: (x0, y0, x1, y1), exclusive ends: the part of the frame that fills the model's
+                input; ``None`` for the whole frame.
 
         Raises:
             ModelError: memory does not suffice.
@@ -159,9 +159,9 @@ class SamModel:
 
     @inference()
     def embed_matching(self, prompts: Prompts) -> Prompts:
-        """Return the same prompts with their matching maps embedded, for use in several passes.
+        """Embed the matching maps of prompts, for use in several passes.
 
-        ``decode`` does this for prompts that still hold their maps.
+        ``decode`` does this for prompts that still have maps.
         """
         dense = prompts.dense
         if prompts.matching is not None:
@@ -172,13 +172,13 @@ class SamModel:
 
     @inference()
     def decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
-        """Predict all masks of every object: the single one first, then the three others.
+        """Predict all masks of every object: the single mask, then the three multimask ones.
 
-        Where memory does not suffice for all objects at once, they are decoded in parts.
+        If memory does not suffice for all objects at once, they are decoded in parts.
 
         Args:
-            embedding: of the frame.
-            prompts: of N objects.
+            embedding: embedding of the frame.
+            prompts: prompts of N objects.
 
         Returns:
             float32 logits (N, 4, 4h, 4w) and predicted IoU (N, 4).

@@ -1,8 +1,8 @@
 """segment-anything's own modules, imported without torchvision.
 
 ``segment_anything/__init__.py`` imports its automatic mask generator, which needs torchvision; the
-network modules do not. They are imported here under a bare package, which is taken away again, so
-that a later ``import segment_anything`` of a user's own runs as it always does.
+network modules do not. They are imported here under an empty stand-in package, which is removed
+afterwards, so that a later ``import segment_anything`` works as usual.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""What every SAM is made of, and what only some of them can take."""
+"""The network of a SAM, with the capabilities that only some of them have."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,13 +15,14 @@ CELL = 16
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """What an image encoder gives for a batch of images.
+    """Output of an image encoder for a batch of images.
 
     Attributes:
         embedding: (B, C, h, w) image embedding, one cell for 16 pixels.
         keys: (B, D, h, w) L2-normalised matching keys; without a head for them, the normalised
             embedding.
-        skips: (B, C/4, 2h, 2w) and (B, C/8, 4h, 4w) high-resolution features, where there are any.
+        skips: (B, C/4, 2h, 2w) and (B, C/8, 4h, 4w) high-resolution features, if the model has
+            them.
     """
 
     embedding: Tensor
@@ -33,14 +34,14 @@ class Sam(nn.Module):
     """SAM's three parts under segment-anything's names, so that its state dicts load.
 
     Args:
-        image_encoder: from (B, 3, H, W) to an image embedding.
+        image_encoder: maps (B, 3, H, W) to an image embedding.
         prompt_encoder: segment-anything's.
         mask_decoder: the guided decoder.
 
     Attributes:
         padding: the input is padded to a multiple of this; ``None`` pads to a square.
         takes_matching: whether it was trained with the dense matching prompt.
-        fills_cores: whether one image keeps all cores of a processor busy.
+        fills_cores: whether encoding one image keeps all cores busy.
     """
 
     padding: int | None = None
@@ -60,7 +61,7 @@ class Sam(nn.Module):
 
     @property
     def readout(self) -> MemoryReadout | None:
-        """What reads memory, of a model that was trained with it."""
+        """The memory readout; ``None`` for a model trained without it."""
         return None
 
     def encode(self, images: Tensor) -> ImageFeatures:
@@ -69,11 +70,11 @@ class Sam(nn.Module):
         return ImageFeatures(embedding, nn.functional.normalize(embedding, dim=1))
 
     def embed_matching(self, maps: Tensor) -> Tensor | None:
-        """Embed similarity maps as a dense prompt (N, C, h, w); ``None`` if it takes none."""
+        """Embed similarity maps as a dense prompt (N, C, h, w); ``None`` if not supported."""
         return None
 
     def leave_out_missing(self, names: Iterable[str]) -> None:
-        """Leave out the parts that a file with these tensors was made without."""
+        """Drop optional parts that a file with these tensors lacks."""
 
     def prepare_for_rounding(self) -> None:
-        """Rewrite weights for 16 bits without a change to what they compute."""
+        """Rewrite weights so that they survive rounding to 16 bits."""

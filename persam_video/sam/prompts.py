@@ -1,4 +1,4 @@
-"""What a SAM is asked, and what it answers."""
+"""Prompt and prediction containers."""
 
 from dataclasses import dataclass, fields
 
@@ -13,16 +13,16 @@ class Prompts:
         points: (N, P, 2) float, (x, y) in frame pixels.
         point_labels: (N, P), 1 for the object and 0 for the background.
         boxes: (N, 4) float, (x0, y0, x1, y1) in frame pixels.
-        masks: (N, 1, h, w) mask logits of the model's low resolution, from an earlier prediction.
+        masks: (N, 1, h, w) low-resolution mask logits from an earlier prediction.
         attention_bias: (N, 1, 1, cells), 0 to 1, for PerSAM's target-guided attention.
         target_embedding: (N, 1, C), not normalised, for PerSAM's target-semantic prompting.
-        matching: (N, 4, rows, columns) similarity maps; only models that take them get them.
-        dense: (N, C, rows, columns) dense prompt that is embedded already; see
+        matching: (N, 4, rows, columns) similarity maps; ignored by models that do not take them.
+        dense: (N, C, rows, columns) embedded dense prompt; see
             ``persam_video.sam.model.SamModel.embed_matching``.
-        readout: (N, C, rows, columns) what was read from memory, as a dense prompt that is embedded
-            already (``persam_video.persam.recall``).
-        windows: (N, 4) int, (x0, y0, x1, y1) in cells, exclusive ends: where each object is looked
-            for. Outside, its logits are negative.
+        readout: (N, C, rows, columns) memory readout as an embedded dense prompt
+            (``persam_video.persam.recall``).
+        windows: (N, 4) int, (x0, y0, x1, y1) in cells, exclusive ends: where each object is
+            searched for. Outside, its logits are negative.
     """
 
     points: Tensor | None = None
@@ -42,18 +42,18 @@ class Prompts:
         return next((len(value) for value in values if value is not None), 0)
 
     def take(self, chosen: Tensor) -> "Prompts":
-        """Return the prompts of some objects, by a bool mask (N,) or by index."""
+        """Select the prompts of some objects, by a bool mask (N,) or by index."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return Prompts(**{k: v if v is None else v[chosen] for k, v in values.items()})
 
 
 @dataclass(frozen=True)
 class MaskPrediction:
-    """The masks that a SAM answers for N objects.
+    """The masks that a SAM predicts for N objects.
 
     Attributes:
         logits: (N, M, h, w) low-resolution mask logits, over the padded input.
-        iou: (N, M) the IoU that the model predicts for each mask.
+        iou: (N, M) predicted IoU of each mask.
     """
 
     logits: Tensor

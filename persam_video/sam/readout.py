@@ -1,9 +1,9 @@
 """Memory readout: what a frame reads from remembered frames, as a dense prompt.
 
-Each remembered cell has a key (what it looks like) and, for each object, a value (what of the
-object it holds, and what of the other objects). A cell of a new frame takes the mean of the values,
-weighted by how alike the keys are. The last frame is read by itself: there, what is far from where
-the object was counts for less, as far as the temporal prior is trusted.
+Each remembered cell has a key (its appearance) and, for each object, a value (how much of the
+object and of other objects it holds). A cell of a new frame reads the mean of the values, weighted
+by the similarity of the keys. The last frame is read separately: there, cells far from the object's
+last position count less, in proportion to the trust in the temporal prior.
 
 Sources: Oh et al., "Video Object Segmentation using Space-Time Memory Networks", ICCV 2019 (keys
 and values); Yang et al., "Associating Objects with Transformers", NeurIPS 2021 (all the frame's
@@ -20,7 +20,7 @@ VALUE_DIM = 96
 """Channels of a value."""
 
 PRIOR_CHANNELS = 3
-"""Channels of what the temporal prior adds: see ``MemoryReadout.embed``."""
+"""Channels of the temporal prior; see ``MemoryReadout.embed``."""
 
 _SUBCELLS = 4
 """Pixels of a low-resolution mask along one side of a cell."""
@@ -29,9 +29,10 @@ _HIDDEN = 192
 
 
 class MemoryReadout(nn.Module):
-    """Makes values of remembered frames, and a dense prompt of what is read from them.
+    """Computes values of remembered frames, and embeds readings as a dense prompt.
 
-    A new one adds nothing to the dense prompt, so that it can be put into a trained model.
+    It is initialised to add nothing to the dense prompt, so that it can be added to a trained
+    model.
 
     Args:
         embed_dim: channels of the image embedding and of the dense prompt.
@@ -56,7 +57,7 @@ class MemoryReadout(nn.Module):
         nn.init.zeros_(cast(Tensor, last.bias))
 
     def values(self, features: Tensor, masks: Tensor, others: Tensor) -> Tensor:
-        """Make the values of a frame for N objects.
+        """Compute the values of a frame for N objects.
 
         Args:
             features: (1 or N, C, h, w) image embedding.
@@ -93,12 +94,12 @@ class MemoryReadout(nn.Module):
         if distance is not None:
             logits = logits - (self.log_locality.exp() * distance).to(logits.dtype)
         weights = torch.softmax(logits, dim=-1).to(values.dtype)
-        # this way round: the product of the transposed ones takes three times as long
+        # in this order: the transposed product takes three times as long
         read = (weights @ values.transpose(1, 2)).transpose(1, 2)
         return read.reshape(*read.shape[:2], *keys.shape[-2:])
 
     def embed(self, long_term: Tensor, recent: Tensor, prior: Tensor) -> Tensor:
-        """Embed what was read as a dense prompt.
+        """Embed readings as a dense prompt.
 
         Args:
             long_term: (N, V, h, w) read from the annotated frame and from good past ones.

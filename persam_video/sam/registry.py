@@ -1,4 +1,4 @@
-"""The models that the tool knows by name."""
+"""Registry of the models."""
 
 from dataclasses import dataclass
 
@@ -45,10 +45,10 @@ class PublishedWeights:
     """A weight file that its authors publish.
 
     Attributes:
-        url: where; the last part is the file's name.
+        url: address; the last part is the file's name.
         size: in bytes.
         sha256: of the file, in hexadecimal. The digits in the names of Meta's files are the first
-            ones of the MD5, so they cannot stand in for it.
+            ones of the MD5, so they cannot replace it.
     """
 
     url: str
@@ -57,7 +57,7 @@ class PublishedWeights:
 
     @property
     def file_name(self) -> str:
-        """Name of the file, by which other tools know it too."""
+        """Name of the file, as other tools use it too."""
         return self.url.rsplit("/", maxsplit=1)[-1]
 
 
@@ -67,7 +67,7 @@ class ModelSpec:
 
     Attributes:
         name: as given to ``--model``.
-        description: for people.
+        description: short text for listings.
         image_size: the input's long side, in pixels.
         encoder: shape of the image encoder; ``None`` for the embedded model.
         weights: where its weights are published; ``None`` for the embedded model.

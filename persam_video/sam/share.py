@@ -1,4 +1,4 @@
-"""Computing with a part of the machine, beside other processes that have theirs."""
+"""Restrict a process to its share of the machine, beside other processes."""
 
 import cv2
 import torch
@@ -7,7 +7,7 @@ from persam_video.util.workers import Share
 
 
 def use_share(share: Share) -> None:
-    """Compute with the threads of a share, and on the GPU that is its turn."""
+    """Set the number of threads and the GPU of a share."""
     torch.set_num_threads(share.threads)
     cv2.setNumThreads(share.threads)
     if torch.cuda.device_count() > 1:

@@ -5,8 +5,8 @@ block with a depthwise convolution between its attention and its MLP. Where two 
 resolution halves; MobileSAM leaves out the last halving, so that a cell of the embedding covers 16
 pixels as in SAM. The batch norms are folded into the convolutions before them.
 
-The parameters have the names of MobileSAM's, without the batch norms and the classifier that it
-does not use (``persam_video.sam.layouts`` folds and drops them).
+The parameters have MobileSAM's names, except for batch norms and the unused classifier
+(``persam_video.sam.layouts`` folds and drops them).
 
 Sources: Wu et al., "TinyViT: Fast Pretraining Distillation for Small Vision Transformers",
 ECCV 2022; Zhang et al., "Faster Segment Anything: Towards Lightweight SAM for Mobile Applications",
@@ -23,11 +23,11 @@ from persam_video.sam.modules import LayerNorm2d
 from persam_video.sam.registry import TinyVitDimensions
 
 _EXPANSION = 4
-"""How many times wider a block is inside: inverted bottlenecks and MLPs alike."""
+"""Expansion ratio of inverted bottlenecks and MLPs."""
 
 
 class _Stem(nn.Module):
-    """Two strided convolutions: from the image to its quarter."""
+    """Two strided convolutions, which reduce the image to a quarter of its resolution."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _Stem(nn.Module):
 
 
 class _InvertedBottleneck(nn.Module):
-    """MobileNetV2's block with GELU, and one more after the shortcut is added."""
+    """MobileNetV2's block with GELU, and another GELU after the shortcut."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class _WindowAttention(nn.Module):
         """Map (B, H, W, C) to the same shape."""
         batch, height, width, channels = x.shape
         side = self.window
-        # the padding takes part as tokens of zeros, as it did when the weights were trained
+        # padding takes part as zero tokens, as it did in training
         x = F.pad(x, (0, 0, 0, -width % side, 0, -height % side))
         rows, columns = x.shape[1] // side, x.shape[2] // side
         windows = x.view(batch, rows, side, columns, side, channels).transpose(2, 3)

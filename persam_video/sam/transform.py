@@ -1,4 +1,4 @@
-"""From a frame to the model's input, and from its masks back to the frame."""
+"""Transform frames to the model's input, and its masks back to the frame."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +16,7 @@ PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
 
 OUTSIDE = -32.0
-"""Logit of what the input does not show: surely not the object."""
+"""Logit of pixels outside the input, which are certainly not the object."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class InputTransform:
             frame_size: (height, width) of the frame.
             long_side: the input's long side in pixels.
             multiple: pad to a multiple of this; ``None`` pads to a square, as SAM does.
-            view: the part of the frame that is to be seen, in the frame and of its aspect ratio.
+            view: the visible part, within the frame and of its aspect ratio.
         """
-        # a view has the frame's aspect ratio, but for rounding: the input's size must not change
+        # a view has the frame's aspect ratio up to rounding, and the input's size must not change
         scale = long_side / max(frame_size)
         height, width = (max(1, int(side * scale + 0.5)) for side in frame_size)
         if multiple is None:
@@ -73,7 +73,7 @@ class InputTransform:
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
-        """What the padded input spans, (x0, y0, x1, y1) in frame pixels; it may leave the frame."""
+        """Area of the padded input, (x0, y0, x1, y1) in frame pixels; may exceed the frame."""
         x0, y0, _, _ = self.seen
         sizes = zip(self.padded_size, self.seen_size, self.input_size, strict=True)
         down, across = (padded * seen / resized for padded, seen, resized in sizes)
@@ -84,7 +84,7 @@ class InputTransform:
 
         Args:
             rgb: uint8 (H, W, 3).
-            device: where the result goes.
+            device: device of the result.
 
         Returns:
             float32 (1, 3, *padded_size).
@@ -102,10 +102,10 @@ class InputTransform:
         return self._pad((image - mean) / std)[None]
 
     def coverage(self, masks: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Return how much of each cell of a grid over the padded input masks cover.
+        """Return the share of each cell of a grid over the padded input that masks cover.
 
-        The masks are brought to the input by area and the means over each cell taken, both in two
-        products: adaptive pooling would take longer, and MPS has none for sizes that do not divide.
+        Two matrix products resize the masks by area and average over cells: adaptive pooling takes
+        longer, and on MPS does not support sizes that do not divide.
 
         Args:
             masks: (N, H, W) of the frame's size, 0 to 1 or bool.
@@ -120,15 +120,15 @@ class InputTransform:
         return rows @ masks[..., y0:y1, x0:x1].float() @ columns.T
 
     def coordinates(self, xy: Tensor) -> Tensor:
-        """Bring coordinates (..., 2), (x, y) in frame pixels, to input pixels."""
+        """Convert coordinates (..., 2), (x, y), from frame pixels to input pixels."""
         return (xy - xy.new_tensor(self.seen[:2])) * self._scale(xy)
 
     def lengths(self, xy: Tensor) -> Tensor:
-        """Bring displacements (..., 2), (x, y) in frame pixels, to input pixels."""
+        """Convert displacements (..., 2), (x, y), from frame pixels to input pixels."""
         return xy * self._scale(xy)
 
     def frame_coordinates(self, xy: Tensor) -> Tensor:
-        """Bring coordinates (..., 2), (x, y) in input pixels, back to frame pixels."""
+        """Convert coordinates (..., 2), (x, y), from input pixels to frame pixels."""
         return xy / self._scale(xy) + xy.new_tensor(self.seen[:2])
 
     def _scale(self, xy: Tensor) -> Tensor:
@@ -138,10 +138,10 @@ class InputTransform:
         return xy.new_tensor([width, height])
 
     def restore(self, maps: Tensor, outside: float = OUTSIDE) -> Tensor:
-        """Bring maps (N, M, h, w) over the padded input back to the frame: (N, M, H, W).
+        """Resize maps (N, M, h, w) over the padded input back to the frame: (N, M, H, W).
 
-        Bilinear to the input, the padding cut off, bilinear to the frame: SAM's postprocessing.
-        What the input does not show gets the value ``outside``.
+        As SAM's postprocessing: bilinear to the input, cropped, bilinear to the frame.
+        Pixels outside the input get the value ``outside``.
         """
         maps = F.interpolate(maps.float(), self.padded_size, mode="bilinear", align_corners=False)
         maps = maps[..., : self.input_size[0], : self.input_size[1]]
@@ -161,14 +161,14 @@ class InputTransform:
 def _on_device(rgb: NDArray[np.uint8], device: torch.device) -> Tensor:
     pixels = torch.tensor(rgb)
     if device.type == "cuda":
-        # from pinned memory the copy runs by itself, and encoding is queued behind it
+        # from pinned memory the copy is asynchronous, and encoding is queued behind it
         return pixels.pin_memory().to(device, non_blocking=True)
     return pixels.to(device)
 
 
 @lru_cache(maxsize=8)
 def _cell_means(frame: int, resized: int, padded: int, cells: int) -> Tensor:
-    """Return the share (cells, frame) of each pixel of the frame in each cell, along one side."""
+    """Return the weight (cells, frame) of each frame pixel in each cell, along one axis."""
     places, pixels = torch.arange(resized)[:, None], torch.arange(frame)
     begins, ends = places * frame // resized, ((places + 1) * frame + resized - 1) // resized
     shares = ((pixels >= begins) & (pixels < ends)).float() / (ends - begins)

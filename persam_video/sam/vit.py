@@ -1,16 +1,16 @@
 """segment-anything's image encoder, computed faster on the same weights.
 
 The classes subclass segment-anything's and rename no parameter, so Meta's state dicts load
-unchanged. The result differs by rounding only. What is saved:
+unchanged. The result differs only by rounding. What makes it faster:
 
-* the matrix of all attention weights, 0.8 GB in each global block of ViT-B in fp32, is never laid
-  out; the fused kernel goes over it piece by piece;
+* the matrix of all attention weights, 0.8 GB in each global block of ViT-B in fp32, is never
+  materialised; the fused kernel computes it in blocks;
 * the relative position is the sum of a bias for the row and one for the column of the key. In 16
-  bits, where matrix products cost least, both are appended to the query, and codes that choose a
-  row and a column to the key, so that one product gives the biased logits. In fp32 wider products
+  bits, where matrix products are cheapest, both are appended to the query, and one-hot codes of the
+  row and column to the key, so that one product gives the biased logits. In fp32 wider products
   would cost more than the bias itself: it is added as a mask of a few MiB at a time;
-* windows are cut after the projection to queries, keys and values, so that their padding, a fifth
-  of all tokens, is not projected: it is known to come out as the projection's bias.
+* windows are partitioned after the projection to queries, keys and values, so that their padding, a
+  fifth of all tokens, is not projected: its projection is known to be the bias.
 
 Sources: Kirillov et al., "Segment Anything", ICCV 2023; Li et al., "MViTv2", CVPR 2022 (decomposed
 relative position).
@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from persam_video.sam.modules import ImageEncoderViT, ViTAttention, get_rel_pos
 
 _MASK_ELEMENTS = 2**21
-"""How many biases are laid out at a time: 8 MiB of fp32, which a processor's cache can hold."""
+"""Number of biases in memory at a time: 8 MiB of fp32, which fits into a processor's cache."""
 
 
 class FusedAttention(ViTAttention):  # type: ignore[misc]
@@ -36,7 +36,7 @@ class FusedAttention(ViTAttention):  # type: ignore[misc]
 
         Args:
             x: (B, H, W, C) tokens.
-            window: side of the windows in tokens; 0 takes all tokens as one window.
+            window: side of the windows in tokens; 0 for global attention.
 
         Returns:
             (B, H, W, C).
@@ -56,7 +56,7 @@ class FusedAttention(ViTAttention):  # type: ignore[misc]
         return cast(Tensor, self.proj(joined[:, :height, :width]))
 
     def _pad(self, qkv: Tensor, amount: tuple[int, int]) -> Tensor:
-        """Pad at the bottom and at the right with the projection of an empty token."""
+        """Pad at the bottom and at the right with the projection of a zero token."""
         bottom, right = amount
         if not (bottom or right):
             return qkv
@@ -77,7 +77,7 @@ class FusedAttention(ViTAttention):  # type: ignore[misc]
         return _folded_attention(q, k, v, by_row, by_column, self.scale)
 
     def _biases(self, q: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Return what each query adds for the keys of a row (G, L, rows) and of a column."""
+        """Return each query's bias for the keys of a row (G, L, rows) and of a column."""
         rows, columns = size
         tokens = q.view(len(q), rows, columns, -1)
         row_table = get_rel_pos(rows, rows, self.rel_pos_h)
@@ -107,14 +107,14 @@ def _masked_attention(
 def _folded_attention(
     q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor, scale: float
 ) -> Tensor:
-    """Append the biases to the queries, and which row and column a key lies in to the keys."""
+    """Append the biases to the queries, and one-hot rows and columns to the keys."""
     rows, columns = by_row.shape[2], by_column.shape[2]
     row_codes = torch.eye(rows, dtype=q.dtype, device=q.device).repeat_interleave(columns, dim=0)
     column_codes = torch.eye(columns, dtype=q.dtype, device=q.device).repeat(rows, 1)
     codes = torch.cat([row_codes, column_codes], dim=1).expand(len(k), -1, -1)
     queries = torch.cat([q * scale, by_row, by_column], dim=2)
     keys = torch.cat([k, codes], dim=2)
-    # kernels want width divisible by 8, and values as wide as keys
+    # kernels need widths divisible by 8, and values as wide as keys
     spare = -queries.shape[2] % 8
     queries, keys = F.pad(queries, (0, spare)), F.pad(keys, (0, spare))
     values = F.pad(v, (0, keys.shape[2] - v.shape[2]))
@@ -122,7 +122,7 @@ def _folded_attention(
 
 
 def _fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-    """Run the fused kernel on (G, L, D): it takes batch and heads apart."""
+    """Run the fused kernel on (G, L, D); it expects separate batch and head dimensions."""
     mask = None if mask is None else mask[None]
     return F.scaled_dot_product_attention(q[None], k[None], v[None], mask, scale=scale)[0]
 
@@ -149,7 +149,7 @@ class FusedImageEncoderViT(ImageEncoderViT):  # type: ignore[misc]
         if self.pos_embed is not None:
             x = x + self.pos_embed
         for block in self.blocks:
-            # not the block's own forward, which would cut windows before the projection
+            # not the block's own forward, which partitions windows before the projection
             x = x + block.attn(block.norm1(x), block.window_size)
             x = x + block.mlp(block.norm2(x))
         return cast(Tensor, self.neck(x.permute(0, 3, 1, 2)))

@@ -1,4 +1,4 @@
-"""Interactive tracking: sessions without a user interface, and the page in the browser on them."""
+"""Interactive tracking: sessions, independent of any user interface, and the web page on top."""
 
 from typing import TYPE_CHECKING
 

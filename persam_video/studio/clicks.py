@@ -1,4 +1,4 @@
-"""From clicks and boxes to the mask of one object, by the model."""
+"""Turn clicks and boxes into the mask of one object with the model."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -15,25 +15,25 @@ from persam_video.studio.gestures import Box, Click, Stroke
 from persam_video.video import Frame
 
 _EMBEDDINGS = 3
-"""Encoded frames that are kept: clicks go on in one frame, and back and forth between two."""
+"""Number of encoded frames kept, as users click in one frame or go back and forth between two."""
 
 _DISC = 0.012
-"""Radius, as a share of the frame's short side, of what a click gets at the least."""
+"""Radius of the smallest change that a click makes, as a share of the frame's shorter side."""
 
 
 class ClickAnswerer:
     """Answers clicks and boxes with masks; the latest frames stay encoded.
 
-    Without a mask, the answer is that of ``annotate``. Otherwise that is shown the mask as well,
-    and the last click is made to count: where the answer does not do as it says, what that click
-    alone gives is added or taken away, and at the least a disc around it.
+    Without a mask, the answer is that of ``annotate``. Otherwise the mask is given as a prompt too,
+    and the last click always takes effect: if the answer contradicts it, the mask of that click
+    alone is added or removed, or at least a disc around it.
     """
 
     def __init__(self) -> None:
         self._embeddings: OrderedDict[int, ImageEmbedding] = OrderedDict()
 
     def forget(self) -> None:
-        """Let go of encoded frames."""
+        """Free the encoded frames."""
         self._embeddings = OrderedDict()
 
     def answer(
@@ -44,14 +44,14 @@ class ClickAnswerer:
         marks: Sequence[Click | Box],
         previous: NDArray[np.bool_] | None,
     ) -> NDArray[np.bool_]:
-        """Segment an object that clicks and boxes name.
+        """Segment the object that clicks and boxes mark.
 
         Args:
             model: the SAM.
-            frame: which they were made in.
+            frame: the frame that they are in.
             object_id: 1 to 254.
-            marks: in their order; the latest box counts.
-            previous: the mask (H, W) so far.
+            marks: clicks and boxes in order; the latest box counts.
+            previous: the current mask (H, W).
 
         Returns:
             bool (H, W).
@@ -65,24 +65,24 @@ class ClickAnswerer:
         if previous is None:
             return ask(prompts)
         if isinstance(latest, Box):
-            # a box is drawn anew when what is there is wrong
+            # drawing a new box means that the current mask is wrong
             return ask(ObjectPrompts(object_id, latest.corners))
         try:
-            # what is shown may reach out of a box that was drawn before
+            # the current mask may extend beyond an earlier box
             mask = ask(replace(prompts, box=None), previous)
         except AnnotationError:
             mask = previous
         if not _obeys(mask, latest):
             part = _around(latest, mask.shape)
             try:
-                # unrefined, which takes a third of the time: it is but a part of the mask
+                # unrefined, which takes a third of the time, as it is only a part of the mask
                 point = ObjectPrompts(object_id, points=((latest.x, latest.y),))
                 part = part | ask(point, refine=False)
             except AnnotationError:
                 pass  # the disc alone
             mask = previous | part if latest.positive else previous & ~part
         if not mask.any():
-            raise AnnotationError("nothing would be left of the object: use Clear to take it back")
+            raise AnnotationError("nothing would be left of the object: use Clear instead")
         return mask
 
     def _encoded(self, model: SamModel, frame: Frame) -> ImageEmbedding:
@@ -125,7 +125,7 @@ def _obeys(mask: NDArray[np.bool_], click: Click) -> bool:
 
 
 def _around(click: Click, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return a disc (H, W) around a click, which holds its pixel in any case."""
+    """Return a disc (H, W) around a click, which always contains its pixel."""
     height, width = size
     radius = max(1.0, _DISC * min(height, width))
     return Stroke(((click.x, click.y),), radius).cover((height, width))

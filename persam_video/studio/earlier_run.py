@@ -1,4 +1,4 @@
-"""From a run of ``track`` to a session: its masks as tracked, its annotations as marks."""
+"""Turn a run of ``track`` into a session: its masks are tracked ones, its annotations marks."""
 
 import hashlib
 import shutil
@@ -25,12 +25,12 @@ from persam_video.util.download import file_sha256
 def take_earlier_run(
     document: SessionDocument, journal: ResultJournal, paths: SessionPaths
 ) -> None:
-    """Take in what ``track`` has left in a session's folder since the session wrote the run.
+    """Import what ``track`` has written to a session's folder since the session last wrote the run.
 
     Args:
-        document: of the session, which is brought up to date.
-        journal: gets the results that are new.
-        paths: of the folder.
+        document: the session's document, updated in place.
+        journal: receives the new results.
+        paths: paths of the folder.
 
     Raises:
         DatasetError: the run cannot be read.
@@ -57,7 +57,7 @@ def take_earlier_run(
 def _take_results(
     document: SessionDocument, journal: ResultJournal, run: OutputPaths, record: RunRecord
 ) -> list[int]:
-    """Take in the results, and return the indices of their frames."""
+    """Import the results, and return the indices of their frames."""
     size = document.height, document.width
     journal.begin_pass()
     indices: list[int] = []
@@ -81,10 +81,10 @@ def _take_results(
 
 
 def _take_annotations(document: SessionDocument, journal: ResultJournal, record: RunRecord) -> None:
-    """Take what was annotated as marks, as far as the masks show it."""
+    """Import the annotations as marks, as far as the masks show them."""
     for frame, digest in sorted((int(frame), sha) for frame, sha in record.references.items()):
         result = journal.get(frame)
-        if result is None:  # the run did not come so far
+        if result is None:  # the run did not get that far
             continue
         sure = [found.object_id for found in result.objects if found.area and found.score == 1]
         for ids in (sure, [found.object_id for found in result.objects if found.area]):
@@ -98,7 +98,7 @@ def _take_annotations(document: SessionDocument, journal: ResultJournal, record:
 
 
 def _annotations(document: SessionDocument) -> AnnotatedFrames:
-    """Return what is marked in the session."""
+    """Return the session's marks as annotations."""
     size = document.height, document.width
     labels: Mapping[int, NDArray[np.uint8]] = {
         frame: compose(document.history.masks(frame), size) for frame in document.history.frames
@@ -107,7 +107,7 @@ def _annotations(document: SessionDocument) -> AnnotatedFrames:
 
 
 def _is_forward_only(record: RunRecord, indices: list[int]) -> bool:
-    """Whether the results are what tracking forwards gives from the first annotation on."""
+    """Whether the results come from tracking forwards from the first annotation only."""
     source = record.source
     if not indices or source.get("backward") or source.get("photos"):
         return False
@@ -116,7 +116,7 @@ def _is_forward_only(record: RunRecord, indices: list[int]) -> bool:
 
 
 def _take_state(state: Path, states: Path, frames: int) -> None:
-    """Take the tracker's state after so many frames, to track on from there."""
+    """Import the tracker's state after some frames, to continue tracking from there."""
     if state.is_file():
         states.mkdir(exist_ok=True)
         with atomic_path(states / f"{frames:06d}.safetensors") as sibling:

@@ -1,7 +1,7 @@
-"""Changes of a session on their way to the pages that show it.
+"""Server-sent events: tell pages about the changes of a session.
 
-A page that is slow gets fewer events, not older ones: of every kind only the latest is kept until
-it is sent.
+A slow page gets fewer events, not stale ones: only the latest of each kind waits to be sent.
+
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from persam_video.studio.studio import OpenSession
 from persam_video.studio.views import masks_json, state_json
 
 PING_SECONDS = 10.0
-_PAUSE = 0.04  # seconds between two events of a page
+_PAUSE = 0.04  # seconds between two events for a page
 
 
 class Mailbox:
-    """What one page has not been told yet; filled from any thread.
+    """Changes that a page has not been told yet; may be filled from any thread.
 
     Args:
-        loop: in which the page is served.
+        loop: event loop that serves the page.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -35,14 +35,14 @@ class Mailbox:
         self._filled = asyncio.Event()
 
     def put(self, what: str, frame: int | None = None) -> None:
-        """Note a change; a later one of its kind replaces it."""
+        """Queue a change; it replaces an earlier one of its kind."""
         with self._lock:
             self._waiting[what] = frame
         with suppress(RuntimeError):  # the server has ended
             self._loop.call_soon_threadsafe(self._filled.set)
 
     async def take(self, timeout: float) -> dict[str, int | None]:
-        """Return what has changed; nothing when nothing does for so many seconds."""
+        """Return the changes, waiting up to some seconds for the first."""
         try:
             await asyncio.wait_for(self._filled.wait(), timeout)
         except asyncio.TimeoutError:
@@ -54,7 +54,7 @@ class Mailbox:
 
 
 async def events(opened: OpenSession) -> AsyncIterator[str]:
-    """Give the events of a session as text of ``text/event-stream``, the state first."""
+    """Yield the events of a session as ``text/event-stream``, beginning with its state."""
     mailbox = Mailbox(asyncio.get_running_loop())
     unsubscribe = opened.session.subscribe(mailbox.put)
     mailbox.put("state")

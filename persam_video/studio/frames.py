@@ -1,4 +1,4 @@
-"""Frames of a source by their index, in any order."""
+"""Random access to the frames of a source."""
 
 import threading
 from collections import OrderedDict
@@ -11,13 +11,13 @@ from persam_video.video.seek_index import SeekPoint, frame_times
 from persam_video.video.source import SourceKind, locate
 
 CACHE_BYTES = 192 * 2**20
-"""Decoded frames that a reader keeps."""
+"""Decoded frames that a reader caches."""
 
 _BACK = 12
-"""Frames decoded before the wanted one when someone steps backwards: the next steps need them."""
+"""Frames decoded before the requested one when stepping backwards, as the next steps need them."""
 
 _NEAR = 48
-"""So many frames ahead are read on to without asking where the nearest keyframe is."""
+"""Frames this close ahead are reached by reading on, without looking for a keyframe."""
 
 
 _INDEXED = frozenset({".m4v", ".mov", ".mp4"})
@@ -28,16 +28,16 @@ _EVEN = 0.0025
 
 
 class FrameReader:
-    """Gives the frames of a source by index: the very frames that reading it in order gives.
+    """Returns frames by index, identical to those that reading the source in order gives.
 
-    A request that goes on from the last one reads on. Any other begins at the keyframe before the
-    frame where that is known to be exact, else at the beginning of the source, as ``FrameStream``
-    does. Frames are kept in memory up to a limit, the latest used for longest. May be used by
-    several threads.
+    A request soon after the last one reads on. Any other starts at the keyframe before the frame
+    if seeking is known to be exact, else at the beginning of the source, as ``FrameStream`` does.
+    Recently used frames are cached. Thread-safe.
+
 
     Attributes:
-        source: what is read.
-        info: facts about it.
+        source: the source.
+        info: its properties.
     """
 
     def __init__(self, source: str | Path, *, cache_bytes: int = CACHE_BYTES) -> None:
@@ -45,7 +45,7 @@ class FrameReader:
 
         Args:
             source: a video file, a folder of images, or a glob.
-            cache_bytes: decoded frames that are kept, in bytes; the latest frame always is.
+            cache_bytes: size of the cache in bytes; the latest frame is always kept.
 
         Raises:
             SourceError: the source cannot be read, or is live.
@@ -61,7 +61,7 @@ class FrameReader:
         if self.info.live:
             self._stream.close()
             raise SourceError(
-                f"{self.info.name}: is live, and its frames cannot be sought; record it first"
+                f"{self.info.name} is live, so that its frames cannot be revisited: record it first"
             )
         self._times: list[float] | None = None  # none where evenly spaced
         self._times_lock = threading.Lock()
@@ -69,11 +69,11 @@ class FrameReader:
 
     @property
     def frame_count(self) -> int:
-        """How many frames there are: what the source claims, corrected once its end was met."""
+        """Number of frames: as the source claims, corrected once its end is reached."""
         return self._count
 
     def get(self, index: int) -> Frame:
-        """Return a frame, whose picture is shared: it must not be written to.
+        """Return a frame; its picture is shared and must not be modified.
 
         Raises:
             SourceError: there is no such frame, or it cannot be decoded.
@@ -106,15 +106,15 @@ class FrameReader:
         return self._times or None
 
     def saw(self, index: int) -> None:
-        """Take note that someone else has read a frame of the source, so that there is one."""
+        """Note that a frame exists, after someone else has read it."""
         self._count = max(self._count, index + 1)
 
     def ends_after(self, index: int) -> None:
-        """Take note that someone else has found this frame to be the last one."""
+        """Note the last frame, after someone else has reached it."""
         self._count = index + 1
 
     def close(self) -> None:
-        """Release the source and the frames; a second call does nothing."""
+        """Close the source and free the frames; a second call does nothing."""
         with self._lock:
             self._forget_stream()
             self._cache.clear()
@@ -139,7 +139,7 @@ class FrameReader:
         return self._cache[index]
 
     def _stream_before(self, index: int) -> FrameStream:
-        """Return a stream whose next frame is the wanted one or an earlier one."""
+        """Return a stream whose next frame is the requested one or an earlier one."""
         ahead = index - self._next
         if self._stream is not None and ahead >= 0 and (ahead < _NEAR or self._goes_on(index)):
             return self._stream
@@ -171,7 +171,7 @@ class FrameReader:
 
     def _missing(self, index: int) -> SourceError:
         return SourceError(
-            f"{self.info.name}: has no frame {index}; it has {self._count}, 0 to {self._count - 1}"
+            f"{self.info.name} has no frame {index}; it has {self._count}, 0 to {self._count - 1}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a person did to mark objects: clicks, boxes, strokes, and what came of each."""
+"""Gestures that mark objects (clicks, boxes, strokes), with the resulting masks."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,19 +13,19 @@ from persam_video.errors import AnnotationError
 from persam_video.masks.rle import Rle, decode
 
 _SHIFT = 4
-"""Bits of a fraction that OpenCV's drawing takes."""
+"""Fractional bits of coordinates in OpenCV's drawing functions."""
 
 _MOST_POINTS = 20_000
 
 
 @dataclass(frozen=True)
 class Click:
-    """A point on an object, or beside it.
+    """A point on an object, or on the background.
 
     Attributes:
-        x: in pixels of the frame; the middle of the first pixel is 0.5.
-        y: the same downwards.
-        positive: whether the object is there.
+        x: in pixels of the frame; the centre of the first pixel is 0.5.
+        y: likewise, downwards.
+        positive: whether the point is on the object.
     """
 
     x: float
@@ -51,7 +51,7 @@ class Stroke:
     Attributes:
         points: (x, y) in pixels of the frame, in order.
         radius: of the brush, in pixels of the frame.
-        erase: whether the object is taken away under the line.
+        erase: whether the line erases the object.
     """
 
     points: tuple[tuple[float, float], ...]
@@ -61,7 +61,7 @@ class Stroke:
     def cover(self, size: tuple[int, int]) -> NDArray[np.bool_]:
         """Return the pixels (H, W) under the line in a frame of (height, width)."""
         drawn = np.zeros(size, np.uint8)
-        # OpenCV counts from the middle of the first pixel
+        # OpenCV's origin is the centre of the first pixel
         line = np.rint((np.array(self.points) - 0.5) * 2**_SHIFT).astype(np.int32)
         radius = max(1, round(self.radius * 2**_SHIFT))
         for x, y in line.tolist():
@@ -73,17 +73,17 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Clear:
-    """Everything that was marked of an object in a frame is taken back."""
+    """Removes all marks of an object in a frame."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """A mask that was not made here: the annotation of an earlier run."""
+    """A mask that was not drawn here, but annotated in an earlier run."""
 
 
 @dataclass(frozen=True)
 class Delete:
-    """The object was deleted, with its marks and masks in all frames."""
+    """Deletes an object, with its marks and masks in all frames."""
 
 
 Mark: TypeAlias = Click | Box | Stroke | Clear
@@ -92,15 +92,15 @@ Deed: TypeAlias = Mark | Given | Delete
 
 @dataclass(frozen=True)
 class Gesture:
-    """One thing that a person did, and what came of it.
+    """One action of the user, and its result.
 
     Attributes:
         frame: index of the frame; of ``Delete``, one that shows the object.
-        object_id: of the object.
-        mark: what was done.
-        mask: of the object after it; ``None`` after ``Clear`` and ``Delete``.
-        moment: when it was done, or undone; see ``ResultJournal.end``.
-        valid: so many frames were valid before that.
+        object_id: id of the object.
+        mark: the action.
+        mask: mask of the object afterwards; ``None`` after ``Clear`` and ``Delete``.
+        moment: time when it was done or undone; see ``ResultJournal.end``.
+        valid: number of valid frames before that.
     """
 
     frame: int
@@ -113,27 +113,27 @@ class Gesture:
 
 @dataclass
 class History:
-    """Gestures in their order, with those that were undone.
+    """Gestures in order, and those that were undone.
 
     Attributes:
-        done: in force.
-        undone: the last one undone comes last.
+        done: gestures in effect.
+        undone: undone gestures, the latest last.
     """
 
     done: list[Gesture] = field(default_factory=list)
     undone: list[Gesture] = field(default_factory=list)
 
     def add(self, gesture: Gesture) -> None:
-        """Add a gesture; what was undone before cannot be redone any more."""
+        """Add a gesture; gestures undone before can no longer be redone."""
         self.done.append(gesture)
         self.undone.clear()
 
     def undo(self, moment: int, valid: int) -> Gesture | None:
-        """Take back the last gesture and return it; ``None`` where there is none.
+        """Undo the last gesture and return it; ``None`` if there is none.
 
         Args:
-            moment: of now; see ``Gesture``.
-            valid: so many frames are valid now.
+            moment: the current time; see ``Gesture``.
+            valid: current number of valid frames.
         """
         return _move(self.done, self.undone, moment, valid)
 
@@ -148,12 +148,12 @@ class History:
 
     @property
     def _marks(self) -> Iterator[Gesture]:
-        """The gestures that mark objects which are not deleted."""
+        """The gestures that mark objects, except deleted ones."""
         deleted = self.deleted
         return (gesture for gesture in self.done if gesture.object_id not in deleted)
 
     def of(self, frame: int, object_id: int) -> list[Gesture]:
-        """Return the gestures in force of an object in a frame: those since it was cleared."""
+        """Return the gestures in effect for an object in a frame: those since it was cleared."""
         found: list[Gesture] = []
         for gesture in self._marks:
             if (gesture.frame, gesture.object_id) == (frame, object_id):
@@ -161,13 +161,13 @@ class History:
         return found
 
     def in_frame(self, frame: int) -> list[Gesture]:
-        """Return the gestures in force of a frame, in their order."""
+        """Return the gestures in effect in a frame, in order."""
         ids = {gesture.object_id for gesture in self._marks if gesture.frame == frame}
         kept = {id(g) for object_id in ids for g in self.of(frame, object_id)}
         return [gesture for gesture in self.done if id(gesture) in kept]
 
     def masks(self, frame: int) -> dict[int, Rle]:
-        """Return the masks that were marked in a frame by object, the latest last."""
+        """Return the masks marked in a frame, by object, the latest last."""
         masks: dict[int, Rle] = {}
         for gesture in self._marks:
             if gesture.frame == frame:
@@ -177,7 +177,7 @@ class History:
         return masks
 
     def marked(self) -> dict[int, set[int]]:
-        """Return in which frames each object is marked, by id."""
+        """Return the frames in which each object is marked, by id."""
         last = {(gesture.object_id, gesture.frame): gesture.mask for gesture in self._marks}
         marked: dict[int, set[int]] = {}
         for (object_id, frame), mask in last.items():
@@ -187,7 +187,7 @@ class History:
 
     @property
     def frames(self) -> list[int]:
-        """Indices of the frames in which something is marked, in order."""
+        """Indices of the frames with marks, in order."""
         return sorted({frame for frames in self.marked().values() for frame in frames})
 
 
@@ -200,18 +200,18 @@ def _move(source: list[Gesture], target: list[Gesture], moment: int, valid: int)
 
 
 _OTHERS: Mapping[str, Given | Delete] = {"given": Given(), "delete": Delete()}
-"""What is not marked on the page, by what it is called in JSON."""
+"""Actions that are not drawn on the page, by their name in JSON."""
 
 
 def compose(
     masks: Mapping[int, Rle], size: tuple[int, int], below: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:
-    """Return the label map of masks, a later one over an earlier one.
+    """Return the label map of masks, with later ones over earlier ones.
 
     Args:
         masks: by object id.
         size: height and width of the frame.
-        below: label map (H, W) that they lie over; what it has of the same objects goes.
+        below: label map (H, W) underneath; its masks of the same objects are removed.
     """
     labels = np.zeros(size, np.uint8) if below is None else below.copy()
     if below is not None and masks:
@@ -222,14 +222,14 @@ def compose(
 
 
 def mark_of(data: Mapping[str, Any], size: tuple[int, int]) -> Mark:
-    """Read a mark out of JSON.
+    """Read a mark from JSON.
 
     Args:
-        data: ``kind`` and what belongs to it; see ``mark_json``.
+        data: ``kind`` and its values; see ``mark_json``.
         size: height and width of the frame, which the mark must lie in.
 
     Raises:
-        AnnotationError: it is no mark, or lies outside.
+        AnnotationError: it is not a mark, or lies outside the frame.
     """
     try:
         kind = data["kind"]
@@ -263,7 +263,7 @@ def mark_of(data: Mapping[str, Any], size: tuple[int, int]) -> Mark:
 
 
 def mark_json(mark: Deed) -> dict[str, Any]:
-    """Return a mark in the types of JSON."""
+    """Return a mark as JSON types."""
     if isinstance(mark, Click):
         return {"kind": "click", "x": mark.x, "y": mark.y, "positive": mark.positive}
     if isinstance(mark, Box):
@@ -275,7 +275,7 @@ def mark_json(mark: Deed) -> dict[str, Any]:
 
 
 def gestures_json(gestures: Iterable[Gesture]) -> list[dict[str, Any]]:
-    """Return gestures in the types of JSON."""
+    """Return gestures as JSON types."""
     return [
         {
             "frame": gesture.frame,
@@ -290,7 +290,7 @@ def gestures_json(gestures: Iterable[Gesture]) -> list[dict[str, Any]]:
 
 
 def read_gestures(data: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> Iterator[Gesture]:
-    """Read gestures out of JSON.
+    """Read gestures from JSON.
 
     Args:
         data: what ``gestures_json`` returned.

@@ -1,4 +1,4 @@
-"""Work in the background: one job for each session, which can be paused and cancelled."""
+"""Background jobs: one per session, which can be paused and cancelled."""
 
 import logging
 import threading
@@ -18,7 +18,7 @@ _TELL_EVERY = 0.2  # seconds between two reports of progress
 
 
 class JobState(str, Enum):
-    """How far a job has come."""
+    """State of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -32,19 +32,19 @@ ACTIVE = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
 
 
 class Cancelled(Exception):  # noqa: N818
-    """Ends a job from inside; not an error."""
+    """Raised to end a cancelled job; not an error."""
 
 
 @dataclass
 class Report:
-    """What is shown of a job.
+    """Progress of a job, as it is shown.
 
     Attributes:
         kind: ``track`` or ``export``.
-        state: how far it has come.
-        done: frames so far.
+        state: its state.
+        done: frames finished.
         total: frames in all.
-        fps: frames per second of late; ``None`` before the first.
+        fps: current frames per second; ``None`` before the first frame.
         frame: index of the frame tracked last; ``None`` before the first.
         message: a line for the user.
         warnings: what to look at in what was made, one line each.
@@ -60,7 +60,7 @@ class Report:
     warnings: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return the report in the types of JSON."""
+        """Return the report as JSON types."""
         left = None if not self.fps else round((self.total - self.done) / self.fps, 1)
         return {
             "kind": self.kind,
@@ -76,14 +76,14 @@ class Report:
 
 
 class Job:
-    """One piece of work in a thread of its own.
+    """A piece of work in a thread of its own.
 
     Args:
         kind: ``track`` or ``export``.
-        work: is given the job, calls ``step`` after every frame, and returns a line for the user.
-        turn: is held while the job runs, and given back while it is paused; ``None`` where the job
-            does not need to wait for others.
-        tell: is called after every change, from the job's thread.
+        work: gets the job, calls ``step`` after every frame, and returns a line for the user.
+        turn: held while the job runs, and released while it is paused; ``None`` if the job need not
+            wait for others.
+        tell: called after every change, from the job's thread.
     """
 
     def __init__(
@@ -105,36 +105,36 @@ class Job:
 
     @property
     def active(self) -> bool:
-        """Whether the job is not at its end."""
+        """Whether the job has not ended."""
         return self.report.state in ACTIVE
 
     def start(self) -> None:
-        """Begin, as soon as it is this job's turn."""
+        """Start, as soon as it is this job's turn."""
         self._thread.start()
 
     def pause(self) -> None:
-        """Stop after the frame that is under way, until ``resume``."""
+        """Pause after the current frame, until ``resume``."""
         if self.active:
             self._go.clear()
 
     def resume(self) -> None:
-        """Go on."""
+        """Continue after a pause."""
         self._go.set()
 
     def cancel(self) -> None:
-        """Stop for good after the frame that is under way; what is done stays."""
+        """Stop after the current frame; finished frames are kept."""
         self._cancel.set()
         self._go.set()
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait for the end."""
+        """Wait until the job has ended."""
         self._thread.join(timeout)
 
     def step(self, done: int, total: int) -> None:
-        """Take note of a finished frame; waits while the job is paused.
+        """Count a finished frame, and wait while the job is paused.
 
         Raises:
-            Cancelled: the job is to end.
+            Cancelled: the job was cancelled.
         """
         now = time.monotonic()
         rate = 1 / max(now - self._last, 1e-6)
@@ -154,7 +154,7 @@ class Job:
             return
         self._set(JobState.PAUSED)
         if self._turn is not None:
-            self._turn.release()  # others may go on meanwhile
+            self._turn.release()  # others may run meanwhile
         self._go.wait()
         if self._turn is not None and not self._cancel.is_set():
             self._set(JobState.QUEUED)
@@ -174,7 +174,7 @@ class Job:
             self._set(JobState.RUNNING)
             message, state = self._work(self), JobState.DONE
         except Cancelled:
-            message, state = "cancelled; what is done is kept", JobState.CANCELLED
+            message, state = "cancelled; finished frames are kept", JobState.CANCELLED
         except PersamVideoError as error:
             message, state = str(error), JobState.FAILED
         except Exception:

@@ -1,4 +1,4 @@
-"""Marking objects in the frames of a video, and keeping what was marked and found."""
+"""Mark objects in the frames of a video, and store the marks and the results of tracking."""
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from persam_video.studio.clicks import ClickAnswerer
 
 Listener: TypeAlias = Callable[[str, int | None], None]
-"""Is told what changed: ``state``, or ``masks`` and the frame whose masks are new."""
+"""Called on changes: with ``state``, or with ``masks`` and the frame whose masks changed."""
 
 _SelfT = TypeVar("_SelfT", bound="MarkedVideo")
 
 
 class MarkedVideo:
-    """A video, what was marked in it, and what was found in it, kept in a folder.
+    """A video with its marks and results, stored in a folder.
 
     ``persam_video.studio.session.InteractiveSession`` adds tracking and export; see there for the
     arguments and errors.
@@ -58,7 +58,7 @@ class MarkedVideo:
         self._marking = threading.Lock()
         self._listeners: list[Listener] = []
         self._answerer: ClickAnswerer | None = None
-        self._changed_since: set[int] | None = set()  # marked since the run began to be written
+        self._changed_since: set[int] | None = set()  # frames marked since writing of the run began
         with ExitStack() as stack:
             self.reader = FrameReader(found.address(source))
             stack.callback(self.reader.close)
@@ -78,7 +78,7 @@ class MarkedVideo:
 
     @property
     def info(self) -> SourceInfo:
-        """Facts about the source."""
+        """Properties of the source."""
         return self.reader.info
 
     @property
@@ -88,7 +88,7 @@ class MarkedVideo:
 
     @property
     def name(self) -> str:
-        """What the session is called: after its source."""
+        """Name of the session, after its source."""
         return self.info.name
 
     @property
@@ -98,7 +98,7 @@ class MarkedVideo:
 
     @property
     def frame_count(self) -> int:
-        """How many frames there are; see ``FrameReader.frame_count``."""
+        """Number of frames; see ``FrameReader.frame_count``."""
         return self.reader.frame_count
 
     @property
@@ -122,40 +122,40 @@ class MarkedVideo:
 
     @property
     def annotated(self) -> list[int]:
-        """Indices of the frames in which something is marked, in order."""
+        """Indices of the frames with marks, in order."""
         with self._lock:
             return self._document.history.frames
 
     @property
     def accepted(self) -> list[int]:
-        """Frames that need no second look."""
+        """Frames that the user has accepted in review."""
         return list(self._document.accepted)
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a gesture to take back."""
+        """Whether there is a gesture to undo."""
         return bool(self._document.history.done)
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is an undone gesture."""
+        """Whether there is a gesture to redo."""
         return bool(self._document.history.undone)
 
     @property
     def revision(self) -> int:
-        """A number that rises with every change."""
+        """A number that increases with every change."""
         return self._document.revision
 
     @property
     def valid(self) -> int:
-        """So many frames are what tracking forwards gives with the marks as they are."""
+        """Number of leading frames that are as tracking forwards gives them with these marks."""
         with self._lock:
             annotated = self._document.history.frames
-            # before the first mark there is nothing, which needs no tracking
+            # frames before the first mark are empty and need no tracking
             return max(self._document.valid, annotated[0]) if annotated else 0
 
     def frame(self, index: int) -> Frame:
-        """Return a frame; its picture is shared and must not be written to.
+        """Return a frame; its picture is shared and must not be modified.
 
         Raises:
             SourceError: there is no such frame.
@@ -163,11 +163,11 @@ class MarkedVideo:
         return self.reader.get(index)
 
     def result(self, index: int, *, before: bool = False) -> FrameResult:
-        """Return what is known of a frame: marks over what tracking found.
+        """Return the result of a frame: its marks over the tracked masks.
 
         Args:
             index: of the frame.
-            before: as it was before the last pass.
+            before: whether to return it as it was before the last pass.
 
         Raises:
             SourceError: there is no such frame.
@@ -197,45 +197,45 @@ class MarkedVideo:
         )
 
     def gestures(self, index: int) -> list[Gesture]:
-        """Return the gestures in force in a frame, in their order."""
+        """Return the gestures in effect in a frame, in order."""
         with self._lock:
             return self._document.history.in_frame(index)
 
     def annotation(self, index: int) -> Annotation | None:
-        """Return what is marked in a frame, ``None`` where nothing is."""
+        """Return the annotation that is marked in a frame; ``None`` without marks."""
         labels = compose(self.masks(index), self.size)
         return Annotation.from_labels(labels) if labels.any() else None
 
     def lines(self) -> dict[int, Line]:
-        """Return summaries of what tracking found, by frame, in order."""
+        """Return summaries of the tracked frames, by index, in order."""
         with self._lock:
             return self.journal.lines(without=self._document.history.deleted)
 
     def review(self) -> list[Finding]:
-        """Return the frames that most need a look, the most pressing first."""
+        """Return the frames that most need review, the most urgent first."""
         facts = {frame: line.objects for frame, line in self.lines().items()}
         return frames_to_look_at(facts, leave_out={*self._document.accepted, *self.annotated})
 
     def accept(self, index: int) -> None:
-        """Take a frame off the list for review."""
+        """Remove a frame from the review list."""
         with self._lock:
             self._document.accepted = sorted({*self._document.accepted, index})
             self._save()
         self.tell("state")
 
     def add_object(self, name: str | None = None) -> StudioObject:
-        """Add an object, which has the lowest id that no object has had.
+        """Add an object, with the lowest id that was never used.
 
         Raises:
-            AnnotationError: there were 254.
+            AnnotationError: all 254 ids have been used.
         """
         with self._lock:
             taken = {shown.id for shown in self._document.objects}
             free = next((i for i in range(1, MAX_OBJECT_ID + 1) if i not in taken), None)
             if free is None:
                 raise AnnotationError(
-                    f"there were {MAX_OBJECT_ID} objects, and an id is never used again: go on in "
-                    "another session"
+                    f"all {MAX_OBJECT_ID} object ids are used up, and deleted ones are not reused: "
+                    "continue in another session"
                 )
             added = StudioObject.new(free, name)
             self._document.add_object(added)
@@ -251,7 +251,7 @@ class MarkedVideo:
         colour: str | None = None,
         visible: bool | None = None,
     ) -> None:
-        """Change how an object is shown; what is ``None`` stays.
+        """Change how an object is shown; ``None`` leaves a value unchanged.
 
         Raises:
             AnnotationError: there is no such object.
@@ -268,7 +268,7 @@ class MarkedVideo:
         self.tell("state")
 
     def remove_object(self, object_id: int) -> None:
-        """Delete an object with its marks and masks, which ``undo`` brings back.
+        """Delete an object with its marks and masks; ``undo`` restores them.
 
         Raises:
             AnnotationError: there is no such object.
@@ -279,14 +279,14 @@ class MarkedVideo:
             shown = (i for i, line in self.journal.lines().items() if object_id in line.objects)
             frame = min(marked, default=next(shown, 0))
             self._add(Gesture(frame, object_id, Delete(), None))
-            # the others were tracked beside it, so that without it they may come out otherwise
+            # the others were tracked beside it, and may be tracked differently without it
             self._change(None, min(marked, default=self._document.valid))
         self.tell("state")
 
     def click(
         self, frame: int, object_id: int, x: float, y: float, *, positive: bool = True
     ) -> FrameResult:
-        """Mark a point on an object, or beside it; see ``mark``."""
+        """Mark a point on an object, or on the background; see ``mark``."""
         return self.mark(frame, object_id, Click(x, y, positive))
 
     def box(
@@ -308,22 +308,22 @@ class MarkedVideo:
         return self.mark(frame, object_id, Stroke(tuple(points), radius, erase))
 
     def clear(self, frame: int, object_id: int) -> FrameResult:
-        """Take back everything that is marked of an object in a frame; see ``mark``."""
+        """Remove all marks of an object in a frame; see ``mark``."""
         return self.mark(frame, object_id, Clear())
 
     def mark(self, frame: int, object_id: int, mark: Mark) -> FrameResult:
-        """Mark an object in a frame, which is an annotation from then on.
+        """Mark an object in a frame, which becomes an annotation of the frame.
 
         A first click or box gives what ``persam_video.prompting.annotate`` gives; later ones change
-        the mask that is there, be it marked or tracked.
+        the current mask, whether marked or tracked.
 
         Args:
             frame: index of the frame.
-            object_id: of a known object.
-            mark: what was done; coordinates in pixels of the frame.
+            object_id: id of a known object.
+            mark: the mark, with coordinates in pixels of the frame.
 
         Returns:
-            The frame's result with it.
+            The frame's new result.
 
         Raises:
             AnnotationError: there is no such object, or the mark gives an empty mask.
@@ -348,7 +348,7 @@ class MarkedVideo:
         return self.result(frame)
 
     def undo(self) -> int | None:
-        """Take back the last gesture; return its frame, ``None`` where there was none.
+        """Undo the last gesture, and return its frame; ``None`` if there is none.
 
         Frames that were tracked anew since have the results then that they had before; those that
         had none keep what they have.
@@ -356,7 +356,7 @@ class MarkedVideo:
         return self._step_history(self._document.history.undo)
 
     def redo(self) -> int | None:
-        """Do again what was undone last; return its frame, ``None`` where there was nothing.
+        """Redo the gesture that was undone last, and return its frame; ``None`` if there is none.
 
         What was tracked between the gesture and its undoing comes back, too.
         """
@@ -382,17 +382,17 @@ class MarkedVideo:
         return gesture.frame
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have changes told from any thread; returns what ends it."""
+        """Call a listener on changes, from any thread; return a function that unsubscribes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def tell(self, what: str, frame: int | None = None) -> None:
-        """Tell listeners of a change."""
+        """Tell the listeners about a change."""
         for listener in list(self._listeners):
             listener(what, frame)
 
     def masks(self, index: int) -> dict[int, Rle]:
-        """Return the masks that are marked in a frame by object, the latest last."""
+        """Return the masks marked in a frame, by object, the latest last."""
         with self._lock:
             return self._document.history.masks(index)
 
@@ -404,14 +404,14 @@ class MarkedVideo:
         backward: bool = False,
         follows: Mapping[int, Rle] | None = None,
     ) -> None:
-        """Write down what a pass found in a frame.
+        """Store the result of a pass in a frame.
 
         Args:
             frame: the frame.
-            result: of tracking.
+            result: result of tracking.
             backward: whether the pass goes backwards.
-            follows: what was marked in the frame when it was tracked, by a pass that goes on from
-                frames that are all valid; so is this one if that is what still is marked.
+            follows: the masks marked in the frame when it was tracked, by a pass that continues
+                from valid frames; the frame is valid too if they are still what is marked.
         """
         with self._lock:
             still = follows == self._document.history.masks(frame.index)
@@ -431,47 +431,47 @@ class MarkedVideo:
             OutputError: it cannot be written, or the session is closed.
         """
         with self._lock:
-            self.journal.check_open()  # else the folder may be another's by now
+            self.journal.check_open()  # a closed session no longer owns the folder
             self._document.moment = self.journal.end
             self._document.write(self.paths.session)
 
     @property
     def is_run_behind(self) -> bool:
-        """Whether the run in the folder lacks something that was marked or tracked."""
+        """Whether the run in the folder lacks marks or tracked frames."""
         with self._lock:
             run = self._document.run
             return run.changed is None or bool(run.changed) or run.moment < self.journal.end
 
     def begin_run(self) -> RunMark:
-        """Return what the run in the folder shows, before it is written anew."""
+        """Return what the run in the folder shows, before it is rewritten."""
         self.journal.check_open()
         with self._lock:
             mark = self._document.run
-            # until it is written, after a kill, too, any frame may be missing in it
+            # until it is written, which a kill may prevent, any frame may be missing in it
             self._document.run = replace(mark, changed=None)
             self._changed_since = set()
             return mark
 
     def announce_run(self, sha256: str) -> None:
-        """Write down that a ``run.json`` of this hash will be the session's own."""
+        """Record the hash of the ``run.json`` that the session is about to write."""
         with self._lock:
             known = self._document.run
             self._document.run = replace(known, sha256=(*known.sha256, sha256))
             self.write()
 
     def end_run(self, sha256: str, moment: int) -> None:
-        """Take note that the run shows what was there at a moment."""
+        """Record that the run is up to date as of a moment."""
         with self._lock:
             self._document.run = RunMark((sha256,), moment, self._changed_since)
             self.write()
 
     def usable_states(self) -> list[Path]:
-        """Return the tracker's states that follow from the marks, in order of their frames."""
+        """Return the stored tracker states that are valid for the marks, in order of frame."""
         paths = (p for p in self.paths.states.glob("*.safetensors") if p.stem.isdecimal())
         return sorted(path for path in paths if int(path.stem) <= self._document.valid)
 
     def drop_states(self) -> None:
-        """Remove the tracker's states that do not follow from the marks."""
+        """Remove stored tracker states that are not valid for the current marks."""
         self.journal.check_open()
         usable = self.usable_states()
         for path in self.paths.states.glob("*.safetensors"):
@@ -479,12 +479,12 @@ class MarkedVideo:
                 path.unlink(missing_ok=True)
 
     def forget_embeddings(self) -> None:
-        """Let go of encoded frames; the next click in one has to wait for it to be encoded."""
+        """Free the encoded frames; the next click has to wait for its frame to be encoded."""
         if self._answerer is not None:
             self._answerer.forget()
 
     def close(self) -> None:
-        """Let go of the folder; a second call does nothing."""
+        """Release the folder; a second call does nothing."""
         self._open.close()
         self.forget_embeddings()
 
@@ -520,7 +520,7 @@ class MarkedVideo:
             marks.insert(0, gesture.mark)
         with self.model.turn() as model:
             if self._answerer is None:
-                # imported late: torch takes seconds, and the first frame is shown before it
+                # imported late: torch takes seconds, and the first frame should not wait for it
                 from persam_video.studio.clicks import ClickAnswerer
 
                 self._answerer = ClickAnswerer()
@@ -531,11 +531,11 @@ class MarkedVideo:
         self._document.history.add(now)
 
     def _change(self, frames: set[int] | None, first: int) -> None:
-        """Take note that what is marked is another; written down at once.
+        """Record a change of the marks, and write it to disk at once.
 
         Args:
-            frames: in which it is; ``None`` for any of them.
-            first: from this frame on, results no longer follow from the marks.
+            frames: frames that change; ``None`` if any may.
+            first: first frame whose result is no longer valid.
         """
         self._changed_since = _both(self._changed_since, frames)
         changed = _both(self._document.run.changed, frames)
@@ -544,7 +544,7 @@ class MarkedVideo:
         self._save()
 
     def _count_lost_changes(self) -> None:
-        """Take up what was tracked after ``session.json`` was written last, as before a kill."""
+        """Recover frames tracked after ``session.json`` was last written, before a kill."""
         document, journal = self._document, self.journal
         if journal.end <= document.moment or journal.valid is None:
             return
@@ -566,7 +566,7 @@ class MarkedVideo:
 
 
 def _without(result: FrameResult, ids: Collection[int]) -> FrameResult:
-    """Return a result without some objects."""
+    """Return a result without some of its objects."""
     if not any(found.object_id in ids for found in result.objects):
         return result
     return replace(
@@ -577,5 +577,5 @@ def _without(result: FrameResult, ids: Collection[int]) -> FrameResult:
 
 
 def _both(some: set[int] | None, more: set[int] | None) -> set[int] | None:
-    """Return all frames of two sets; ``None`` is any frame."""
+    """Return the union of two sets of frames; ``None`` stands for any frame."""
     return None if some is None or more is None else some | more

@@ -1,4 +1,4 @@
-"""One model for everyone: loaded when it is first needed, used by one at a time, in turn."""
+"""A model shared by all sessions: loaded when first needed, used by one at a time, in turn."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class TurnLock:
-    """A lock that is given in the order in which it was asked for."""
+    """A lock that is granted in the order of the requests."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -20,14 +20,14 @@ class TurnLock:
         self._serving = 0
 
     def acquire(self) -> None:
-        """Wait for one's turn."""
+        """Wait for the lock."""
         with self._condition:
             ticket = self._tickets
             self._tickets += 1
             self._condition.wait_for(lambda: self._serving == ticket)
 
     def release(self) -> None:
-        """Let the next one have it."""
+        """Release the lock to the next in line."""
         with self._condition:
             self._serving += 1
             self._condition.notify_all()
@@ -43,8 +43,8 @@ class SharedModel:
     """A model that several sessions use in turn.
 
     Args:
-        settings: say which model it is, and of the tracker.
-        model: a loaded one; loaded when it is first needed if not given.
+        settings: settings of the model and the tracker.
+        model: a loaded model; by default it is loaded when first needed.
     """
 
     def __init__(self, settings: Settings, model: "SamModel | None" = None) -> None:
@@ -54,14 +54,14 @@ class SharedModel:
 
     @contextmanager
     def turn(self) -> Iterator["SamModel"]:
-        """Have the model for oneself until the block ends.
+        """Use the model exclusively until the block ends.
 
         Raises:
             ModelError: it cannot be loaded.
         """
         with self._turn:
             if self._model is None:
-                # imported late: torch takes seconds, and the first frame is shown before it
+                # imported late: torch takes seconds, and the first frame should not wait for it
                 from persam_video.sam.build import load_model
 
                 self._model = load_model(self.settings)

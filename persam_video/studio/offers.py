@@ -1,4 +1,4 @@
-"""The outputs that the page offers, and how they will look."""
+"""The outputs that the page offers, and previews of them."""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -33,11 +33,11 @@ _TITLES = {
 }
 
 _CUTOUTS = (Output.CUTOUT_WEBM, Output.PRORES, Output.CUTOUT_PNG)
-_SQUARE = 16  # pixels of a field of the chequerboard that stands for transparency
+_SQUARE = 16  # size in pixels of the squares of the chequerboard that shows transparency
 
 
 def offers_json() -> dict[str, Any]:
-    """Return the outputs that can be written here, in the types of JSON."""
+    """Return the outputs that can be written here, as JSON types."""
     offered = [o for o in _TITLES if o is not Output.PARQUET or find_spec("pyarrow") is not None]
     return {
         "outputs": [
@@ -63,7 +63,7 @@ def sink_options(
         only_visible: leave out the objects that are hidden on the page.
 
     Raises:
-        ConfigError: there is no such look.
+        ConfigError: there is no such style.
     """
     hidden = {shown.id for shown in session.objects if not shown.visible}
     options = SinkOptions(objects=session.found_objects - hidden if only_visible else None)
@@ -75,7 +75,7 @@ def sink_options(
 def preview(
     session: MarkedVideo, index: int, output: str, options: SinkOptions
 ) -> NDArray[np.uint8]:
-    """Return how an output shows a frame, uint8 RGB (height and width by the look, 3).
+    """Return a preview of a frame in an output, uint8 RGB (height and width by the look, 3).
 
     Args:
         session: the session.
@@ -84,7 +84,7 @@ def preview(
         options: how it is written.
 
     Raises:
-        ConfigError: there is no such output or look.
+        ConfigError: there is no such output or style.
         SourceError: there is no such frame.
     """
     (chosen,) = parse_outputs([output])

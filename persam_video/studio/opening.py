@@ -1,4 +1,4 @@
-"""What is in a folder when a session is opened there: a session, a run of ``track``, or nothing."""
+"""Open a folder that holds a session, a run of ``track``, or nothing."""
 
 import hashlib
 import os
@@ -20,12 +20,13 @@ from persam_video.video.source import SourceKind, locate
 
 @dataclass(frozen=True)
 class Found:
-    """What a folder holds.
+    """Contents of a folder.
+
 
     Attributes:
-        paths: of the folder.
-        document: of the session; ``None`` where there is none.
-        run: of ``track``, or of the session; ``None`` where there is none.
+        paths: paths of the folder.
+        document: the session's document; ``None`` without a session.
+        run: run of ``track`` or of the session; ``None`` without a run.
     """
 
     paths: SessionPaths
@@ -34,7 +35,7 @@ class Found:
 
     @property
     def source(self) -> str | None:
-        """Path or glob of what was marked or tracked; ``None`` where it is not known."""
+        """Path or glob of the video that was marked or tracked; ``None`` if unknown."""
         if self.document is not None:
             return self.document.source
         path = None if self.run is None else self.run.source.get("path")
@@ -42,32 +43,34 @@ class Found:
 
     @property
     def settings(self) -> Mapping[str, Any] | None:
-        """Those of the session or the run; ``None`` where there is neither."""
+        """Settings of the session or the run; ``None`` without either."""
         if self.document is not None:
             return self.document.settings
         return None if self.run is None else self.run.settings
 
     def address(self, source: str | Path | None) -> str:
-        """Return where the frames are read from.
+        """Return the path or glob to read frames from.
 
         Args:
-            source: that was asked for, which may be the new place of that of the session or the
-                run; ``None`` for where that was.
+            source: the requested source, which may be a new location of the one that was marked or
+                tracked; ``None`` for its old location.
 
         Raises:
-            DatasetError: there is nothing to go on with.
+            DatasetError: the folder does not tell a source.
             OutputError: the folder holds something else.
             SourceError: the source cannot be read.
         """
         folder = self.paths.folder
         if source is None:
             if self.document is None and self.run is None:
-                raise DatasetError(f"{folder}: holds no session and no run; give a video, too")
+                raise DatasetError(
+                    f"{folder} holds neither a session nor a run: give a video as well"
+                )
             if self.source is None:
-                raise SourceError(f"{folder}: does not tell what was tracked; give the video, too")
+                raise SourceError(f"{folder} does not say what was tracked: give the video as well")
             if not _is_there(self.source):
                 raise SourceError(
-                    f"{self.source}: is not there any more; give its new place, and {folder} as "
+                    f"{self.source} is no longer there: give its new location, and {folder} as "
                     "--out"
                 )
             return _address(self.source)
@@ -85,11 +88,11 @@ class Found:
         """Return the folder's session, or a new one.
 
         Args:
-            reader: of the source.
-            settings: for a new session that goes on with no run.
+            reader: reader of the source.
+            settings: settings for a new session that does not continue a run.
 
         Raises:
-            DatasetError: the run does not tell what it is of.
+            DatasetError: the run does not record its source.
             OutputError: the run is of another source.
             SourceError: the source is not the one that was marked or tracked.
         """
@@ -105,8 +108,8 @@ class Found:
             return SessionDocument(address, info.width, info.height, chosen)
         if size != (info.height, info.width):
             raise SourceError(
-                f"{address}: has frames of {info.width}x{info.height}, those that were marked or "
-                f"tracked had {size[1]}x{size[0]}; the video is another one"
+                f"{address} has frames of {info.width}x{info.height}, but those marked or tracked "
+                f"were {size[1]}x{size[0]}: it is a different video"
             )
         if self.run is not None and address != self.source:
             first = reader.get(self._number("start")).rgb
@@ -118,16 +121,16 @@ class Found:
         return document
 
     def _number(self, key: str) -> int:
-        """Return a number that the run tells of its source."""
+        """Return a number that the run records of its source."""
         value = None if self.run is None else self.run.source.get(key)
         if not isinstance(value, int):
             record = OutputPaths(self.paths.folder).record
-            raise DatasetError(f"{record}: does not tell the source's {key}; track again")
+            raise DatasetError(f"{record} does not record the source's {key}: track again")
         return value
 
 
 def find(folder: str | Path) -> Found:
-    """Look what a folder holds.
+    """Find out what a folder holds.
 
     Raises:
         DatasetError: it holds a session that cannot be read.
@@ -147,8 +150,8 @@ def checked_settings(values: Mapping[str, Any], folder: Path) -> Settings:
     """Return the settings of a session.
 
     Raises:
-        ConfigError: with them, nothing can be corrected.
-        DatasetError: they are not those of this version.
+        ConfigError: the procedure takes no corrections.
+        DatasetError: they are settings of another version.
     """
     try:
         settings = Settings.model_validate(values)
@@ -178,13 +181,13 @@ def _address(source: str | Path) -> str:
     """Return a source as a path that does not depend on the working directory.
 
     Raises:
-        SourceError: it is no source, or a camera or a URL, which cannot be sought.
+        SourceError: it is not a source, or is a camera or URL, which has no random access.
     """
     location = locate(source)
     if location.kind in (SourceKind.CAMERA, SourceKind.URL):
         raise SourceError(
-            f"{location.name}: frames cannot be sought in it; give a video file or a folder"
+            f"{location.name} has no random access to frames: give a video file or a folder"
         )
     if location.path is not None:
         return str(location.path.resolve())
-    return os.path.abspath(location.address)  # noqa: PTH100  a glob is no path to resolve
+    return os.path.abspath(location.address)  # noqa: PTH100  a glob is not a path to resolve

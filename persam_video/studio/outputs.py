@@ -1,4 +1,4 @@
-"""Outputs of a session."""
+"""Export outputs of a session."""
 
 import zipfile
 from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ def export_session(
     check_options([chosen], session.paths.exports, options)
     indices = shown_frames(session)
     pairs = _frames(session, indices, pictures=chosen.kind.shows_frames)
-    with staged(target) as written:  # an earlier export stays until this one is whole
+    with staged(target) as written:  # an earlier export stays until this one is complete
         unpacked = written.with_name(place.name)
         with open_sink(chosen, unpacked, session.info, options) as sink:
             for done, (frame, result) in enumerate(pairs, start=1):
@@ -65,7 +65,7 @@ def as_shown(session: MarkedVideo, options: SinkOptions) -> SinkOptions:
 def _frames(
     session: MarkedVideo, indices: list[int], *, pictures: bool
 ) -> Iterator[tuple[Frame, FrameResult]]:
-    """Give frames with their results; without ``pictures``, they are black."""
+    """Yield frames with their results; the frames are black without ``pictures``."""
     if pictures:
         wanted = set(indices)
         with FrameStream(
@@ -83,7 +83,7 @@ def _frames(
 
 def _zip(folder: Path, archive: Path) -> None:
     """Put a folder into a ZIP file."""
-    # what is inside is compressed already
+    # the files are already compressed
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
         for path in sorted(folder.rglob("*")):
             if path.is_file():

@@ -11,7 +11,7 @@ _QUALITY = 88
 def scaled(
     rgb: NDArray[np.uint8], width: int | None = None, height: int | None = None
 ) -> NDArray[np.uint8]:
-    """Return a picture scaled down to a width or a height; a smaller one stays as it is.
+    """Scale a picture down to a width or a height; return a smaller one unchanged.
 
     Args:
         rgb: uint8 (H, W, 3).
@@ -27,7 +27,7 @@ def scaled(
 
 
 def jpeg(rgb: NDArray[np.uint8], quality: int = _QUALITY) -> bytes:
-    """Return a picture, uint8 RGB (H, W, 3), as a JPEG file."""
+    """Encode a picture, uint8 RGB (H, W, 3), as JPEG."""
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return data.tobytes()

@@ -1,4 +1,4 @@
-"""Tracking within a session, as an iterator that can be left at any frame."""
+"""Tracking within a session, as an iterator that can be stopped at any frame."""
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -32,12 +32,12 @@ _MOST_STATES = 256
 class Propagation(Iterator[FrameResult]):
     """One pass through a part of a session's video; see ``InteractiveSession.propagate``.
 
-    The pass begins with the first ``next``. What it has given is written down.
+    The pass starts with the first ``next``. Yielded results are stored.
 
     Attributes:
-        first: index of the frame that it begins with.
-        last: index of the frame that it ends with.
-        total: how many frames that is.
+        first: index of its first frame.
+        last: index of its last frame.
+        total: number of its frames.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Propagation(Iterator[FrameResult]):
         return next(self._steps)
 
     def close(self) -> None:
-        """End the pass; what it has given stays."""
+        """End the pass; yielded results are kept."""
         self._steps.close()
 
     def _start(self, start: int, end: int, annotated: list[int]) -> int:
@@ -123,7 +123,7 @@ class Propagation(Iterator[FrameResult]):
                         with session.model.turn():
                             result = tracker.step(frame, given)
                         if frame.index < self.first:
-                            continue  # on the way from the last state that was kept
+                            continue  # between the restored state and the first frame of the pass
                         session.store(frame, result, follows=marked if goes_on else None)
                         self._run.add(frame, result)
                         done = frame.index
@@ -166,7 +166,7 @@ class Propagation(Iterator[FrameResult]):
 
     @contextmanager
     def _pass(self, first: int | None) -> Iterator[Tracker]:
-        """Give a new tracker for a pass, which is written down in the folder's run.
+        """Yield a new tracker for a pass, which is recorded in the folder's run.
 
         Args:
             first: see ``RunFolder.begin``.
@@ -183,7 +183,7 @@ class Propagation(Iterator[FrameResult]):
             self._run.end()
 
     def _beside(self, frame: Frame, result: FrameResult, ids: set[int]) -> FrameResult:
-        """Put what was tracked backwards beside the masks that other objects have in the frame."""
+        """Merge backward-tracked masks with those of other objects in the frame."""
         known = self._session.result(frame.index)
         others = [o for o in known.objects if o.object_id not in ids]
         kept = np.isin(known.labels, [o.object_id for o in others])
@@ -195,11 +195,11 @@ class Propagation(Iterator[FrameResult]):
             sorted(o.object_id for o in merged),
             scores={o.object_id: o.score for o in merged},
             states={o.object_id: o.state for o in merged},
-            cut=known.cut,  # on the way back, a scene seems to begin one frame too early
+            cut=known.cut,  # going backwards, a scene cut is seen one frame too early
         )
 
     def _restore(self, tracker: Tracker) -> int:
-        """Bring the tracker to where it was at the first frame or before, and return where."""
+        """Restore the tracker's state at or before the first frame, and return the index."""
         session = self._session
         begin = session.annotated[0] if session.annotated else 0
         names = [int(path.stem) for path in session.usable_states()]
@@ -213,7 +213,7 @@ class Propagation(Iterator[FrameResult]):
                 state = self._state(number)
                 snapshot = read_snapshot(state, like, fitted=fitted, values=values)
             except OutputError:
-                continue  # an earlier one does as well
+                continue  # try an earlier one instead
             if snapshot.frames == number:
                 tracker.restore(snapshot.state)
                 return number
@@ -237,13 +237,13 @@ class Propagation(Iterator[FrameResult]):
 
 
 def _annotation(masks: Mapping[int, Rle], size: tuple[int, int]) -> Annotation | None:
-    """Return what is marked as an annotation; ``None`` where nothing is."""
+    """Return marks as an annotation; ``None`` without marks."""
     labels = compose(masks, size)
     return Annotation.from_labels(labels) if labels.any() else None
 
 
 def _only(annotation: Annotation | None, ids: set[int]) -> Annotation | None:
-    """Return the part of an annotation that is of some objects; ``None`` where nothing is."""
+    """Return an annotation reduced to some objects; ``None`` if none are in it."""
     if annotation is None or not ids & set(annotation.object_ids):
         return None
     kept = np.isin(annotation.labels, list(ids))

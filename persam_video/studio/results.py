@@ -1,8 +1,8 @@
-"""What tracking found, frame by frame, in a file that only grows.
+"""Results of tracking, frame by frame, in an append-only file.
 
-A line is written as soon as its frame is done, so that a server that is killed has lost nothing but
-the frame it was at. The latest line of a frame counts; earlier ones stay, to be compared with and
-to come back when a gesture is undone.
+A line is written as soon as its frame is done, so that a killed server loses only the frame it was
+working on. The latest line of a frame counts; earlier ones stay for comparison, and are restored
+when a gesture is undone.
 """
 
 import errno
@@ -31,8 +31,8 @@ class Place(NamedTuple):
 
     Attributes:
         offset: in bytes.
-        number: of the pass that made it.
-        former: the place of the line that it took the place of.
+        number: number of the pass that wrote it.
+        former: place of the line that it replaced.
         origin: offset of the line that it repeats; its own where it repeats none.
         empty: whether it says that the frame has no result.
     """
@@ -54,14 +54,14 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """The latest line of a frame, without what can be read from the file.
+    """Summary of a frame's latest line; the rest can be read from the file.
 
     Attributes:
         place: where it is.
-        backward: whether the pass that made it went backwards.
+        backward: whether the pass that wrote it went backwards.
         time: of the frame, in seconds.
         name: file name of its image, if it has one.
-        objects: by id.
+        objects: results of the objects, by id.
     """
 
     place: Place
@@ -72,17 +72,17 @@ class Line:
 
 
 class ResultJournal:
-    """Results of frames, on disk; memory holds a short summary of each. For several threads.
+    """Results of frames on disk, with a summary of each in memory. Thread-safe.
 
     Attributes:
         valid: what the last line says of how many frames are valid; ``None`` without a line.
     """
 
     def __init__(self, path: Path, size: tuple[int, int]) -> None:
-        """Open the file, and read what is in it.
+        """Open the file and read it.
 
         Args:
-            path: the file; a last line that was cut off is dropped.
+            path: the file; a truncated last line is dropped.
             size: height and width of the frames.
 
         Raises:
@@ -97,7 +97,7 @@ class ResultJournal:
         self._end = 0
         self.valid: int | None = None
         try:
-            # without a buffer, which would keep what a full disk refused, and try again later
+            # unbuffered: a buffer would keep what a full disk refused, and retry later
             self._appended = path.open("ab", buffering=0)
             self._file = path.open("rb")
             self._load()
@@ -106,7 +106,7 @@ class ResultJournal:
 
     @property
     def end(self) -> int:
-        """Length of the file in bytes: a moment, between what was found before and after it."""
+        """Length of the file in bytes, which marks a moment in the order of results."""
         return self._end
 
     @property
@@ -142,7 +142,7 @@ class ResultJournal:
         return self._lines.get(frame)
 
     def begin_pass(self) -> None:
-        """Begin to track anew: what it overwrites can be compared with what it writes."""
+        """Begin a new pass, whose results can be compared with those that they replace."""
         with self._lock:
             self._number += 1
 
@@ -152,10 +152,10 @@ class ResultJournal:
         """Write the result of a frame.
 
         Args:
-            result: what was found.
+            result: the result.
             name: file name of the frame's image, if it has one.
             backward: whether the pass goes backwards.
-            valid: so many frames are valid with this one.
+            valid: number of valid frames including this one.
 
         Raises:
             OutputError: the file cannot be written.
@@ -192,7 +192,7 @@ class ResultJournal:
         way at the moment stay.
 
         Args:
-            moment: what ``end`` was then.
+            moment: value of ``end`` at that moment.
             valid: so many frames are brought back even to having no result.
             frame: index of a frame that is brought back in any case.
 
@@ -230,13 +230,13 @@ class ResultJournal:
             return exact
 
     def get(self, frame: int) -> FrameResult | None:
-        """Return the result of a frame, ``None`` where it has none."""
+        """Return the result of a frame; ``None`` if it has none."""
         with self._lock:
             line = self._lines.get(frame)
             return None if line is None else self._read(line.place)
 
     def before(self, frame: int) -> FrameResult | None:
-        """Return what a frame was before the last pass; where that left it alone, what it is."""
+        """Return the result of a frame before the last pass, which may have left it unchanged."""
         with self._lock:
             line = self._lines.get(frame)
             if line is None:
@@ -280,7 +280,7 @@ class ResultJournal:
             raise output_error(self._path, error) from error
 
     def _write(self, data: dict[str, Any]) -> None:
-        """Write a line to the end of the file, and take note of it."""
+        """Append a line to the file, and index it."""
         self.check_open()
         raw = f"{json.dumps(data, allow_nan=False, separators=(',', ':'))}\n".encode()
         try:
@@ -323,10 +323,10 @@ class ResultJournal:
         self.valid = valid
 
     def check_open(self) -> None:
-        """Refuse to go on after ``close``.
+        """Refuse to continue after ``close``.
 
         Raises:
-            OutputError: it was called.
+            OutputError: the journal is closed.
         """
         if self._file.closed:
             raise OutputError("the session is closed: open it again")

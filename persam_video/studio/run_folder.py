@@ -47,11 +47,11 @@ class RunFolder:
         self._writing = threading.RLock()
         self._facts: RunRecord | None = None
         self._sinks: list[ThreadedSink] = []
-        self._grown: dict[int, int] = {}  # by frame, the offset of the result that was written
+        self._grown: dict[int, int] = {}  # offset of the written result, by frame
         self._rest = _Lines()
 
     def save(self) -> None:
-        """Bring the run up to date, or begin one.
+        """Bring the run up to date, or start one.
 
         Raises:
             AnnotationError: there is no mask yet.
@@ -62,7 +62,7 @@ class RunFolder:
             self._write(self._known_facts())
 
     def catch_up(self) -> None:
-        """Bring the run up to date, if there is one, which takes no model.
+        """Bring an existing run up to date, which needs no model.
 
         Raises:
             OutputError: it cannot be written.
@@ -75,11 +75,11 @@ class RunFolder:
                 self._write(self._facts or earlier)
 
     def begin(self, first: int | None) -> None:
-        """Write down that a pass begins.
+        """Record that a pass begins.
 
         Args:
-            first: the frame from which on it goes forwards, with whose results the run is to grow;
-                ``None`` for a pass that goes backwards.
+            first: first frame of a forward pass, whose results are appended to the run; ``None``
+                for a backward pass.
 
         Raises:
             PersamVideoError: see ``save``.
@@ -96,7 +96,7 @@ class RunFolder:
                 self._sinks.append(ThreadedSink(sink))
 
     def add(self, frame: Frame, result: FrameResult) -> None:
-        """Let the run grow by a frame that was tracked; nothing while no pass goes forwards.
+        """Append a tracked frame to the run; does nothing outside a forward pass.
 
         Raises:
             OutputError: an earlier frame could not be written.
@@ -108,7 +108,7 @@ class RunFolder:
             self._grown[frame.index] = line.place.offset
 
     def keep_state(self, state: Path) -> None:
-        """Let the run go on from a state of the tracker, a file, when it is resumed.
+        """Copy a file with the tracker's state, from which the run can be resumed.
 
         Raises:
             OutputError: it cannot be written.
@@ -119,7 +119,7 @@ class RunFolder:
             shutil.copyfile(state, sibling)
 
     def end(self) -> None:
-        """Write down that a pass has ended.
+        """Record that a pass has ended.
 
         Raises:
             OutputError: it cannot be written.
@@ -135,7 +135,7 @@ class RunFolder:
                 self._grown = {}
 
     def _known_facts(self) -> RunRecord:
-        """Return a record of this process's model, or, where nothing is marked, the earlier one."""
+        """Return a record of this process's model, or without marks the earlier one."""
         session = self._session
         if self._facts is not None:
             return self._facts
@@ -163,7 +163,7 @@ class RunFolder:
             whole = _is_forward_only(session)
             indices = shown_frames(session)
             if whole and annotations:
-                # before the first mark, a run has frames without objects
+                # frames before the first mark have no objects in a run
                 indices = sorted({*indices, *range(min(annotations))})
             changed = None
             if mark.sha256 and mark.changed is not None:
@@ -196,7 +196,7 @@ class RunFolder:
             raise output_error(paths.folder, error) from error
 
     def _write_results(self, indices: list[int], changed: set[int] | None) -> None:
-        """Write lines and masks; those of frames that have not changed stay."""
+        """Write lines and masks, except those of unchanged frames."""
         session, paths = self._session, self._paths
         black = np.zeros((*session.size, 3), np.uint8)
         with _Lines.of(paths.tracks) as old, MaskPngSink(paths.masks) as masks:
@@ -231,7 +231,7 @@ class RunFolder:
             path.unlink()
 
     def _leave_state(self, *, whole: bool) -> None:
-        """Leave the tracker's state after the last valid frame, to resume from."""
+        """Store the tracker's state after the last valid frame, to resume from."""
         usable = self._session.usable_states() if whole else []
         if usable:
             self.keep_state(usable[-1])
@@ -239,7 +239,7 @@ class RunFolder:
             self._paths.state.unlink(missing_ok=True)
 
     def _cut(self, first: int) -> int:
-        """Take the lines from a frame on out of the file, and return how many stay in it."""
+        """Remove the lines from a frame on, and return how many remain."""
         with _Lines.of(self._paths.tracks) as lines:
             kept = [index for index in lines.places if index < first]
             rest = [index for index in lines.places if index >= first]
@@ -261,7 +261,7 @@ def _annotations(session: MarkedVideo) -> dict[int, Annotation]:
 
 
 def _is_forward_only(session: MarkedVideo) -> bool:
-    """Whether the valid frames are what tracking forwards alone gives."""
+    """Whether the valid frames come from tracking forwards only."""
     annotated = session.annotated
     begin = annotated[0] if annotated else 0
     lines = session.lines()
@@ -274,7 +274,7 @@ class _Lines:
     """Lines of tracks by frame, in a file.
 
     Attributes:
-        file: where they are; ``None`` without any.
+        file: the file; ``None`` if there is none.
         places: offset and length in bytes, by frame, in the order of the file.
     """
 
@@ -283,7 +283,7 @@ class _Lines:
 
     @classmethod
     def of(cls, path: Path) -> "_Lines":
-        """Open a file; where there is none, there are no lines."""
+        """Open a file; a missing one has no lines."""
         try:
             file = path.open("rb")
         except FileNotFoundError:
@@ -297,7 +297,7 @@ class _Lines:
         return cls(file, places)
 
     def get(self, index: int) -> bytes | None:
-        """Return the line of a frame, ``None`` where it has none."""
+        """Return the line of a frame; ``None`` if it has none."""
         if self.file is None or index not in self.places:
             return None
         offset, length = self.places[index]
@@ -305,7 +305,7 @@ class _Lines:
         return self.file.read(length)
 
     def copy(self, indices: list[int]) -> "_Lines":
-        """Return some of the lines in a file without a name."""
+        """Copy some of the lines into an unnamed temporary file."""
         file, places = tempfile.TemporaryFile(), {}  # noqa: SIM115  ``close`` closes it
         for index in indices:
             raw = self.get(index) or b""
@@ -314,7 +314,7 @@ class _Lines:
         return _Lines(file, places)
 
     def stem(self, index: int) -> str:
-        """Return what the mask of a frame is called."""
+        """Return the file name of a frame's mask, without suffix."""
         name = json.loads(self.get(index) or b"{}").get("name")
         return frame_stem(index, name)
 

@@ -1,4 +1,4 @@
-"""Who may talk to the studio: the page that the user opened, and nobody else.
+"""Access control: only the page that the user opened may talk to the studio.
 
 A server on the loopback interface is within reach of every page that the user's browser shows. Four
 things keep those out: a random token, the Host header (DNS rebinding), the Origin of a request that
@@ -36,8 +36,8 @@ class AllowedHosts:
 
     Attributes:
         names: in lower case, without a port.
-        addresses: whether any IP address will do, as it must where the server listens on all of
-            them; a page that rebinds a name still has to use that name.
+        addresses: whether any IP address is allowed, as it must be if the server listens on all of
+            them; DNS rebinding still has to use a name.
     """
 
     names: frozenset[str] = LOOPBACK
@@ -45,7 +45,7 @@ class AllowedHosts:
 
     @classmethod
     def of(cls, host: str, names: Collection[str] = ()) -> "AllowedHosts":
-        """Return what is allowed for a server that listens on ``host``.
+        """Return the hosts allowed for a server that listens on ``host``.
 
         Args:
             host: the address or name that it binds to.
@@ -65,11 +65,11 @@ class AllowedHosts:
 
 
 class Guard:
-    """Middleware that turns away every request that the user's page did not make.
+    """Middleware that rejects every request that the user's page did not make.
 
     Args:
-        app: what is guarded.
-        token: that every request has to bring.
+        app: the application to protect.
+        token: token that every request must carry.
         hosts: see ``AllowedHosts``.
     """
 
@@ -79,11 +79,11 @@ class Guard:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or turn it away."""
+        """Answer a request, or reject it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        if scope["type"] != "http":  # there are no sockets here
+        if scope["type"] != "http":  # no WebSockets are served
             await send({"type": "websocket.close", "code": 1008})
             return
 
@@ -99,29 +99,33 @@ class Guard:
         await (self._app if answer is None else answer)(scope, receive, guarded)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        """Return the answer to a request that does not get through; ``None`` where it does."""
+        """Return the response to a rejected request; ``None`` for an accepted one."""
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
         if host_name(host) not in self._hosts:
-            return _refuse("this name is not that of the studio; open the address it printed", 421)
+            return _refuse(
+                "this is not the name of the studio: open the address that it printed", 421
+            )
         if origin is not None and origin.lower() != f"{scope['scheme']}://{host}".lower():
-            return _refuse("requests from other pages are refused; use the studio's own page")
+            return _refuse("requests from other pages are refused: use the studio's own page")
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         in_query = self._is_token(query.get("token", ""))
         bearer = self._is_token(headers.get("authorization", "").removeprefix("Bearer "))
         cookie = self._is_token(_cookie(headers.get("cookie", ""), _cookie_name(host)))
         if not (in_query or bearer or cookie):
-            return _refuse("the token is missing or wrong; open the address the studio printed")
+            return _refuse(
+                "the token is missing or wrong: open the address that the studio printed"
+            )
         if scope["method"] not in ("GET", "HEAD"):
-            # a form of another page can send neither this header nor a token of its own
+            # a form on another page can send neither this header nor the token
             if headers.get("x-persam") != "1" or (origin is None and not bearer):
-                return _refuse("the header X-Persam or Origin is missing; use the studio's page")
+                return _refuse("the header X-Persam or Origin is missing: use the studio's page")
         elif scope["path"] == "/" and in_query:
             return self._welcome(host)
         return None
 
     def _welcome(self, host: str) -> Response:
-        """Give the browser the token as a cookie, and take it out of the address."""
+        """Hand the browser the token as a cookie, and remove it from the address."""
         answer = RedirectResponse("/", status_code=303)
         answer.set_cookie(
             _cookie_name(host), self._token, httponly=True, samesite="strict", path="/"
@@ -133,10 +137,10 @@ class Guard:
 
 
 def kept_token(folder: Path) -> str:
-    """Return the token of a folder, made and kept there when it has none.
+    """Return the token stored in a folder, and create it if necessary.
 
-    With it, a tab that is open goes on after the server was started again. Only its owner can
-    read the file.
+    With it, an open tab keeps working after the server is restarted. Only the owner can read the
+    file.
     """
     path = folder / _TOKEN_FILE
     try:
@@ -155,7 +159,7 @@ def kept_token(folder: Path) -> str:
 
 
 def contained(root: Path, relative: str) -> Path | None:
-    """Return a path below a folder with all links followed; ``None`` where it leads elsewhere.
+    """Resolve a path below a folder; ``None`` if links lead out of the folder.
 
     Args:
         root: the folder.
@@ -166,7 +170,7 @@ def contained(root: Path, relative: str) -> Path | None:
     top = root.resolve()
     try:
         path = (top / relative).resolve()
-    except (OSError, RuntimeError):  # links in a circle
+    except (OSError, RuntimeError):  # a loop of links
         return None
     return path if path.is_relative_to(top) else None
 
@@ -178,7 +182,7 @@ def _refuse(reason: str, status: int = 403) -> Response:
 
 
 def _cookie_name(host: str) -> str:
-    """Return the cookie's name: cookies do not know ports, and two studios may run at once."""
+    """Return the cookie's name, which has the port, as browsers share cookies between ports."""
     port = host.rpartition(":")[2]
     return f"{COOKIE}_{port}" if port.isdecimal() else COOKIE
 

@@ -1,4 +1,4 @@
-"""The studio over HTTP: requests in, JSON, pictures and events out."""
+"""HTTP server of the studio: JSON, pictures and events."""
 
 import json
 import logging
@@ -34,8 +34,8 @@ STATIC = Path(__file__).parent / "static"
 
 _log = logging.getLogger(__name__)
 
-_MOST_JSON = 2 * 2**20  # bytes of a body that is not an upload
-_FORM = 4096  # bytes of an upload that are not the file's
+_MOST_JSON = 2 * 2**20  # bytes of a request body, except uploads
+_FORM = 4096  # bytes of an upload besides the file
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
 _MOST_NAME = 80
 
@@ -46,9 +46,9 @@ def make_app(studio: Studio, token: str, hosts: AllowedHosts | None = None) -> S
     """Make the application that serves a studio.
 
     Args:
-        studio: what is served.
-        token: that every request has to bring, as cookie, bearer or ``?token=``.
-        hosts: the names under which it may be addressed; those of the loopback interface when not
+        studio: the studio.
+        token: token that every request must carry, as cookie, bearer or ``?token=``.
+        hosts: the names by which it may be addressed; those of the loopback interface when not
             given.
     """
     pages = _Pages(studio)
@@ -94,7 +94,7 @@ def make_app(studio: Studio, token: str, hosts: AllowedHosts | None = None) -> S
 
 
 class _Static(StaticFiles):
-    """The page's own files, which a browser asks for anew: they change with the version."""
+    """The page's own files, which browsers revalidate, as they change with the version."""
 
     def file_response(self, *args: Any, **keywords: Any) -> Response:
         response = super().file_response(*args, **keywords)
@@ -103,7 +103,7 @@ class _Static(StaticFiles):
 
 
 class _Pages:
-    """What each address answers. Work that takes a while is done in threads.
+    """Handlers of all routes. Slow work runs in threads.
 
     Args:
         studio: what is served.
@@ -197,7 +197,7 @@ class _Pages:
         opened, data = self._of(request), await _body(request)
         colour = data.get("colour")
         if colour is not None and not _COLOUR.fullmatch(str(colour)):
-            raise HTTPException(400, "the colour is none: give #rrggbb")
+            raise HTTPException(400, "this is not a colour: give #rrggbb")
         opened.session.change_object(
             request.path_params["object"],
             name=_name(data) if "name" in data else None,
@@ -241,7 +241,7 @@ class _Pages:
         opened, data = self._of(request), await _body(request)
         direction = data.get("direction", "forward")
         if direction not in ("forward", "backward", "both"):
-            raise HTTPException(400, "the direction is none: forward, backward or both")
+            raise HTTPException(400, "unknown direction: choose forward, backward or both")
         stop = None if data.get("stop") is None else _whole(data, "stop")
         directions = ("forward", "backward") if direction == "both" else (direction,)
         passes = [
@@ -260,7 +260,7 @@ class _Pages:
         opened, data = self._of(request), await _body(request)
         action = data.get("action")
         if action not in ("pause", "resume", "cancel"):
-            raise HTTPException(400, "the action is none: pause, resume or cancel")
+            raise HTTPException(400, "unknown action: choose pause, resume or cancel")
         if opened.job is not None:
             getattr(opened.job, action)()
         return _json(await run_in_threadpool(state_json, opened))
@@ -350,12 +350,12 @@ async def _body(request: Request) -> dict[str, Any]:
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
-        raise HTTPException(400, "the request is no JSON object: reload the page")
+        raise HTTPException(400, "the request is not a JSON object: reload the page")
     return data
 
 
 def _limited(receive: Receive, limit: int, request: Request) -> Receive:
-    """Return a ``receive`` that ends with an error beyond so many bytes."""
+    """Wrap ``receive`` so that it raises once a request exceeds a number of bytes."""
     told = request.headers.get("content-length", "0")
     if told.isdecimal() and int(told) > limit:
         raise _too_large(limit - _FORM)
@@ -381,14 +381,14 @@ def _too_large(limit: int) -> HTTPException:
 def _text(data: dict[str, Any], key: str, most: int) -> str:
     value = data.get(key)
     if not isinstance(value, str) or len(value) > most:
-        raise HTTPException(400, f"'{key}' is missing or is no text: reload the page")
+        raise HTTPException(400, f"'{key}' is missing or not text: reload the page")
     return value
 
 
 def _whole(data: dict[str, Any], key: str) -> int:
     value = data.get(key)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
-        raise HTTPException(400, f"'{key}' is missing or is no whole number: reload the page")
+        raise HTTPException(400, f"'{key}' is missing or not a whole number: reload the page")
     return value
 
 
@@ -405,18 +405,18 @@ def _integer(request: Request, key: str, least: int, most: int) -> int | None:
     if text is None:
         return None
     if not text.isdecimal() or len(text) > 10 or not least <= int(text) <= most:
-        raise HTTPException(400, f"'{key}' is no number from {least} to {most}")
+        raise HTTPException(400, f"'{key}' is not a number from {least} to {most}")
     return int(text)
 
 
 def _check_frame(opened: OpenSession, index: int) -> None:
     count = opened.session.frame_count
     if index >= count:
-        raise NotFoundError(f"there is no frame {index}: there are {count}, from 0")
+        raise NotFoundError(f"there is no frame {index}: frames are 0 to {count - 1}")
 
 
 def _stamp(opened: OpenSession) -> str:
-    """Return what changes when the source does."""
+    """Return a stamp that changes with the source."""
     try:
         status = Path(opened.session.source).stat()
     except OSError:

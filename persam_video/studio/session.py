@@ -1,4 +1,4 @@
-"""Interactive tracking: mark objects in any frame, track them, correct them, and go on."""
+"""Interactive tracking: mark objects in any frame, track them, correct the result, and continue."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 
 class InteractiveSession(MarkedVideo):
-    """A video, what was marked in it, and what tracking made of that, kept in a folder.
+    """A video with its marks and tracking results, stored in a folder.
 
-    Everything is written down at once: after each gesture, and after each frame of a pass. A
-    session that was killed goes on where it was when its folder is opened again. The folder of a
-    run of ``track`` can be opened, too: its masks are shown as tracked, and can be corrected.
+    Everything is saved at once: after each gesture, and after each frame of a pass. A session that
+    was killed continues when its folder is opened again. The folder of a run of ``track`` can be
+    opened too: its masks are shown as tracked, and can be corrected.
 
-    Frames can be read, marked and tracked from several threads; marks wait for each other, and for
-    the model no longer than a frame takes.
+    Frames can be read, marked and tracked from several threads; marks wait for each other, and at
+    most for one frame of tracking.
 
     Args:
         source: video file, folder of images, or glob; ``None`` for that of the folder's session or
             run.
-        folder: of the session or the run; made where there is none.
-        settings: of the method, for a new session; the preset ``persam`` when not given.
-        model: a loaded model, or one that several sessions share; loaded when it is first needed
-            if not given.
+        folder: folder of the session or the run; created if missing.
+        settings: settings for a new session; the preset ``persam`` when not given.
+        model: a loaded model, or one that several sessions share; by default it is loaded when
+            first needed.
 
     Raises:
         SourceError: the source cannot be read.
         OutputError: the folder cannot be written to, holds a session or a run of another source, or
             is in use.
         DatasetError: the folder's session or run cannot be read.
-        ConfigError: the run is of a procedure that takes no corrections.
+        ConfigError: the run's procedure takes no corrections.
 
     Examples:
         >>> with InteractiveSession("clip.mp4", "session") as session:  # doctest: +SKIP
@@ -72,7 +72,7 @@ class InteractiveSession(MarkedVideo):
             raise
 
     def close(self) -> None:
-        """End passes, write what is left and let go of the folder; a second call does nothing."""
+        """End passes, write what is pending and release the folder; a second call does nothing."""
         if self.journal.closed:
             return
         self._end_passes()
@@ -89,18 +89,18 @@ class InteractiveSession(MarkedVideo):
         *,
         until_next: bool = False,
     ) -> "Propagation":
-        """Track from a frame on, and give every result when it is written down.
+        """Track from a frame on, and yield every result once it is stored.
 
-        Going forwards from a frame up to which everything is tracked, results are those of
-        ``persam_video.run.track`` with the marks as annotations. Elsewhere, what is shown in the
-        first frame is taken as its annotation. Going backwards, the objects that are marked there
-        are tracked (where none is, those that are shown), and masks of other objects stay.
+        A forward pass from a frame up to which everything is tracked gives the results of
+        ``persam_video.run.track`` with the marks as annotations. Elsewhere, the masks shown in the
+        first frame serve as its annotation. A backward pass tracks the objects marked there (or
+        without any, those shown), and leaves masks of other objects alone.
 
         Leaving the loop, closing the iterator or beginning another pass ends the pass and keeps
-        what is done.
+        finished frames.
 
         Args:
-            start: index of the first frame; where it shows nothing, tracking forwards begins at the
+            start: index of the first frame; if it shows no object, tracking forwards starts at the
                 nearest annotated frame before it, or else after it.
             stop: index of the last frame; ``None`` for the end of the source, or its beginning.
             direction: forward or backward.
@@ -111,7 +111,7 @@ class InteractiveSession(MarkedVideo):
         """
         from persam_video.studio.propagation import Propagation
 
-        # a loop that was left may not have been collected yet, and two passes would write one run
+        # a loop that was left may not be collected yet, and two passes must not write one run
         self._end_passes()
         begun = Propagation(self, self._run, start, stop, direction, until_next=until_next)
         with self._lock:
@@ -122,7 +122,7 @@ class InteractiveSession(MarkedVideo):
         with self._lock:
             passes = list(self._passes)
         for begun in passes:
-            with suppress(ValueError):  # another thread is in it
+            with suppress(ValueError):  # another thread is running it
                 begun.close()
 
     def export(
@@ -135,10 +135,10 @@ class InteractiveSession(MarkedVideo):
         """Write one of the outputs that ``persam-video export`` offers into ``exports``.
 
         Args:
-            output: which one.
+            output: the output.
             options: how to write it; objects have the session's names and colours.
-            on_frame: called after every frame with how many are done, and how many there are; what
-                it raises ends the export.
+            on_frame: called after every frame with the number done and the total; an exception
+                from it ends the export.
 
         Returns:
             What was written, with the output's warnings. Its place is a file; of an output that is
@@ -155,7 +155,7 @@ class InteractiveSession(MarkedVideo):
     def save_run(self) -> None:
         """Bring ``run.json``, tracks, masks and state up to date, as ``track`` leaves them.
 
-        The end of a pass, an export and ``close`` do so, too.
+        The end of a pass, an export and ``close`` do so too.
 
         Raises:
             AnnotationError: there is no mask yet.

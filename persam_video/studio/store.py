@@ -1,4 +1,4 @@
-"""The folder of a session: what ``track`` leaves, and what only a session needs beside it."""
+"""The folder of a session: the files of ``track``, and those that only a session needs."""
 
 import json
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ _VERSION = 2
 
 @dataclass(frozen=True)
 class SessionPaths:
-    """Where a session keeps what a run does not.
+    """Files of a session beyond those of a run.
 
     Attributes:
-        folder: of the session; ``persam_video.run.OutputPaths`` says what else it holds.
+        folder: folder of the session; see ``persam_video.run.OutputPaths`` for its other files.
     """
 
     folder: Path
@@ -31,22 +31,22 @@ class SessionPaths:
 
     @property
     def journal(self) -> Path:
-        """What tracking found; see ``persam_video.studio.results``."""
+        """Results of tracking; see ``persam_video.studio.results``."""
         return self.folder / "results.jsonl"
 
     @property
     def states(self) -> Path:
-        """The tracker's state at some frames, to track on from there."""
+        """The tracker's state at some frames, to continue from there."""
         return self.folder / "states"
 
     @property
     def annotations(self) -> Path:
-        """What was marked by hand, an indexed PNG for each annotated frame."""
+        """The marks, as an indexed PNG for each annotated frame."""
         return self.folder / "annotations"
 
     @property
     def exports(self) -> Path:
-        """Outputs that were asked for."""
+        """Exported outputs."""
         return self.folder / "exports"
 
     @property
@@ -73,7 +73,7 @@ class StudioObject:
 
     @property
     def is_named(self) -> bool:
-        """Whether the object has a name of its own, and is not called after its id."""
+        """Whether the object has a name other than the default one after its id."""
         return self.name != StudioObject.new(self.id).name
 
     @property
@@ -83,20 +83,20 @@ class StudioObject:
 
     @classmethod
     def new(cls, object_id: int, name: str | None = None) -> "StudioObject":
-        """Return an object in the colour of its id, called after it where it has no name."""
+        """Return an object in the colour of its id, and named after the id by default."""
         red, green, blue = overlay_colour(object_id)
         return cls(object_id, name or f"object {object_id}", f"#{red:02x}{green:02x}{blue:02x}")
 
 
 @dataclass(frozen=True)
 class RunMark:
-    """What the run in the folder shows of the session.
+    """How far the run in the folder is up to date with the session.
 
     Attributes:
-        sha256: of the ``run.json`` that the session wrote or took in, and of the one that it is
-            about to write; any other is someone else's.
+        sha256: hashes of the ``run.json`` that the session wrote or imported, and of the one that
+            it is about to write; any other was written by another program.
         moment: when it was written; see ``ResultJournal.end``.
-        changed: frames in which something was marked since; ``None`` for any frame.
+        changed: frames marked since; ``None`` if any may be.
     """
 
     sha256: tuple[str, ...] = ()
@@ -106,21 +106,21 @@ class RunMark:
 
 @dataclass
 class SessionDocument:
-    """What ``session.json`` holds.
+    """Contents of ``session.json``.
 
     Attributes:
         source: absolute path, or glob, of the source.
         width: of its frames.
         height: of its frames.
-        settings: of the tracker, in the types of JSON.
-        objects: in order of id, those that were deleted included.
+        settings: settings of the tracker, as JSON types.
+        objects: objects in order of id, including deleted ones.
         history: gestures.
-        accepted: frames that need no second look.
-        valid: so many frames from the first one on are what tracking forwards gives with the
-            gestures as they are.
-        revision: rises with every change.
+        accepted: frames that the user has accepted in review.
+        valid: number of leading frames that are as tracking forwards gives them with these
+            gestures.
+        revision: increases with every change.
         moment: when it was written; see ``ResultJournal.end``.
-        run: what the folder's run shows of it.
+        run: how far the folder's run is up to date.
     """
 
     source: str
@@ -136,7 +136,7 @@ class SessionDocument:
     run: RunMark = field(default_factory=RunMark)
 
     def add_object(self, added: StudioObject) -> None:
-        """Add an object in its place."""
+        """Insert an object in order of id."""
         self.objects = sorted([*self.objects, added], key=lambda shown: shown.id)
 
     def write(self, path: Path) -> None:
@@ -177,7 +177,7 @@ class SessionDocument:
         try:
             data = json.loads(path.read_bytes())
             if data["version"] != _VERSION:
-                raise ValueError(f"it is of version {data['version']}")
+                raise ValueError(f"its version is {data['version']}")
             size = int(data["height"]), int(data["width"])
             return cls(
                 source=str(data["source"]),

@@ -1,4 +1,4 @@
-"""The sessions that are open, the folders that may be looked into, and the jobs under way."""
+"""Open sessions, browsable folders and running jobs."""
 
 import hashlib
 import shutil
@@ -22,7 +22,7 @@ from persam_video.video.image_decoder import find_images, is_image
 from persam_video.video.source import SourceKind, locate
 
 UPLOAD_LIMIT = 4 * 2**30
-"""Bytes that an upload may have."""
+"""Size limit of uploads in bytes."""
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -39,7 +39,7 @@ _MOST_THUMBS = 2000
 
 
 class BusyError(PersamVideoError):
-    """A job is under way that what was asked for has to wait for."""
+    """The request has to wait for a running job."""
 
 
 class NotFoundError(PersamVideoError):
@@ -51,7 +51,7 @@ class OpenSession:
     """A session with what its page needs.
 
     Attributes:
-        id: follows from the folder, so that it is the same when the server was started again.
+        id: derived from the folder, so that it is the same after a restart of the server.
         session: the session.
         job: the last job.
     """
@@ -62,23 +62,23 @@ class OpenSession:
 
     def __post_init__(self) -> None:
         self._thumbs: dict[int, bytes] = {}
-        # apart from the frames, so that a timeline that fills does not make scrubbing wait
+        # separate from the frames, so that filling the timeline does not delay scrubbing
         self._thumb_reader: FrameReader | None = None
         self._lock = threading.Lock()
 
     @property
     def busy(self) -> bool:
-        """Whether a job is under way."""
+        """Whether a job is running."""
         return self.job is not None and self.job.active
 
     def check_idle(self) -> None:
-        """Refuse what cannot be done while a job is under way.
+        """Refuse an action that is not possible while a job is running.
 
         Raises:
-            BusyError: one is.
+            BusyError: a job is running.
         """
         if self.busy:
-            raise BusyError("this has to wait for the job that is under way: cancel it first")
+            raise BusyError("a job is running: wait for it, or cancel it first")
 
     def thumb(self, index: int) -> bytes:
         """Return the JPEG of a small picture of a frame.
@@ -127,14 +127,14 @@ class Entry:
 
 
 class Studio:
-    """Everything that one server holds.
+    """State of a server.
 
     Args:
-        folder: where sessions and uploads are kept.
-        settings: of the method, for new sessions.
+        folder: folder for sessions and uploads.
+        settings: settings for new sessions.
         root: folder whose files may be opened; ``None`` for uploads only.
-        upload_limit: bytes that an upload may have.
-        model: a loaded model; loaded when it is first needed if not given.
+        upload_limit: size limit of uploads in bytes.
+        model: a loaded model; by default it is loaded when first needed.
     """
 
     def __init__(
@@ -159,14 +159,14 @@ class Studio:
 
     @property
     def sessions(self) -> Sequence[OpenSession]:
-        """Those that are open, in the order of their opening."""
+        """Open sessions, in the order of opening."""
         return list(self._sessions.values())
 
     def get(self, session_id: str) -> OpenSession:
         """Return an open session.
 
         Raises:
-            NotFoundError: there is none of this id.
+            NotFoundError: no open session has this id.
         """
         found = self._sessions.get(session_id)
         if found is None:
@@ -177,8 +177,8 @@ class Studio:
         """Open a session, or return the one that is open in the folder.
 
         Args:
-            source: of a new session; ``None`` for the one that the folder holds.
-            folder: of the session.
+            source: source of a new session; ``None`` for the session in the folder.
+            folder: folder of the session.
 
         Raises:
             PersamVideoError: see ``InteractiveSession``.
@@ -209,7 +209,7 @@ class Studio:
         return self.open(path, self._folder_for(path))
 
     def files(self, relative: str) -> list[Entry]:
-        """Return what can be opened in a folder below the root: folders first, then by name.
+        """List what can be opened in a folder below the root: folders first, then by name.
 
         Raises:
             NotFoundError: there is no such folder below the root.
@@ -230,19 +230,19 @@ class Studio:
         return sorted(entries, key=lambda entry: entry.kind != "folder")
 
     def take_upload(self, name: str, file: BinaryIO) -> OpenSession:
-        """Keep an uploaded video and open it.
+        """Store an uploaded video and open it.
 
         Args:
-            name: that it has with the user; only its letters and digits count.
+            name: its file name on the user's machine, of which letters and digits are kept.
             file: its bytes.
 
         Raises:
-            SourceError: it is no video.
+            SourceError: it is not a video.
             OutputError: it cannot be written.
         """
         plain = _plain_name(name)
         if Path(plain).suffix.lower() not in VIDEO_SUFFIXES:
-            raise SourceError(f"{plain}: is not a video by its name; upload a video file")
+            raise SourceError(f"{plain} is not named like a video: upload a video file")
         folder = self.folder / "uploads"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -267,17 +267,17 @@ class Studio:
         needs_model: bool,
         total: int = 0,
     ) -> None:
-        """Begin a job of a session; those that need the model wait for their turn.
+        """Start a job of a session; jobs that need the model wait for their turn.
 
         Args:
             opened: the session.
             kind: ``track`` or ``export``.
             work: see ``Job``.
-            needs_model: whether it does.
-            total: frames in all, as far as that is known.
+            needs_model: whether the job needs the model.
+            total: total number of frames, if known.
 
         Raises:
-            BusyError: the session has one under way.
+            BusyError: a job of the session is running.
         """
         turn = self._turn if needs_model else None
         with self._starting:
@@ -288,10 +288,10 @@ class Studio:
         job.start()
 
     def track(self, opened: OpenSession, passes: Sequence[dict[str, Any]]) -> None:
-        """Begin to track; see ``InteractiveSession.propagate`` for what a pass is.
+        """Start to track; see ``InteractiveSession.propagate``.
 
         Raises:
-            BusyError: a job is under way.
+            BusyError: a job is running.
             AnnotationError: there is nothing to track.
         """
         opened.check_idle()
@@ -322,7 +322,7 @@ class Studio:
                 with self._model.turn():
                     pass
             except PersamVideoError:
-                pass  # the first one to need it is told
+                pass  # the first request that needs it gets the error
 
         threading.Thread(target=load, name="studio-model", daemon=True).start()
 
@@ -348,13 +348,13 @@ class Studio:
         return path
 
     def _check_source(self, source: str) -> None:
-        """Refuse a source that reads what is neither below the root nor an upload.
+        """Refuse a source that is neither below the root nor an upload.
 
         Raises:
-            NotFoundError: it, or an image of it, lies elsewhere.
-            SourceError: it is a playlist, which may name any file.
+            NotFoundError: it, or an image in it, lies elsewhere.
+            SourceError: it is a playlist, which may refer to any file.
         """
-        self._check_within(Path(source))  # first: what lies elsewhere is not even looked for
+        self._check_within(Path(source))  # first, so that paths elsewhere are not even looked up
         location = locate(source)
         if location.kind in (SourceKind.FOLDER, SourceKind.GLOB):
             for path in find_images(location):
@@ -365,23 +365,23 @@ class Studio:
     def _check_within(self, path: Path) -> None:
         allowed = [self.folder.resolve(), *([self.root.resolve()] if self.root else [])]
         if not any(path.resolve().is_relative_to(top) for top in allowed):
-            raise NotFoundError(f"{path.name}: leads out of the root, and is not opened")
+            raise NotFoundError(f"{path.name} leads out of the root and is not opened")
 
     def _folder_for(self, source: Path) -> Path:
-        """Return the folder of a source's session: the one that it has, or a new one."""
+        """Return the folder of a source's session, existing or new."""
         for number in range(1, 1000):
             suffix = "" if number == 1 else f"-{number}"
             folder = self.folder / f"{source.stem or 'video'}{suffix}"
             if not folder.exists() or find(folder).source == str(source):
                 return folder
-        raise SourceError(f"{source.name}: has too many sessions in {self.folder}")
+        raise SourceError(f"there are too many sessions of {source.name} in {self.folder}")
 
 
 def check_no_playlist(path: Path) -> None:
-    """Refuse a file that names other files, which FFmpeg would read wherever they lie.
+    """Refuse a file that refers to other files, which FFmpeg would read wherever they are.
 
     Raises:
-        SourceError: it is one, or cannot be read.
+        SourceError: it is a playlist, or cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -389,11 +389,11 @@ def check_no_playlist(path: Path) -> None:
     except OSError as error:
         raise SourceError(f"{path.name}: cannot be read ({error.strerror})") from error
     if any(mark in head for mark in _PLAYLISTS):
-        raise SourceError(f"{path.name}: is a playlist; give the video itself")
+        raise SourceError(f"{path.name} is a playlist: give the video itself")
 
 
 def _kind(path: Path) -> str | None:
-    """Tell what a path can be opened as; ``None`` for anything else."""
+    """Return what a path can be opened as, or ``None``."""
     if path.is_file():
         return "video" if path.suffix.lower() in VIDEO_SUFFIXES else None
     if not path.is_dir():
@@ -407,7 +407,7 @@ def _kind(path: Path) -> str | None:
 
 
 def _plain_name(name: str) -> str:
-    """Return a name for a file: no folders, no leading dot, nothing that a shell would mind."""
+    """Return a safe file name: no folders, no leading dot, no special characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
     kept = "".join(c if c.isalnum() or c in "._- " else "_" for c in last).strip(". ")
     return kept[-120:] or "video"

@@ -1,4 +1,4 @@
-"""What the page is told, in the types of JSON."""
+"""The state of a session for the page, as JSON types."""
 
 import time
 from collections.abc import Sequence
@@ -17,7 +17,9 @@ from persam_video.studio.studio import OpenSession
 
 def state_json(opened: OpenSession) -> dict[str, Any]:
     """Return the whole state of a session."""
-    moment = time.monotonic_ns() // 1000  # before anything is read: a later state is never older
+    moment = (
+        time.monotonic_ns() // 1000
+    )  # read first, so that the state is never older than its revision
     session = opened.session
     info = session.info
     fps = None if info.fps is None else float(info.fps)
@@ -47,9 +49,9 @@ def state_json(opened: OpenSession) -> dict[str, Any]:
 
 
 def masks_json(session: InteractiveSession, index: int, *, before: bool = False) -> dict[str, Any]:
-    """Return the masks of a frame, with the clicks and boxes that are in force there.
+    """Return the masks of a frame, with the clicks and boxes in effect there.
 
-    Those from before the last change say whether they are others than now, too.
+    Those from before the last change also say whether they differ from the current ones.
     """
     result = session.result(index, before=before)
     gestures = session.gestures(index)
@@ -83,7 +85,7 @@ def timeline_json(session: InteractiveSession) -> dict[str, Any]:
 
 
 def review_json(session: InteractiveSession) -> dict[str, Any]:
-    """Return the frames that most need a look."""
+    """Return the frames that most need review."""
     return {
         "frames": [
             {
@@ -99,7 +101,7 @@ def review_json(session: InteractiveSession) -> dict[str, Any]:
 
 
 def ranges(indices: Sequence[int]) -> list[list[int]]:
-    """Return rising numbers as ranges [first, last]."""
+    """Return ascending numbers as ranges [first, last]."""
     found = []
     for _, group in groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0]):
         numbers = [number for _, number in group]
@@ -108,7 +110,7 @@ def ranges(indices: Sequence[int]) -> list[list[int]]:
 
 
 def runs(mask: NDArray[np.bool_]) -> list[int]:
-    """Return COCO's uncompressed run lengths of a mask (H, W): by columns, zeros first."""
+    """Return COCO's uncompressed run lengths of a mask (H, W): by column, zeros first."""
     # OpenCV's transpose is several times faster than numpy's walk over the columns
     pixels = cv2.transpose(mask.astype(np.uint8)).ravel()
     edges = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1

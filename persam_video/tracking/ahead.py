@@ -1,8 +1,8 @@
 """Encoding frames ahead of the tracker, several at once.
 
-A tracker takes frames in order, but what encodes them need not wait for it. The operators of a
-small model are too short to keep all cores busy, so some frames are encoded in parallel, each with
-its share of the threads, while the tracker predicts the masks of the frames before them.
+A tracker takes frames in order, but encoding need not wait for it. The operators of a small model
+are too short to keep all cores busy, so several frames are encoded in parallel, each with its share
+of the threads, while the tracker predicts the masks of the frames before them.
 """
 
 from collections import deque
@@ -18,27 +18,27 @@ from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.video.frame import Frame
 
 _MOST_ENCODERS = 4
-"""More would find the tracker, which is one thread, too slow to take what they make."""
+"""Greatest number of encoders; the tracker, a single thread, cannot keep up with more."""
 
 
 @dataclass(frozen=True)
 class EncodedFrame(Frame):
-    """A frame that was given to a model ahead of its turn.
+    """A frame that is encoded ahead of its turn.
 
     Attributes:
-        encoding: gives the embedding, or raises what the model raised.
+        encoding: returns the embedding, or raises the model's error.
     """
 
     encoding: Future[ImageEmbedding]
 
 
 def embedding_of(frame: Frame, model: SamModel, view: Box | None = None) -> ImageEmbedding:
-    """Return a frame's embedding: the one that was made ahead, or a new one.
+    """Return a frame's embedding, encoded ahead or now.
 
     Args:
         frame: the frame.
-        model: what encodes it.
-        view: the part of it that is to be seen; what was made ahead shows it all.
+        model: the model.
+        view: the part of it to encode; frames are encoded ahead as a whole.
 
     Raises:
         ModelError: memory does not suffice.
@@ -52,26 +52,26 @@ def embedding_of(frame: Frame, model: SamModel, view: Box | None = None) -> Imag
 def encoding_ahead(
     model: SamModel, frames: Iterator[Frame], begin: int
 ) -> Iterator[Iterator[Frame]]:
-    """Encode frames ahead while the block takes them; embeddings are the same up to rounding.
+    """Encode frames ahead of their use in the block; embeddings are the same up to rounding.
 
     Torch's threads (``torch.get_num_threads``) are divided among the encoders until the block
     ends; with one thread, on a GPU, or with a model whose operators fill the cores by themselves,
-    the frames come as they are. An error of ``frames`` is raised after the frames before it.
+    the frames are passed through. An error of ``frames`` is raised after the frames before it.
 
     Args:
-        model: what encodes.
+        model: the model.
         frames: in order of their index.
-        begin: index of the first frame that a tracker will want encoded.
+        begin: index of the first frame that the tracker needs encoded.
 
     Yields:
-        The frames, those that are encoded ahead as ``EncodedFrame``.
+        An iterator over the frames, with frames encoded ahead as ``EncodedFrame``.
     """
     threads = torch.get_num_threads()
     encoders = min(threads, _MOST_ENCODERS)
     if encoders == 1 or not model.encodes_side_by_side:
         yield frames
         return
-    # new threads take over the number that is set when they begin
+    # new threads inherit the number that is set when they start
     torch.set_num_threads(threads // encoders)
     pool = ThreadPoolExecutor(encoders, thread_name_prefix="encode")
     try:
@@ -90,7 +90,7 @@ def _submitted(
             waiting.append(_submit(pool, model, frame) if frame.index >= begin else frame)
             if len(waiting) > ahead:
                 yield waiting.popleft()
-    except Exception:  # whatever it is, it comes after the frames before it
+    except Exception:  # any error is raised after the frames before it
         yield from waiting
         raise
     yield from waiting

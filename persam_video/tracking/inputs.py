@@ -1,4 +1,4 @@
-"""What a caller gives a tracker: frames and masks of many kinds, taken where they are clear."""
+"""Validation of the frames and masks that callers give a tracker."""
 
 from operator import index
 from typing import Any
@@ -14,14 +14,14 @@ from persam_video.video.pixels import as_rgb
 
 
 def as_frame(frame: Any, number: int) -> Frame:
-    """Return what a tracker is given as a frame.
+    """Convert an argument to a frame.
 
     Args:
         frame: a ``Frame``, or a picture that ``persam_video.video.pixels.as_rgb`` takes.
-        number: index of a frame that does not say its own; its time is 0.
+        number: index for a picture without its own; its time is 0.
 
     Raises:
-        SourceError: it is not such a picture; the message names what it is and what is wanted.
+        SourceError: it is not such a picture; the message says what it is and what is expected.
     """
     if not isinstance(frame, Frame):
         return Frame(number, as_rgb(frame), 0.0)
@@ -36,7 +36,7 @@ def check_frame_size(frame: Frame, before: tuple[int, int] | None) -> tuple[int,
 
     Args:
         frame: the frame.
-        before: size of the frames before it; ``None`` if there were none.
+        before: size of earlier frames; ``None`` before the first.
 
     Raises:
         SourceError: the sizes differ.
@@ -51,16 +51,16 @@ def check_frame_size(frame: Frame, before: tuple[int, int] | None) -> tuple[int,
 
 
 def as_mask(mask: MaskArray, object_id: int, size: tuple[int, int]) -> Annotation:
-    """Return one object's mask as an annotation of a frame.
+    """Convert one object's mask to an annotation of a frame.
 
     Args:
-        mask: what ``persam_video.masks.mask_array`` takes.
+        mask: anything that ``persam_video.masks.mask_array`` takes.
         object_id: 1 to 254.
         size: height and width of the frame.
 
     Raises:
-        AnnotationError: the id is out of range, or the mask is of another form, is empty or has
-            another size.
+        AnnotationError: the id is out of range, or the mask is invalid, empty or of another
+            size.
     """
     object_id = check_object_id(object_id)
     name = f"the mask of object {object_id}"

@@ -1,4 +1,4 @@
-"""Lost and found: which masks of a frame are believed."""
+"""Lost and found: decide which masks of a frame to trust."""
 
 from collections.abc import Sequence
 
@@ -10,12 +10,12 @@ from persam_video.tracking.segmenter import Candidate
 def believe(
     objects: Sequence[TrackedObject], candidates: Sequence[Candidate], lost: LostSettings
 ) -> list[bool]:
-    """Decide which candidates are good: of tracked objects, and of lost ones that are found again.
+    """Decide which candidates are good, for tracked objects and for lost ones that reappear.
 
     Args:
-        objects: N of them; the streaks of those that are lost are counted on.
-        candidates: what the model says of each in this frame.
-        lost: when an object is lost, and when it is found again.
+        objects: N objects; updates the streaks of lost ones.
+        candidates: the model's prediction for each in this frame.
+        lost: thresholds for losing and finding objects.
 
     Returns:
         N decisions.

@@ -1,4 +1,4 @@
-"""From one mask for each object to the frame's label map, and back to what each object has won."""
+"""Merge the objects' masks into a label map, and split it into masks again."""
 
 from collections.abc import Sequence
 
@@ -26,9 +26,9 @@ def merge_masks(
 
     Args:
         logits: N low-resolution masks (h, w) over the padded input.
-        objects: that the masks are of, as they were in the frame before.
-        transform: of the frame.
-        settings: which components are removed.
+        objects: the objects of the masks, in their state after the previous frame.
+        transform: transform of the frame.
+        settings: which components to remove.
 
     Returns:
         uint8 (H, W) of the frame's size.
@@ -46,12 +46,12 @@ def merge_masks(
 def _clean(
     mask: NDArray[np.bool_], tracked: TrackedObject, settings: MaskSettings
 ) -> NDArray[np.bool_]:
-    """Remove components that are specks, or too far from where the object was last."""
+    """Remove components that are specks, or too far from the object's last position."""
     if tracked.tracked and settings.reach is not None:
         x0, y0, x1, y1 = tracked.box
         margin = round(settings.reach * max(x1 - x0, y1 - y0))
         near = grow(tracked.box, margin, (mask.shape[0], mask.shape[1]))
-        # the last box lies in the frame, so the grown one does
+        # the last box lies in the frame, so the enlarged one does too
         mask = mask if near is None else keep_touching(mask, near)
     return keep_large(mask, settings.min_component) if settings.min_component > 0 else mask
 
@@ -62,16 +62,16 @@ def won_masks(
     labels: NDArray[np.uint8],
     transform: InputTransform,
 ) -> Tensor:
-    """Return soft masks without what other objects won or was removed.
+    """Return soft masks without pixels that were removed or went to other objects.
 
     Args:
         logits: N low-resolution masks (h, w) over the padded input.
-        ids: of their objects.
-        labels: (H, W) what the frame's masks were merged into.
-        transform: of the frame.
+        ids: ids of their objects.
+        labels: (H, W) merged label map.
+        transform: transform of the frame.
 
-    Returns:
-        (N, h, w), 0 to 1.
+        Returns:
+            (N, h, w), 0 to 1.
     """
     soft = torch.stack(list(logits)).sigmoid()
     final = torch.from_numpy(one_hot(labels, ids)).to(soft.device)

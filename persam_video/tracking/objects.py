@@ -1,4 +1,4 @@
-"""What the tracker remembers of each object."""
+"""The tracker's state of each object."""
 
 from dataclasses import dataclass, field
 
@@ -12,25 +12,25 @@ from persam_video.persam.matching import Memory
 from persam_video.results import ObjectState
 
 _ADAPTATION = 0.1
-"""Share of the newest frame in what an object's likeness usually is."""
+"""Weight of the newest frame in the running average of an object's likeness."""
 
 
 @dataclass
 class TrackedObject:
-    """One object. Its id never changes; everything that was last good stays while it is lost.
+    """One object. Its id never changes; the last good values are kept while it is lost.
 
     Attributes:
         object_id: the annotation's label.
         target: (C,) target embedding, not normalised.
-        annotated: the frame with its annotation.
-        recent: the last frame with a good mask.
-        past: good frames before it, the oldest first.
-        mask: (h, w) last good soft mask at the model's low resolution; it spans what ``recent``
-            spans.
+        annotated: memory of the annotated frame.
+        recent: memory of the last frame with a good mask.
+        past: memories of earlier good frames, the oldest first.
+        mask: (h, w) last good soft mask at the model's low resolution; it covers the same
+            area as ``recent``.
         box: last good box (x0, y0, x1, y1) in frame pixels.
         weights: (2,) PerSAM-F's mask weights.
         velocity: (x, y) displacement of the box's centre between the last two good frames.
-        likeness: what the likeness of its good masks usually is; ``None`` before the first.
+        likeness: running average over its good masks; ``None`` before the first.
         state: tracked or lost.
         streak: frames in a row in which a lost object was seen again.
         age: good frames since the newest of ``past``, or since the annotated one.
@@ -51,21 +51,21 @@ class TrackedObject:
     age: int = 0
 
     def usual_likeness(self, newest: float) -> float:
-        """Return what the likeness of its good masks usually is; before the first, the newest."""
+        """Return the running average of its likeness; before the first good mask, the newest."""
         return newest if self.likeness is None else self.likeness
 
     @property
     def tracked(self) -> bool:
-        """Whether the object is being followed."""
+        """Whether the object is tracked, not lost."""
         return self.state is ObjectState.TRACKED
 
     def lose(self) -> None:
-        """Have no good mask in the newest frame."""
+        """Update the state: no good mask in the newest frame."""
         self.state = ObjectState.LOST
         self.velocity = np.zeros(2)
 
     def see(self, box: Box, mask: Tensor, likeness: float) -> None:
-        """Have a good mask in the newest frame."""
+        """Update the state: a good mask in the newest frame."""
         if self.tracked:
             self.velocity = np.subtract(centre(box), centre(self.box))
         self.state = ObjectState.TRACKED
@@ -76,11 +76,11 @@ class TrackedObject:
         self.mask = mask
 
     def remember(self, newest: Memory, score: float, settings: MemorySettings) -> None:
-        """Read the newest good frame from now on, and now and then keep the one before it.
+        """Store the memory of a good frame, and now and then keep the previous one.
 
         Args:
             newest: the memory of a frame with a good mask.
-            score: of that mask.
+            score: score of that mask.
             settings: how many past frames are kept, and which.
         """
         self.age += 1
@@ -92,13 +92,14 @@ class TrackedObject:
 
 @dataclass(frozen=True)
 class TrackerState:
-    """All that a tracker's later frames depend on.
+    """Everything that later frames of a tracker depend on.
 
     Attributes:
         frame_size: (height, width) of the frames; ``None`` before the first.
         steps: frames taken so far.
         objects: in order of id.
-        picture: the newest frame as the detector of scene cuts keeps it; ``None`` without one.
+        picture: the newest frame as the detector of scene cuts keeps it; ``None`` without
+            a detector.
     """
 
     frame_size: tuple[int, int] | None

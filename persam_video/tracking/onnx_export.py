@@ -1,8 +1,8 @@
-"""The embedded model as ONNX files, with which other runtimes can track.
+"""Export of the embedded model as ONNX files, for tracking with other runtimes.
 
-``encoder.onnx`` encodes a frame; ``track.onnx`` and ``find.onnx`` hold what ``Segmenter`` does with
-an object that is tracked, or lost; ``memory.onnx`` makes what is remembered of it. What is left to
-the caller is in ``model.json`` (the numbers) and in ``docs/track_with_onnx.py`` (a tracker).
+``encoder.onnx`` encodes a frame; ``track.onnx`` and ``find.onnx`` do the work of ``Segmenter`` for
+a tracked and for a lost object; ``memory.onnx`` computes memories. The rest is up to the caller:
+``model.json`` has the numbers, and ``docs/track_with_onnx.py`` is a tracker.
 """
 
 import importlib.util
@@ -47,16 +47,16 @@ def export_onnx(
     """Write the embedded model as ONNX files, for frames of any size.
 
     Args:
-        model: the embedded one, on the CPU in fp32.
+        model: the embedded model, on the CPU in fp32.
         out: folder for ``encoder.onnx``, ``memory.onnx``, ``track.onnx``, ``find.onnx`` and
-            ``model.json``. All of them appear, or none does.
-        on_progress: called with the files that are written and the files in all.
+            ``model.json``. All of them are written, or none is.
+        on_progress: called with the number of files written and the total.
 
     Returns:
         The files.
 
     Raises:
-        ModelError: it is another model, or a package or a newer torch is needed.
+        ModelError: it is another model, or a package is missing, or torch is too old.
         OutputError: the folder cannot be written.
     """
     if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
@@ -67,7 +67,7 @@ def export_onnx(
         raise ModelError(f"ONNX files need torch 2.6 or newer, and this is {torch.__version__}")
     graphs = _graphs(model)
     cells = model.info.image_size // CELL
-    grid = (cells // 4 * 2, cells - 2)  # even, in the model's grid; other ones work as well
+    grid = (cells // 4 * 2, cells - 2)  # even, in the model's grid; other sizes work as well
     out = Path(out)
     with staged(out) as folder:
         folder.mkdir()
@@ -120,7 +120,7 @@ def _write(graph: _Graph, path: Path, grid: tuple[int, int]) -> None:
 
 
 def _variable(name: str, dimensions: int) -> range:
-    """Return the axes of an input whose sizes vary: those of the grid."""
+    """Return the dynamic axes of an input: those of the grid."""
     if name in ("size", "corner", "target", "box"):
         return range(0)
     first = 1 if name in ("mask", "others", "coverage", "recent_coverage") else 2
@@ -129,7 +129,7 @@ def _variable(name: str, dimensions: int) -> range:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep the exporter's advice to its developers away."""
+    """Silence the exporter's advice to developers."""
     log = logging.getLogger("torch.onnx")
     before = log.level
     log.setLevel(logging.ERROR)
@@ -142,7 +142,7 @@ def _silent() -> Iterator[None]:
 
 
 def _numbers(model: SamModel) -> dict[str, object]:
-    """Return what a caller needs besides the graphs."""
+    """Return the numbers that a caller needs besides the graphs."""
     settings = Settings()
     return {
         "model": model.info.name,

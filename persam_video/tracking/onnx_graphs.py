@@ -1,9 +1,9 @@
 """The embedded model's part of a step as four graphs, with the default settings built in.
 
-What ``Segmenter`` computes of one object, in one piece that other runtimes can run: no Python
-decisions, no sizes but those of the inputs. Two things are computed otherwise, to the same result:
-masks are made everywhere and cut to the window, since a graph cannot slice by a value; and tracked
-and lost objects, whose prompts differ in number, have a graph each.
+They compute what ``Segmenter`` does for one object, in a form that other runtimes can run: without
+Python control flow, and with no sizes but those of the inputs. Two things differ, with the same
+result: masks are computed everywhere and cropped to the window, since a graph cannot slice by a
+value; and tracked and lost objects, which have different numbers of prompts, have a graph each.
 
 All coordinates are (x, y) in pixels of the model's input, of which a cell is 16 by 16.
 """
@@ -52,11 +52,12 @@ class EncoderGraph(nn.Module):
 
 
 class MemoryGraph(nn.Module):
-    """Remembers a frame, as far as one object is concerned.
+    """Computes one object's memory of a frame.
 
     Args:
         readout: the model's.
-        settings: of the tracker.
+        settings: settings of the tracker.
+
     """
 
     inputs = ("features", "mask", "others")
@@ -68,12 +69,12 @@ class MemoryGraph(nn.Module):
         self.pooling = settings.target.pooling
 
     def forward(self, features: Tensor, mask: Tensor, others: Tensor) -> tuple[Tensor, ...]:
-        """Make what is remembered.
+        """Compute the memory.
 
         Args:
             features: (1, C, h, w) of the frame.
             mask: (1, 4h, 4w) soft mask of the object, 0 to 1.
-            others: (1, 4h, 4w) what other objects cover.
+            others: (1, 4h, 4w) union of other objects' masks.
 
         Returns:
             Coverage (1, h, w), values (1, V, h, w) and target embedding (1, C).
@@ -89,8 +90,8 @@ class ObjectGraph(nn.Module):
     Args:
         network: the embedded model.
         readout: its memory readout.
-        settings: of the tracker: the default ones, but for their numbers.
-        tracked: whether the object is tracked; else it is looked for everywhere.
+        settings: settings of the tracker; only numbers may differ from the default.
+        tracked: whether the object is tracked; a lost one is searched for everywhere.
     """
 
     outputs = ("logits", "score", "likeness")
@@ -139,17 +140,17 @@ class ObjectGraph(nn.Module):
         """Segment the object.
 
         Args:
-            features: (1, C, h, w) of the frame, and so ``keys``, ``half`` and ``quarter``.
+            features: (1, C, h, w) of the frame; likewise ``keys``, ``half`` and ``quarter``.
             size: (2,) width and height of the frame in the input, without the padding.
-            corner: (2,) where the frame's last pixel lies in the input.
+            corner: (2,) position of the frame's last pixel in the input.
             target: (1, C) target embedding.
             memory_keys: (1, D, M * h * w) keys of the annotated frame, and of M - 1 good ones.
             memory_values: (1, V, M * h * w) their values.
-            coverage: (1, h, w) how much of the annotated frame's cells the object covers.
-            recent_keys: (1, D, h, w) of the last good frame, and so ``recent_values`` (1, V, h, w)
-                and ``recent_coverage`` (1, h, w).
+            coverage: (1, h, w) share of the annotated frame's cells that the object covers.
+            recent_keys: (1, D, h, w) of the last good frame; likewise ``recent_values`` (1, V, h,
+                w) and ``recent_coverage`` (1, h, w).
             mask: (1, 4h, 4w) its last good soft mask, while it is tracked.
-            others: (1, 4h, 4w) what the last masks of other tracked objects cover.
+            others: (1, 4h, 4w) union of the last masks of other tracked objects.
             box: (1, 4) its last good box, (x0, y0, x1, y1).
 
         Returns:
@@ -202,7 +203,7 @@ class ObjectGraph(nn.Module):
         return logits[:, 0], score[:, 0].clamp(0, 1), likeness(logits[:, 0], matching)
 
     def _inside(self, features: Tensor, size: Tensor) -> Tensor:
-        """Return which cells (1, h, w) hold a part of the frame."""
+        """Return the mask (1, h, w) of cells that lie in the frame."""
         rows, columns = (torch.arange(features.shape[axis]) * CELL for axis in (2, 3))
         return ((rows[:, None] < size[1]) & (columns[None] < size[0]))[None]
 
@@ -211,7 +212,7 @@ class ObjectGraph(nn.Module):
         return distances(rows, rows, columns, columns)
 
     def _points(self, confidence: Tensor, inside: Tensor, corner: Tensor) -> Tensor:
-        """Embed the cells of the highest and of the lowest confidence, and that there is no box."""
+        """Embed the cells of highest and of lowest confidence, and the absence of a box."""
         outside = ~inside.flatten(1)
         flat = confidence.flatten(1)
         index = torch.stack(
@@ -222,7 +223,7 @@ class ObjectGraph(nn.Module):
             dim=1,
         )
         down, across = (torch.ones_like(confidence[0]).cumsum(axis) for axis in (0, 1))
-        # cells count from 1 here, so their middles are half a cell before
+        # cells are numbered from 1 here, so that their centres are half a cell before
         middles = (torch.stack([across, down], dim=2).view(-1, 2) - 0.5) * CELL
         places = middles.index_select(0, index[0])[None].minimum(corner)
         encoder = self.prompt_encoder
@@ -231,7 +232,7 @@ class ObjectGraph(nn.Module):
         return torch.cat([points, encoder.not_a_point_embed.weight[None]], dim=1)
 
     def _box(self, box: Tensor, size: Tensor) -> Tensor:
-        """Embed a box that is grown on each side, in the frame."""
+        """Embed a box, enlarged on each side and clipped to the frame."""
         grow = self.settings.prompts.box_margin * (box[:, 2:] - box[:, :2])
         grown = box + torch.cat([-grow, grow], dim=1)
         corners = grown.clamp(min=0).minimum(size.repeat(2)).view(1, 2, 2)
@@ -240,7 +241,7 @@ class ObjectGraph(nn.Module):
         return self._coordinates(corners) + kinds
 
     def _coordinates(self, places: Tensor) -> Tensor:
-        """Encode positions (1, P, 2) as SAM does, at the middle of a pixel."""
+        """Encode positions (1, P, 2) as SAM does, at pixel centres."""
         encoder = self.prompt_encoder
         encoded: Tensor = encoder.pe_layer._pe_encoding(
             (places + 0.5) / float(encoder.input_image_size[0])
@@ -248,7 +249,7 @@ class ObjectGraph(nn.Module):
         return encoded
 
     def _window(self, box: Tensor, confidence: Tensor) -> Tensor:
-        """Return the window (4,), in cells, in which the object is looked for."""
+        """Return the window (4,), in cells, in which to search for the object."""
         cells = box[0] / CELL
         longer = (cells[2:] - cells[:2]).amax(dim=0)
         share = self.settings.prompts.window
@@ -282,12 +283,12 @@ class ObjectGraph(nn.Module):
 
 
 def _cells(mask: Tensor) -> Tensor:
-    """Return how much of each cell (1, h, w) a mask (1, 4h, 4w) covers."""
+    """Return the share of each cell (1, h, w) that a mask (1, 4h, 4w) covers."""
     return F.avg_pool2d(mask[:, None], _FINE)[:, 0]
 
 
 def _standardised(similarity: Tensor, inside: Tensor) -> Tensor:
-    """Do what ``persam_video.persam.confidence.standardise`` does, by a mask (1, h, w)."""
+    """Standardise as ``persam_video.persam.confidence.standardise`` does, over a mask (1, h, w)."""
     count = inside.sum()
     part = similarity.where(inside, similarity.new_zeros(()))
     mean = part.sum() / count
@@ -298,10 +299,10 @@ def _standardised(similarity: Tensor, inside: Tensor) -> Tensor:
 
 
 def example_inputs(names: tuple[str, ...], grid: tuple[int, int]) -> tuple[Tensor, ...]:
-    """Return inputs of the right shapes, by the names of the graphs' inputs, to trace them with.
+    """Return example inputs for tracing, by name.
 
     Args:
-        names: of the inputs.
+        names: names of the inputs.
         grid: (h, w) of the cells.
     """
     rows, columns = grid
@@ -332,7 +333,7 @@ def example_inputs(names: tuple[str, ...], grid: tuple[int, int]) -> tuple[Tenso
 
 
 def _cut(logits: Tensor, window: Tensor) -> Tensor:
-    """Continue masks (1, M, 4h, 4w) outside of a window as the decoder does."""
+    """Fill masks (1, M, 4h, 4w) outside a window as the decoder does."""
     x0, y0, x1, y1 = (_FINE * window).unbind()
     rows, columns = (torch.arange(logits.shape[axis]) for axis in (2, 3))
     down = ((rows >= y0) & (rows < y1)).float()

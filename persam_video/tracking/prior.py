@@ -1,4 +1,4 @@
-"""The temporal prior: where the last mask says that the object is now."""
+"""The temporal prior: the object's expected position, from its last mask."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -8,12 +8,12 @@ MASK_LOGIT = 6.0
 
 
 def seen_from(masks: Tensor, extents: Tensor, extent: Tensor, shift: Tensor) -> Tensor:
-    """Bring masks from one view of a frame to another, moved; what was not seen is empty.
+    """Resample masks from one view of a frame to another, shifted; unseen areas are empty.
 
     Args:
         masks: (N, h, w), 0 to 1.
-        extents: (N, 4) what each mask spans, (x0, y0, x1, y1) in frame pixels.
-        extent: (4,) what the results are to span.
+        extents: (N, 4) area of each mask, (x0, y0, x1, y1) in frame pixels.
+        extent: (4,) area of the results.
         shift: (N, 2) displacements (x, y) in frame pixels.
 
     Returns:
@@ -24,14 +24,14 @@ def seen_from(masks: Tensor, extents: Tensor, extent: Tensor, shift: Tensor) -> 
     middles = (extents[:, 2:] + extents[:, :2]) / 2
     theta = masks.new_zeros(count, 2, 3)
     theta[:, 0, 0], theta[:, 1, 1] = (size / sizes).T
-    # grid_sample asks where each output pixel comes from
+    # grid_sample takes the source position of each output pixel
     theta[:, :, 2] = 2 * ((extent[2:] + extent[:2]) / 2 - shift - middles) / sizes
     grid = F.affine_grid(theta, [count, 1, height, width], align_corners=False)
     return F.grid_sample(masks[:, None], grid, align_corners=False)[:, 0]
 
 
 def grow_cells(coverage: Tensor, by: int) -> Tensor:
-    """Let the coverage (N, h, w) of cells grow by a number of cells on each side."""
+    """Dilate the coverage (N, h, w) of cells by a number of cells on each side."""
     return F.max_pool2d(coverage, 2 * by + 1, stride=1, padding=by)
 
 

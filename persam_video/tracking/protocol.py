@@ -1,4 +1,4 @@
-"""What every tracker of videos can do, whatever its method."""
+"""The interface of all video trackers."""
 
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from persam_video.video.frame import Frame
 
 
 class VideoTracker(Protocol):
-    """Holds one video and is given its frames one by one."""
+    """Tracks one video, frame by frame."""
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -28,15 +28,15 @@ class VideoTracker(Protocol):
 
         Args:
             frame: a ``Frame``, or a picture: uint8 RGB (H, W, 3).
-            annotation: objects that are marked by hand in it, uint8 (H, W) label map.
+            annotation: objects annotated in it, uint8 (H, W) label map.
 
         Raises:
             AnnotationError: the annotation does not fit the frame.
-            SourceError: the frame is no such picture, or has another size than those before.
+            SourceError: the frame is not such a picture, or differs in size from earlier ones.
         """
 
     def state(self) -> TrackerState | None:
-        """Return all that later frames depend on; ``None`` if this tracker cannot resume."""
+        """Return everything that later frames depend on; ``None`` if the tracker cannot resume."""
 
     def restore(self, state: TrackerState) -> None:
-        """Continue from a state that such a tracker returned."""
+        """Continue from a state that a tracker with the same settings returned."""

@@ -1,4 +1,4 @@
-"""One frame at a time: prompts from what is remembered of each object, and the masks they give."""
+"""Segment a frame: build prompts from each object's memories, and predict the masks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,23 +23,23 @@ from persam_video.tracking.prior import grow_cells, mask_prompt, seen_from
 from persam_video.util.timing import StageClock
 
 _UNKNOWN = 32.0
-"""Magnitude of a logit that stands for a value the model could not compute."""
+"""Magnitude of the logit that replaces NaN and infinity."""
 
 WINDOW_CELLS = 4.0
-"""The least margin around an object's last box in which it is looked for: 64 input pixels."""
+"""Smallest margin around an object's last box in which it is searched for: 64 input pixels."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What the model says of one object in a frame.
+    """The model's prediction for one object in a frame.
 
     Attributes:
         logits: (h, w) low-resolution mask logits, finite.
         score: predicted IoU, 0 to 1.
-        likeness: how much more the mask looks like the object than like its surroundings, in the
-            annotated frame or in the last good one, whichever says more: mean difference of the two
-            cosine similarities over the mask, -2 to 2. Small objects have little, since their cells
-            hold background too. 0 for a model without matching maps, which cannot tell.
+        likeness: how much more the mask resembles the object than its surroundings, in the
+            annotated frame or in the last good one, whichever is higher: mean difference of the
+            two cosine similarities over the mask, -2 to 2. It is low for small objects, whose
+            cells hold background too, and 0 for a model without matching maps.
     """
 
     logits: Tensor
@@ -53,12 +53,12 @@ class Candidate:
 
 
 class Segmenter:
-    """Segments remembered objects in encoded frames; it keeps nothing from frame to frame.
+    """Segments remembered objects in encoded frames; it has no state of its own.
 
     Args:
         model: the SAM.
-        settings: of which all count but ``model``, ``memory``, ``zoom``, ``lost`` and ``masks``.
-        clock: is told of the stages "prompt" and "predict".
+        settings: all are used except ``model``, ``memory``, ``zoom``, ``lost`` and ``masks``.
+        clock: timer of the stages "prompt" and "predict".
     """
 
     def __init__(self, model: SamModel, settings: Settings, clock: StageClock) -> None:
@@ -72,8 +72,8 @@ class Segmenter:
         """Learn the objects of an annotation from its frame.
 
         Args:
-            embedding: of the annotated frame.
-            annotation: of the frame's size.
+            embedding: embedding of the annotated frame.
+            annotation: annotation of the frame's size.
 
         Returns:
             A new object for each id.
@@ -94,7 +94,7 @@ class Segmenter:
     def segment(
         self, embedding: ImageEmbedding, objects: Sequence[TrackedObject]
     ) -> list[Candidate]:
-        """Segment objects in a frame: those that are tracked together, and those that are lost."""
+        """Segment objects in a frame: all tracked ones together, and all lost ones."""
         found: dict[int, Candidate] = {}
         for tracked in (True, False):
             group = [o for o in objects if o.tracked == tracked]
@@ -107,7 +107,7 @@ class Segmenter:
                 answer = self._cascade.run(
                     self._model, embedding, prompts, torch.stack(weights) if weights else None
                 )
-            # a model's NaN must not reach a mask or a score
+            # a NaN from the model must not reach a mask or a score
             logits = answer.logits[:, 0].nan_to_num(-_UNKNOWN, _UNKNOWN, -_UNKNOWN)
             scores = answer.iou[:, 0].nan_to_num(0.0).clamp(0, 1).tolist()
             alike = _likenesses(logits, prompts.matching)
@@ -118,7 +118,7 @@ class Segmenter:
     def _prompts(
         self, embedding: ImageEmbedding, group: Sequence[TrackedObject], tracked: bool
     ) -> Prompts:
-        """Make the first pass's prompts; a lost object gets none from its last mask."""
+        """Build the prompts of the first pass; a lost object gets none from its last mask."""
         chosen, prior = self._settings.prompts, self._settings.prior
         targets = torch.stack([o.target for o in group])
         similarity = location_confidence(embedding.features, targets)
@@ -172,7 +172,7 @@ class Segmenter:
         )
 
     def _recalled(self, o: TrackedObject, tracked: bool) -> Recalled:
-        """Return what is to be read for an object; a lost one is looked for everywhere."""
+        """Return the memories to read for an object; a lost one is searched for everywhere."""
         prior = self._settings.prior
         x, y = o.velocity * prior.motion
         share = prior.alpha if tracked else 0.0
@@ -180,7 +180,7 @@ class Segmenter:
 
 
 def _windows(group: Sequence[TrackedObject], share: float, embedding: ImageEmbedding) -> Tensor:
-    """Return the cells (N, 4) around the last boxes in which the objects are looked for."""
+    """Return the windows (N, 4), in cells, around the last boxes."""
     rows, columns = embedding.grid
     corners = embedding.features.new_tensor([o.box for o in group]).view(-1, 2, 2)
     cell = embedding.transform.padded_size[0] / rows
@@ -199,7 +199,7 @@ def _match(embedding: ImageEmbedding, group: Sequence[TrackedObject]) -> Tensor:
 
 
 def _likenesses(logits: Tensor, matching: Tensor | None) -> list[float]:
-    """Return the likeness of each mask; 0 where there are no matching maps to tell by."""
+    """Return the likeness of each mask; 0 without matching maps."""
     if matching is None:
         return [0.0] * len(logits)
     return [float(one) for one in likeness(logits, matching)]

@@ -1,7 +1,7 @@
 """A tracker's state as a file, from which an interrupted run continues.
 
-The file is in the safetensors format, which holds numbers only: reading one runs no code. All that
-is not a tensor stands as JSON in its metadata.
+The file is in the safetensors format, which holds only numbers: reading it runs no code. Everything
+that is not a tensor is JSON in its metadata.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,9 +29,9 @@ from persam_video.video.cuts import PICTURE_SHAPE
 
 
 class StoredTensor(BaseModel):
-    """A tensor's name in the file, and how it lay in memory.
+    """A tensor's name in the file, and its layout in memory.
 
-    The layout is kept because the order in which a product adds up depends on it.
+    The layout is kept because the order of summation in products depends on it.
     """
 
     name: str
@@ -43,17 +43,17 @@ class TensorShelf:
     """Tensors that go into one file.
 
     Attributes:
-        tensors: contiguous copies by name, as safetensors takes them.
+        tensors: contiguous copies by name, as safetensors needs them.
     """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     _stored: dict[int, StoredTensor] = field(default_factory=dict)
 
     def put(self, tensor: Tensor) -> StoredTensor:
-        """Add a tensor, which must live as long as the shelf; a second time does nothing."""
+        """Add a tensor, which must outlive the shelf; adding it again does nothing."""
         if id(tensor) not in self._stored:
             stored = StoredTensor(name=str(len(self.tensors)), stride=tensor.stride())
-            # a copy: safetensors takes neither views nor other layouts
+            # a copy, as safetensors takes neither views nor other layouts
             contiguous = torch.empty(tensor.shape, dtype=tensor.dtype)
             self.tensors[stored.name] = contiguous.copy_(tensor)
             self._stored[id(tensor)] = stored
@@ -62,11 +62,11 @@ class TensorShelf:
 
 @dataclass
 class TensorUnpacker:
-    """Tensors out of one file, each made once and then shared.
+    """Tensors from one file, each created once and then shared.
 
     Attributes:
         tensors: by name, as they are in the file.
-        device: where they go.
+        device: device to put them on.
     """
 
     tensors: Mapping[str, Tensor]
@@ -76,12 +76,12 @@ class TensorUnpacker:
     def get(
         self, stored: StoredTensor, shape: Sequence[int], dtype: torch.dtype = torch.float32
     ) -> Tensor:
-        """Return a tensor in the layout that it had.
+        """Return a tensor in its original layout.
 
         Args:
-            stored: where it is.
-            shape: that it must have.
-            dtype: that it must have.
+            stored: its entry.
+            shape: expected shape.
+            dtype: expected dtype.
 
         Raises:
             LookupError: the file has no tensor of this name.
@@ -102,12 +102,12 @@ class TensorUnpacker:
 
 
 def _is_dense(tensor: Tensor, stride: Sequence[int]) -> bool:
-    """Whether strides lay a tensor out without gaps, in whatever order of its dimensions."""
+    """Whether strides are dense, in any order of the dimensions."""
     if len(stride) != tensor.dim() or not all(0 < step <= tensor.numel() for step in stride):
         return False
     span = 1
     for step, length in sorted(zip(stride, tensor.shape, strict=True)):
-        if length > 1:  # the stride of a single one does not matter
+        if length > 1:  # the stride of a dimension of size 1 does not matter
             if step != span:
                 return False
             span *= length
@@ -115,18 +115,18 @@ def _is_dense(tensor: Tensor, stride: Sequence[int]) -> bool:
 
 
 _HEADER = "persam-video"
-_ROUNDING = 1e-3  # a mean of shares may be this much more than 1
+_ROUNDING = 1e-3  # rounding may take a mean of shares this far above 1
 _MOST_PAST = 16  # frames that the settings allow
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The point that a run had reached, and the tracker's state there.
+    """Progress of a run, with the tracker's state.
 
     Attributes:
         frames: frames tracked so far.
-        last: index of the last of them in the source.
-        state: of the tracker after that frame.
+        last: index of the last tracked frame in the source.
+        state: state of the tracker after that frame.
     """
 
     frames: int
@@ -144,7 +144,7 @@ class _StoredMemory(BaseModel):
 class _StoredObject(BaseModel):
     object_id: Annotated[int, Field(ge=1, le=MAX_OBJECT_ID)]
     target: StoredTensor
-    reference: _StoredMemory  # the annotated frame, under the name that files have for it
+    reference: _StoredMemory  # the annotated frame, by its name in existing files
     recent: _StoredMemory
     past: Annotated[list[_StoredMemory], Field(max_length=_MOST_PAST)]
     mask: StoredTensor
@@ -168,7 +168,7 @@ class _Header(BaseModel):
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:
-    """Write a snapshot, whole or not at all; one that is there is replaced.
+    """Write a snapshot atomically, replacing an earlier one.
 
     Raises:
         OutputError: the file cannot be written.
@@ -183,7 +183,7 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
         objects=[_pack(tracked, shelf) for tracked in state.objects],
         picture=None if state.picture is None else shelf.put(torch.from_numpy(state.picture)),
     )
-    # not by the library's own writing, whose errors hide what the system says
+    # not with the library's own function, whose errors hide those of the system
     write_bytes(path, save(shelf.tensors, metadata={_HEADER: header.model_dump_json()}))
 
 
@@ -194,15 +194,14 @@ def read_snapshot(
 
     Args:
         path: the file.
-        like: of a frame of the run, by the model that will continue; its shapes and types are those
-            that the state must have, and its device is where the tensors go.
-        fitted: whether the objects must have PerSAM-F's mask weights; if not, they must have none.
-        values: type of the memories' values, of a model that reads them; ``None`` of one that does
-            not.
+        like: embedding of a frame of the run by the model that will continue; the state must have
+            its shapes and dtypes, and tensors go to its device.
+        fitted: whether the objects must have PerSAM-F's mask weights, or none.
+        values: dtype of the memories' values; ``None`` for a model that does not read them.
 
     Raises:
         OutputError: the file cannot be read, is not a snapshot of this version, or its state is not
-            one that a tracker of such frames can be in.
+            possible for a tracker of such frames.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -253,13 +252,13 @@ def _pack_memory(memory: Memory, shelf: TensorShelf) -> _StoredMemory:
 
 @dataclass(frozen=True)
 class _Unpacker:
-    """Objects out of a file that anyone may have written.
+    """Reads objects from an untrusted file.
 
     Attributes:
-        tensors: of the file.
-        like: an embedding whose shapes, types and device the state must have.
-        fitted: whether objects must have mask weights; if not, they must have none.
-        values: type of the memories' values; ``None`` if they must have none.
+        tensors: tensors of the file.
+        like: an embedding with the expected shapes, dtypes and device.
+        fitted: whether objects must have mask weights, or none.
+        values: expected dtype of the memories' values; ``None`` if they must have none.
     """
 
     tensors: TensorUnpacker
@@ -310,7 +309,7 @@ class _Unpacker:
         keys, grid = self.like.keys, self.like.grid
         x0, y0, x1, y1 = stored.extent
         height, width = self.like.transform.frame_size
-        # padding leaves the frame at the right and at the bottom, and is less than the frame
+        # padding extends beyond the frame at the right and at the bottom, by less than its size
         if not (0 <= x0 < x1 <= 2 * width and 0 <= y0 < y1 <= 2 * height):
             raise ValueError(f"extent {stored.extent} does not fit the frame")
         if (stored.values is None) != (self.values is None):

@@ -1,4 +1,4 @@
-"""The tracker: one object holds one video and is given its frames one by one."""
+"""The tracker: one instance tracks one video, frame by frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,14 +33,14 @@ from persam_video.video.frame import Frame
 
 @dataclass(frozen=True)
 class _Latest:
-    """The frame that was stepped to last.
+    """The last frame given to ``step``.
 
     Attributes:
         frame: the frame.
-        embedding: of the frame, ``None`` when nothing needed it yet.
-        labels: (H, W) its label map.
+        embedding: embedding of the frame; ``None`` if not needed yet.
+        labels: (H, W) label map of the frame.
         scores: of the objects that were segmented, by id.
-        cut: whether it begins a new scene.
+        cut: whether the frame begins a new scene.
     """
 
     frame: Frame
@@ -51,23 +51,24 @@ class _Latest:
 
     @cached_property
     def boxes(self) -> dict[int, Box | None]:
-        """The box of every object by its id, ``None`` for one without a pixel."""
+        """Boxes of the objects by id; ``None`` for one without pixels."""
         return boxes_of_labels(self.labels, range(1, MAX_OBJECT_ID + 1))
 
 
 class Tracker:
     """Tracks objects through one video.
 
-    Give every frame in order, and with any of them an annotation: new ids are added, known ids are
-    learned anew. A frame before the first annotation has an empty label map and no objects.
+    Give every frame in order, with an annotation where there is one: it adds objects with new ids,
+    and relearns those with known ids. A frame before the first annotation has an empty label map
+    and no objects.
 
-    In a loop of your own, ``add_object``, ``correct`` and ``remove`` act on the frame
-    that was stepped to last, so that one can look at its result first.
+    In your own loop, ``add_object``, ``correct`` and ``remove`` act on the last frame, so that you
+    can look at its result first.
 
     Args:
         model: the SAM.
         settings: how to track; the preset ``persam`` when not given.
-        clock: is told of the stages of every step: "encode", "prompt", "predict", "merge",
+        clock: timer of the stages of every step: "encode", "prompt", "predict", "merge",
             "learn" and "remember".
 
     Examples:
@@ -99,9 +100,9 @@ class Tracker:
 
     @inference()
     def add_object(self, object_id: int, mask: MaskArray) -> FrameResult:
-        """Add an object that is marked in the frame that was stepped to last.
+        """Add an object by its mask in the last frame.
 
-        Its pixels become the new object's; what other objects remember of the frame stays.
+        The pixels go to the new object; the memories of other objects are unchanged.
 
         Args:
             object_id: a new id, 1 to 254.
@@ -111,7 +112,7 @@ class Tracker:
             The frame's result with the new object.
 
         Raises:
-            AnnotationError: the id is known or out of range, the mask is empty or does not fit, or
+            AnnotationError: the id is taken or out of range, the mask is empty or does not fit, or
                 there was no frame yet.
         """
         object_id = check_object_id(object_id)
@@ -123,9 +124,9 @@ class Tracker:
 
     @inference()
     def correct(self, object_id: int, mask: MaskArray) -> FrameResult:
-        """Annotate a known object anew in the frame that was stepped to last.
+        """Correct the mask of a known object in the last frame.
 
-        The object is tracked from there on as if it had first been marked in that frame.
+        From there on, the object is tracked as if it had first been annotated in that frame.
 
         Args:
             object_id: a known id.
@@ -152,15 +153,15 @@ class Tracker:
             self._latest = replace(self._latest, labels=_without(self._latest.labels, object_id))
 
     def state(self) -> TrackerState:
-        """Return all that later frames depend on; it does not change with later steps."""
+        """Return everything that later frames depend on; later steps do not change it."""
         known = (self._objects[i] for i in self.object_ids)
         objects = tuple(replace(o, velocity=o.velocity.copy()) for o in known)
         return TrackerState(self._frame_size, self._steps, objects, self._cuts.picture)
 
     def restore(self, state: TrackerState) -> None:
-        """Go on from a state of a tracker with the same model and settings.
+        """Continue from a state of a tracker with the same model and settings.
 
-        Every later step gives what it would have given that tracker.
+        Later steps return what they would have returned from that tracker.
         """
         self._frame_size, self._steps = state.frame_size, state.steps
         self._objects = {o.object_id: replace(o) for o in state.objects}
@@ -178,28 +179,28 @@ class Tracker:
         Args:
             frame: a ``Frame``, or a picture: uint8 RGB (H, W, 3) as a NumPy array or torch tensor,
                 or a PIL image. Pictures are numbered from 0 in the order of the calls and have
-                time 0. The buffer may be used again after the call.
-            annotation: objects that are marked by hand in this frame, uint8 (H, W) label map.
+                time 0. The buffer may be reused after the call.
+            annotation: objects annotated in this frame, uint8 (H, W) label map.
 
         Returns:
             A result whose arrays are the caller's own.
 
         Raises:
             AnnotationError: the annotation does not fit the frame.
-            SourceError: the frame is not such a picture, or has another size than those before.
+            SourceError: the frame is not such a picture, or differs in size from earlier ones.
         """
         frame = as_frame(frame, self._steps)
         size = check_frame_size(frame, self._frame_size)
         if annotation is not None:
             annotation = load_annotation(annotation, size)
         cut = self.settings.cuts.detect and self._cuts.sees_cut(frame.rgb)
-        if cut:  # where an object was says nothing of where it is now
+        if cut:  # after a cut, old positions are meaningless
             for known in self._objects.values():
                 known.lose()
         if self._objects or annotation is not None:
             self._latest = self._follow(frame, annotation, cut=cut)
         else:
-            # encoded when an object is added; until then the caller may use the buffer again
+            # a copy to encode when an object is added, as the caller may reuse the buffer
             own = replace(frame, rgb=frame.rgb.copy())
             self._latest = _Latest(own, None, np.zeros(size, np.uint8), {}, cut)
         self._frame_size = size
@@ -207,7 +208,7 @@ class Tracker:
         return self._result(self._latest)
 
     def _follow(self, frame: Frame, annotation: Annotation | None, *, cut: bool) -> _Latest:
-        """Segment the known objects, and learn those that are marked."""
+        """Segment the known objects, and learn the annotated ones."""
         given = annotation.object_ids if annotation is not None else ()
         with self._clock.stage("encode"):
             embedding = self._encode(frame, annotation)
@@ -233,7 +234,7 @@ class Tracker:
         return latest
 
     def _encode(self, frame: Frame, annotation: Annotation | None) -> ImageEmbedding:
-        """Encode what is to be seen of a frame: all of it while an object is lost."""
+        """Encode the visible part of a frame: all of it while an object is lost."""
         view = None
         if all(o.tracked for o in self._objects.values()):
             boxes = [o.box for o in self._objects.values()]
@@ -244,9 +245,9 @@ class Tracker:
         return embedding_of(frame, self.model, view)
 
     def _learn_latest(self, object_id: int, mask: MaskArray) -> FrameResult:
-        """Learn one object from its mask in the last frame, and give it the mask's pixels."""
+        """Learn one object from its mask in the last frame, and assign it the mask's pixels."""
         if self._latest is None:
-            raise AnnotationError("no frame to mark the object in: call step() with it first")
+            raise AnnotationError("there is no frame yet to annotate: call step() first")
         latest = self._latest
         annotation = as_mask(mask, object_id, (latest.labels.shape[0], latest.labels.shape[1]))
         embedding = latest.embedding
@@ -272,7 +273,7 @@ class Tracker:
         candidates: Sequence[Candidate],
         believed: Sequence[bool],
     ) -> None:
-        """Update what is known of each object; a mask is evidence only while it is good."""
+        """Update the state of each object; only good masks are remembered."""
         boxes = [
             latest.boxes[o.object_id] if b else None for o, b in zip(objects, believed, strict=True)
         ]
@@ -296,7 +297,7 @@ class Tracker:
         return FrameResult.from_labels(
             latest.frame.index,
             latest.frame.time,
-            latest.labels.copy(),  # the caller may draw in it
+            latest.labels.copy(),  # a copy, as the caller may modify it
             self.object_ids,
             scores=latest.scores,
             boxes=latest.boxes,
@@ -306,7 +307,7 @@ class Tracker:
 
 
 def _shows(embedding: ImageEmbedding, annotation: Annotation) -> bool:
-    """Whether all that is marked is in the part of the frame that was encoded."""
+    """Whether the whole annotation lies in the encoded part of the frame."""
     x0, y0, x1, y1 = embedding.transform.seen
     inside = np.count_nonzero(annotation.labels[y0:y1, x0:x1])
     return bool(inside == np.count_nonzero(annotation.labels))

@@ -1,4 +1,4 @@
-"""The view: the part of a frame around the objects, which the model sees at its full resolution."""
+"""The view: the part of a frame around the objects that fills the model's input."""
 
 from collections.abc import Iterable
 
@@ -9,15 +9,15 @@ from persam_video.masks.boxes import Box
 def choose_view(
     boxes: Iterable[Box], frame_size: tuple[int, int], zoom: ZoomSettings
 ) -> Box | None:
-    """Choose what the model is shown of a frame.
+    """Choose the part of a frame to show the model.
 
-    The view has the frame's aspect ratio, so that the input has one size at all times, and lies in
-    the frame. It is centred on the objects as far as that goes.
+    The view has the frame's aspect ratio, so that the input always has the same size, and lies
+    within the frame. It is centred on the objects as far as possible.
 
     Args:
-        boxes: of the objects, (x0, y0, x1, y1); in the frame.
+        boxes: boxes of the objects, (x0, y0, x1, y1), within the frame.
         frame_size: (height, width).
-        zoom: how much room there is around the objects, and how much the model may enlarge.
+        zoom: margin around the objects, and limit of the magnification.
 
     Returns:
         (x0, y0, x1, y1), or ``None`` for the whole frame: without objects, and where they need

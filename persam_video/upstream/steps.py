@@ -1,9 +1,9 @@
 """PerSAM as its public reference implementation (Personalize-SAM) computes it.
 
 The rest of this package works on the embedding's grid. Upstream takes similarity, points,
-boxes and masks at the frame's full size, and paints its annotation into an image. Here are
-those steps, each on its own, for whoever needs its numbers: the procedure ``upstream`` and the
-tests that compare with it.
+boxes and masks at the frame's full size, and paints its annotation into an image. These
+are its steps as separate functions, for the procedure ``upstream`` and for tests that compare with
+it.
 """
 
 from dataclasses import dataclass, replace
@@ -26,11 +26,11 @@ VIDEO_PAINT = 215
 def painted_cells(
     mask: NDArray[np.bool_], embedding: ImageEmbedding, paint: int = VIDEO_PAINT
 ) -> Tensor:
-    """Choose the cells that stand for an object.
+    """Choose the cells that represent an object.
 
-    The mask is painted into the red channel of a black image, which is resized and normalised as
-    any image is; the cells where the result, brought to the grid, is above 0 are the object's. So
-    the painted value is a threshold on the coverage.
+    The mask is painted into the red channel of a black image, which is resized and normalised like
+    any image; the cells where the result, resized to the grid, is above 0 belong to the object. So
+    the painted value acts as a threshold on the coverage.
 
     Args:
         mask: (H, W) of the frame.
@@ -51,7 +51,7 @@ def full_size_similarity(embedding: ImageEmbedding, targets: Tensor) -> Tensor:
 
     Args:
         embedding: of the frame.
-        targets: (N, C) of any length.
+        targets: (N, C) of any norm.
 
     Returns:
         (N, H, W) cosine similarities of the cells, enlarged to the frame as SAM enlarges masks.
@@ -63,12 +63,12 @@ def full_size_similarity(embedding: ImageEmbedding, targets: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class FullSizeMasks:
-    """The masks that a SAM answers for one object.
+    """The masks that a SAM predicts for one object.
 
     Attributes:
-        low: (M, h, w) logits at the model's low resolution, to be given back as a prompt.
+        low: (M, h, w) low-resolution logits, which serve as the next mask prompt.
         full: (M, H, W) logits at the frame's size.
-        iou: (M,) the IoU that the model predicts for each.
+        iou: (M,) predicted IoU of each.
     """
 
     low: Tensor
@@ -81,7 +81,7 @@ class FullSizeMasks:
         return FullSizeMasks(self.low[chosen], self.full[chosen], self.iou[chosen])
 
     def best(self) -> "FullSizeMasks":
-        """Keep the mask of the highest predicted IoU, the first of equals."""
+        """Keep the mask of the highest predicted IoU; of equals, the first."""
         return self.take(int(self.iou.argmax()))
 
 
@@ -94,7 +94,7 @@ def predict(
         model: the SAM.
         embedding: of the frame.
         prompts: of one object.
-        single: answer SAM's single mask instead of its three.
+        single: return SAM's single mask instead of its three.
     """
     answer = model.decode(embedding, prompts)
     chosen = slice(0, 1) if single else slice(1, None)
@@ -122,18 +122,19 @@ def refine(
     low: Tensor,
     box: Tensor | None = None,
 ) -> FullSizeMasks | None:
-    """Run the two refinements: with the mask, then with the mask that comes of it and its box.
+    """Run the two refinements: with the mask, then with the resulting mask and its box.
 
     Args:
         model: the SAM.
         embedding: of the frame.
-        prompts: one object's points; nothing else of them is used.
+        prompts: one object's points; other prompts are ignored.
         low: (1, h, w) low-resolution logits of the first pass.
         box: (1, 4) for the first refinement; PerSAM-F gives one.
 
     Returns:
-        The best mask of the second refinement; ``None`` when the first one's is empty, where the
-        upstream stops with an error.
+        The best mask of the second refinement; ``None`` if that of the first is empty, where
+        upstream
+            stops with an error.
     """
     points = Prompts(points=prompts.points, point_labels=prompts.point_labels)
     first = predict(model, embedding, replace(points, masks=low[None], boxes=box)).best()

@@ -1,13 +1,13 @@
-"""PerSAM on videos as the reference implementation's two scripts do it, their faults included.
+"""PerSAM on videos as in the reference implementation's two scripts, including their faults.
 
 For comparison only. The scripts are ``persam_video.py`` and ``persam_video_f.py`` of
-Personalize-SAM. They have no temporal prior but the last box: each object gets the points of
-highest similarity, the centre of its last box, and that box, grown; the mask is refined twice.
+Personalize-SAM. Their only temporal prior is the last box: each object gets the points of
+highest similarity, the centre of its last box, and that box, enlarged; the mask is refined twice.
 Neither has guided attention, semantic prompting or negative points.
 
-What the scripts get wrong is kept where it changes the masks, and is marked "Fault" below. Where
-they stop with an error this tracker continues: an object whose mask comes out empty has no mask in
-that frame.
+Faults of the scripts are kept where they change the masks, and are marked "Fault" below. Where the
+scripts stop with an error, this tracker continues: an object with an empty mask has no mask in that
+frame.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ _USED_SETTINGS = {"procedure", "method", "model", "weights"}
 
 @dataclass(frozen=True)
 class _Learned:
-    """What the first frame says of one object.
+    """An object as learned from the first frame.
 
     Attributes:
         object_id: the annotation's label.
@@ -73,7 +73,7 @@ class UpstreamTracker:
 
     Args:
         model: the SAM; upstream uses ViT-H.
-        settings: of which ``method`` and ``weights`` count.
+        settings: only ``method`` and ``weights`` are used.
         clock: timer of the stage "encode".
 
     Raises:
@@ -102,10 +102,10 @@ class UpstreamTracker:
         return tuple(learned.object_id for learned in self._learned)
 
     def state(self) -> None:
-        """Return nothing: this tracker cannot resume."""
+        """Return ``None``: this tracker cannot resume."""
 
     def restore(self, state: TrackerState) -> None:
-        """Refuse a state, which is never of this tracker.
+        """Refuse any state, as this tracker cannot resume.
 
         Raises:
             ConfigError: always.
@@ -122,12 +122,12 @@ class UpstreamTracker:
 
         Args:
             frame: a ``Frame``, or a picture: uint8 RGB (H, W, 3).
-            annotation: of the first frame, and of no other.
+            annotation: annotation of the first frame; none for later ones.
 
         Raises:
             AnnotationError: the first frame has no annotation, one that does not fit, or a later
                 frame has one.
-            SourceError: the frame has another size than those before.
+            SourceError: the frame differs in size from earlier ones.
         """
         frame = as_frame(frame, self._steps)
         size = check_frame_size(frame, self._frame_size)
@@ -167,8 +167,8 @@ class UpstreamTracker:
         for object_id, box in zip(ids, boxes, strict=True):
             mask = labels == object_id
             cells = painted_cells(mask, embedding)
-            # Fault: an object smaller than a cell has none. Upstream then follows NaN, here it
-            # is a similarity of 0 everywhere: either way its points mean nothing, and only its box
+            # Fault: an object smaller than a cell has none. Upstream then computes with NaN, here
+            # the similarity is 0 everywhere: either way the points are meaningless, and only box
             # and centre are left.
             target = target_embedding(embedding.features, cells[None].float())[0]
             weights = None
@@ -192,7 +192,7 @@ class UpstreamTracker:
         found: dict[int, FullSizeMasks] = {}
         # Fault: the boxes are those of the labels that were present in the last frame, without
         # saying which. When an object vanishes, the boxes after it go to the objects before theirs,
-        # and the last object is never looked for again.
+        # and the last object is never searched for again.
         for learned, box in zip(self._learned, self._boxes, strict=False):
             answer = self._segment(embedding, learned, box)
             if answer is not None:
@@ -210,7 +210,7 @@ class UpstreamTracker:
         first = predict(self.model, embedding, prompts)
         if learned.weights is not None:
             return self._refine_mixed(embedding, prompts, first, learned.weights)
-        # Fault: the largest mask is meant, but the areas are kept in 8 bits.
+        # Fault: the largest mask is intended, but areas are stored in 8 bits.
         areas = (first.full > 0).sum(dim=(1, 2)) % 256
         return refine(self.model, embedding, prompts, first.take(int(areas.argmax())).low)
 
@@ -230,19 +230,19 @@ class UpstreamTracker:
 
 
 def first_prompts(embedding: ImageEmbedding, target: Tensor, box: Box, similar: int) -> Prompts:
-    """Make the first pass's prompts of one object: points of similarity, box and its centre.
+    """Build the first pass's prompts of one object: most similar points, box and its centre.
 
     Args:
         embedding: of the frame.
         target: (C,) target embedding.
         box: last box in the frame.
-        similar: how many of the most similar pixels become points.
+        similar: number of most similar pixels to use as points.
     """
     height, width = size = embedding.transform.frame_size
     similarity = full_size_similarity(embedding, target[None])
     points, _ = extreme_cells(similarity, size, similar, 0)
     x0, y0 = (max(low - BOX_MARGIN, 0) for low in box[:2])
-    # the far side may lie one pixel outside the frame, as upstream
+    # the far side may lie one pixel outside the frame, as in upstream
     x1, y1 = (
         min(high - 1 + BOX_MARGIN, limit)
         for high, limit in zip(box[2:], (width, height), strict=True)
@@ -261,7 +261,7 @@ def _refuse_unused(settings: Settings) -> None:
     for name in type(settings).model_fields:
         if name not in _USED_SETTINGS and getattr(settings, name) != getattr(default, name):
             raise ConfigError(
-                f"the procedure 'upstream' does what its scripts do and has no '{name}' settings: "
+                f"the procedure 'upstream' follows its scripts and has no '{name}' settings: "
                 "drop them, or set procedure to 'tracker'"
             )
 

@@ -223,7 +223,7 @@ def test_one_line_says_what_is_wrong(client, opened):
         ({"frame": 0, "object": 1, "kind": "click", "x": "nan", "y": 1}, "cannot be read"),
         ({"frame": 0, "object": 1, "kind": "jump"}, "is unknown"),
         ({"frame": 99, "object": 1, "kind": "clear"}, "has no frame 99"),
-        ({"frame": -1, "object": 1, "kind": "clear"}, "no whole number"),
+        ({"frame": -1, "object": 1, "kind": "clear"}, "not a whole number"),
         ({"frame": 0, "object": 1, "kind": "stroke", "points": [], "radius": 3}, "no points"),
     ]
     for data, reason in wrong:

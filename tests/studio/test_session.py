@@ -465,7 +465,7 @@ def test_a_run_of_another_video_is_refused(run, squares, tmp_path, shared):
     with pytest.raises(OutputError, match="a run of another video"):
         InteractiveSession(other, run, model=shared)
     squares.frames.rename(tmp_path / "moved")
-    with pytest.raises(SourceError, match="is not there any more"):
+    with pytest.raises(SourceError, match="is no longer there"):
         InteractiveSession(None, run, model=shared)
     with InteractiveSession(tmp_path / "moved", run, model=shared) as opened:
         assert opened.annotated == [0, 4]
@@ -550,7 +550,7 @@ def test_a_session_goes_on_when_it_is_opened_again(
     with pytest.raises(OutputError, match="session of"):
         other = squares.frames / "00003.png"
         InteractiveSession(other, session.paths.folder, model=shared)
-    with pytest.raises(DatasetError, match="holds no session"):
+    with pytest.raises(DatasetError, match="holds neither a session"):
         InteractiveSession(None, tmp_path / "none")
 
 

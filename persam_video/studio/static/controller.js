@@ -163,7 +163,7 @@ export class Controller {
     if (job.state === "failed") toast(job.message || "The job failed.", "error");
     else if (job.kind === "track") {
       const done = `${job.done} ${job.done === 1 ? "frame" : "frames"}`;
-      toast(job.state === "cancelled" ? `Stopped after ${done}; what is done is kept.` : `Tracked ${done}.`);
+      toast(job.state === "cancelled" ? `Stopped after ${done}; finished frames are kept.` : `Tracked ${done}.`);
     }
   }
 

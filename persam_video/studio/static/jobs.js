@@ -61,7 +61,7 @@ export function showJobs(controller) {
   });
   const cancel = makeButton("icon-button", {
     symbol: "stop",
-    label: "Stop; what is done is kept",
+    label: "Stop; finished frames are kept",
     keys: "K",
     press: () => controller.job("cancel"),
   });

@@ -177,7 +177,7 @@ def test_pausing_and_stopping_keep_what_is_done(
         arg=held["job"]["done"],
     )
     page.press("k")
-    page.wait_for_toast("what is done is kept")
+    page.wait_for_toast("finished frames are kept")
     ((first, last),) = session.get()["tracked"]
     assert first == 0
     assert held["tracked"][-1][1] < last < 399
