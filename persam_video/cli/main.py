@@ -29,6 +29,7 @@ from persam_video.cli.prompt import prompt
 from persam_video.cli.report import report
 from persam_video.cli.reproduce import reproduce
 from persam_video.cli.segment import segment
+from persam_video.cli.serve import serve
 from persam_video.cli.studio import studio
 from persam_video.cli.track import track
 from persam_video.errors import ConfigError, PersamVideoError
@@ -56,6 +57,7 @@ _GROUPS = {
 for _group, _commands in _GROUPS.items():
     for _command in _commands:
         app.command(rich_help_panel=_group)(_command)
+app.add_typer(serve, name="serve", rich_help_panel="Videos")
 app.add_typer(models, name="models", rich_help_panel="Models and settings")
 app.add_typer(config, name="config", rich_help_panel="Models and settings")
 

@@ -2,7 +2,6 @@
 
 import os
 import socket
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +10,10 @@ import typer
 from persam_video.cli.browser import BrowserOption, open_soon
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import INPUT, RUN, ModelOptions, PresetOptions, written
+from persam_video.cli.serving import address_of, check_extra, listen, serve, warn_of_others
 from persam_video.errors import ConfigError
 
 _DEFAULT_PORT = 8765
-_TRIES = 20
 
 
 @with_option_groups
@@ -86,13 +85,7 @@ def studio(
 
     persam-video studio --root ~/videos
     """
-    missing = [name for name in ("starlette", "uvicorn", "python_multipart") if not _has(name)]
-    if missing:
-        raise ConfigError(
-            f"the studio needs {', '.join(missing)}: pip install 'persam-video[studio]'"
-        )
-    import uvicorn
-
+    check_extra("the studio", "studio", ("starlette", "uvicorn", "python_multipart"))
     from persam_video.studio.opening import holds_session
     from persam_video.studio.security import AllowedHosts, kept_token
     from persam_video.studio.server import make_app
@@ -121,59 +114,16 @@ def studio(
         given = os.environ.get("PERSAM_STUDIO_TOKEN")
         # keeping the token lets an open tab continue; one that other machines know should expire
         token = given or (kept_token(base) if host in LOOPBACK else new_token())
-        listening = _listen(host, port)
-        bound = listening.getsockname()[1]
-        everywhere = ("0.0.0.0", "::")  # nosec B104
-        shown = socket.gethostname() if host in everywhere else host
-        address = f"http://{f'[{shown}]' if ':' in shown else shown}:{bound}/?token={token}"
+        listening = listen(host, port, _DEFAULT_PORT)
+        address = f"{address_of(host, listening)}/?token={token}"
         if host not in LOOPBACK:
-            typer.echo(
-                f"persam-video: warning: listening on {host}: every machine that reaches this one "
-                "and has the token can see and change what the studio can; nothing is encrypted",
-                err=True,
-            )
+            warn_of_others(host, "token", "can see and change what the studio can")
         typer.echo(f"studio: {address}")
         typer.echo("press Ctrl-C to stop")
         opened.warm_up()
         if browser:
             open_soon(address)
         app = make_app(opened, token, AllowedHosts.of(host, [socket.gethostname()]))
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=2
-        )
-        uvicorn.Server(config).run(sockets=[listening])
+        serve(app, listening)
     finally:
         opened.close()
-
-
-def _has(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ImportError:
-        return False
-
-
-def _listen(host: str, port: int | None) -> socket.socket:
-    """Return a listening socket, on the wanted port or, without one, on the next that is free.
-
-    Raises:
-        ConfigError: the address cannot be listened on.
-    """
-    wanted = range(_DEFAULT_PORT, _DEFAULT_PORT + _TRIES) if port is None else (port,)
-    reason = ""
-    for number in wanted:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, number))
-            # listen before the browser opens, so that it waits instead of being refused
-            listening.listen(128)
-        except OSError as error:
-            listening.close()
-            reason = error.strerror or str(error)
-            continue
-        return listening
-    raise ConfigError(
-        f"cannot listen on {host}:{wanted[0]} ({reason}): choose another with --port or --host"
-    )

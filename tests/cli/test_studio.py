@@ -15,7 +15,7 @@ from PIL import Image
 
 pytest.importorskip("uvicorn", reason="no uvicorn (the extra 'studio')")
 
-PROGRAM = [sys.executable, "-m", "persam_video", "studio"]
+PROGRAM = [sys.executable, "-m", "persam_video"]
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def frames(tmp_path):
     return folder
 
 
-def fails(*arguments, program=None):
+def fails(*arguments, program=PROGRAM, to="studio"):
     done = subprocess.run(
-        [*(program or PROGRAM), *map(str, arguments)],
+        [*program, *[to] * bool(to), *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
@@ -41,18 +41,24 @@ def fails(*arguments, program=None):
     return done.stderr
 
 
-def start(*arguments):
-    environment = {k: v for k, v in os.environ.items() if k != "PERSAM_STUDIO_TOKEN"}
+def start_program(*arguments):
+    secrets = ("PERSAM_STUDIO_TOKEN", "PERSAM_VIDEO_PASSWORD")
+    environment = {k: v for k, v in os.environ.items() if k not in secrets}
     # tests that run in the background of a shell ignore Ctrl-C, and children would inherit that
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
-        [*PROGRAM, *map(str, arguments), "--port", "0", "--no-browser"],
+        [*PROGRAM, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
     )
     signal.signal(signal.SIGINT, before)
+    return process
+
+
+def start(*arguments):
+    process = start_program("studio", *arguments, "--port", "0", "--no-browser")
     line = process.stdout.readline()
     port, token = re.fullmatch(r"studio: http://[^/]+:(\d+)/\?token=(\S+)\n", line).groups()
     return process, int(port), token
@@ -111,6 +117,6 @@ def test_a_missing_extra_is_named(frames):
         "from persam_video.cli.main import main\n"
         "main()\n"
     )
-    told = fails("studio", frames, program=[sys.executable, "-c", without])
+    told = fails(frames, program=[sys.executable, "-c", without])
     assert "pip install 'persam-video[studio]'" in told
     assert "uvicorn" in told

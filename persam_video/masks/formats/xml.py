@@ -56,17 +56,34 @@ class Element:
 
 
 def read_xml(path: Path) -> Element:
-    """Return the root element of a document.
+    """Return the root element of a file.
 
     Raises:
         AnnotationError: the file cannot be read, is not XML, or has a document type.
     """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return parse_xml(data, str(path))
+
+
+def parse_xml(data: bytes, name: str) -> Element:
+    """Return the root element of a document.
+
+    Args:
+        data: the document.
+        name: what to call it in messages.
+
+    Raises:
+        AnnotationError: it is not XML, or has a document type.
+    """
     parser = expat.ParserCreate()
-    root = Element("", {}, str(path))
+    root = Element("", {}, name)
     opened = [root]
 
     def begin(tag: str, attributes: dict[str, str]) -> None:
-        element = Element(tag, attributes, f"{path}, line {parser.CurrentLineNumber}")
+        element = Element(tag, attributes, f"{name}, line {parser.CurrentLineNumber}")
         opened[-1].children.append(element)
         opened.append(element)
 
@@ -74,17 +91,14 @@ def read_xml(path: Path) -> Element:
         opened[-1].texts.append(text)
 
     def refuse(*_: object) -> NoReturn:
-        raise AnnotationError(f"{path}: has a DOCTYPE, which annotations never need")
+        raise AnnotationError(f"{name}: has a DOCTYPE, which annotations never need")
 
     parser.StartElementHandler = begin
     parser.EndElementHandler = lambda tag: opened.pop()
     parser.CharacterDataHandler = characters
     parser.StartDoctypeDeclHandler = refuse
     try:
-        with path.open("rb") as file:
-            parser.ParseFile(file)
-    except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error.strerror or error})") from error
+        parser.Parse(data, True)
     except (expat.ExpatError, ValueError, LookupError) as error:  # or unknown encoding
-        raise AnnotationError(f"{path}: is not valid XML ({error})") from error
+        raise AnnotationError(f"{name}: is not valid XML ({error})") from error
     return root.children[0]
