@@ -41,6 +41,16 @@ def studio(
             show_default="persam-video-studio",
         ),
     ] = None,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mask",
+            metavar="[FRAME=]FILE[#NAME]",
+            help="Annotation to begin with: of the first frame, or of frame N with N=FILE, as "
+            "track takes it. Repeatable.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     upload_limit: Annotated[
         int,
         typer.Option(
@@ -79,6 +89,8 @@ def studio(
 
     persam-video studio clip.mp4 --out session
 
+    persam-video studio clip.mp4 --mask first.png --out session
+
     persam-video studio session
 
     persam-video studio result
@@ -86,6 +98,7 @@ def studio(
     persam-video studio --root ~/videos
     """
     check_extra("the studio", "studio", ("starlette", "uvicorn", "python_multipart"))
+    from persam_video.run.annotations import parse_masks
     from persam_video.studio.opening import holds_session
     from persam_video.studio.security import AllowedHosts, kept_token
     from persam_video.studio.server import make_app
@@ -98,19 +111,18 @@ def studio(
         raise ConfigError(
             f"{video} holds a session or a run, which continues there: leave out --out"
         )
-    base = Path("persam-video-studio")
-    if video is None:
-        base = out or base
-    elif is_session:
+    masks = parse_masks(mask or [])
+    if masks and (video is None or is_session):
+        raise ConfigError("--mask starts a session: give a video that has none yet, too")
+    base = out or Path("persam-video-studio")
+    if video is not None and is_session:
         base = Path(video)
-    elif out is not None:
-        base = out
     with_sessions = base if video is None or (out is None and not is_session) else base / "more"
     opened = Studio(with_sessions, settings, root=root, upload_limit=upload_limit * 2**20)
     try:
         if video is not None:
             folder = base if is_session or out is not None else base / (Path(video).stem or "video")
-            opened.named = opened.open(None if is_session else video, folder).id
+            opened.open_named(None if is_session else video, folder, masks)
         given = os.environ.get("PERSAM_STUDIO_TOKEN")
         # keeping the token lets an open tab continue; one that other machines know should expire
         token = given or (kept_token(base) if host in LOOPBACK else new_token())

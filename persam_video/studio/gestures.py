@@ -78,7 +78,7 @@ class Clear:
 
 @dataclass(frozen=True)
 class Given:
-    """A mask that was not drawn here, but annotated in an earlier run."""
+    """A mask that was not drawn here, but given, or annotated in an earlier run."""
 
 
 @dataclass(frozen=True)

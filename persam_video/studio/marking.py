@@ -17,9 +17,21 @@ from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.masks.rle import Rle, decode, encode
 from persam_video.report.findings import Finding, frames_to_look_at
 from persam_video.results import FrameResult, ObjectState
+from persam_video.run.annotations import Masks, load_annotations
+from persam_video.run.frames import ALL_FRAMES
 from persam_video.studio.earlier_run import take_earlier_run
 from persam_video.studio.frames import FrameReader
-from persam_video.studio.gestures import Box, Clear, Click, Delete, Gesture, Mark, Stroke, compose
+from persam_video.studio.gestures import (
+    Box,
+    Clear,
+    Click,
+    Delete,
+    Gesture,
+    Given,
+    Mark,
+    Stroke,
+    compose,
+)
 from persam_video.studio.model import SharedModel
 from persam_video.studio.opening import checked_settings, find
 from persam_video.studio.results import Line, ResultJournal
@@ -310,6 +322,30 @@ class MarkedVideo:
     def clear(self, frame: int, object_id: int) -> FrameResult:
         """Remove all marks of an object in a frame; see ``mark``."""
         return self.mark(frame, object_id, Clear())
+
+    def annotate(self, masks: Masks) -> None:
+        """Mark what is annotated in files or label maps, each object by a gesture of its own.
+
+        Args:
+            masks: annotations of one or more frames, as in ``TrackOptions.mask``.
+
+        Raises:
+            AnnotationError: they cannot be used, do not fit the frames, or are of an object that
+                was deleted.
+        """
+        frames = load_annotations(masks, self.info, ALL_FRAMES, source=self.source)
+        with self._marking, self._lock:
+            document = self._document
+            for index, annotation in frames.by_frame.items():
+                for object_id in annotation.object_ids:
+                    if object_id not in {shown.id for shown in document.objects}:
+                        name = annotation.names.get(object_id)
+                        document.add_object(StudioObject.new(object_id, name))
+                    self._object(object_id)
+                    code = encode(annotation.mask(object_id))
+                    self._add(Gesture(index, object_id, Given(), code))
+                self._change({index}, index)
+        self.tell("state")
 
     def mark(self, frame: int, object_id: int, mark: Mark) -> FrameResult:
         """Mark an object in a frame, which becomes an annotation of the frame.

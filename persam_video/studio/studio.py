@@ -3,13 +3,14 @@
 import hashlib
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from persam_video.config import Settings
-from persam_video.errors import PersamVideoError, SourceError
+from persam_video.errors import ConfigError, PersamVideoError, SourceError
+from persam_video.masks import MaskFile
 from persam_video.studio.frames import FrameReader
 from persam_video.studio.jobs import Job
 from persam_video.studio.model import SharedModel, TurnLock
@@ -191,6 +192,28 @@ class Studio:
                 )
                 self._sessions[session_id] = OpenSession(session_id, session)
             return self._sessions[session_id]
+
+    def open_named(
+        self, source: str | Path | None, folder: Path, masks: Mapping[int | None, MaskFile]
+    ) -> None:
+        """Open the session that the page shows first.
+
+        Args:
+            source: see ``open``.
+            folder: of the session.
+            masks: files that a new session begins with; see ``parse_masks``.
+
+        Raises:
+            ConfigError: there are annotations, and the session is marked already.
+            PersamVideoError: see ``open`` and ``InteractiveSession.annotate``.
+        """
+        opened = self.open(source, folder)
+        self.named = opened.id
+        if not masks:
+            return
+        if opened.session.annotated:
+            raise ConfigError(f"{folder} holds a session that is marked: leave out --mask")
+        opened.session.annotate(masks)
 
     def open_path(self, relative: str) -> OpenSession:
         """Open a video, a folder of images or a session below the root.

@@ -1,5 +1,6 @@
 """``persam-video studio``: what it says, and how it ends."""
 
+import json
 import os
 import re
 import signal
@@ -86,6 +87,20 @@ def test_a_session_is_served_and_goes_on(frames, tmp_path):
     process, _, again = start(out)
     end(process)
     assert again == token
+
+
+def test_a_session_begins_with_masks(frames, tmp_path):
+    out, mask = tmp_path / "session", tmp_path / "mask.png"
+    labels = np.zeros((32, 48), np.uint8)
+    labels[4:9, 4:9] = 3
+    Image.fromarray(labels).save(mask)
+    process, *_ = start(frames, "--mask", f"1={mask}", "--out", out)
+    end(process)
+    found = json.loads((out / "session.json").read_text("utf-8"))
+    assert [(each["frame"], each["object"]) for each in found["gestures"]] == [(1, 3)]
+    told = fails(frames, "--mask", mask, "--out", out, "--port", "0", "--no-browser")
+    assert "leave out --mask" in told
+    assert "give a video" in fails(out, "--mask", mask)
 
 
 def test_other_addresses_need_a_flag_and_are_warned_of(frames, tmp_path):

@@ -18,6 +18,7 @@ from persam_video.errors import (
     OutputError,
     SourceError,
 )
+from persam_video.masks.annotation import Annotation
 from persam_video.masks.png import read_label_png
 from persam_video.prompting import ObjectPrompts, annotate
 from persam_video.run.export import export
@@ -441,6 +442,32 @@ def test_a_run_is_opened_as_a_session(run, squares, shared, loaded):
         opened.undo()
         assert (opened.annotated, opened.valid) == ([0], 0)
     assert same(masks_in(run), tracked)
+
+
+def test_begins_with_annotations(session, squares, tmp_path, loaded):
+    mark_both(session, squares)
+    first, later = session.annotation(0), np.zeros(session.size, np.uint8)
+    later[30:40, 50:60] = 7
+    named = Annotation.from_labels(later, names={7: "seventh"})
+    folder = tmp_path / "begun"
+    with InteractiveSession(squares.frames, folder, model=session.model) as begun:
+        begun.annotate({0: first, 5: named})
+        assert [(o.id, o.name) for o in begun.objects] == [
+            (1, "object 1"),
+            (2, "object 2"),
+            (7, "seventh"),
+        ]
+        assert begun.annotated == [0, 5]
+        assert np.array_equal(begun.result(0).labels, first.labels)
+        list(begun.propagate(0))
+        found = labels(begun.result(i) for i in range(begun.frame_count))
+        assert same(found, library_results(begun, loaded))
+        begun.undo()
+        assert begun.annotated == [0]
+    with InteractiveSession(None, folder, model=session.model) as again:
+        assert np.array_equal(again.annotation(0).labels, first.labels)
+        with pytest.raises(AnnotationError, match="is 4x4 pixels"):
+            again.annotate(np.ones((4, 4), np.uint8))
 
 
 def test_a_run_keeps_the_names_of_its_objects(run, squares, shared):

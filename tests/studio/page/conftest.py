@@ -3,8 +3,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from persam_video.masks.png import read_label_png
@@ -17,6 +15,7 @@ from tests.studio.page.browser import (
     chromium,
     running_studio,
 )
+from tests.studio.page.points import deepest_point
 
 LENGTH = 10
 KOI, BALL = 1, 2
@@ -54,13 +53,6 @@ def centres(clip) -> dict[int, tuple[float, float]]:
     """Give a point well inside each object of the first frame, x and y in pixels."""
     labels = read_label_png(clip.first_mask)
     return {object_id: deepest_point(labels == object_id) for object_id in (KOI, BALL)}
-
-
-def deepest_point(mask: np.ndarray) -> tuple[float, float]:
-    """Return the point of a mask that is farthest from its outline, x and y in pixels."""
-    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
-    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-    return float(column) + 0.5, float(row) + 0.5
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,6 @@
 """Marking, tracking, correcting and exporting on the page, with a real server and model."""
 
-import itertools
 import json
-from collections.abc import Sequence
-from fractions import Fraction
-from itertools import groupby
 from pathlib import Path
 
 import av
@@ -12,10 +8,18 @@ import numpy as np
 import pytest
 
 from persam_video.masks.png import read_label_png
-from persam_video.video import FrameStream, VideoWriter
 from tests.studio.conftest import draw
-from tests.studio.page.browser import Page, StudioSession, running_studio
-from tests.studio.page.conftest import BALL, KOI, LENGTH, deepest_point
+from tests.studio.page.browser import Page, StudioSession
+from tests.studio.page.conftest import BALL, KOI, LENGTH
+from tests.studio.page.whole_clip import (
+    check_masks,
+    clip_of_girls,
+    export,
+    first_frames,
+    go_through,
+    library_masks,
+    mark_two,
+)
 
 GIRLS = 14  # frames of the clip of the schoolgirls; the rest takes no other path
 CORRECTED = 8
@@ -31,16 +35,6 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
     return float((one & other).sum() / max((one | other).sum(), 1))
 
 
-def mark_two(page: Page, address: str, points: Sequence[tuple[float, float]]) -> None:
-    """Open the page and click two objects."""
-    page.open(address)
-    page.click(*points[0])
-    page.wait_for_masks(1)
-    page.press("a")
-    page.click(*points[1])
-    page.wait_for_masks(1, 2)
-
-
 def paint(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
     """Draw a stroke with the brush for the first object."""
     page.press("1", "d")
@@ -50,49 +44,6 @@ def paint(page: Page, start: tuple[float, float], end: tuple[float, float]) -> N
     page.page.mouse.up()
     page.wait_for_mark()
     page.press("c")
-
-
-def library_masks(
-    video: Path, folder: Path, gestures: Sequence[dict], frames: Sequence[int]
-) -> dict[int, np.ndarray]:
-    """Return the label maps that the library gives for gestures, each frame's then tracked on."""
-    from persam_video.studio.gestures import mark_of
-    from persam_video.studio.session import InteractiveSession
-
-    with InteractiveSession(video, folder) as session:
-        for object_id in sorted({gesture["object"] for gesture in gestures}):
-            assert session.add_object().id == object_id
-        for frame, made in groupby(gestures, key=lambda gesture: gesture["frame"]):
-            for gesture in made:
-                session.mark(frame, gesture["object"], mark_of(gesture, session.size))
-            for _ in session.propagate(frame):
-                pass
-        return {frame: session.result(frame).labels for frame in frames}
-
-
-def check_masks(session: StudioSession, expected: dict[int, np.ndarray]) -> None:
-    """Check that the server's masks are those of label maps, pixel by pixel."""
-    for frame, labels in expected.items():
-        for object_id, mask in session.masks(frame).items():
-            np.testing.assert_array_equal(mask, labels == object_id, f"{frame}")
-
-
-def export(page: Page, output: str, folder: Path) -> Path:
-    """Export through the dialog, which is open, and download what is written."""
-    known = page.page.locator(".downloads a").count()
-    page.page.locator(f"input[name=output][value={output}]").check()
-    page.page.locator("#export-dialog .export-run .primary").click()
-    page.page.wait_for_function(
-        "known => document.querySelectorAll('.downloads a').length > known"
-        " && document.querySelector('#export-dialog .job-line').textContent.startsWith('Wrote')",
-        arg=known,
-    )
-    name = page.page.locator("#export-dialog .job-line").inner_text().removeprefix("Wrote ")
-    with page.page.expect_download() as download:
-        page.page.locator(".downloads a", has_text=name).click()
-    path = folder / name
-    download.value.save_as(path)
-    return path
 
 
 def test_points_tracks_and_corrects_as_the_library_does(
@@ -236,75 +187,10 @@ def test_names_are_text(page: Page, session: StudioSession) -> None:
 
 
 def test_schoolgirls(page: Page, shared_data: Path, tmp_path: Path) -> None:
-    """Go through everything that the studio is for, with a real clip, two tabs and a power cut."""
-    whole = shared_data / "clips" / "schoolgirls.mp4"
-    truth = sorted((shared_data / "clips" / "schoolgirls").glob("*.png"))
-    if not whole.is_file() or not truth:
+    found = clip_of_girls(shared_data)
+    if found is None:
         pytest.skip("the development data have no clip of the schoolgirls")
-    video = first_frames(whole, tmp_path / "schoolgirls.mp4", GIRLS)
-    first = read_label_png(truth[0])
-    ids = np.unique(first[first > 0])[:2]
-    points = [deepest_point(first == object_id) for object_id in ids]
-    with running_studio(video, "--out", tmp_path / "session") as studio:
-        session = StudioSession.only(studio)
-        sent = page.gestures()
-        mark_two(page, session.address, points)
-        other = Page(page.page.context.new_page())
-        other.open(session.address)
-        other.wait_for_masks(1, 2)
-        page.press("t")
-        page.wait_for_job()
-        page.screenshot("schoolgirls-tracked")
-        page.page.reload()
-        page.wait_for_frame()
-        page.go_to(CORRECTED)
-        page.wait_for_masks(*shown(session, CORRECTED))
-        page.press("1")
-        page.click(*deepest_point(read_label_png(truth[CORRECTED]) == ids[0]))
-        page.wait_for_mark()
-        page.wait_until_answered()
-        corrected = session.masks(CORRECTED)
-
-        studio.kill()
-        for tab in (page, other):
-            tab.page.wait_for_selector("#offline:not([hidden])")
-        studio.arguments = [str(tmp_path / "session")]
-        studio.start()
-        for tab in (page, other):
-            tab.page.wait_for_selector("#offline[hidden]", state="attached")
-        for object_id, mask in session.masks(CORRECTED).items():
-            np.testing.assert_array_equal(mask, corrected[object_id])
-        page.press("t")
-        page.wait_for_job()
-        other.go_to(GIRLS - 1)
-        other.wait_for_masks(*shown(session, GIRLS - 1))
-        page.screenshot("schoolgirls-corrected")
-
-        expected = library_masks(video, tmp_path / "library", sent, range(GIRLS))
-        check_masks(session, expected)
-        page.press("Control+e")
-        page.page.wait_for_selector("#export-dialog[open] input[name=output]")
-        with av.open(str(export(page, "overlay", tmp_path))) as container:
-            assert sum(1 for _ in container.decode(video=0)) == GIRLS
-        coco = json.loads(export(page, "coco", tmp_path).read_text("utf-8"))
-        areas = sorted(int(known["area"]) for known in coco["annotations"])
-        found = [int((labels == n).sum()) for labels in expected.values() for n in (1, 2)]
-        assert areas == sorted(filter(None, found))
-        assert other.problems == []
-
-
-def first_frames(video: Path, path: Path, count: int) -> Path:
-    """Write the first frames of a video."""
-    with FrameStream(video) as frames:
-        info = frames.info
-        with VideoWriter(
-            path, size=(info.width, info.height), fps=info.fps or Fraction(25)
-        ) as writer:
-            for frame in itertools.islice(frames, count):
-                writer.write(frame.rgb, frame.time)
-    return path
-
-
-def shown(session: StudioSession, frame: int) -> list[int]:
-    """Return the objects that have a mask in a frame."""
-    return [object_id for object_id, mask in session.masks(frame).items() if mask.any()]
+    clip, truth = found
+    video = first_frames(clip, tmp_path / "schoolgirls.mp4", GIRLS)
+    done = go_through(page, video, truth, CORRECTED, tmp_path)
+    assert done.same == GIRLS
