@@ -9,6 +9,7 @@ thread that answers, with torch on one thread, does not.
 """
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,15 +28,19 @@ from persam_video.studio import InteractiveSession
 
 @dataclass(frozen=True)
 class Latency:
-    """Medians in milliseconds.
+    """Milliseconds of a gesture.
 
     Attributes:
-        wall: as a person waits.
-        processor: of the thread that answers.
+        wall: as a person waits, the median.
+        least_wall: the least.
+        processor: of the thread that answers, the median.
+        least_processor: the least.
     """
 
     wall: float
+    least_wall: float
     processor: float
+    least_processor: float
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,9 @@ class Facts:
 
     Attributes:
         machine: on what.
+        load: runnable processes, the mean of the last minute at the beginning and at the end.
         size: height and width of the frames.
-        repeats: so many of each gesture, of which the medians are given.
+        repeats: so many of each gesture.
         model_seconds: to load the model, with torch.
         gestures: by what was done.
         frames_per_second: of tracking one object, by wall time.
@@ -53,6 +59,7 @@ class Facts:
     """
 
     machine: str
+    load: tuple[float, float]
     size: tuple[int, int]
     repeats: int
     model_seconds: float
@@ -78,8 +85,9 @@ class Stopwatch:
 
     @property
     def latency(self) -> Latency:
-        """The medians."""
-        return Latency(round(1000 * median(self.wall), 1), round(1000 * median(self.processor), 1))
+        """Medians and least."""
+        found = (median(self.wall), min(self.wall), median(self.processor), min(self.processor))
+        return Latency(*(round(1000 * seconds, 1) for seconds in found))
 
 
 def measure(source: Path, at: tuple[float, float], repeats: int, frames: int) -> Facts:
@@ -87,6 +95,7 @@ def measure(source: Path, at: tuple[float, float], repeats: int, frames: int) ->
     names = ("first click, frame not encoded", "first click", "click beside", "click on it", "box")
     watches = {name: Stopwatch([], []) for name in names}
     x, y = at
+    load = os.getloadavg()[0]
     with (
         tempfile.TemporaryDirectory() as folder,
         InteractiveSession(source, folder, settings=load_settings("persam")) as session,
@@ -123,6 +132,7 @@ def measure(source: Path, at: tuple[float, float], repeats: int, frames: int) ->
                 break
     return Facts(
         common.machine(),
+        (round(load, 1), round(os.getloadavg()[0], 1)),
         (height, width),
         repeats,
         round(model_seconds, 2),
@@ -154,13 +164,17 @@ def main() -> None:
     facts = measure(chosen.source, chosen.at, chosen.repeats, chosen.frames)
     common.write_facts(chosen.out, facts)
     rows = [
-        (name, f"{latency.wall:.0f}", f"{latency.processor:.0f}")
+        (
+            name,
+            f"{latency.wall:.0f} ({latency.least_wall:.0f})",
+            f"{latency.processor:.0f} ({latency.least_processor:.0f})",
+        )
         for name, latency in facts.gestures.items()
     ]
-    print(common.table(("gesture", "ms", "ms of one processor"), rows))
+    print(common.table(("gesture", "ms (least)", "ms of one processor (least)"), rows))
     print(
         f"\n{facts.frames_per_second} frames per second ({facts.frames_per_processor_second} "
-        f"per second of one processor), {facts.machine}"
+        f"per second of one processor), {facts.machine}, load {facts.load[0]} to {facts.load[1]}"
     )
 
 

@@ -15,7 +15,7 @@ from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.masks.rle import Rle, decode, encode
-from persam_video.report.findings import Finding, frames_to_look_at
+from persam_video.report.findings import Finding, ObjectFacts, frames_to_look_at
 from persam_video.results import FrameResult, ObjectState
 from persam_video.run.annotations import Masks, load_annotations
 from persam_video.run.frames import ALL_FRAMES
@@ -439,6 +439,7 @@ class MarkedVideo:
         *,
         backward: bool = False,
         follows: Mapping[int, Rle] | None = None,
+        seen: Mapping[int, ObjectFacts] | None = None,
     ) -> None:
         """Store the result of a pass in a frame.
 
@@ -448,12 +449,13 @@ class MarkedVideo:
             backward: whether the pass goes backwards.
             follows: the masks marked in the frame when it was tracked, by a pass that continues
                 from valid frames; the frame is valid too if they are still what is marked.
+            seen: facts measured in the picture, by object id.
         """
         with self._lock:
             still = follows == self._document.history.masks(frame.index)
             is_next = follows is not None and still and self.valid == frame.index
             valid = frame.index + 1 if is_next else self._document.valid
-            self.journal.put(result, frame.name, backward=backward, valid=valid)
+            self.journal.put(result, frame.name, backward=backward, valid=valid, seen=seen)
             self._document.valid = valid
             if frame.index in self._document.accepted:
                 self._document.accepted.remove(frame.index)

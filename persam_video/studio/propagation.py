@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from persam_video.errors import AnnotationError, OutputError
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.rle import Rle
+from persam_video.report.observer import Observer
 from persam_video.results import FrameResult
 from persam_video.run.backward import CHUNK_BYTES, reversed_frames
 from persam_video.studio.gestures import compose
@@ -105,6 +106,7 @@ class Propagation(Iterator[FrameResult]):
         goes_on = bool(annotated) and annotated[0] <= self.first <= session.valid
         seed = None if goes_on else Annotation.from_labels(self._shown(self.first))
         session.drop_states()
+        observer = Observer()
         done: int | None = None
         end_of_source = True
         with self._pass(self.first) as tracker:
@@ -124,7 +126,8 @@ class Propagation(Iterator[FrameResult]):
                             result = tracker.step(frame, given)
                         if frame.index < self.first:
                             continue  # between the restored state and the first frame of the pass
-                        session.store(frame, result, follows=marked if goes_on else None)
+                        seen = observer.see(result, frame.rgb)
+                        session.store(frame, result, follows=marked if goes_on else None, seen=seen)
                         self._run.add(frame, result)
                         done = frame.index
                         if goes_on and session.valid == done + 1 and self._is_due(done):

@@ -147,7 +147,13 @@ class ResultJournal:
             self._number += 1
 
     def put(
-        self, result: FrameResult, name: str | None, *, backward: bool = False, valid: int = 0
+        self,
+        result: FrameResult,
+        name: str | None,
+        *,
+        backward: bool = False,
+        valid: int = 0,
+        seen: Mapping[int, ObjectFacts] | None = None,
     ) -> None:
         """Write the result of a frame.
 
@@ -156,6 +162,7 @@ class ResultJournal:
             name: file name of the frame's image, if it has one.
             backward: whether the pass goes backwards.
             valid: number of valid frames including this one.
+            seen: facts measured in the picture, by object id.
 
         Raises:
             OutputError: the file cannot be written.
@@ -179,6 +186,7 @@ class ResultJournal:
                             "area": int(known.area),
                             "box": known.box,
                             "mask": codes[known.object_id]["counts"],
+                            **_seen_json((seen or {}).get(known.object_id)),
                         }
                         for known in result.objects
                     ],
@@ -332,8 +340,23 @@ class ResultJournal:
             raise OutputError("the session is closed: open it again")
 
 
+def _seen_json(seen: ObjectFacts | None) -> dict[str, Any]:
+    """Return what the picture tells of an object in the types of JSON."""
+    told: dict[str, Any] = {}
+    if seen is not None and seen.likeness is not None:
+        told["likeness"] = round(float(seen.likeness), 4)
+    if seen is not None and seen.passed:
+        told["passed"] = {str(other): round(float(n), 4) for other, n in seen.passed.items()}
+    return told
+
+
 def _facts(known: dict[str, Any]) -> ObjectFacts:
     box = known["box"]
     return ObjectFacts(
-        known["lost"], known["score"], known["area"], None if box is None else tuple(box)
+        known["lost"],
+        known["score"],
+        known["area"],
+        None if box is None else tuple(box),
+        known.get("likeness"),
+        {int(other): float(share) for other, share in known.get("passed", {}).items()},
     )

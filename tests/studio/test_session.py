@@ -21,6 +21,7 @@ from persam_video.errors import (
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.png import read_label_png
 from persam_video.prompting import ObjectPrompts, annotate
+from persam_video.report.findings import ObjectFacts, Reason
 from persam_video.run.export import export
 from persam_video.sinks import RunStatus, read_run, read_tracks
 from persam_video.sinks.outputs import DEFAULT_OUTPUTS, Output, SinkOptions
@@ -339,6 +340,23 @@ def test_review_names_lost_objects_first(session, squares):
     assert all(finding.frame != 3 for finding in found)
     session.accept(2)
     assert all(finding.frame != 2 for finding in session.review())
+
+
+def test_review_knows_what_pictures_tell(session, squares):
+    mark_both(session, squares)
+    list(session.propagate(0, 6))
+    frame, result = session.frame(7), session.result(6)
+    swapped = np.choose(result.labels, [0, 2, 1]).astype(np.uint8)
+    seen = {i: ObjectFacts(False, 1.0, 300, None, 0.9, {3 - i: 0.8}) for i in (1, 2)}
+    session.store(frame, replace(result, index=7, labels=swapped), seen=seen)
+    lines, found = session.lines(), session.review()
+    assert all(0 < known.likeness <= 1 for known in lines[4].objects.values())
+    assert {(f.frame, f.object_id) for f in found if f.reason is Reason.PASSED} == {(7, 1), (7, 2)}
+    folder = session.paths.folder
+    session.close()
+    with InteractiveSession(None, folder, model=session.model) as again:
+        assert again.lines() == lines
+        assert again.review() == found
 
 
 def test_the_folder_is_that_of_a_run(session, squares, tmp_path, settings, loaded):

@@ -357,13 +357,25 @@ export class Controller {
       const object = await target;
       await this.attempt(async () => {
         if (object === undefined || object === null) return; // making it failed and said so
-        this.#answer(await this.api.gesture({ ...gesture, frame, object }));
+        const before = this.masks.get(frame);
+        const answer = await this.api.gesture({ ...gesture, frame, object });
+        this.#answer(answer);
+        this.#warnOfTaking(before, answer.masks, object);
       });
       this.pendingMarks = this.pendingMarks.filter((pending) => pending !== mark);
       this.store.set({ pending: this.state.pending - 1 });
       this.#touchMarks();
     });
     return this.#gestures;
+  }
+
+  /** Say so where a gesture for one object took most of another. */
+  #warnOfTaking(before, after, objectId) {
+    for (const { id, area } of before?.objects ?? []) {
+      const left = after.objects.find((mask) => mask.id === id)?.area ?? 0;
+      if (id === objectId || area === 0 || left > area / 2) continue;
+      toast(`This took most of ${this.nameOf(id)}. If that is wrong, undo it and draw a box.`);
+    }
   }
 
   #touchMarks() {

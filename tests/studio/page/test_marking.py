@@ -104,6 +104,19 @@ def test_undo_redo_and_hiding(page: Page, session: StudioSession, centres) -> No
     page.wait_for_masks(1)
 
 
+def test_says_when_a_mark_takes_most_of_another_object(
+    page: Page, session: StudioSession, centres
+) -> None:
+    page.open(session.address)
+    page.press("d")
+    page.click(*centres[BALL])
+    page.wait_for_masks(1)
+    page.press("a", "]", "]")
+    page.click(*centres[BALL])
+    page.wait_for_toast("This took most of object 1")
+    page.wait_for_masks(2)
+
+
 def test_pausing_and_stopping_keep_what_is_done(
     page: Page, open_source, long_folder: Path, tmp_path: Path
 ) -> None:
