@@ -16,6 +16,7 @@ from PIL import Image
 
 pytest.importorskip("uvicorn", reason="no uvicorn (the extra 'studio')")
 
+PATIENCE = 300  # seconds
 PROGRAM = [sys.executable, "-m", "persam_video"]
 
 
@@ -35,7 +36,7 @@ def fails(*arguments, program=PROGRAM, to="studio"):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
@@ -67,7 +68,7 @@ def start(*arguments):
 
 def end(process):
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=PATIENCE)
     assert "Traceback" not in told
     return told
 
@@ -78,9 +79,9 @@ def test_a_session_is_served_and_goes_on(frames, tmp_path):
     try:
         request = Request(f"http://127.0.0.1:{port}/api/studio")
         with pytest.raises(HTTPError, match="403"):
-            urlopen(request, timeout=60)
+            urlopen(request, timeout=PATIENCE)
         request.add_header("Authorization", f"Bearer {token}")
-        assert b'"name":"frames"' in urlopen(request, timeout=60).read()
+        assert b'"name":"frames"' in urlopen(request, timeout=PATIENCE).read()
         assert "another run" in fails(out, "--port", "0", "--no-browser")
     finally:
         end(process)

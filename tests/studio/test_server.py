@@ -19,6 +19,8 @@ TOKEN = "abcdefghijklmnopqrstuvwxyz"
 BASE = "http://127.0.0.1:8000"
 CHANGE = {"X-Persam": "1", "Origin": BASE}
 
+PATIENCE = 3000  # tenths of a second
+
 
 @pytest.fixture
 def studio(squares, tmp_path, settings, shared):
@@ -62,7 +64,7 @@ def opened(client):
 
 def finished(client, path):
     """Wait for the end of a session's job and return its report."""
-    for _ in range(600):
+    for _ in range(PATIENCE):
         job = client.get(path).json()["job"]
         if job["state"] not in ("queued", "running", "paused"):
             return job
@@ -183,7 +185,7 @@ def test_pause_resume_and_cancel(client, opened, squares):
     change(client, "POST", f"{opened}/job", {"action": "pause"})
     busy = client.post(f"{opened}/track", json={"start": 0}, headers=CHANGE)
     assert busy.status_code == 409
-    for _ in range(100):
+    for _ in range(PATIENCE):
         if client.get(opened).json()["job"]["state"] == "paused":
             break
         time.sleep(0.1)

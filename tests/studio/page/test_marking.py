@@ -21,8 +21,8 @@ from tests.studio.page.whole_clip import (
     mark_two,
 )
 
-GIRLS = 14  # frames of the clip of the schoolgirls; the rest takes no other path
-CORRECTED = 8
+GIRLS = 10  # frames of the clip of the schoolgirls; the rest takes no other path
+CORRECTED = 5
 
 
 @pytest.fixture(scope="module")

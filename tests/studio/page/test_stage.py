@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.studio.conftest import draw
-from tests.studio.page.browser import Page, StudioSession
+from tests.studio.page.browser import PATIENCE, Page, StudioSession
 
 BIG = (3840, 2160)
 SHADES = 40  # frames of the clip whose grey level tells the frame
@@ -66,7 +66,7 @@ def scale_of(page: Page) -> float:
 
 
 def wait_for_gestures(page: Page, sent: list[dict], count: int) -> None:
-    for _ in range(200):
+    for _ in range(PATIENCE // 50):
         if len(sent) >= count:
             break
         page.page.wait_for_timeout(50)
