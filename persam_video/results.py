@@ -1,7 +1,7 @@
 """What tracking gives for one frame."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
@@ -39,6 +39,20 @@ class ObjectResult:
     name: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class SoftMask:
+    """The share of each pixel that belongs to an object.
+
+    Attributes:
+        box: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive; the share is 0 outside of it.
+        alpha: uint8 array of shape (y1 - y0, x1 - x0); 128 or more where the label map has the
+            object, less elsewhere.
+    """
+
+    box: Box
+    alpha: NDArray[np.uint8]
+
+
 @dataclass(frozen=True)
 class FrameResult:
     """All objects in one frame.
@@ -49,6 +63,8 @@ class FrameResult:
         labels: uint8 array of shape (H, W); 0 is background, other values are object ids.
         objects: one entry per object known so far, in order of id.
         cut: whether the frame begins a new scene.
+        soft: soft masks by object id, if requested from the tracker; objects whose mask comes from
+            an annotation have none.
     """
 
     index: int
@@ -56,6 +72,7 @@ class FrameResult:
     labels: NDArray[np.uint8]
     objects: tuple[ObjectResult, ...]
     cut: bool = False
+    soft: Mapping[int, SoftMask] = field(default_factory=dict)
 
     @classmethod
     def from_labels(
@@ -122,7 +139,8 @@ class FrameResult:
         kept = np.zeros(256, np.uint8)
         kept[list(object_ids)] = list(object_ids)
         objects = tuple(known for known in self.objects if known.object_id in object_ids)
-        return replace(self, labels=kept[self.labels], objects=objects)
+        soft = {i: mask for i, mask in self.soft.items() if i in object_ids}
+        return replace(self, labels=kept[self.labels], objects=objects, soft=soft)
 
     def mask(self, object_id: int) -> NDArray[np.bool_]:
         """Return the boolean (H, W) mask of one object."""

@@ -106,6 +106,7 @@ def batch(
             keep=[jobs, *preset.files],
             outputs=outputs,
             writing=writing,
+            soft=overlay.soft,
             workers=workers,
             on_progress=bars.progressed,
         ):

@@ -74,7 +74,7 @@ def render(
     from persam_video.run.export import render as write
     from persam_video.run.export import render_frame
 
-    options = overlay.sink_options()
+    options = overlay.sink_options(tracking=False)
     if frame is not None and not (start is None and stop is None):
         raise ConfigError("--frame draws one frame, without --start and --stop: leave them out")
     with printer.timed("exporting"):
@@ -128,7 +128,7 @@ def export(
     outputs = parse_outputs([to])
     if len(outputs) > 1:
         raise ConfigError(f"--to {to} names {len(outputs)} outputs: convert to one at a time")
-    options = overlay.sink_options()
+    options = overlay.sink_options(tracking=False)
     with printer.timed("exporting"):
         done = write(
             run,

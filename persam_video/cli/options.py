@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _STYLES = ", ".join(kind.usage for kind in STYLES.values())
 
+_LOGITS = "logits"
+"""What ``--feather`` takes instead of a width."""
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C, by the convention of shells."""
 
@@ -312,10 +315,11 @@ class OverlayOptions:
     ] = None
     opacity: Annotated[float, look_option(help="Opacity of coloured masks, 0 to 1.")] = 0.42
     feather: Annotated[
-        float | None,
+        str | None,
         look_option(
-            metavar="PIXELS",
-            help="Width of the soft edges of objects, also in cut-outs.",
+            metavar="PIXELS|logits",
+            help="Width of the soft edges of objects, also in cut-outs; while tracking also "
+            "'logits', for edges by the confidence of the model.",
             show_default="by style; hard in cut-outs",
         ),
     ] = None
@@ -348,12 +352,41 @@ class OverlayOptions:
         ),
     ] = None
 
-    def sink_options(self) -> "SinkOptions":
+    @property
+    def soft(self) -> bool:
+        """Whether edges come from the model's logits."""
+        return self.feather == _LOGITS
+
+    @property
+    def _width(self) -> float | None:
+        """Width of the edges in pixels.
+
+        Raises:
+            ConfigError: it is no number.
+        """
+        if self.feather is None or self.soft:
+            return None
+        try:
+            return float(self.feather)
+        except ValueError:
+            raise ConfigError(
+                f"--feather {self.feather}: give a width in pixels, or {_LOGITS}"
+            ) from None
+
+    def sink_options(self, *, tracking: bool = True) -> "SinkOptions":
         """Return how outputs are written.
+
+        Args:
+            tracking: whether results come from the model, not from a stored run.
 
         Raises:
             ConfigError: a style, its value or the codec is unknown.
         """
+        if self.soft and not tracking:
+            raise ConfigError(
+                f"--feather {_LOGITS}: logits are not stored with a run; give a width in pixels, "
+                "or use it with track"
+            )
         from persam_video.drawing.colours import parse_colour
         from persam_video.drawing.overlay import Painter
         from persam_video.drawing.overlay_style import OverlayStyle, WhenLost
@@ -370,7 +403,7 @@ class OverlayOptions:
             alpha=self.opacity,
             tags=self.labels if self.labels is not None or not names else True,
             colours={object_id: parse_colour(text) for object_id, text in colours.items()},
-            feather=self.feather,
+            feather=self._width,
             when_lost=WhenLost(self.when_lost.value),
             follow=self.followed,
         )

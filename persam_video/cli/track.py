@@ -167,6 +167,7 @@ def track(
         resume=resume,
         outputs=outputs,
         writing=overlay.sink_options(),
+        soft=overlay.soft,
         keep=preset.files,
     )
     masks = parse_masks(mask or [])

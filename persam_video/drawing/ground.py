@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from persam_video.drawing.colours import Colour, parse_colour
 from persam_video.drawing.outlines import contour
 from persam_video.drawing.overlay_style import OverlayStyle
-from persam_video.drawing.soft import blend, blur_of, soft_mask
+from persam_video.drawing.soft import blend, blur_of, objects_share
 from persam_video.drawing.style import Stage, Style
 from persam_video.errors import ConfigError
 from persam_video.results import FrameResult
@@ -62,7 +62,7 @@ class DimBackground(Style):
     """Makes the background dark and nearly grey, as if under a spotlight.
 
     Attributes:
-        feather: width of the objects' edges; see ``soft_mask``.
+        feather: width of the objects' edges; see ``objects_share``.
     """
 
     stage = Stage.GROUND
@@ -73,7 +73,7 @@ class DimBackground(Style):
         grey = cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         keep = _DARKNESS * (1 - _GREYNESS)
         dimmed = cv2.addWeighted(rgb, keep, grey, _DARKNESS * _GREYNESS, 0)
-        return blend(rgb, np.asarray(dimmed, np.uint8), soft_mask(result.labels > 0, self.feather))
+        return blend(rgb, np.asarray(dimmed, np.uint8), objects_share(result, self.feather))
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class BlurBackground(Style):
     The blur leaves the objects' own colours out, so that they have no halo.
 
     Attributes:
-        feather: width of the objects' edges; see ``soft_mask``.
+        feather: width of the objects' edges; see ``objects_share``.
     """
 
     stage = Stage.GROUND
@@ -93,7 +93,7 @@ class BlurBackground(Style):
         """Return the frame with a blurred background; see ``Style.draw``."""
         background = result.labels == 0
         blurred = blur_of(rgb, background, _BLUR * min(background.shape))
-        return blend(rgb, blurred, soft_mask(~background, self.feather))
+        return blend(rgb, blurred, objects_share(result, self.feather))
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class ColourBackground(Style):
 
     Attributes:
         colour: RGB, 0 to 255.
-        feather: width of the objects' edges; see ``soft_mask``.
+        feather: width of the objects' edges; see ``objects_share``.
     """
 
     stage = Stage.GROUND
@@ -113,7 +113,7 @@ class ColourBackground(Style):
         """Return the objects in front of that colour; see ``Style.draw``."""
         back = np.empty_like(rgb, order="C")
         back[:] = self.colour
-        return blend(rgb, back, soft_mask(result.labels > 0, self.feather))
+        return blend(rgb, back, objects_share(result, self.feather))
 
 
 class FilmBackground(Style):
@@ -129,7 +129,7 @@ class FilmBackground(Style):
 
         Args:
             path: the picture or the video.
-            feather: width of the objects' edges; see ``soft_mask``.
+            feather: width of the objects' edges; see ``objects_share``.
         """
         self._path = path
         self._feather = feather
@@ -144,7 +144,7 @@ class FilmBackground(Style):
         if self._film is None:
             self._film = _Film(self._path, result.time)
         back = self._film.at(result.time, (rgb.shape[1], rgb.shape[0]))
-        return blend(rgb, back, soft_mask(result.labels > 0, self._feather))
+        return blend(rgb, back, objects_share(result, self._feather))
 
     @property
     def files(self) -> tuple[Path, ...]:

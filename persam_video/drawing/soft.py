@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from persam_video.results import FrameResult
+
 _USUAL = 0.003  # standard deviation as a share of the picture's shorter side
 _LEAST = 0.6  # pixels
 _WIDTH = 2.5  # perceived width of a soft edge, in standard deviations
@@ -28,6 +30,26 @@ def soft_mask(mask: NDArray[np.bool_], feather: float | None = None) -> NDArray[
     else:
         sigma = feather / _WIDTH
     return np.asarray(cv2.GaussianBlur(solid, (0, 0), sigma), np.float32)
+
+
+def objects_share(result: FrameResult, feather: float | None = None) -> NDArray[np.float32]:
+    """Return how much of each pixel belongs to the objects of a frame, 0 to 1.
+
+    Args:
+        result: of the frame; its soft masks are used where it has them.
+        feather: width of the edges of all other objects; see ``soft_mask``.
+
+    Returns:
+        A float32 array of shape (H, W).
+    """
+    given = np.zeros(256, np.bool_)
+    given[list(result.soft)] = True
+    share = soft_mask((result.labels > 0) & ~given[result.labels], feather)
+    for mask in result.soft.values():
+        x0, y0, x1, y1 = mask.box
+        # where objects touch, both together have all of the pixel
+        share[y0:y1, x0:x1] += mask.alpha / np.float32(255)
+    return np.minimum(share, 1, out=share)
 
 
 def blend(

@@ -131,7 +131,7 @@ class BackwardResults:
         labels = np.where(result.labels > 0, result.labels, earlier.labels)
         scores = {o.object_id: o.score for o in (*earlier.objects, *result.objects)}
         states = {o.object_id: o.state for o in result.objects}
-        return FrameResult.from_labels(
+        merged = FrameResult.from_labels(
             result.index,
             result.time,
             labels,
@@ -140,6 +140,7 @@ class BackwardResults:
             states=states,
             cut=result.cut,
         )
+        return replace(merged, soft=result.soft)
 
     @property
     def _mark(self) -> Path:

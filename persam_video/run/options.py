@@ -41,6 +41,9 @@ class TrackOptions:
             frame. This happens before the first result, and reads the source more than once.
         live: drop frames that arrive while the tracker is busy; ``None`` does so for cameras and
             live streams only.
+        soft: compute soft masks from the model's logits; cut-outs and backgrounds use them for
+            their edges. They are not stored: results that a resumed run or the backward pass reads
+            from files have none.
     """
 
     mask: Masks | None = None
@@ -52,6 +55,7 @@ class TrackOptions:
     decoder: DecoderName = "pyav"
     backward: bool = False
     live: bool | None = None
+    soft: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class TrackKeywords(TypedDict, total=False):
     decoder: DecoderName
     backward: bool
     live: bool | None
+    soft: bool
 
 
 class FolderKeywords(TrackKeywords, total=False):

@@ -150,7 +150,14 @@ def open_session(
             check_backward(stream.info)
         model = model or load_model(settings)
         clock = StageClock()
-        tracker = make_tracker(model, settings, clock, annotations.photos, options.min_score)
+        tracker = make_tracker(
+            model,
+            settings,
+            clock,
+            annotations.photos,
+            options.min_score,
+            soft=options.soft,
+        )
         first = next(stream)
         if prompts:
             annotations = add_prompted(annotations, model, first, prompts)

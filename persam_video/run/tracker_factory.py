@@ -20,6 +20,8 @@ def make_tracker(
     clock: StageClock | None = None,
     photos: Sequence[Reference] = (),
     min_score: float = SEEN,
+    *,
+    soft: bool = False,
 ) -> VideoTracker:
     """Create the tracker for ``settings.procedure``.
 
@@ -29,6 +31,7 @@ def make_tracker(
         clock: timer of the tracker's stages.
         photos: reference photos of objects to search for.
         min_score: match score, 0 to 1, from which an object of the photos counts as seen.
+        soft: whether results hold soft masks, which those of the procedure ``upstream`` never do.
 
     Raises:
         ConfigError: the procedure does not support a setting.
@@ -36,7 +39,7 @@ def make_tracker(
     """
     if settings.procedure == "upstream":
         return UpstreamTracker(model, settings, clock)
-    tracker = Tracker(model, settings, clock)
+    tracker = Tracker(model, settings, clock, soft=soft)
     if not photos:
         return tracker
     return SeekingTracker(tracker, photo_segmenter(model, settings, photos, min_score))

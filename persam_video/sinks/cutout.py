@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from persam_video.drawing.soft import soft_mask
+from persam_video.drawing.soft import objects_share
 from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink
 from persam_video.sinks.video import VideoSink
@@ -21,13 +21,13 @@ _COMPRESSION = 6
 
 
 def cut_out(
-    rgb: NDArray[np.uint8], labels: NDArray[np.uint8], rim: int = 0, feather: float = 0
+    rgb: NDArray[np.uint8], result: FrameResult, rim: int = 0, feather: float = 0
 ) -> NDArray[np.uint8]:
     """Return the objects of a frame with a transparent background.
 
     Args:
         rgb: uint8 array of shape (H, W, 3).
-        labels: uint8 array of shape (H, W); 0 is background.
+        result: of the frame; its soft masks are used where it has them.
         rim: distance in pixels around the objects over which the hidden colours are kept; farther
             ones are black.
         feather: width of the objects' edges in pixels, over which alpha falls from 255 to 0.
@@ -36,7 +36,7 @@ def cut_out(
         uint8 RGBA array of shape (H, W, 4), alpha 255 where an object is and 0 elsewhere, or in
         between where edges are soft; colours are not multiplied by alpha.
     """
-    alpha = np.rint(255 * soft_mask(labels > 0, feather)).astype(np.uint8)
+    alpha = np.rint(255 * objects_share(result, feather)).astype(np.uint8)
     kept = cv2.dilate(alpha, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)) if rim else alpha
     return np.dstack((np.where(kept[..., None] > 0, rgb, np.uint8(0)), alpha))
 
@@ -64,7 +64,7 @@ class CutoutPngSink(Sink):
         Raises:
             OutputError: the file cannot be written.
         """
-        image = Image.fromarray(cut_out(frame.rgb, result.labels, feather=self._feather))
+        image = Image.fromarray(cut_out(frame.rgb, result, feather=self._feather))
         with atomic_path(self._folder / f"{frame.stem}.png") as sibling:
             image.save(sibling, format="PNG", compress_level=_COMPRESSION)
 
@@ -105,4 +105,4 @@ class CutoutVideoSink(VideoSink):
 
     def picture(self, frame: Frame, result: FrameResult) -> NDArray[np.uint8]:
         """Return the objects as uint8 RGBA (H, W, 4), clear outside of them."""
-        return cut_out(frame.rgb, result.labels, rim=_RIM, feather=self._feather)
+        return cut_out(frame.rgb, result, rim=_RIM, feather=self._feather)

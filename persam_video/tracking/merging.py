@@ -2,45 +2,104 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from persam_video.config.settings import MaskSettings
-from persam_video.masks.boxes import grow
+from persam_video.masks.boxes import boxes_of_labels, grow
 from persam_video.masks.components import keep_large, keep_touching
 from persam_video.masks.labels import merge_logits, one_hot
+from persam_video.results import SoftMask
 from persam_video.sam.transform import InputTransform
 from persam_video.tracking.objects import TrackedObject
 from persam_video.tracking.prior import grow_cells
 
+_UNSURE = 2.0
+"""Distance from the edge of a mask within which alpha may be between 0 and 255, in logit cells."""
+
+_LEAST_UNSURE = 2  # pixels
+
+_NEARLY = 0.05
+"""Probability below which a pixel is transparent, and opaque above 1 minus it; a sigmoid reaches
+neither 0 nor 1."""
+
+
+def full_logits(logits: Sequence[Tensor], transform: InputTransform) -> NDArray[np.float32]:
+    """Bring mask logits to the frame's size.
+
+    Args:
+        logits: N low-resolution masks (h, w) over the padded input.
+        transform: of the frame.
+
+    Returns:
+        float32 (N, H, W).
+    """
+    if not logits:
+        return np.zeros((0, *transform.frame_size), np.float32)
+    full = transform.restore(torch.stack(list(logits))[:, None])[:, 0]
+    return np.asarray(full.cpu(), np.float32)
+
 
 def merge_masks(
-    logits: Sequence[Tensor],
-    objects: Sequence[TrackedObject],
-    transform: InputTransform,
-    settings: MaskSettings,
+    logits: NDArray[np.float32], objects: Sequence[TrackedObject], settings: MaskSettings
 ) -> NDArray[np.uint8]:
     """Merge masks by their logits into one label map, and clean it.
 
     Args:
-        logits: N low-resolution masks (h, w) over the padded input.
+        logits: (N, H, W).
         objects: the objects of the masks, in their state after the previous frame.
-        transform: transform of the frame.
         settings: which components to remove.
 
     Returns:
-        uint8 (H, W) of the frame's size.
+        uint8 (H, W).
     """
-    if not objects:
-        return np.zeros(transform.frame_size, np.uint8)
-    full = transform.restore(torch.stack(list(logits))[:, None])[:, 0]
-    labels = merge_logits(full.cpu().numpy(), [o.object_id for o in objects])
+    labels = merge_logits(logits, [o.object_id for o in objects])
     for o in objects:
         mask = labels == o.object_id
         labels[mask & ~_clean(mask, o, settings)] = 0
     return labels
+
+
+def soft_masks(
+    logits: NDArray[np.float32],
+    ids: Sequence[int],
+    labels: NDArray[np.uint8],
+    transform: InputTransform,
+) -> dict[int, SoftMask]:
+    """Return soft masks: the model's probabilities near the edges of the masks.
+
+    Args:
+        logits: (N, H, W).
+        ids: ids of the objects.
+        labels: (H, W) label map that the masks were merged into.
+        transform: transform of the frame.
+
+    Returns:
+        The soft masks by id, of the objects that have a pixel.
+    """
+    # size in frame pixels of a logit cell, which is 4 x 4 pixels of the model's input
+    cell = 4 * transform.seen_size[0] / transform.input_size[0]
+    margin = max(_LEAST_UNSURE, round(_UNSURE * cell))
+    kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
+    found = {}
+    for object_id, box in boxes_of_labels(labels, ids).items():
+        near = None if box is None else grow(box, margin, (labels.shape[0], labels.shape[1]))
+        if near is None:
+            continue
+        x0, y0, x1, y1 = near
+        mask = (labels[y0:y1, x0:x1] == object_id).view(np.uint8)
+        logit = logits[ids.index(object_id), y0:y1, x0:x1]
+        sure = (1 / (1 + np.exp(-logit)) - _NEARLY) / (1 - 2 * _NEARLY)
+        alpha = np.rint(255 * sure.clip(0, 1)).astype(np.uint8)
+        # pixels that other objects won, or that were removed as specks, stay below one half
+        alpha = np.where(mask, np.maximum(alpha, 128), np.minimum(alpha, 127))
+        alpha[cv2.dilate(mask, kernel) == 0] = 0
+        alpha[cv2.erode(mask, kernel) == 1] = 255
+        found[object_id] = SoftMask(near, alpha)
+    return found
 
 
 def _clean(

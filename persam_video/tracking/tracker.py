@@ -1,7 +1,7 @@
 """The tracker: one instance tracks one video, frame by frame."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import compress
 
@@ -16,13 +16,13 @@ from persam_video.masks.boxes import Box, boxes_of_labels
 from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.persam.learning import remember
 from persam_video.persam.matching import cell_coverage
-from persam_video.results import FrameResult
+from persam_video.results import FrameResult, SoftMask
 from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.tracking.ahead import embedding_of
 from persam_video.tracking.inputs import as_frame, as_mask, check_frame_size, check_object_id
 from persam_video.tracking.lost import believe
-from persam_video.tracking.merging import merge_masks, won_masks
+from persam_video.tracking.merging import full_logits, merge_masks, soft_masks, won_masks
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.segmenter import Candidate, Segmenter
 from persam_video.tracking.view import choose_view
@@ -41,6 +41,7 @@ class _Latest:
         labels: (H, W) label map of the frame.
         scores: of the objects that were segmented, by id.
         cut: whether the frame begins a new scene.
+        soft: soft masks by id; empty unless requested.
     """
 
     frame: Frame
@@ -48,6 +49,7 @@ class _Latest:
     labels: NDArray[np.uint8]
     scores: dict[int, float]
     cut: bool
+    soft: Mapping[int, SoftMask] = field(default_factory=dict)
 
     @cached_property
     def boxes(self) -> dict[int, Box | None]:
@@ -70,6 +72,7 @@ class Tracker:
         settings: how to track; the preset ``persam`` when not given.
         clock: timer of the stages of every step: "encode", "prompt", "predict", "merge",
             "learn" and "remember".
+        soft: whether results hold soft masks.
 
     Examples:
         >>> tracker = Tracker(load_sam())  # doctest: +SKIP
@@ -82,9 +85,12 @@ class Tracker:
         model: SamModel,
         settings: Settings | None = None,
         clock: StageClock | None = None,
+        *,
+        soft: bool = False,
     ) -> None:
         self.model = model
         self.settings = settings or Settings()
+        self._soft = soft
         self._objects: dict[int, TrackedObject] = {}
         self._frame_size: tuple[int, int] | None = None
         self._steps = 0
@@ -150,7 +156,9 @@ class Tracker:
         self._check_known(object_id)
         del self._objects[object_id]
         if self._latest is not None:
-            self._latest = replace(self._latest, labels=_without(self._latest.labels, object_id))
+            soft = {i: mask for i, mask in self._latest.soft.items() if i != object_id}
+            labels = _without(self._latest.labels, object_id)
+            self._latest = replace(self._latest, labels=labels, soft=soft)
 
     def state(self) -> TrackerState:
         """Return everything that later frames depend on; later steps do not change it."""
@@ -216,19 +224,22 @@ class Tracker:
         candidates = self._segmenter.segment(embedding, followed)
         believed = believe(followed, candidates, self.settings.lost)
         with self._clock.stage("merge"):
-            labels = merge_masks(
-                [c.logits for c in compress(candidates, believed)],
-                list(compress(followed, believed)),
-                embedding.transform,
-                self.settings.masks,
-            )
+            seen = list(compress(followed, believed))
+            logits = [c.logits for c in compress(candidates, believed)]
+            full = full_logits(logits, embedding.transform)
+            labels = merge_masks(full, seen, self.settings.masks)
         if annotation is not None:
             labels = np.where(annotation.labels > 0, annotation.labels, labels)
             with self._clock.stage("learn"):
                 learned = self._segmenter.learn(embedding, annotation)
             self._objects |= {o.object_id: o for o in learned}
         scores = {o.object_id: c.score for o, c in zip(followed, candidates, strict=True)}
-        latest = _Latest(frame, embedding, labels, scores, cut)
+        soft = {}
+        if self._soft:
+            with self._clock.stage("merge"):
+                ids = [o.object_id for o in seen]
+                soft = soft_masks(full, ids, labels, embedding.transform)
+        latest = _Latest(frame, embedding, labels, scores, cut, soft)
         with self._clock.stage("remember"):
             self._remember(latest, embedding, followed, candidates, believed)
         return latest
@@ -294,7 +305,7 @@ class Tracker:
                 o.remember(memory, candidate.score, self.settings.memory)
 
     def _result(self, latest: _Latest) -> FrameResult:
-        return FrameResult.from_labels(
+        result = FrameResult.from_labels(
             latest.frame.index,
             latest.frame.time,
             latest.labels.copy(),  # a copy, as the caller may modify it
@@ -304,6 +315,7 @@ class Tracker:
             states={i: tracked.state for i, tracked in self._objects.items()},
             cut=latest.cut,
         )
+        return replace(result, soft=latest.soft)
 
 
 def _shows(embedding: ImageEmbedding, annotation: Annotation) -> bool:

@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import av
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools.coco import COCO
 
 from persam_video.masks import read_label_png, write_label_png
@@ -192,6 +194,8 @@ def test_a_run_hides_too_and_records_what_to_check(clip, tmp_path):
         (("--colours", "1=blurple"), "is not a colour"),
         (("--opacity", "2"), "from 0 to 1"),
         (("--feather", "-1"), "0 to 200"),
+        (("--feather", "soft"), "a width in pixels, or logits"),
+        (("--feather", "logits"), "logits are not stored with a run"),
         (("--style", "follow=big"), "such as 9:16"),
         (("--style", ","), "unknown"),
         (("--follow", "999"), "never visible"),
@@ -203,6 +207,29 @@ def test_wrong_looks_are_one_line(run, saved, clip, tmp_path, words, says):
     ran = run("render", saved, clip.video, *style, *words, "--out", out)
     assert says in ran.err and ran.err.count("\n") == 1
     assert (ran.status, out.exists()) in ((2, False), (0, True))
+
+
+def test_edges_are_as_the_logits_have_them_while_tracking(run, clip, tmp_path):
+    fast = ("--set", "model.image_size=256", "--device", "cpu", "--max-frames", 4)
+    words = ("--feather", "logits", "--objects", "1,2", "--save", "cutout-png,overlay")
+    look = ("--style", "background=black", "--no-labels")
+    out = tmp_path / "out"
+    ran = run(*("track", clip.video, "--mask", clip.first_mask, *words, *look, *fast, "--out", out))
+    assert (ran.status, ran.err) == (0, "")
+    with FrameStream(clip.video) as source, FrameStream(out / "overlay.mp4") as drawn:
+        pairs = list(zip(source, drawn, strict=False))
+    for before, after in pairs[1:]:
+        name = f"{before.index:05d}.png"
+        alpha = np.asarray(Image.open(out / "cutout" / name))[..., 3]
+        labels = read_label_png(out / "masks" / name)
+        apart = cv2.dilate((labels == 3).view(np.uint8), np.ones((9, 9))) == 0
+        shown = (labels == 1) | (labels == 2)
+        assert np.array_equal((alpha > 127)[apart], shown[apart])
+        assert ((alpha > 30) & (alpha < 225)).sum() > 100
+        blended = before.rgb * (alpha[..., None] / 255)
+        assert np.abs(blended - after.rgb)[apart].mean() < 6
+    given = np.asarray(Image.open(out / "cutout" / "00000.png"))[..., 3]
+    assert set(np.unique(given)) == {0, 255}  # of the annotation there are no logits
 
 
 def test_names_and_objects_hold_for_exports_too(run, saved, tmp_path):

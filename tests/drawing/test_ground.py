@@ -1,12 +1,15 @@
 """Other backgrounds, and what trails show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from persam_video.drawing.overlay import Painter
 from persam_video.drawing.overlay_style import OverlayStyle
-from persam_video.results import FrameResult
+from persam_video.drawing.soft import objects_share
+from persam_video.results import FrameResult, SoftMask
 from persam_video.video import VideoWriter
 
 HEIGHT, WIDTH = 60, 80
@@ -28,6 +31,18 @@ def test_a_colour_is_behind_the_objects_and_they_are_untouched():
     inside = result(0).labels > 0
     assert np.array_equal(drawn[inside], frame()[inside])
     assert (drawn[~inside] == (16, 32, 48)).all()
+
+
+def test_where_two_soft_masks_meet_no_background_comes_through():
+    labels = np.array([[1, 1, 2, 2, 0, 0]], np.uint8)
+    result = FrameResult.from_labels(0, 0.0, labels, [1, 2])
+    left = SoftMask((0, 0, 3, 1), np.array([[255, 140, 115]], np.uint8))
+    right = SoftMask((1, 0, 5, 1), np.array([[115, 140, 153, 51]], np.uint8))
+    result = replace(result, soft={1: left, 2: right})
+    share = objects_share(result)
+    np.testing.assert_allclose(share, [[1, 1, 1, 0.6, 0.2, 0]], atol=1e-6)
+    alone = objects_share(result.only([1]))
+    np.testing.assert_allclose(alone, [[1, 140 / 255, 115 / 255, 0, 0, 0]], atol=1e-6)
 
 
 @pytest.mark.parametrize("feather", [None, 4, 12])

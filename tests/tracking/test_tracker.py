@@ -1,7 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 
 from persam_video.config import load_settings
+from persam_video.drawing.soft import objects_share
 from persam_video.errors import AnnotationError, SourceError
 from persam_video.tracking import ObjectState, Tracker
 from persam_video.video import Frame
@@ -43,6 +45,53 @@ def test_results_describe_their_label_map(results):
             assert 0 <= seen.score <= 1
             ys, xs = np.nonzero(mask)
             assert seen.box == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
+
+
+@pytest.fixture(scope="module")
+def soft_results(model, demo_frames):
+    tracker = Tracker(model, load_settings(), soft=True)
+    first, labels = demo_frames[0]
+    return [tracker.step(first, labels), *(tracker.step(frame) for frame, _ in demo_frames[1:6])]
+
+
+def test_soft_masks_are_soft_at_the_edges_of_the_masks_only(results, soft_results):
+    assert soft_results[0].soft == {}  # its masks were given
+    for hard, result in zip(results[1:], soft_results[1:], strict=False):
+        assert hard.soft == {}
+        assert np.array_equal(hard.labels, result.labels)
+        assert sorted(result.soft) == [o.object_id for o in result.objects if o.area]
+        for object_id, soft in result.soft.items():
+            x0, y0, x1, y1 = soft.box
+            mask = result.mask(object_id)
+            assert mask[y0:y1, x0:x1].sum() == mask.sum()
+            assert np.array_equal(soft.alpha >= 128, mask[y0:y1, x0:x1])
+            inside = cv2.erode(mask.view(np.uint8), np.ones((31, 31)))[y0:y1, x0:x1] > 0
+            assert (soft.alpha[inside] == 255).all()
+            between = (soft.alpha > 25) & (soft.alpha < 230)
+            assert between.any()
+            assert between.mean() < 0.3
+
+
+def test_soft_masks_are_nearer_to_the_truth_than_hard_ones(soft_results, demo_frames):
+    errors = []
+    for result, (_, truth) in zip(soft_results[1:], demo_frames[1:], strict=False):
+        share, whole = objects_share(result), 1.0 * (truth > 0)
+        assert np.array_equal(share > 0.5, result.labels > 0)
+        errors.append(
+            [np.square(each - whole).mean() for each in (share, 1.0 * (result.labels > 0))]
+        )
+    soft, hard = np.mean(errors, axis=0)
+    assert soft < 0.9 * hard
+
+
+def test_an_object_that_is_marked_by_hand_has_no_soft_mask(model, demo_frames):
+    tracker = Tracker(model, load_settings(), soft=True)
+    (first, labels), (second, truth) = demo_frames[:2]
+    tracker.step(first, labels)
+    result = tracker.step(second, np.where(truth == 2, truth, 0))
+    assert sorted(result.soft) == [1, 3]
+    tracker.remove(1)
+    assert sorted(tracker.correct(3, truth == 3).soft) == []
 
 
 def test_ids_with_gaps_stay(model, demo_frames):
