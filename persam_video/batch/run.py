@@ -22,6 +22,7 @@ from persam_video.sam.share import use_share
 from persam_video.sinks import RunRecord, RunStatus, read_run
 from persam_video.util.inputs import ProtectedInputs
 from persam_video.util.machine import available_cores
+from persam_video.util.names import folded_name
 from persam_video.util.workers import Executor, InProcess, Processes, Share, TaskLost, Tell
 
 if TYPE_CHECKING:
@@ -107,14 +108,14 @@ def run_jobs(
     tasks: dict[str, _Task] = {}
     for job in jobs:
         # on some file systems these are one folder
-        if job.name.casefold() in tasks:
+        if folded_name(job.name) in tasks:
             raise ConfigError(f"two jobs are named {job.name}: give one of them another 'name'")
         try:
             settings = load_settings(preset, {**(overrides or {}), **job.overrides})
         except ConfigError as error:
             raise ConfigError(f"job {job.name}: {error}") from error
         wanted = replace(common, mask=job.masks, prompts=job.prompts, settings=settings)
-        tasks[job.name.casefold()] = _Task(job, OutputPaths(Path(out) / job.name), wanted)
+        tasks[folded_name(job.name)] = _Task(job, OutputPaths(Path(out) / job.name), wanted)
     inputs = ProtectedInputs()
     for task in tasks.values():
         inputs |= run_inputs(task.job.source, task.options)

@@ -166,7 +166,7 @@ def _score(
     from persam_video.vos.dataset import VosDataset
     from persam_video.vos.evaluation import evaluate_vos
 
-    evaluation_inputs(results, dataset).check(
+    evaluation_inputs(results, dataset.inputs).check(
         [path for path in (files.scores, files.report) if path is not None]
         + ([] if files.csv is None else list(csv_paths(files.csv, dataset.split)))
     )
@@ -200,13 +200,13 @@ def _score_vots(
     printer: Printer,
 ) -> None:
     from persam_video.cli.progress import counting_bar
+    from persam_video.davis.results import evaluation_inputs
     from persam_video.util.atomic import write_output
-    from persam_video.util.inputs import ProtectedInputs
     from persam_video.util.json import to_json
     from persam_video.vos.quality import evaluate_vots
 
     if scores is not None:
-        (dataset.inputs | ProtectedInputs(tuple(results.rglob("*.png")))).check([scores])
+        evaluation_inputs(results, dataset.inputs).check([scores])
     with counting_bar("scoring", quiet=printer.quiet) as progress, printer.timed("scoring"):
         evaluation = evaluate_vots(results, dataset, workers=workers, on_progress=progress)
     printer.tables(evaluation.tables())

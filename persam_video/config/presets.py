@@ -138,7 +138,9 @@ def _read(preset: str | Path) -> tuple[dict[str, Any], str, bool]:
             )
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read ({error.strerror}); check it") from error
+        except UnicodeDecodeError as error:
             raise ConfigError(f"{path} cannot be read as text: give a YAML file") from error
     try:
         values = load_yaml(text) or {}

@@ -255,7 +255,7 @@ def _listing(folder: Path) -> list[Path]:
         raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from None
 
 
-def evaluation_inputs(results: Path, dataset: ScoredDataset) -> ProtectedInputs:
-    """Return what an evaluation reads, and must not write to."""
+def evaluation_inputs(results: Path, dataset: ProtectedInputs) -> ProtectedInputs:
+    """Return what an evaluation reads, and must not write to: results, and those of a dataset."""
     masks = tuple(results.rglob("*.png"))
-    return dataset.inputs | ProtectedInputs((*masks, results / "run.json"))
+    return dataset | ProtectedInputs((*masks, results / "run.json"))

@@ -28,6 +28,7 @@ from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel
 from persam_video.util.atomic import make_folder, write_bytes
 from persam_video.util.inputs import ProtectedInputs
+from persam_video.util.names import folded_name
 from persam_video.video.image_decoder import find_images, read_image
 from persam_video.video.inputs import source_inputs
 from persam_video.video.masks_beside import refuse_masks_beside
@@ -122,7 +123,7 @@ class ImageOutputs:
         """
         outputs = [self.record]
         outputs += [make(image) for image in self.images for make in (self.mask, self.overlay)]
-        name, count = Counter(path.name.casefold() for path in outputs).most_common(1)[0]
+        name, count = Counter(folded_name(path.name) for path in outputs).most_common(1)[0]
         if count > 1:
             raise OutputError(
                 f"{count} images would write {name}: give images with different names"
@@ -245,20 +246,20 @@ def _as_json(done: SegmentedImage) -> dict[str, Any]:
 
 def _distinct_names(images: Sequence[Path]) -> dict[Path, str]:
     """Return the stem of each image, extended where several images have the same."""
-    siblings = Counter((image.parent, image.stem.casefold()) for image in images)
+    siblings = Counter((image.parent, folded_name(image.stem)) for image in images)
     stems = {
-        image: image.name if siblings[image.parent, image.stem.casefold()] > 1 else image.stem
+        image: image.name if siblings[image.parent, folded_name(image.stem)] > 1 else image.stem
         for image in images
     }
     names = stems
     for depth in range(1, max((len(image.absolute().parts) for image in images), default=0)):
         # case-insensitive file systems would take A.png for a.png
-        uses = Counter(name.casefold() for name in names.values())
+        uses = Counter(folded_name(name) for name in names.values())
         if all(count == 1 for count in uses.values()):
             break
         names = {
             image: "_".join([*image.absolute().parts[1:-1][-depth:], stems[image]])
-            if uses[name.casefold()] > 1
+            if uses[folded_name(name)] > 1
             else name
             for image, name in names.items()
         }

@@ -12,6 +12,12 @@ from persam_video.masks.labels import VOID
 from persam_video.masks.values import label_values
 
 
+def mask_files(folder: Path) -> list[Path]:
+    """Return the PNGs of a folder by name, except hidden ones; none where there is no folder."""
+    found = (path for path in folder.glob("*") if path.suffix.lower() == ".png")
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
 class MaskFiles:
     """The mask files of one video, read like ``read_annotation``, with consistent ids.
 

@@ -11,6 +11,7 @@ from persam_video.masks.formats import MarkedFrame, open_annotations
 from persam_video.masks.formats.annotated import titles
 from persam_video.masks.reading import MaskFile
 from persam_video.run.frames import FrameRange
+from persam_video.util.names import plain_name
 from persam_video.video.image_decoder import find_images, frame_names
 from persam_video.video.source import SourceInfo, SourceKind, locate
 
@@ -42,7 +43,11 @@ class SourceFrames:
         names = None
         if info.kind in (SourceKind.FOLDER, SourceKind.GLOB):
             names = frame_names(find_images(locate(source)))
-        stems = None if names is None else {Path(name).stem: i for i, name in enumerate(names)}
+        stems = (
+            None
+            if names is None
+            else {plain_name(Path(name).stem): i for i, name in enumerate(names)}
+        )
         return cls(info, tracked, stems)
 
 
@@ -102,12 +107,13 @@ def _of_one_video(
     if len(folders) == 1:
         return frames
     stem = info.name if info.kind is SourceKind.FOLDER else Path(info.name).stem
-    if stem not in folders:
+    wanted = plain_name(stem)
+    if wanted not in map(plain_name, folders):
         raise AnnotationError(
             f"{file}: contains {len(folders)} videos ({titles(frames)}), but not {stem}; choose "
             f"one, as in {file.path}#{folders[0]}"
         )
-    return [frame for frame in frames if frame.folder == stem]
+    return [frame for frame in frames if plain_name(frame.folder) == wanted]
 
 
 def _placed(
@@ -165,7 +171,7 @@ def _only_place(file: MaskFile, frame: MarkedFrame, source: SourceFrames) -> int
 def _place(frame: MarkedFrame, source: SourceFrames) -> int | None:
     """Return the index of a frame in the source by its name or its index in the file."""
     if source.stems is not None and frame.stem is not None:
-        return source.stems.get(frame.stem)
+        return source.stems.get(plain_name(frame.stem))
     if frame.index is not None or frame.stem is None:
         return frame.index
     number = _LAST_NUMBER.search(frame.stem)

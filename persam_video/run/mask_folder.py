@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from persam_video.errors import DatasetError
-from persam_video.masks.folder import MaskFiles
+from persam_video.masks.folder import MaskFiles, mask_files
 from persam_video.results import FrameResult
+from persam_video.util.names import plain_name
 from persam_video.video import Frame, FrameStream, SourceKind
 from persam_video.video.frame import frame_stem
 from persam_video.video.image_decoder import find_images, frame_names
@@ -35,15 +36,15 @@ def match_masks(folder: Path, source: str | Path) -> dict[int, Path]:
         SourceError: the images cannot be listed.
     """
     location = locate(source)
-    masks = sorted(path for path in folder.glob("*.png") if not path.name.startswith("."))
+    masks = mask_files(folder)
     if location.kind in (SourceKind.FOLDER, SourceKind.GLOB):
         images = find_images(location)
         names = frame_names(images)
         stems = {
-            frame_stem(index, None if names is None else names[index]): index
+            plain_name(frame_stem(index, None if names is None else names[index])): index
             for index in range(len(images))
         }
-        frames = [stems.get(mask.stem) for mask in masks]
+        frames = [stems.get(plain_name(mask.stem)) for mask in masks]
         wanted = f"there is no image with this name in {location.name}"
     else:
         numbers = [_LAST_NUMBER.search(mask.stem) for mask in masks]

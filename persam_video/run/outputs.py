@@ -7,7 +7,7 @@ from pathlib import Path
 from persam_video.errors import DatasetError, OutputError
 from persam_video.sinks import RunRecord, RunStatus, read_run, write_run
 from persam_video.sinks.outputs import Output, existing_files, place_of
-from persam_video.util.atomic import make_folder, writing
+from persam_video.util.atomic import check_writable, make_folder, writing
 from persam_video.util.inputs import OutputFolder, ProtectedInputs
 
 
@@ -107,6 +107,8 @@ class OutputPaths:
                     f"{self.folder} holds an earlier run: pass --resume to continue it, "
                     "--overwrite to replace it, or another folder"
                 )
+            for folder in {path.parent for path in self._files()}:
+                check_writable(folder)  # before anything is lost
             # until the new record is there: nobody is to take what is left for a finished run
             write_run(self.record, replace(earlier, status=RunStatus.INTERRUPTED, frames_done=0))
             with writing(self.folder):
@@ -118,11 +120,17 @@ class OutputPaths:
 
     @property
     def earlier_run(self) -> RunRecord | None:
-        """The run that the folder holds, if its record says so."""
+        """The run that the folder holds, if its record says so.
+
+        Raises:
+            DatasetError: the record may not be read.
+        """
         try:
             record = read_run(self.record)
-        except DatasetError:  # none, or damaged
-            return None
+        except DatasetError as error:
+            if isinstance(error.__cause__, PermissionError):
+                raise  # there may well be one
+            return None  # none, or damaged
         # a benchmark's record is one of many videos
         return record if "width" in record.source else None
 

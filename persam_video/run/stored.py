@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from persam_video.errors import DatasetError, SourceError
+from persam_video.masks.folder import mask_files
 from persam_video.results import FrameResult
 from persam_video.run.mask_folder import mask_results, match_masks
 from persam_video.run.outputs import OutputPaths
@@ -72,10 +73,16 @@ def open_stored(
     """
     record = OutputPaths(folder).record
     with ExitStack() as stack:
-        if not record.exists() and any(folder.glob("*.png")):
-            yield _from_masks(folder, source, stack, frames)
-        else:
+        if record.exists():
             yield _from_run(folder, source, stack, frames, with_frames=with_frames)
+            return
+        if not mask_files(folder):
+            found = ", ".join(sorted(path.name for path in folder.glob("*"))[:3]) or "nothing"
+            raise DatasetError(
+                f"{folder}: holds neither a run (run.json) nor masks (PNG), found {found}; give "
+                "the folder of a run, or of indexed PNGs"
+            )
+        yield _from_masks(folder, source, stack, frames)
 
 
 def _from_run(

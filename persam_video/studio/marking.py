@@ -72,7 +72,9 @@ class MarkedVideo:
         self._answerer: ClickAnswerer | None = None
         self._changed_since: set[int] | None = set()  # frames marked since writing of the run began
         with ExitStack() as stack:
-            self.reader = FrameReader(found.address(source))
+            address = found.address(source)
+            found.check_place(address)
+            self.reader = FrameReader(address)
             stack.callback(self.reader.close)
             self._document = found.session(self.reader, settings)
             self.settings = checked_settings(self._document.settings, self.paths.folder)

@@ -15,6 +15,8 @@ from persam_video.run.outputs import OutputPaths
 from persam_video.sinks import RunRecord
 from persam_video.studio.frames import FrameReader
 from persam_video.studio.store import SessionDocument, SessionPaths
+from persam_video.util.inputs import OutputFolder
+from persam_video.video.inputs import source_inputs
 from persam_video.video.source import SourceKind, locate
 
 
@@ -83,6 +85,37 @@ class Found:
         if self.document is None and self.run is None and OutputPaths(folder).record.exists():
             raise OutputError(f"{folder} holds an earlier run: give another folder with --out")
         return address
+
+    def check_place(self, address: str) -> None:
+        """Check that a session in the folder leaves alone what is not its own.
+
+        Args:
+            address: where the frames are read from.
+
+        Raises:
+            OutputError: the source, or a file of unknown origin, is where the session writes.
+        """
+        inputs, run = source_inputs(address), OutputPaths(self.paths.folder)
+        run.check(inputs)
+        inputs.check(
+            [self.paths.session, self.paths.journal],
+            [
+                OutputFolder(self.paths.annotations, frozenset({".png"})),
+                OutputFolder(self.paths.states, recursive=True),
+                OutputFolder(self.paths.exports, recursive=True),
+            ],
+        )
+        if self.document is not None or self.run is not None:
+            return
+        run.check_owned()
+        others = [*self.paths.annotations.glob("*.png"), *self.paths.states.glob("*")]
+        if self.paths.journal.exists() and self.paths.journal.stat().st_size:
+            others.append(self.paths.journal)
+        if others:
+            raise OutputError(
+                f"{min(others)}: is of no session, and would be replaced: choose another folder, "
+                "or move it away"
+            )
 
     def session(self, reader: FrameReader, settings: Settings | None) -> SessionDocument:
         """Return the folder's session, or a new one.

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -191,6 +192,16 @@ def make_folder(folder: Path) -> Path:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def check_writable(folder: Path) -> None:
+    """Check that files in a folder may be written and removed.
+
+    Raises:
+        OutputError: they may not.
+    """
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise output_error(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from persam_video.errors import PersamVideoError
+from persam_video.util.names import why_missing
 
 # Named, so that an untrusted file cannot choose a decoder that starts another program (EPS does).
 FORMATS = ("PNG", "BMP", "GIF", "JPEG", "PPM", "TIFF", "WEBP")
@@ -134,7 +135,7 @@ def _open_file(path: Path, error: type[PersamVideoError]) -> BinaryIO:
         if stat.S_ISREG(status.st_mode) and status.st_size > 0:
             return path.open("rb")
     except FileNotFoundError as failure:
-        raise error(f"{path}: no such file; check the path") from failure
+        raise error(f"{path}: no such file; check the path{why_missing(path)}") from failure
     except (OSError, ValueError) as failure:  # ValueError: the path holds a null byte
         reason = getattr(failure, "strerror", None) or failure
         raise error(f"{path}: cannot be read ({reason}); check the path") from failure

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from persam_video.errors import SourceError
 from persam_video.util.image_file import open_image, picture_count
+from persam_video.util.names import folded_name
 from persam_video.video.frame import Frame
 from persam_video.video.masks_beside import masks_beside, refuse_masks_beside
 from persam_video.video.pixels import DecodedImage, bits_warning, decode_image
@@ -155,7 +156,9 @@ def find_images(location: Location) -> Sequence[Path]:
             return [Path(location.address)]
         images = [path for path in found if is_image(path) and path.is_file()]
     except OSError as error:
-        raise SourceError(f"{location.name}: cannot be listed ({error.strerror})") from error
+        raise SourceError(
+            f"{location.name}: cannot be listed ({error.strerror}); check that it may be read"
+        ) from error
     if not images:
         what = "matches" if location.kind is SourceKind.GLOB else "holds"
         others = ", ".join(sorted(path.name for path in found)[:3])
@@ -173,7 +176,7 @@ def frame_names(images: Sequence[Path]) -> list[str] | None:
         The file names, or ``None`` if two differ at most in folder, suffix or case: outputs that
         are named after them would then overwrite one another.
     """
-    stems = {path.stem.casefold() for path in images}
+    stems = {folded_name(path.stem) for path in images}
     return [path.name for path in images] if len(stems) == len(images) else None
 
 

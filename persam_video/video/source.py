@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from persam_video.errors import SourceError
 from persam_video.util.arrays import kind_of
+from persam_video.util.names import why_missing
 
 _URL = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _URL_SCHEMES = ("http", "https", "rtsp", "rtsps")
@@ -120,7 +121,7 @@ def locate(source: str | Path | int) -> Location:
         return _camera(int(text))
     if glob.has_magic(text):
         return Location(SourceKind.GLOB, text, str(path))
-    raise SourceError(f"{text}: no such file or folder; check the path")
+    raise SourceError(f"{text}: no such file or folder; check the path{why_missing(path)}")
 
 
 def _camera(index: int) -> Location:

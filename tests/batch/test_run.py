@@ -104,6 +104,7 @@ def test_what_nobody_foresaw_fails_only_its_own_job(frames, tmp_path):
     ("jobs", "more", "says"),
     [
         ([Job("a", "x"), Job("A", "y")], {}, "two jobs are named A"),
+        ([Job("\u00e9", "x"), Job("e\u0301", "y")], {}, "two jobs are named e\u0301"),
         ([Job("a", "x"), Job("b", "y", overrides={"alpha": 1})], {}, r"job b: .*prior\.alpha"),
         ([Job("a", "x", overrides={"prior.alpha": 3})], {}, "job a: setting prior.alpha"),
         ([Job("a", "x")], {"overwrite": True, "resume": True}, "pass only one of them"),

@@ -9,7 +9,6 @@ from persam_video.errors import (
     AnnotationError,
     ConfigError,
     DatasetError,
-    PersamVideoError,
     SourceError,
 )
 from persam_video.masks import read_label_png, write_label_png
@@ -163,8 +162,24 @@ def test_render_is_an_export_of_the_overlay_and_outputs_have_names(place):
 
 def test_a_folder_of_neither_is_told(place):
     (place / "empty").mkdir()
-    with pytest.raises(PersamVideoError, match=r"run\.json"):
-        export(place / "empty", Output.MOT, place / "m.txt", source=place / "clip.mp4")
+    (place / "bitmaps").mkdir()
+    Image.fromarray(labels_of(0)).save(place / "bitmaps" / "0.bmp")
+    for folder, says in (
+        ("empty", "neither a run .* nor masks .*, found nothing"),
+        ("bitmaps", "neither a run .* nor masks .*, found 0.bmp"),
+        ("nowhere", "nowhere: holds neither"),
+    ):
+        with pytest.raises(DatasetError, match=says):
+            export(place / folder, Output.MOT, place / "m.txt", source=place / "clip.mp4")
+
+
+def test_masks_are_found_in_whatever_way_their_names_are_written(place):
+    for path in sorted((place / "images").iterdir()):
+        mask = place / "by_name" / path.name
+        mask.rename(mask.with_name(f"e\u0301{path.stem}.PNG"))
+        path.rename(path.with_name(f"\u00e9{path.name}"))
+    done = export(place / "by_name", Output.MOT, place / "m.txt", source=place / "images")
+    assert done.frames == LENGTH
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])

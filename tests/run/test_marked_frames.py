@@ -57,6 +57,7 @@ def left_edges(marked):
     ("names", "source", "found"),
     [
         (["b.jpg"], images("a.png", "b.png"), {1: 0}),
+        (["e\u0301.jpg"], images("a.png", "\u00e9.png"), {1: 0}),
         (["train/b.jpg", "train/z.jpg", "train/a.jpg"], images("a.png", "b.png"), {0: 2, 1: 0}),
         (["other/a.jpg", "shots/a.jpg", "shots/b.jpg"], images("a.png", "b.png"), {0: 1, 1: 2}),
         (["clip/00003.jpg", "dog/00000.jpg", "clip/00005.jpg"], VIDEO, {3: 0, 5: 2}),

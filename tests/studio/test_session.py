@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -572,6 +573,37 @@ def test_an_export_that_fails_leaves_the_earlier_one(session, squares, output):
     assert {file.name for file in path.parent.iterdir()} == {path.name, "cutout-png"}
     assert session.export(output).place == path
     assert mine.exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (".", "would be taken for an image"),
+        ("masks", "would be taken for an image"),
+        ("annotations", "would be taken for an image|is an input"),
+        ("exports/deep", "is an input"),
+        ("masks/*.png", "would match the input pattern|is an input"),
+    ],
+)
+def test_a_session_never_writes_to_its_source(squares, tmp_path, shared, source, says):
+    folder = tmp_path / "session"
+    shutil.copytree(squares.frames, folder / source.removesuffix("/*.png"))
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(OutputError, match=says):
+        InteractiveSession(str(folder / source), folder, model=shared)
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["masks/00000.png", "annotations/00000.png", "results.jsonl", "states/a", "overlay.mp4"]
+)
+def test_a_session_takes_no_files_of_unknown_origin(squares, tmp_path, shared, name):
+    file = tmp_path / "session" / name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"mine")
+    with pytest.raises(OutputError, match=f"{file}: is of no "):
+        InteractiveSession(squares.frames, tmp_path / "session", model=shared)
+    assert [path for path in (tmp_path / "session").rglob("*") if path.is_file()] == [file]
 
 
 def test_a_session_goes_on_when_it_is_opened_again(

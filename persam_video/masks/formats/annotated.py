@@ -12,6 +12,7 @@ from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation, check_mask_size
 from persam_video.masks.labels import MAX_OBJECT_ID, UNNAMED
 from persam_video.util.image_file import MAX_PIXELS
+from persam_video.util.names import plain_name
 
 Size: TypeAlias = tuple[int, int]
 """Height and width in pixels."""
@@ -80,7 +81,7 @@ class MarkedFrame:
         if self.name is not None:
             path = PurePosixPath(self.name)
             names += [self.name, str(path.with_suffix("")), path.name, path.stem, self.folder]
-        return title.rstrip("/") in names
+        return plain_name(title.rstrip("/")) in map(plain_name, names)
 
 
 @dataclass(frozen=True)
@@ -264,8 +265,8 @@ def titles(frames: Sequence[MarkedFrame]) -> str:
 
 
 def _printable(label: str) -> str:
-    """Return a label without characters that XML and file names cannot hold."""
-    return "".join(c if c.isprintable() else " " for c in label).strip()
+    """Return a label as NFC, without characters that XML and file names cannot hold."""
+    return "".join(c if c.isprintable() else " " for c in plain_name(label)).strip()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Folders of label maps, as in DAVIS and as written by SAM 2, XMem and Cutie."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persam_video.masks.annotation import check_mask_size
+from persam_video.masks.folder import mask_files
 from persam_video.masks.formats.annotated import AnnotationFile, MarkedFrame, Shape, Size
 from persam_video.masks.image import open_mask
 from persam_video.masks.labels import MAX_OBJECT_ID, UNNAMED, VOID
@@ -25,7 +26,7 @@ def read_label_folder(path: Path) -> AnnotationFile:
     Raises:
         AnnotationError: a file cannot be read.
     """
-    pictures = pictures_in(path)
+    pictures = mask_files(path)
     folders = sorted(folder for folder in path.iterdir() if folder.is_dir())
     of_objects = {int(f.name): f for f in folders if _is_object(f.name)}
     if pictures:
@@ -36,7 +37,7 @@ def read_label_folder(path: Path) -> AnnotationFile:
         frames = [
             label_frame(picture, {}, name=f"{folder.name}/{picture.name}")
             for folder in folders
-            for picture in pictures_in(folder)
+            for picture in mask_files(folder)
         ]
     return AnnotationFile(path, frames, tracked=True)
 
@@ -73,11 +74,6 @@ def picture_shape(
     return Shape(label, draw, number, size=own)
 
 
-def pictures_in(folder: Path) -> Sequence[Path]:
-    """Return the PNGs in a folder, sorted by name."""
-    return sorted(path for path in folder.glob("*.png") if not path.name.startswith("."))
-
-
 def _label_shapes(picture: Path, names: Mapping[int, str]) -> list[Shape]:
     labels = label_values(open_mask(picture), str(picture))
     return [
@@ -88,7 +84,7 @@ def _label_shapes(picture: Path, names: Mapping[int, str]) -> list[Shape]:
 
 def _of_objects(folders: Mapping[int, Path]) -> Iterator[MarkedFrame]:
     """Yield the frames of folders that each contain the masks of one object."""
-    names = sorted({picture.name for folder in folders.values() for picture in pictures_in(folder)})
+    names = sorted({picture.name for folder in folders.values() for picture in mask_files(folder)})
     for name in names:
         there = {i: folder / name for i, folder in folders.items() if (folder / name).is_file()}
         yield MarkedFrame(partial(_object_shapes, there), name)

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persam_video.errors import AnnotationError
+from persam_video.masks.folder import mask_files
 from persam_video.masks.formats.annotated import AnnotationFile, MarkedFrame, Shape
 from persam_video.masks.formats.label_images import (
     label_frame,
     masks_of,
     picture_shape,
-    pictures_in,
 )
 from persam_video.masks.image import open_mask
 from persam_video.masks.palette import davis_palette
@@ -47,7 +47,7 @@ def read_voc(path: Path, root: Path) -> AnnotationFile:
         AnnotationError: the list of labels is damaged.
     """
     classes, objects = (
-        {picture.name: picture for picture in pictures_in(root / folder)}
+        {picture.name: picture for picture in mask_files(root / folder)}
         for folder in (CLASSES, OBJECTS)
     )
     names = _class_names(root / _LABELS)
