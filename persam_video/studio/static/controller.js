@@ -371,11 +371,11 @@ export class Controller {
 
   /** Say so where a gesture for one object took most of another. */
   #warnOfTaking(before, after, objectId) {
-    for (const { id, area } of before?.objects ?? []) {
-      const left = after.objects.find((mask) => mask.id === id)?.area ?? 0;
-      if (id === objectId || area === 0 || left > area / 2) continue;
-      toast(`This took most of ${this.nameOf(id)}. If that is wrong, undo it and draw a box.`);
-    }
+    const left = (id) => after.objects.find((mask) => mask.id === id)?.area ?? 0;
+    const taken = (before?.objects ?? []).filter(({ id, area }) => id !== objectId && left(id) < area / 2);
+    if (taken.length === 0) return;
+    const names = taken.map(({ id }) => this.nameOf(id)).join(", ");
+    toast(`This took most of ${names}. If that is wrong, undo it and draw a box.`);
   }
 
   #touchMarks() {

@@ -135,7 +135,7 @@ def play(page: Page, folder: Path) -> None:
         film.take(350)
     film.click("#export-button")
     page.page.wait_for_function(
-        "() => { const p = document.querySelector('.preview'); return !p.hidden && p.complete; }"
+        "() => document.querySelector('.preview:not([hidden])')?.naturalWidth > 0"
     )
     film.take(1800)
     film.save(folder / "studio.gif")
