@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from persam_video.cli.davis import ArchiveOption, WorkersOption, track_all
+from persam_video.cli.davis import BenchmarkOptions, track_all
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
     ModelOptions,
-    OverwriteOption,
     PresetOptions,
     input_option,
     written,
@@ -62,9 +61,7 @@ def benchmark(
     ] = None,
     preset: PresetOptions,
     model: ModelOptions,
-    workers: WorkersOption = None,
-    overwrite: OverwriteOption = False,
-    submission: ArchiveOption = None,
+    options: BenchmarkOptions,
     printer: Printer,
 ) -> None:
     """Track YouTube-VOS, MOSE, LVOS, VOST or VOTS, or continue an interrupted run.
@@ -77,13 +74,4 @@ def benchmark(
     chosen = detect(root, split) if dataset is None else dataset
     if chosen is Benchmark.DAVIS:
         raise typer.BadParameter(f"{root} is DAVIS: run persam-video davis, which has its options")
-    track_all(
-        open_benchmark(root, chosen, split, sequence),
-        out,
-        preset,
-        model,
-        workers=workers,
-        overwrite=overwrite,
-        submission=submission,
-        printer=printer,
-    )
+    track_all(open_benchmark(root, chosen, split, sequence), out, preset, model, options, printer)

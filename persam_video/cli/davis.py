@@ -47,15 +47,23 @@ WorkersOption = Annotated[
         show_default="one per core or GPU",
     ),
 ]
-ArchiveOption = Annotated[
-    Path | None,
-    output_option(
-        "--zip",
-        help="Archive to submit to the benchmark's server.",
-        parser=output_path,
-        metavar="PATH",
-    ),
-]
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """How a benchmark is tracked, and what is written of it."""
+
+    workers: WorkersOption = None
+    overwrite: OverwriteOption = False
+    submission: Annotated[
+        Path | None,
+        output_option(
+            "--zip",
+            help="Archive to submit to the benchmark's server.",
+            parser=output_path,
+            metavar="PATH",
+        ),
+    ] = None
 
 
 @with_option_groups
@@ -69,9 +77,7 @@ def davis(
     which: DavisOptions,
     preset: PresetOptions,
     model: ModelOptions,
-    workers: WorkersOption = None,
-    overwrite: OverwriteOption = False,
-    submission: ArchiveOption = None,
+    options: BenchmarkOptions,
     printer: Printer,
 ) -> None:
     """Track every sequence of DAVIS, or continue an interrupted run.
@@ -82,16 +88,7 @@ def davis(
 
     Example: persam-video davis DAVIS --year 2017 --split val --out results
     """
-    track_all(
-        which.dataset(root),
-        out,
-        preset,
-        model,
-        workers=workers,
-        overwrite=overwrite,
-        submission=submission,
-        printer=printer,
-    )
+    track_all(which.dataset(root), out, preset, model, options, printer)
 
 
 def track_all(
@@ -99,10 +96,7 @@ def track_all(
     out: Path,
     preset: PresetOptions,
     model: ModelOptions,
-    *,
-    workers: int | None,
-    overwrite: bool,
-    submission: Path | None,
+    options: BenchmarkOptions,
     printer: Printer,
 ) -> None:
     """Track every sequence of a benchmark, and write the archive for its server."""
@@ -112,26 +106,26 @@ def track_all(
     from persam_video.sinks import RunStatus
     from persam_video.vos.submission import check_archive, write_submission
 
-    if submission is not None:
-        check_archive(submission, dataset, out)
+    if options.submission is not None:
+        check_archive(options.submission, dataset, out)
     settings = preset.settings(model)
     with benchmark_bars(quiet=printer.quiet, lines=not printer.says_nothing) as show:
         record = run_benchmark(
             dataset,
             out,
             settings=settings,
-            workers=workers or default_workers(settings),
-            overwrite=overwrite,
+            workers=options.workers or default_workers(settings),
+            overwrite=options.overwrite,
             keep=preset.files,
             on_progress=show,
         )
     for warning in record.warnings:
         printer.warn(warning)
     finished = record.status is not RunStatus.INTERRUPTED
-    if finished and submission is not None:
-        files = write_submission(submission, dataset, out)
-        printer.say(f"{files} files: {submission}")
-    printer.document(BenchmarkDocument(out, record, submission if finished else None))
+    if finished and options.submission is not None:
+        files = write_submission(options.submission, dataset, out)
+        printer.say(f"{files} files: {options.submission}")
+    printer.document(BenchmarkDocument(out, record, options.submission if finished else None))
     if not finished:
         printer.interrupted("run the same command again to continue")
     printer.say(f"{len(dataset.names)} sequences: {out}")

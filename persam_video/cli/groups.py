@@ -11,7 +11,7 @@ def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command take data classes whose fields are options.
 
     Typer sees one option per field in place of the parameter; the command gets the data class.
-     Every field needs a default.
+    Every field needs a default.
     """
     hints = get_type_hints(command, include_extras=True)
     parameters: list[inspect.Parameter] = []

@@ -1,4 +1,4 @@
-"""Which frames most need a look."""
+"""Which frames most need review."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,7 +119,7 @@ def frames_to_look_at(
     leave_out: Collection[int] = (),
     most: int = _MOST,
 ) -> list[Finding]:
-    """Return the frames that most need a look, the most pressing first.
+    """Return the frames that most need review, the most urgent first.
 
     Only the first frame of a lost period counts, as the rest is as lost. Of neighbours with the
     same fault the worst is named.

@@ -1,4 +1,4 @@
-"""A run as one self-contained HTML page: what was tracked, and which frames need a look."""
+"""A run as one self-contained HTML page: what was tracked, and which frames need review."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from persam_video.util.atomic import check_suffix, write_output
 from persam_video.video import Frame, SourceInfo
 
 MOST_WITH_PICTURES = 12
-"""Frames that need a look and get pictures."""
+"""Frames to review that get pictures."""
 
 _STRIP = 8
 """Frames of the overview, at even distances."""
@@ -74,7 +74,7 @@ class RunReport:
         frames: number of frames.
         objects: in order of id.
         cuts: the frames that begin a new scene.
-        findings: the frames that need a look, the most pressing first.
+        findings: the frames to review, the most urgent first.
         warnings: one line each.
     """
 
@@ -109,10 +109,10 @@ class _ShownObject:
 
 @dataclass(frozen=True)
 class _Look:
-    """A frame that needs a look on the page.
+    """A frame to review on the page.
 
     Attributes:
-        findings: about one object in the frame, the most pressing first.
+        findings: about one object in the frame, the most urgent first.
         pictures: the frame to compare with, and the frame itself.
     """
 
@@ -131,7 +131,7 @@ def report_run(
     """Write what a run found as one self-contained HTML page; no ground truth is needed.
 
     The page shows area, score, speed and colours of each object over time, when it was lost, and
-    the frames that most need a look, with pictures. If the source can no longer be read, colours,
+    the frames that most need review, with pictures. If the source can no longer be read, colours,
     motion and pictures are missing, and a warning says so.
 
     Args:
@@ -340,7 +340,7 @@ class _Album:
                 return
 
     def looks(self) -> list[_Look]:
-        """Return the frames that need a look, with their pictures."""
+        """Return the frames to review, with their pictures."""
         return [_Look(findings, self._compared(findings[0])) for findings in self._looks]
 
     def _keep(self, frame: Frame, result: FrameResult) -> None:

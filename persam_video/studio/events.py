@@ -1,7 +1,6 @@
 """Server-sent events: tell pages about the changes of a session.
 
 A slow page gets fewer events, not stale ones: only the latest of each kind waits to be sent.
-
 """
 
 import asyncio

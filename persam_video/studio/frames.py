@@ -34,7 +34,6 @@ class FrameReader:
     if seeking is known to be exact, else at the beginning of the source, as ``FrameStream`` does.
     Recently used frames are cached. Thread-safe.
 
-
     Attributes:
         source: the source.
         info: its properties.

@@ -1,4 +1,4 @@
-"""Short clips with exact ground truth, drawn from a seed: for the demo and for tests.
+"""Short synthetic clips with exact ground truth, generated from a seed: for the demo and tests.
 
 Examples:
     >>> from persam_video.synthetic import demo

@@ -1,8 +1,8 @@
-"""The things that move in a synthetic clip: shaded, textured pictures with a sharp outline.
+"""The objects of a synthetic clip: shaded, textured pictures with a sharp outline.
 
 A body is drawn once into a square that spans [-1, 1] in both of its own axes (u to the right, v
-down; a body heads along +u) and lit again in every frame, so that its bright side stays where the
-light is while it turns.
+down; a body heads along +u) and lit again in every frame, so that its bright side keeps facing the
+light while it turns.
 """
 
 from enum import Enum
@@ -65,7 +65,7 @@ class Relief:
         gloss: float,
         swing: float = 0.0,
     ):
-        """Keep what lighting needs.
+        """Store the surface.
 
         Args:
             albedo: (S, S, 3) colours, 0 to 1.
@@ -90,7 +90,7 @@ class Relief:
             return picture
         size = len(picture)
         u, v = _axes(size)
-        behind = np.clip(0.35 - u, 0, None) / 1.35  # the head keeps still
+        behind = np.clip(0.35 - u, 0, None) / 1.35  # the head does not swing
         offset = self._swing * behind**1.5 * np.sin(0.42 * time + 2.2 * u)
         to_pixels = size / 2
         map_u = (u + 1) * to_pixels - 0.5
@@ -103,7 +103,7 @@ class Ball:
     """A rubber ball that rolls in three dimensions."""
 
     def __init__(self, tint: Tint, size: int, rng: np.random.Generator):
-        """Prepare the visible half of the sphere and its skin (longitude by latitude)."""
+        """Compute the visible half of the sphere and its skin (longitude by latitude)."""
         u, v = _axes(size)
         radius = 0.96
         inside = np.clip(1 - (u * u + v * v) / radius**2, 0, 1)
@@ -308,7 +308,7 @@ def _lighter(colour: NDArray[np.float32], share: float) -> NDArray[np.float32]:
 def _mix(
     below: NDArray[np.float32], above: NDArray[np.float32], share: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Blend two colours (or pictures) by a map of shape (S, S)."""
+    """Blend two colours (or pictures) by an opacity map of shape (S, S)."""
     weight = share[..., None]
     return (below * (1 - weight) + above * weight).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Clips with exact ground truth, drawn from a seed."""
+"""Synthetic clips with exact ground truth."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ from persam_video.util.atomic import writing
 from persam_video.video.writer import VideoWriter
 
 _LIGHT = np.array((-0.42, -0.55, 0.722), np.float32)  # unit vector: from the upper left
-_SHUTTER = 0.3  # of the time between two frames
-_EXPOSURES = 4  # moments that are averaged into one frame
-_DETAIL = 1.6  # pixels of a body's own picture for one of the frame
+_SHUTTER = 0.3  # exposure as a share of the time between two frames
+_EXPOSURES = 4  # moments averaged into one frame
+_DETAIL = 1.6  # pixels of a body's picture per pixel of the frame
 _SHADOW = 0.4
-_SMALLEST = 16  # pixels of width and height
+_SMALLEST = 16  # pixels, width and height
 _NOISE = 1.6  # standard deviation of the sensor noise, in grey levels
-_CRF = 16  # fine enough that the encoder adds little to the noise
+_CRF = 16  # so good that the encoder adds little to the noise
 
 
 @dataclass(frozen=True)
 class Waypoint:
-    """Where an object is at one moment; between waypoints it moves smoothly.
+    """Position of an object at one moment; it moves smoothly between waypoints.
 
     Attributes:
         frame: moment in frames; need not be whole.
@@ -40,7 +40,7 @@ class Waypoint:
         y: centre, in picture heights from the upper edge.
         angle: direction in degrees, clockwise; at 0 it heads to the right.
         scale: size, as a multiple of the object's.
-        tilt: width across its direction, as a share: below 1 it looks turned away.
+        tilt: relative width across its direction; below 1 it looks turned away.
     """
 
     frame: float
@@ -53,14 +53,14 @@ class Waypoint:
 
 @dataclass(frozen=True)
 class SyntheticObject:
-    """Something that moves through a clip.
+    """An object that moves through a clip.
 
     Attributes:
         object_id: its label in the truth; 0 for a distractor, which is drawn but not labelled.
         kind: what it looks like.
         tint: its main colour, RGB, 0 to 1.
         size: its length as a share of the picture's height.
-        path: where it is, in order of time; before the first and after the last waypoint it rests.
+        path: waypoints in order of time; it rests before the first and after the last.
     """
 
     object_id: int
@@ -84,7 +84,7 @@ class SyntheticObject:
 
 @dataclass(frozen=True)
 class SyntheticFiles:
-    """What ``SyntheticClip.write`` has written.
+    """Files written by ``SyntheticClip.write``.
 
     Attributes:
         video: the clip, H.264 in MP4.
@@ -102,12 +102,12 @@ class SyntheticClip:
     """Settings of a clip; equal settings give equal pictures.
 
     Attributes:
-        objects: from the farthest to the nearest: later ones hide earlier ones.
+        objects: from the farthest to the nearest; later ones occlude earlier ones.
         width: in pixels.
         height: in pixels.
         length: number of frames.
         fps: frames per second.
-        seed: of everything that is random.
+        seed: random seed.
     """
 
     objects: tuple[SyntheticObject, ...]
@@ -128,7 +128,7 @@ class SyntheticClip:
 
     @property
     def object_ids(self) -> tuple[int, ...]:
-        """The ids that can occur in the truth, in order."""
+        """The ids that can occur in the ground truth, in order."""
         return tuple(sorted({o.object_id for o in self.objects} - {0}))
 
     def frames(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
@@ -163,10 +163,10 @@ class SyntheticClip:
         """Write ``clip.mp4``, ``first_mask.png`` and ``truth/NNNNN.png`` into a folder.
 
         Args:
-            folder: made when it is not there; the truth of an earlier clip in it is removed.
+            folder: created if missing; ground truth of an earlier clip in it is removed.
 
         Raises:
-            OutputError: something cannot be written there.
+            OutputError: a file cannot be written.
         """
         folder = Path(folder)
         files = SyntheticFiles(folder / "clip.mp4", folder / "first_mask.png", folder / "truth")
@@ -183,13 +183,13 @@ class SyntheticClip:
                     if index == 0:
                         write_label_png(files.first_mask, labels)
             except BaseException:
-                writer.abort()  # half a clip would not fit its truth
+                writer.abort()  # a partial clip would not match its ground truth
                 raise
         return files
 
 
 class _Actor:
-    """One object, ready to be drawn at any moment."""
+    """An object, ready to be drawn at any moment."""
 
     def __init__(self, thing: SyntheticObject, width: int, height: int, rng: np.random.Generator):
         self._label = thing.object_id
@@ -244,7 +244,7 @@ class _Actor:
         labels[y0:y1, x0:x1][coverage >= 0.5] = self._label
 
     def _matrix(self, pose: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-        """From pixels of the body's picture to pixels of the frame; shape (2, 3)."""
+        """Matrix from pixels of the body's picture to pixels of the frame; shape (2, 3)."""
         x, y, angle, scale, tilt = pose
         cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
         turn = self._half * scale * np.array([[cos, -sin * tilt], [sin, cos * tilt]])
@@ -256,7 +256,7 @@ class _Actor:
 def _cast_shadow(
     canvas: NDArray[np.float32], coverage: NDArray[np.float32], corner: tuple[int, int]
 ) -> None:
-    """Darken the canvas where an object at ``corner`` (x, y) keeps the light away, in place."""
+    """Draw the shadow of an object at ``corner`` (x, y) on the canvas, in place."""
     height = canvas.shape[0]
     blur = 0.02 * height
     offset = (round(0.045 * height), round(0.06 * height))
@@ -271,7 +271,7 @@ def _cast_shadow(
 
 
 def _exposure(progress: float) -> NDArray[np.float32]:
-    """The light of the scene as RGB gains: a cloud comes, and the light turns a little warmer."""
+    """The light of the scene as RGB gains: a cloud passes, and the light gets a little warmer."""
     gain = 1.16 - 0.12 * np.sin(0.9 * np.pi * progress) ** 2
     return np.array((gain * (1 + 0.02 * progress), gain, gain * (1 - 0.03 * progress)), np.float32)
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from persam_video.synthetic.noise import fractal_noise, smoothstep
 
-_MARGIN = 0.16  # of the picture's size, on each side: room for the camera to move
+_MARGIN = 0.16  # margin for the camera's motion on each side, as a share of the picture's size
 _STONES = np.array(
     [(0.47, 0.45, 0.39), (0.38, 0.37, 0.33), (0.52, 0.47, 0.37), (0.33, 0.35, 0.31),
      (0.43, 0.44, 0.43), (0.40, 0.35, 0.28)],
@@ -15,7 +15,7 @@ _STONES = np.array(
 
 
 class Pond:
-    """A bed of stones and silt that the camera pans over, under light that plays on the water."""
+    """A bed of stones and silt that the camera pans over, under rippling light."""
 
     def __init__(self, width: int, height: int, rng: np.random.Generator):
         """Draw the bed once, larger than the picture."""
@@ -39,7 +39,7 @@ class Pond:
         shift = (0.6 * _MARGIN * width * (2 * progress - 1), 0.5 * _MARGIN * height * sway)
         zoom = 1.0 - 0.04 * progress
         bed = self._crop(self._bed, zoom, shift)
-        # Light through waves gathers in thin lines where two drifting fields balance.
+        # Caustics: light through waves gathers in thin lines where two drifting fields balance.
         drift = 0.5 * _MARGIN * height * progress
         one = self._crop(self._waves[0], zoom, (shift[0] + drift, shift[1]))
         two = self._crop(self._waves[1], zoom, (shift[0], shift[1] - drift))
@@ -62,7 +62,7 @@ class Pond:
 
 
 def _bed(shape: tuple[int, int], height: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Stones of three sizes half sunk into silt, slightly out of focus; (H, W, 3)."""
+    """Stones of three sizes half buried in silt, slightly out of focus; (H, W, 3)."""
     silt = np.array((0.36, 0.36, 0.30), np.float32)
     patches = fractal_noise(shape, rng, period=0.7 * height, octaves=5)
     bed = silt * (1 + 0.10 * patches)[..., None]
@@ -80,7 +80,7 @@ def _bed(shape: tuple[int, int], height: int, rng: np.random.Generator) -> NDArr
 def _stones(
     shape: tuple[int, int], spacing: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Pebbles about ``spacing`` pixels apart: their picture (H, W, 3) and their cover (H, W)."""
+    """Pebbles about ``spacing`` pixels apart: their picture (H, W, 3) and their coverage (H, W)."""
     height, width = shape
     count = int(height * width / spacing**2)
     seeds = np.ones(shape, np.uint8)

@@ -1,4 +1,4 @@
-"""Ready-made clips: the demo, and one clip for each way in which tracking goes wrong.
+"""Ready-made clips: the demo, and one clip for each common failure of tracking.
 
 The scene is the same in all of them: a koi, a ball and a leaf over the bed of a pond.
 """
@@ -18,8 +18,8 @@ _ASPECT = 640 / 360  # of all presets
 def demo(seed: int = 0) -> SyntheticClip:
     """Three objects that move, turn and change size; the ball passes over the leaf.
 
-    A koi (id 1) swims a bend. A ball (id 2) rolls across the picture and hides a leaf (id 3): a
-    part of it, then nearly all for some frames, and lets it out again. 60 frames.
+    A koi (id 1) swims in a curve. A ball (id 2) rolls across the picture and occludes a leaf (id
+    3): partly, then almost completely for some frames, and uncovers it again. 60 frames.
     """
     koi = (
         Waypoint(0, 0.24, 0.30, -14),
@@ -43,7 +43,7 @@ def demo(seed: int = 0) -> SyntheticClip:
 
 
 def crossing(seed: int = 0) -> SyntheticClip:
-    """Objects that cross in opposite directions; one is hidden completely for some frames.
+    """Objects that cross in opposite directions; one is fully occluded for some frames.
 
     The ball (id 2) passes over the leaf (id 3), which cannot be seen in the middle of the clip; the
     koi (id 1) swims past both. 60 frames.
@@ -61,7 +61,7 @@ def crossing(seed: int = 0) -> SyntheticClip:
 
 
 def lookalike(seed: int = 0) -> SyntheticClip:
-    """A koi (id 1) meets its double, which is not labelled; a ball (id 2) keeps apart.
+    """A koi (id 1) meets its double, which is not labelled; a ball (id 2) stays away.
 
     The two come close in the middle of the clip without touching. 60 frames.
     """
@@ -80,10 +80,10 @@ def lookalike(seed: int = 0) -> SyntheticClip:
 
 
 def late_entry(enters: int = 30, *, length: int = 60, seed: int = 0) -> SyntheticClip:
-    """A koi (id 1) is there from the start, a ball (id 2) first shows in frame ``enters``.
+    """A koi (id 1) is there from the start, a ball (id 2) first appears in frame ``enters``.
 
     Raises:
-        ConfigError: ``enters`` leaves no room within ``length``.
+        ConfigError: ``enters`` is too close to the end of the clip.
     """
     _check_order(1, enters, length)
     koi = (Waypoint(0, 0.58, 0.28, 12), Waypoint(length - 1, 0.72, 0.40, 32))
@@ -95,7 +95,7 @@ def late_entry(enters: int = 30, *, length: int = 60, seed: int = 0) -> Syntheti
 def exit_and_return(
     leaves: int = 25, returns: int = 40, *, length: int = 60, seed: int = 0
 ) -> SyntheticClip:
-    """A koi (id 1) is out of the picture from ``leaves`` up to ``returns``; a leaf (id 2) stays.
+    """A koi (id 1) is out of the picture from ``leaves`` until ``returns``; a leaf (id 2) stays.
 
     Raises:
         ConfigError: the frames are not in order or too close to each other.
@@ -116,7 +116,7 @@ def come_and_go(
         leaves: first frame without the koi.
         returns: first frame that shows the koi again.
         length: number of frames.
-        seed: of everything that is random.
+        seed: random seed.
 
     Raises:
         ConfigError: the frames are not in order or too close to each other.
@@ -142,7 +142,7 @@ def _leaf(object_id: int, path: tuple[Waypoint, ...], size: float = 0.46) -> Syn
 
 
 def _entering(enters: int, length: int) -> tuple[Waypoint, ...]:
-    """A ball's way in over the left edge, from nothing to a third of it within one frame."""
+    """Path of a ball entering over the left edge, a third of it within one frame."""
     reach = _BALL_SIZE / 2 / _ASPECT
     return (
         Waypoint(enters - 0.7, -1.1 * reach, 0.60),
@@ -153,7 +153,7 @@ def _entering(enters: int, length: int) -> tuple[Waypoint, ...]:
 
 
 def _leaving_and_returning(leaves: int, returns: int, length: int) -> tuple[Waypoint, ...]:
-    """A koi's way out over the right edge and back, from a third of it to nothing at a time."""
+    """Path of a koi leaving over the right edge and returning, a third of it within one frame."""
     reach = _KOI_SIZE / 2 / _ASPECT
     outside = 1 + 1.15 * reach
     return (
@@ -169,7 +169,7 @@ def _leaving_and_returning(leaves: int, returns: int, length: int) -> tuple[Wayp
 
 
 def _check_order(room: int, *frames: int) -> None:
-    """Refuse frames that do not follow each other with ``room`` frames between."""
+    """Refuse frames that are not in order with at least ``room`` frames between."""
     for earlier, later in zip((0, *frames), frames, strict=False):
         if later - earlier < room:
             raise ConfigError(

@@ -1,1 +1,1 @@
-"""Benchmarks of video object segmentation beside DAVIS, and what their servers want."""
+"""Benchmarks of video object segmentation other than DAVIS, and their submission formats."""

@@ -1,4 +1,4 @@
-"""Which benchmarks there are, how they differ, and how they are told apart by their files."""
+"""The supported benchmarks, their rules, and their detection by files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ class Benchmark(str, Enum):
 
 @dataclass(frozen=True)
 class Rules:
-    """How a benchmark of label PNGs is tracked, scored and handed in.
+    """How a benchmark with label PNGs is tracked, scored and submitted.
 
     Attributes:
-        title: its name, for people.
-        splits: the names that its set for validation goes by.
+        title: its name for display.
+        splits: possible names of its validation set.
         later_objects: whether objects may appear after the first annotated frame.
-        counted: which annotated frames count.
+        counted: which annotated frames are scored.
         small_contours: whether F is also computed with a tolerance that shrinks with the object.
-        zip_folder: the folder in the archive for its server that holds the sequences.
+        zip_folder: folder of the sequences in the archive for its server.
     """
 
     title: str
@@ -55,29 +55,29 @@ RULES = {
 
 
 def detect(root: Path, split: str | None = None) -> Benchmark:
-    """Tell by its files which benchmark a folder holds.
+    """Detect by its files which benchmark a folder holds.
 
     Raises:
-        DatasetError: there is no telling, or more than one would do.
+        DatasetError: it is none, or ambiguous.
     """
     found = candidates(root, split)
     if len(found) == 1:
         return found[0]
     if found:
         names = " or ".join(one.value for one in found)
-        raise DatasetError(f"{root}: could be {names}; pass --dataset with the one that it is")
+        raise DatasetError(f"{root} could be {names}: pass the right one as --dataset")
     if any((base / "Annotations").is_dir() for base in _bases(root, split)):
         raise DatasetError(
-            f"{root}: could be mose, or youtube-vos or lvos without their JSON; pass --dataset"
+            f"{root} could be mose, or youtube-vos or lvos without their JSON: pass --dataset"
         )
     raise DatasetError(
-        f"{root}: holds no benchmark; give the folder with JPEGImages and Annotations, with train "
-        "and valid, or with list.txt"
+        f"{root} holds no known benchmark: give the folder with JPEGImages and Annotations, with "
+        "train and valid, or with list.txt"
     )
 
 
 def candidates(root: Path, split: str | None = None) -> tuple[Benchmark, ...]:
-    """Return the benchmarks that the files of a folder speak for."""
+    """Return the benchmarks that the files of a folder match."""
     try:
         return tuple(dict.fromkeys(_candidates(root, split)))
     except OSError as error:
@@ -106,7 +106,7 @@ def _bases(root: Path, split: str | None) -> tuple[Path, ...]:
 
 
 def _by_meta(path: Path) -> Benchmark:
-    """Tell MOSE, whose list has the length of its sequences, from YouTube-VOS."""
+    """Tell MOSE, whose list has sequence lengths, from YouTube-VOS."""
     data = read_json(path)
     videos = data.get("videos") if isinstance(data, dict) else None
     video = next(iter(videos.values()), None) if isinstance(videos, dict) else None

@@ -1,18 +1,18 @@
 """Benchmarks whose annotations are label PNGs: YouTube-VOS, MOSE, LVOS and VOST.
 
-All keep ``JPEGImages/<sequence>/`` and ``Annotations/<sequence>/`` without a resolution. What else
-there is::
+All have ``JPEGImages/<sequence>/`` and ``Annotations/<sequence>/`` without a resolution, and
+besides::
 
     youtube-vos   valid/meta.json                  objects, categories and annotated frames
-                  valid_all_frames/JPEGImages      all frames; those of valid are to be handed in
-                  train/meta.json                  its categories are the seen ones
+                  valid_all_frames/JPEGImages      all frames; those of valid are submitted
+                  train/meta.json                  its categories count as seen
     mose          (nothing: every folder of annotations is a sequence)
-    lvos          valid/valid_meta.json            objects and the frames that count for each
-                  valid/unseen_videos.txt          sequences of categories that train lacks
-                  valid/attributes.json            attributes by sequence, where the list has none
-    vost          ImageSets/val.txt                a sequence a line
+    lvos          valid/valid_meta.json            objects, and the scored frames of each
+                  valid/unseen_videos.txt          sequences of categories not in train
+                  valid/attributes.json            attributes by sequence, if the list has none
+    vost          ImageSets/val.txt                one sequence per line
 
-Reading a dataset opens lists and folders only, never an image.
+Opening a dataset reads only lists and folders, never an image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ class ListedPng(GivenPng):
     """A label PNG that may show listed objects only.
 
     Attributes:
-        object_ids: the objects that are listed.
+        object_ids: the listed objects.
         listing: the list.
     """
 
@@ -72,12 +72,12 @@ class VosDataset:
 
     Attributes:
         root: the folder that was given.
-        benchmark: which one it is.
+        benchmark: the benchmark.
         base: the folder that holds ``Annotations``.
         split: name of the set.
         names: the sequences.
-        listing: the file that lists them and their objects, where the benchmark has one.
-        meta: what it says of them.
+        listing: the file that lists them and their objects, if the benchmark has one.
+        meta: its contents.
     """
 
     root: Path
@@ -94,17 +94,17 @@ class VosDataset:
 
     @property
     def rules(self) -> Rules:
-        """How the benchmark is tracked, scored and handed in."""
+        """How the benchmark is tracked, scored and submitted."""
         return RULES[self.benchmark]
 
     @property
     def title(self) -> str:
-        """Name of the benchmark, for people."""
+        """Name of the benchmark for display."""
         return self.rules.title
 
     @property
     def identity(self) -> Identity:
-        """What tells the set from others."""
+        """Identifies the set in records of runs."""
         return {"dataset": self.benchmark.value, "split": self.split}
 
     @property
@@ -114,12 +114,12 @@ class VosDataset:
 
     @property
     def counted(self) -> Counted:
-        """Which annotated frames count."""
+        """Which annotated frames are scored."""
         return self.rules.counted
 
     @property
     def small_contours(self) -> bool:
-        """Whether contours are compared with a tolerance that shrinks with the object, too."""
+        """Whether F is also computed with a tolerance that shrinks with the object."""
         return self.rules.small_contours
 
     @property
@@ -129,13 +129,13 @@ class VosDataset:
 
     @property
     def image_root(self) -> Path:
-        """The folder of the sequences' images: those of all frames, where there are such."""
+        """The folder of the sequences' images, with all frames if available."""
         every = self.base.with_name(f"{self.base.name}_all_frames") / "JPEGImages"
         return every if every.is_dir() else self.base / "JPEGImages"
 
     @property
     def inputs(self) -> ProtectedInputs:
-        """The files of the dataset, which nothing may write to."""
+        """The files of the dataset, which must not be overwritten."""
         files = () if self.listing is None else (self.listing,)
         trees = (self.annotation_root, self.base / "JPEGImages", self.image_root)
         return ProtectedInputs(files, trees=(*trees, self.root / "ImageSets"))
@@ -162,7 +162,7 @@ class VosDataset:
         """Return the annotations that may show new objects.
 
         Raises:
-            DatasetError: there is none, or an object is listed from a frame on that has none.
+            DatasetError: there is none, or an object's first listed frame has none.
         """
         sequence = self.sequence(name)
         if not self.later_objects:
@@ -184,7 +184,7 @@ class VosDataset:
         )
 
     def counted_frames(self, name: str) -> Mapping[int, frozenset[str]] | None:
-        """Return the frames of LVOS that count: an object's own, without the first and the last.
+        """Return the scored frames of LVOS: an object's own, without the first and the last.
 
         Raises:
             DatasetError: one of them has no annotation.
@@ -199,17 +199,17 @@ class VosDataset:
             if missing := sorted(frames - annotated):
                 raise DatasetError(
                     f"{self.listing}: {len(missing)} frames of object {label} of {name} have no "
-                    f"annotation ({listed(missing)}); the truth is not all here"
+                    f"annotation ({listed(missing)}); the ground truth is incomplete"
                 )
         return counted
 
     def submitted(self, name: str) -> tuple[str, ...]:
-        """Return the frames of a sequence whose masks the server wants."""
+        """Return the frames of a sequence whose masks are submitted."""
         wanted = files_in(self.base / "JPEGImages" / name, IMAGE_SUFFIXES)
         return tuple(path.stem for path in wanted or self.images(name))
 
     def other_splits(self) -> dict[str, tuple[str, ...]]:
-        """Return the sequences of the other sets beside this one."""
+        """Return the sequences of the benchmark's other sets."""
         if self.benchmark is Benchmark.VOST:
             lists = sorted((self.root / "ImageSets").glob("*.txt"))
             return {one.stem: tuple(read_list(one)) for one in lists if one.stem != self.split}
@@ -220,7 +220,7 @@ class VosDataset:
         }
 
     def subset(self, names: Sequence[str]) -> "VosDataset":
-        """Return the same set with some of its sequences only.
+        """Return the same set with only some of its sequences.
 
         Raises:
             DatasetError: one is not in the set.
@@ -230,7 +230,7 @@ class VosDataset:
         return replace(self, names=tuple(names))
 
     def attributes(self, name: str) -> tuple[str, ...]:
-        """Return what makes a sequence hard, as its list or ``attributes.json`` says.
+        """Return the challenge attributes of a sequence, from its list or ``attributes.json``.
 
         Raises:
             DatasetError: ``attributes.json`` has another form.
@@ -295,13 +295,13 @@ def _what_else(root: Path) -> str:
 def _listed_sequences(
     root: Path, base: Path, benchmark: Benchmark, split: str
 ) -> tuple[Mapping[str, SequenceMeta], Path | None]:
-    """Return what the benchmark's JSON says, and the file; nothing where it has none."""
+    """Return the contents of the benchmark's JSON and its path, if it has one."""
     if benchmark is Benchmark.YOUTUBE_VOS:
         file = base / "meta.json"
     elif benchmark is Benchmark.LVOS:
         lists = [*sorted(base.glob("*_meta.json")), *sorted(root.glob("*_meta.json"))]
         lists = [one for one in lists if "expression" not in one.name]
-        # the archives of all sets name theirs as they like
+        # the file is named differently in every archive
         own = [one for one in lists if one.name == f"{split}_meta.json"]
         file = (own or lists or [base / f"{split}_meta.json"])[0]
     else:
@@ -327,5 +327,5 @@ def _names(root: Path, base: Path, benchmark: Benchmark, split: str) -> tuple[st
         file = base / "Annotations"
         names = [folder.name for folder in folders_in(file)]
     if not names:
-        raise DatasetError(f"{file}: names no sequence")
+        raise DatasetError(f"{file} names no sequence")
     return tuple(dict.fromkeys(names))

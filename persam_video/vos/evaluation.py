@@ -29,8 +29,8 @@ def evaluate_vos(
     The arguments are as for ``persam_video.davis.evaluation.evaluate``.
 
     Raises:
-        DatasetError: something is missing or unusable, with a line for each fault; nothing was
-            scored.
+        DatasetError: something is missing or unusable; the message has one line per fault, and
+            nothing was scored.
         ConfigError: ``workers`` is less than 1.
     """
     found = score(results, dataset, workers=workers, on_progress=on_progress)
@@ -39,12 +39,12 @@ def evaluate_vos(
     warnings = found.warnings
     if dataset.benchmark in _HOW_TO_TELL and dataset.split != "train" and "G" not in own:
         reason = _HOW_TO_TELL[dataset.benchmark]
-        warnings = (*warnings, f"seen and unseen categories are not told apart: {reason}")
+        warnings = (*warnings, f"seen and unseen categories are not distinguished: {reason}")
     return replace(found, own=own, warnings=warnings)
 
 
 def _check_objects(found: Evaluation, dataset: VosDataset) -> None:
-    """Refuse annotations that show other objects than are listed."""
+    """Refuse annotations whose objects differ from the listed ones."""
     if dataset.listing is None:
         return
     faults = []

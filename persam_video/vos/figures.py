@@ -1,15 +1,15 @@
-"""The figures that benchmarks report beside J and F.
+"""Benchmark-specific figures besides J and F.
 
-* YouTube-VOS and LVOS average objects of seen and unseen categories apart, and the four means
-  (Xu et al., "YouTube-VOS", ECCV 2018; Hong et al., "LVOS", arXiv:2404.19326). LVOS has V, too: how
-  much J&F varies over the frames; and J by attribute.
+* YouTube-VOS and LVOS average objects of seen and unseen categories separately, and the four means
+  (Xu et al., "YouTube-VOS", ECCV 2018; Hong et al., "LVOS", arXiv:2404.19326). LVOS also has V: how
+    much J&F varies over the frames; and J by attribute.
 * MOSEv2 (Ding et al., arXiv:2508.05630) has Ḟ, F with a tolerance that shrinks with the object, and
   J&Ḟ while an object has disappeared and after it has reappeared.
 * VOST (Tokmakov et al., "Breaking the 'Object' in Video Object Segmentation", CVPR 2023) has J in
   the last quarter of the frames, when objects have been cut or broken.
 
 Figures are means over objects, 0 to 1. (The server of MOSEv2 adds 1 to the intersection and to the
-union of J. Here J is what it is everywhere else: 1 / (area + 1) less, at most.)
+union of J. Here J is the usual one, lower by at most 1 / (area + 1).)
 """
 
 import math
@@ -34,7 +34,7 @@ def own_figures(evaluation: Evaluation, dataset: VosDataset) -> dict[str, float]
     """Return a benchmark's own figures, by name.
 
     Raises:
-        DatasetError: a list that they need has another form.
+        DatasetError: a list that they need is malformed.
     """
     objects = list(evaluation.objects.values())
     match dataset.benchmark:
@@ -52,18 +52,18 @@ def own_figures(evaluation: Evaluation, dataset: VosDataset) -> dict[str, float]
 
 
 def mean(values: Iterable[float]) -> float:
-    """Return the mean of those values that exist; NaN where none does."""
+    """Return the mean of the values that are not NaN; NaN if none is left."""
     known = [value for value in values if not math.isnan(value)]
     return float(np.mean(known)) if known else math.nan
 
 
 def last_quarter(values: Scores) -> float:
-    """Return the mean of the last quarter of a measure's frames, as VOST takes it."""
+    """Return the mean over the last quarter of the frames, as VOST does."""
     return mean(values[math.floor(0.75 * len(values)) :])
 
 
 def variation(score: ObjectScore) -> float:
-    """Return LVOS' V: the standard deviation of J&F over the frames that count."""
+    """Return LVOS' V: the standard deviation of J&F over the scored frames."""
     both = (score.region + score.contour) / 2
     both = both[~np.isnan(both)]
     return float(both.std()) if both.size else math.nan
@@ -71,7 +71,7 @@ def variation(score: ObjectScore) -> float:
 
 @dataclass(frozen=True)
 class Period:
-    """Scored frames in a row in which an object is in view, or is not.
+    """Consecutive scored frames in which an object is in view, or out of view.
 
     Attributes:
         start: position of the first one.
@@ -85,7 +85,7 @@ class Period:
 
 
 def periods(shown: NDArray[np.bool_]) -> Iterator[Period]:
-    """Divide the scored frames, bool of shape (T,), where an object disappears or reappears."""
+    """Split the scored frames, bool of shape (T,), where an object disappears or reappears."""
     edges = [0, *(np.flatnonzero(np.diff(shown)) + 1).tolist(), len(shown)]
     for start, stop in pairwise(edges):
         if start < stop:
@@ -93,18 +93,18 @@ def periods(shown: NDArray[np.bool_]) -> Iterator[Period]:
 
 
 def after_change(score: ObjectScore, values: Scores, *, in_view: bool) -> float:
-    """Return the mean of a measure over an object's periods that begin with a change.
+    """Return the mean of a measure over the periods after an object disappears or reappears.
 
     Args:
         score: the object's scores.
         values: the measure, of shape (T,).
-        in_view: after it has reappeared; else, while it has disappeared. What an object is in the
-            first scored frame is no change.
+        in_view: periods after it reappears; otherwise, after it disappears. The first scored frame
+            is not a change.
 
     Returns:
-        The mean of the periods' means; NaN where there is none.
+        The mean of the periods' means; NaN without such periods.
     """
-    assert score.shown is not None  # known wherever objects are given
+    assert score.shown is not None  # always available where objects are given
     return mean(
         float(values[period.start : period.stop].mean())
         for period in periods(score.shown)
@@ -114,7 +114,7 @@ def after_change(score: ObjectScore, values: Scores, *, in_view: bool) -> float:
 
 def _mose(objects: list[ObjectScore]) -> dict[str, float]:
     def contour(score: ObjectScore) -> Scores:
-        assert score.small_contour is not None  # the dataset asks for it
+        assert score.small_contour is not None  # only for datasets that ask for it
         return score.small_contour
 
     def changed(*, in_view: bool) -> float:
@@ -136,7 +136,7 @@ def _mose(objects: list[ObjectScore]) -> dict[str, float]:
 
 
 _IsUnseen = Callable[[str, int], bool]
-"""Whether an object, by sequence and label, is of a category that training has not shown."""
+"""Whether an object, by sequence and label, is of a category not in the training set."""
 
 
 def _seen_and_unseen(
@@ -159,7 +159,7 @@ def _seen_and_unseen(
 
 
 def _unseen_category(dataset: VosDataset) -> _IsUnseen | None:
-    """Tell by the categories of the set for training; ``None`` where it is not there."""
+    """Decide by the categories of the training set; ``None`` if that is missing."""
     train = dataset.base.absolute().parent / "train" / "meta.json"
     if dataset.split == "train" or not train.is_file():
         return None
@@ -171,7 +171,7 @@ def _unseen_category(dataset: VosDataset) -> _IsUnseen | None:
 
 
 def _unseen_sequence(dataset: VosDataset) -> _IsUnseen | None:
-    """Tell by LVOS' list of sequences; ``None`` where it is not there."""
+    """Decide by LVOS' list of sequences; ``None`` if that is missing."""
     lists = [folder / "unseen_videos.txt" for folder in (dataset.base, dataset.root)]
     found = next((path for path in lists if path.is_file()), None)
     if found is None:

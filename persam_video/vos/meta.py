@@ -1,4 +1,4 @@
-"""The JSON in which YouTube-VOS, MOSE and LVOS list their sequences and objects."""
+"""The JSON lists of sequences and objects in YouTube-VOS, MOSE and LVOS."""
 
 import json
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from persam_video.davis.dataset import checked_name
 from persam_video.errors import DatasetError
 
 LVOS_STEP = 5
-"""Frames from one annotation of LVOS to the next."""
+"""Step between annotated frames of LVOS."""
 
 
 @dataclass(frozen=True)
 class ObjectMeta:
-    """What is known of an object.
+    """Metadata of an object.
 
     Attributes:
-        category: what it is, where that is said.
-        frames: names of the annotated frames that are listed for it, in order; may be empty.
+        category: its category, if listed.
+        frames: names of its listed annotated frames, in order; may be empty.
     """
 
     category: str | None
@@ -28,11 +28,11 @@ class ObjectMeta:
 
 @dataclass(frozen=True)
 class SequenceMeta:
-    """What is known of a sequence.
+    """Metadata of a sequence.
 
     Attributes:
-        objects: by label.
-        attributes: what makes it hard, such as ``OCC``.
+        objects: its objects by label.
+        attributes: challenge attributes, such as ``OCC``.
     """
 
     objects: Mapping[int, ObjectMeta]
@@ -40,10 +40,10 @@ class SequenceMeta:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a file of JSON holds.
+    """Read a JSON file.
 
     Raises:
-        DatasetError: it is missing, or no JSON.
+        DatasetError: it is missing, or not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
@@ -52,18 +52,18 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path}: is no JSON ({error}); download it again") from None
+        raise DatasetError(f"{path} is not JSON ({error}): download it again") from None
 
 
 def read_meta(path: Path) -> dict[str, SequenceMeta]:
     """Read a list of sequences and objects.
 
     Its ``videos`` are sequences by name, their ``objects`` by label. An object's annotated frames
-    are its ``frames``, or follow from its ``frame_range``: the first one, and how many there are,
-    one every five frames.
+    are its ``frames``, or follow from its ``frame_range``: the first one and their number, with a
+    step of five frames.
 
     Raises:
-        DatasetError: the file is missing or has another form.
+        DatasetError: the file is missing or malformed.
     """
     place = ""
     try:
@@ -79,7 +79,7 @@ def read_meta(path: Path) -> dict[str, SequenceMeta]:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         fault = f"{error} is missing" if isinstance(error, KeyError) else error
         raise DatasetError(
-            f"{path}: is no list of videos and their objects{place} ({fault})"
+            f"{path}: is not a list of videos and their objects{place} ({fault})"
         ) from None
     if not found:
         raise DatasetError(f"{path}: lists no sequence")
@@ -100,5 +100,5 @@ def _frames(entry: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(f"{int(start) + LVOS_STEP * step:0{digits}d}" for step in range(count))
     frames = entry.get("frames", ())
     if isinstance(frames, str):
-        raise ValueError("frames is a text")
+        raise ValueError("frames is a string")
     return tuple(str(frame) for frame in frames)

@@ -3,10 +3,10 @@
 Kristan et al., "The First Visual Object Tracking Segmentation VOTS2023 Challenge Results", ICCVW
 2023: quality Q, the mean overlap, which is 1 where an object is absent and no mask is reported;
 accuracy, the mean overlap of the frames in which the object is tracked; robustness, the share of
-these among those in view; the shares in which no mask is reported (NRE) or one elsewhere (DRE); and
-the share of frames without the object in which none is reported (ADQ). Each is averaged over the
-objects of a sequence, and over the sequences. The frame in which an object is given does not count
-here; the VOT toolkit counts it as missed.
+these among the frames in view; the shares of frames in view without a reported mask (NRE) or with a
+mask elsewhere (DRE); and the share of frames without the object in which none is reported (ADQ).
+Each is averaged over the objects of a sequence, and over the sequences. The frame in which an
+object is given is not scored here; the VOT toolkit counts it as missed.
 """
 
 import math
@@ -27,19 +27,19 @@ from persam_video.video.image_decoder import read_image
 from persam_video.vos.vots import Trajectory, VotsDataset
 
 ABSENCES = 10
-"""Frames without an object that ADQ must have more of."""
+"""ADQ needs more frames without the object than this."""
 
 Masks = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Quality:
-    """The measures of an object, a sequence or a set; NaN stands for one that does not exist.
+    """The measures of an object, a sequence or a set; NaN where a measure is undefined.
 
     Attributes:
         quality: Q.
-        accuracy: mean overlap of tracked frames; 0 where none is.
-        robustness: share of the frames in view that are tracked.
+        accuracy: mean overlap of tracked frames; 0 without any.
+        robustness: share of tracked frames among those in view.
         not_reported: NRE.
         drift: DRE.
         absence: ADQ.
@@ -57,9 +57,9 @@ class Quality:
         """Measure an object.
 
         Args:
-            overlaps: intersection over union of each frame that counts, float64 of shape (T,); 1
-                where both masks are empty.
-            in_view: whether the truth has a mask, bool of shape (T,).
+            overlaps: intersection over union of each scored frame, float64 of shape (T,); 1 where
+                both masks are empty.
+            in_view: whether the ground truth has a mask, bool of shape (T,).
             reported: whether the result has one.
         """
         tracked = in_view & (overlaps > 0)
@@ -80,7 +80,7 @@ class Quality:
 
     @classmethod
     def mean(cls, several: Iterable["Quality"]) -> "Quality":
-        """Average each measure over those that have it."""
+        """Average each measure over the objects or sequences that have it."""
         values = np.array([[getattr(one, key) for key in _KEYS] for one in several])
         means = [column[~np.isnan(column)] for column in values.reshape(-1, len(_KEYS)).T]
         return cls(*(float(column.mean()) if column.size else math.nan for column in means))
@@ -96,8 +96,8 @@ class SequenceQuality:
 
     Attributes:
         name: the sequence.
-        objects: of each object, by name.
-        mean: over the objects.
+        objects: measures of each object, by name.
+        mean: mean over the objects.
     """
 
     name: str
@@ -111,8 +111,8 @@ class VotsEvaluation:
 
     Attributes:
         results: folder of the results.
-        mean: over the sequences.
-        sequences: in the order of the list.
+        mean: mean over the sequences.
+        sequences: measures of the sequences, in the order of the list.
     """
 
     results: Path
@@ -120,7 +120,7 @@ class VotsEvaluation:
     sequences: tuple[SequenceQuality, ...]
 
     def tables(self) -> tuple[Table, Table]:
-        """Return the table of the set and that of the objects."""
+        """Return a table of the set and one of the objects."""
         rows: tuple[Row, ...] = tuple(
             (f"{sequence.name}_{name}", *_row(one))
             for sequence in self.sequences
@@ -148,11 +148,11 @@ def evaluate_vots(
     Args:
         results: folder with ``<sequence>/<frame>.png``, as ``persam-video benchmark`` leaves it.
         dataset: the set to score against.
-        workers: threads that score sequences; by default one for each core.
-        on_progress: called with the sequences done and the sequences in all.
+        workers: threads that score sequences; by default one per core.
+        on_progress: called with the number of sequences done and the total.
 
     Raises:
-        DatasetError: something is missing or unusable, with a line for each fault; nothing was
+        DatasetError: something is missing or unusable, with one line per fault; nothing was
             scored.
         ConfigError: ``workers`` is less than 1.
     """
@@ -177,7 +177,7 @@ def evaluate_vots(
 
 
 def _sequence(results: Path, dataset: VotsDataset, name: str) -> SequenceQuality | str:
-    """Measure a sequence, or say what is wrong with it."""
+    """Measure a sequence, or return what is wrong with it."""
     try:
         return _measured(results, dataset, name)
     except DatasetError as error:
@@ -213,8 +213,8 @@ def _measured(results: Path, dataset: VotsDataset, name: str) -> SequenceQuality
                 found[one].append(_compared(truth, labels == label, leave))
     if not any(found.values()):
         raise DatasetError(
-            f"{dataset.root / name}: its truth is known in no frame that counts; only the server "
-            "of VOTS can score it"
+            f"{dataset.root / name}: none of its scored frames has public ground truth; only the "
+            "server of VOTS can score it"
         )
     objects = {}
     for one, frames in found.items():
@@ -229,7 +229,7 @@ def _mask(trajectory: Trajectory | None, index: int, size: tuple[int, int]) -> M
 
 
 def _compared(truth: Masks, predicted: Masks, leave: Masks | None) -> tuple[float, bool, bool]:
-    """Return the overlap of two masks, and whether each is there at all."""
+    """Return the overlap of two masks, and whether each of them is present."""
     in_view, reported = bool(truth.any()), bool(predicted.any())
     if leave is not None:
         truth, predicted = truth & ~leave, predicted & ~leave

@@ -1,7 +1,7 @@
-"""Regions as the VOT challenge writes them: a line of text for each frame.
+"""Regions in the format of the VOT challenge: one line of text per frame.
 
-``m x0,y0,w,h,a,b,…`` without the blank is a mask: a box, and within it, row by row, the lengths of
-the runs of 0 and 1 that alternate, beginning with 0. ``0`` says that nothing is known. (Kristan et
+``mx0,y0,w,h,a,b,…`` is a mask: a box, and within it, row by row, the lengths of alternating runs of
+0 and 1, beginning with 0. ``0`` means that nothing is known. (Kristan et
 al., "The First Visual Object Tracking Segmentation VOTS2023 Challenge Results", ICCVW 2023.)
 """
 
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNKNOWN = "0"
-"""The line of a frame of which nothing is known."""
+"""The line of a frame without known mask."""
 
 GIVEN = "1"
-"""The line, in results, of the frame in which the object is given."""
+"""The line, in results, of the frame with the initial mask."""
 
 _MOST_PIXELS = 1 << 28
 
@@ -24,8 +24,8 @@ class VotMask:
     """A mask in its box.
 
     Attributes:
-        x: left edge of the box in the frame; it may lie outside.
-        y: upper edge.
+        x: left edge of the box in the frame; may be outside.
+        y: top edge.
         pixels: bool (h, w).
     """
 
@@ -34,7 +34,7 @@ class VotMask:
     pixels: NDArray[np.bool_]
 
     def on_frame(self, size: tuple[int, int]) -> NDArray[np.bool_]:
-        """Return the mask of a frame of (H, W) pixels; what lies outside is cut off."""
+        """Return the mask in a frame of (H, W) pixels, cropped to it."""
         height, width = self.pixels.shape
         y0, x0 = max(self.y, 0), max(self.x, 0)
         y1, x1 = min(self.y + height, size[0]), min(self.x + width, size[1])
@@ -45,16 +45,16 @@ class VotMask:
 
 
 def parse_mask(text: str) -> VotMask | None:
-    """Read a line of masks.
+    """Parse a line with a mask.
 
     Args:
         text: the line.
 
     Returns:
-        The mask; ``None`` where the line says that nothing is known.
+        The mask; ``None`` if the line means that nothing is known.
 
     Raises:
-        ValueError: it is neither, or the runs do not fit into the box.
+        ValueError: the line is neither, or the runs do not fit into the box.
 
     Examples:
         >>> parse_mask("m2,1,2,2,1,2").pixels.astype(int).tolist()
@@ -64,13 +64,13 @@ def parse_mask(text: str) -> VotMask | None:
     if text == UNKNOWN:
         return None
     if not text.startswith("m"):
-        raise ValueError("is no mask")
+        raise ValueError("is not a mask")
     try:
         x, y, width, height, *runs = (int(number) for number in text[1:].split(","))
     except ValueError:
-        raise ValueError("is no list of whole numbers") from None
+        raise ValueError("is not a list of whole numbers") from None
     if min(width, height, *runs, 0) < 0 or width * height > _MOST_PIXELS:
-        raise ValueError("has a run or a side that cannot be")
+        raise ValueError("has an impossible run or side")
     if sum(runs) > width * height:
         raise ValueError(f"has runs of {sum(runs)} pixels in a box of {width * height}")
     pixels = np.zeros(width * height, np.bool_)
@@ -80,7 +80,7 @@ def parse_mask(text: str) -> VotMask | None:
 
 
 def format_mask(mask: NDArray[np.bool_]) -> str:
-    """Write a mask (H, W) as a line.
+    """Format a mask (H, W) as a line.
 
     Examples:
         >>> format_mask(np.array([[0, 0, 0], [0, 0, 1], [0, 1, 1]], bool))

@@ -1,8 +1,8 @@
-"""The archives in which servers want results.
+"""Archives for submission to the benchmarks' servers.
 
 Those of DAVIS, MOSE and VOST hold ``<sequence>/<frame>.png``, those of YouTube-VOS and LVOS the
-same below ``Annotations/``. For VOTS the archive holds what the VOT toolkit's ``vot pack`` takes in
-a workspace: ``results/persam-video/baseline/<sequence>/<sequence>_<object>_001.txt``.
+same below ``Annotations/``. For VOTS the archive has the layout of the VOT toolkit's ``vot pack``:
+``results/persam-video/baseline/<sequence>/<sequence>_<object>_001.txt``.
 """
 
 import zipfile
@@ -21,33 +21,33 @@ from persam_video.vos.regions import GIVEN, UNKNOWN, format_mask
 from persam_video.vos.vots import VotsDataset
 
 TRACKER = "persam-video"
-"""What the VOT toolkit knows the results by."""
+"""Name of the tracker in the VOT toolkit's results."""
 
-_MIDNIGHT = (1980, 1, 1, 0, 0, 0)  # the same masks make the same archive
+_MIDNIGHT = (1980, 1, 1, 0, 0, 0)  # a fixed date, so that the same masks give the same archive
 
 Dataset = DavisDataset | VosDataset | VotsDataset
 
 Entry = tuple[str, bytes]
-"""A file of an archive: its name and what it holds."""
+"""A file in an archive: its name and contents."""
 
 
 def check_archive(path: Path, dataset: Dataset, results: Path) -> None:
-    """Refuse an archive that is no ZIP, or that would replace what a run reads or writes.
+    """Refuse an archive that is not a ZIP, or that would replace files of the run.
 
     Raises:
-        OutputError: it is one.
+        OutputError: it is such an archive.
     """
     check_suffix(path, ".zip")
     dataset.inputs.check([path])
     if same_place(path, results):
-        raise OutputError(f"{path}: is the folder of the results; choose another file")
+        raise OutputError(f"{path} is the folder of the results: choose another file")
 
 
 def write_submission(path: Path, dataset: Dataset, results: Path) -> int:
-    """Write the archive that a benchmark's server wants, and return how many files it holds.
+    """Write the archive for a benchmark's server, and return its number of files.
 
     Args:
-        path: the archive, which appears whole or not at all.
+        path: the archive, written atomically.
         dataset: the set that was tracked.
         results: folder of the results, as ``run_benchmark`` leaves it.
 
@@ -67,16 +67,16 @@ def write_submission(path: Path, dataset: Dataset, results: Path) -> int:
 def _mask_entries(
     results: Path, frames: Iterable[tuple[str, Sequence[str]]], folder: str = ""
 ) -> Iterator[Entry]:
-    """Give the masks of sequences and their frames; ``folder`` has a slash at its end."""
+    """Yield the masks of all sequences; ``folder`` ends with a slash."""
     for name, wanted in frames:
         for frame in wanted:
             path = results / name / f"{frame}.png"
-            read_labels(path)  # a server would say less of what is wrong
+            read_labels(path)  # a server would give a less helpful message
             yield f"{folder}{name}/{frame}.png", path.read_bytes()
 
 
 def _vots_entries(results: Path, dataset: VotsDataset) -> Iterator[Entry]:
-    """Give the trajectories of VOTS."""
+    """Yield the trajectories of VOTS."""
     for name in dataset.names:
         trajectories = dataset.trajectories(name)
         begins = [trajectory.begin() for trajectory in trajectories.values()]

@@ -1,11 +1,11 @@
 """VOTS: sequences of images whose masks are lines of text.
 
-A folder holds ``list.txt`` (itself, or in ``sequences/``) and, for each sequence that it names::
+A folder has ``list.txt`` (itself, or in ``sequences/``) and, for each sequence listed there::
 
-    <sequence>/color/00000001.jpg      (or where the file ``sequence`` says)
-    <sequence>/groundtruth_<object>.txt   a line a frame; only the first, in the sets for testing
-    <sequence>/groundtruth__ignore.txt    what does not count, where there is such
-    <sequence>/evaluation.tag             1 for each frame that counts, where not all do
+    <sequence>/color/00000001.jpg      (or as the file ``sequence`` says)
+    <sequence>/groundtruth_<object>.txt   one line per frame; in test sets only the first
+    <sequence>/groundtruth__ignore.txt    pixels that are not scored, if any
+    <sequence>/evaluation.tag             1 for each scored frame, if not all are
 
 The objects get the labels 1, 2 and so on, in the order of their names.
 """
@@ -38,21 +38,21 @@ _MOST_OBJECTS = 254
 
 @dataclass(frozen=True)
 class Trajectory:
-    """The truth of an object.
+    """The ground truth of an object.
 
     Attributes:
         path: the file.
-        lines: of the frames, from the first on; of those beyond, nothing is known.
+        lines: one per frame, from the first on; later frames are unknown.
     """
 
     path: Path
     lines: tuple[str, ...]
 
     def at(self, index: int) -> VotMask | None:
-        """Return the mask in a frame; ``None`` where it is not known.
+        """Return the mask in a frame; ``None`` if unknown.
 
         Raises:
-            DatasetError: the line is no mask.
+            DatasetError: the line is not a mask.
         """
         if index >= len(self.lines):
             return None
@@ -71,7 +71,7 @@ class Trajectory:
             mask = self.at(index)
             if mask is not None and mask.pixels.any():
                 return index
-        raise DatasetError(f"{self.path}: shows its object in no frame")
+        raise DatasetError(f"{self.path}: no frame shows the object")
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class GivenMasks:
         return str(next(iter(self.trajectories.values())).path)
 
     def labels(self, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """Return the label map (H, W); where objects overlap, the smaller one is seen.
+        """Return the label map (H, W); where objects overlap, the smaller one is in front.
 
         Raises:
             DatasetError: an object lies outside of the frame, or others cover all of it.
@@ -133,12 +133,12 @@ class VotsDataset:
 
     @property
     def identity(self) -> Identity:
-        """What tells the set from others."""
+        """Identifies the set in records of runs."""
         return {"dataset": "vots"}
 
     @property
     def inputs(self) -> ProtectedInputs:
-        """The files of the dataset, which nothing may write to."""
+        """The files of the dataset, which must not be overwritten."""
         return ProtectedInputs(trees=tuple(self.root / name for name in self.names))
 
     def images(self, name: str) -> tuple[Path, ...]:
@@ -158,7 +158,7 @@ class VotsDataset:
         return images
 
     def trajectories(self, name: str) -> dict[str, Trajectory]:
-        """Return the truth of each object, by its name.
+        """Return the ground truth of each object, by name.
 
         Raises:
             DatasetError: there is none, or it cannot be read.
@@ -184,7 +184,7 @@ class VotsDataset:
         """Return the frames in which objects begin.
 
         Raises:
-            DatasetError: an object is never shown, or in no frame that there is.
+            DatasetError: an object is never shown, or only in a missing frame.
         """
         frames = [image.stem for image in self.images(name)]
         starts: dict[int, dict[int, Trajectory]] = {}
@@ -197,19 +197,19 @@ class VotsDataset:
         return tuple(GivenMasks(frames[at], at, starts[at]) for at in sorted(starts))
 
     def ignored(self, name: str) -> Trajectory | None:
-        """Return what does not count in a sequence, where something does not."""
+        """Return the ignored pixels of a sequence, if any."""
         path = self._folder(name) / f"groundtruth_{_IGNORE}.txt"
         return _trajectory(path) if path.is_file() else None
 
     def tagged(self, name: str) -> frozenset[int] | None:
-        """Return the frames that count in a sequence, where not all do."""
+        """Return the scored frames of a sequence, if not all are."""
         path = self._folder(name) / "evaluation.tag"
         if not path.is_file():
             return None
         return frozenset(at for at, line in enumerate(_lines(path)) if line.strip() == "1")
 
     def subset(self, names: Sequence[str]) -> "VotsDataset":
-        """Return the same set with some of its sequences only.
+        """Return the same set with only some of its sequences.
 
         Raises:
             DatasetError: one is not in the set.

@@ -99,7 +99,7 @@ def test_vots_from_a_run_to_the_archive_and_the_scores(run, frames, tmp_path):
     ("arguments", "said"),
     [
         (["benchmark", "{mose}", "--out", "{out}"], "could be mose, or youtube-vos"),
-        (["benchmark", "{none}", "--out", "{out}"], "holds no benchmark"),
+        (["benchmark", "{none}", "--out", "{out}"], "holds no known benchmark"),
         (["benchmark", "{mose}", "--dataset", "lvos", "--out", "{out}"], "no such file"),
         (["benchmark", "{mose}", "--dataset", "davis", "--out", "{out}"], "persam-video davis"),
         (["benchmark", "{mose}", "--dataset", "vots", "--out", "{out}"], "list.txt: no such file"),

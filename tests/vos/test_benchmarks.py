@@ -42,7 +42,9 @@ def test_ambiguity_is_told_in_one_line(tmp_path):
         detect(tmp_path)
     write_json(tmp_path / "valid/meta.json", {"videos": {"a": VIDEO}})
     (tmp_path / "list.txt").write_text("a\n")
-    with pytest.raises(DatasetError, match=r"^[^\n]*could be vots or youtube-vos; pass --dataset"):
+    with pytest.raises(
+        DatasetError, match=r"^[^\n]*could be vots or youtube-vos: pass the right one as --dataset"
+    ):
         detect(tmp_path)
-    with pytest.raises(DatasetError, match="holds no benchmark; give the folder"):
+    with pytest.raises(DatasetError, match="holds no known benchmark: give the folder"):
         detect(tmp_path / "none")

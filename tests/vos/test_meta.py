@@ -26,13 +26,13 @@ def test_frames_are_listed_or_follow_from_a_range(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "is no JSON"),
-        ("[]", "is no list of videos"),
+        ("{", "is not JSON"),
+        ("[]", "is not a list of videos"),
         ('{"videos": {}}', "lists no sequence"),
         ('{"videos": {"a": {}}}', "at a .*'objects' is missing"),
         ('{"videos": {"a": {"objects": {"ape": {}}}}}', "at a .*ape"),
         ('{"videos": {"a": {"objects": {"255": {}}}}}', "labels are 1 to 254"),
-        ('{"videos": {"a": {"objects": {"1": {"frames": "00000"}}}}}', "frames is a text"),
+        ('{"videos": {"a": {"objects": {"1": {"frames": "00000"}}}}}', "frames is a string"),
         ('{"videos": {"a": {"objects": {"1": {"frame_range": {}}}}}}', "'start' is missing"),
         ('{"videos": {"../a": {"objects": {}}}}', "not the name of a folder"),
     ],

@@ -26,14 +26,14 @@ def test_what_lies_outside_of_the_frame_is_cut_off(x, y):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("10,10,20,20", "is no mask"),
-        ("", "is no mask"),
-        ("m1,2,3", "no list of whole numbers"),
-        ("m1,2,x,4,1", "no list of whole numbers"),
+        ("10,10,20,20", "is not a mask"),
+        ("", "is not a mask"),
+        ("m1,2,3", "not a list of whole numbers"),
+        ("m1,2,x,4,1", "not a list of whole numbers"),
         ("m0,0,2,2,5", "runs of 5 pixels in a box of 4"),
-        ("m0,0,2,2,-1,3", "cannot be"),
-        ("m0,0,-2,2,0", "cannot be"),
-        ("m0,0,99999999,99999999,0", "cannot be"),
+        ("m0,0,2,2,-1,3", "impossible run or side"),
+        ("m0,0,-2,2,0", "impossible run or side"),
+        ("m0,0,99999999,99999999,0", "impossible run or side"),
     ],
 )
 def test_other_lines_are_refused(text, said):

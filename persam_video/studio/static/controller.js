@@ -493,7 +493,7 @@ export class Controller {
     const { frame, objectId, review, session } = this.state;
     if (!session) return;
     if (review.length === 0) {
-      toast("Nothing needs a look.");
+      toast("Nothing to review.");
       return;
     }
     const exact = review.findIndex((entry) => entry.frame === frame && entry.object === objectId);

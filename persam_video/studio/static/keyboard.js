@@ -48,7 +48,7 @@ export function makeBindings({ controller, stage, openDialog, exportDialog, them
     bind("Tracking", ["Y"], "Track both ways", ["y"], () => controller.track("both")),
     bind("Tracking", ["R"], "Track between the marks", ["r"], () => controller.trackBetweenMarks()),
     bind("Tracking", ["P", "K"], "Pause or go on, stop", ["p"], () => controller.togglePause()),
-    bind("Review", ["N", "Shift N"], "Next, previous frame that needs a look", ["n"], () => controller.nextReview()),
+    bind("Review", ["N", "Shift N"], "Next, previous frame to review", ["n"], () => controller.nextReview()),
     bind("Review", ["M"], "Accept this frame", ["m"], () => controller.accept()),
     bind("Review", ["B"], "Hold: the masks before the last change", ["b"], () => controller.compare(true), {
       release: () => controller.compare(false),

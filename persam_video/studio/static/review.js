@@ -1,4 +1,4 @@
-// The frames that most need a look.
+// The frames that most need review.
 
 import { byId, dress, make, makeButton } from "./dom.js";
 import { objectOf } from "./store.js";
@@ -80,6 +80,6 @@ export function showReview(controller) {
 function noteOf(review, session) {
   if (review.length > SHOWN) return `and ${review.length - SHOWN} more`;
   if (review.length > 0) return "";
-  if (session?.tracked.length) return "Nothing needs a look.";
+  if (session?.tracked.length) return "Nothing to review.";
   return "After tracking, the frames with low scores, sudden changes and lost objects appear here.";
 }

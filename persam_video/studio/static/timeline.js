@@ -13,7 +13,7 @@ const MARGIN = 8; // px on both sides, for what is drawn about the first and the
 
 const LEGEND = [
   ["annotated", "annotated"],
-  ["look", "needs a look"],
+  ["look", "to review"],
   ["lost", "lost"],
 ];
 
