@@ -83,7 +83,7 @@ def main() -> None:
     facts = {
         "runs": options.runs,
         "workers": WORKERS,
-        "failures": [asdict(each) for each in found],
+        "failures": [asdict(failure) for failure in found],
         "machine": common.machine(),
     }
     common.write_facts(options.out, facts)

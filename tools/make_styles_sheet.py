@@ -80,9 +80,9 @@ def main(out: Path) -> None:
     wide, high = tiles[0].size
     lines = -(-len(tiles) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * (wide + GAP) - GAP, lines * (high + GAP) - GAP), "white")
-    for number, each in enumerate(tiles):
+    for number, entry in enumerate(tiles):
         line, column = divmod(number, COLUMNS)
-        sheet.paste(each, (column * (wide + GAP), line * (high + GAP)))
+        sheet.paste(entry, (column * (wide + GAP), line * (high + GAP)))
     sheet.save(out, quality=QUALITY)
 
 

@@ -56,7 +56,7 @@ def compare(
         (o.name or str(o.object_id), o.iou, o.least, str(o.frame), o.a, o.b)[: len(header)]
         for o in done.objects
     )
-    worst = ", ".join(str(each.frame) for each in done.different)
+    worst = ", ".join(str(frame.frame) for frame in done.different)
     printer.tables([Table(f"{done.frames} frames in common", header, rows, digits=3)])
     printer.say(f"\nframes that differ most: {worst}" if worst else "\nthe masks are equal")
     for place in (done.page, done.video):

@@ -53,7 +53,7 @@ def region_similarity(
         ValueError: the shapes differ or are not (H, W) or (N, H, W).
     """
     return _per_frame(
-        lambda a, b: _similarity_of_areas(*_areas(Region.of(a), Region.of(b))),
+        lambda a, b: _similarity_of_areas(*_areas(CroppedMask.of(a), CroppedMask.of(b))),
         annotation,
         prediction,
         void,
@@ -83,7 +83,10 @@ def contour_accuracy(
     """
     radius = match_radius(np.shape(annotation)[-2:], bound)
     return _per_frame(
-        lambda a, b: _accuracy(Region.of(a), Region.of(b), radius), annotation, prediction, void
+        lambda a, b: _accuracy(CroppedMask.of(a), CroppedMask.of(b), radius),
+        annotation,
+        prediction,
+        void,
     )
 
 
@@ -143,7 +146,7 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class Region:
+class CroppedMask:
     """A mask and its boundary, cut out of the image so that later steps touch few pixels.
 
     Attributes:
@@ -162,7 +165,7 @@ class Region:
     length: int
 
     @classmethod
-    def of(cls, mask: Binary, origin: tuple[int, int] = (0, 0)) -> "Region":
+    def of(cls, mask: Binary, origin: tuple[int, int] = (0, 0)) -> "CroppedMask":
         """Cut a mask out of its image.
 
         Args:
@@ -196,7 +199,7 @@ def grown_box(image: Binary) -> tuple[int, int, int, int]:
     return max(x - 1, 0), max(y - 1, 0), min(x + w + 1, width), min(y + h + 1, height)
 
 
-def compare(annotation: Region, prediction: Region, radius: int) -> tuple[float, float]:
+def compare(annotation: CroppedMask, prediction: CroppedMask, radius: int) -> tuple[float, float]:
     """Return J and F of two masks of the same image; ``radius`` is ``match_radius``'s."""
     intersection, union = _areas(annotation, prediction)
     if intersection == union:
@@ -204,7 +207,7 @@ def compare(annotation: Region, prediction: Region, radius: int) -> tuple[float,
     return intersection / union, _accuracy(annotation, prediction, radius)
 
 
-def _areas(a: Region, b: Region) -> tuple[int, int]:
+def _areas(a: CroppedMask, b: CroppedMask) -> tuple[int, int]:
     """Return the pixels of intersection and union."""
     x0, y0 = max(a.box[0], b.box[0]), max(a.box[1], b.box[1])
     x1, y1 = min(a.box[2], b.box[2]), min(a.box[3], b.box[3])
@@ -221,7 +224,7 @@ def _similarity_of_areas(intersection: int, union: int) -> float:
     return intersection / union if union else 1.0
 
 
-def _accuracy(annotation: Region, prediction: Region, radius: int) -> float:
+def _accuracy(annotation: CroppedMask, prediction: CroppedMask, radius: int) -> float:
     if not annotation.length or not prediction.length:
         # Both empty is perfect; one empty has either no precision or no recall.
         return float(annotation.length == prediction.length)
@@ -237,12 +240,12 @@ def _accuracy(annotation: Region, prediction: Region, radius: int) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def _gap(a: Region, b: Region) -> int:
+def _gap(a: CroppedMask, b: CroppedMask) -> int:
     """Return how many pixels lie between two boxes, along the axis where they are further apart."""
     return max(max(a.box[i], b.box[i]) - min(a.box[i + 2], b.box[i + 2]) for i in (0, 1))
 
 
-def _paste(region: Region, window: tuple[int, int, int, int]) -> Binary:
+def _paste(region: CroppedMask, window: tuple[int, int, int, int]) -> Binary:
     """Return a region's boundary in a window that contains its box."""
     canvas = np.zeros((window[3] - window[1], window[2] - window[0]), np.uint8)
     x0, y0, x1, y1 = region.box

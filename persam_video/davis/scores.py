@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from persam_video.davis.metrics import (
-    Region,
+    CroppedMask,
     Statistics,
     compare,
     grown_box,
@@ -145,7 +145,7 @@ def score_frame(truth: Labels, predicted: Labels, *, small_contours: bool = Fals
     radius = match_radius(truth.shape)
     true, found = _regions(truth), _regions(predicted)
     true.pop(VOID, None)
-    empty = Region.of(np.zeros((1, 1), np.uint8))
+    empty = CroppedMask.of(np.zeros((1, 1), np.uint8))
     pairs = {
         label: (true.get(label, empty), found.get(label, empty))
         for label in true.keys() | found.keys()
@@ -319,7 +319,7 @@ def score_proposals(truth: Labels, predicted: Labels, objects: int) -> ProposalF
         predicted = np.where(void, np.uint8(0), predicted)
     true, found = _regions(truth), _regions(predicted)
     true.pop(VOID, None)
-    empty = Region.of(np.zeros((1, 1), np.uint8))
+    empty = CroppedMask.of(np.zeros((1, 1), np.uint8))
     values = np.array(
         [
             compare(true.get(label, empty), found.get(proposal, empty), radius)
@@ -382,7 +382,7 @@ def _check(truth: Labels, predicted: Labels) -> None:
         )
 
 
-def _regions(labels: Labels) -> dict[int, Region]:
+def _regions(labels: Labels) -> dict[int, CroppedMask]:
     """Cut out the region of every label but 0."""
     x0, y0, x1, y1 = grown_box(labels)
     labels = labels[y0:y1, x0:x1]
@@ -390,6 +390,7 @@ def _regions(labels: Labels) -> dict[int, Region]:
     # Searching for all labels costs as much as looking for a few dozen.
     candidates = range(1, highest + 1) if highest <= 32 else np.unique(labels[labels > 0]).tolist()
     regions = {
-        label: Region.of((labels == label).view(np.uint8), origin=(x0, y0)) for label in candidates
+        label: CroppedMask.of((labels == label).view(np.uint8), origin=(x0, y0))
+        for label in candidates
     }
     return {label: region for label, region in regions.items() if region.area}

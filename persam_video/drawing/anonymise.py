@@ -58,7 +58,7 @@ def anonymise(value: str | None, style: OverlayStyle) -> list[Style]:
     covers = {cover.value: cover for cover in Cover}
     cover = covers.get(name.removesuffix(_REST))
     if cover is None:
-        known = ", ".join((*covers, *(each + _REST for each in covers)))
+        known = ", ".join((*covers, *(kind + _REST for kind in covers)))
         raise ConfigError(f"anonymise={value}: give one of {known}")
     if name.endswith(_REST):
         return [AnonymiseRest(cover, style.feather)]

@@ -42,19 +42,19 @@ class Coverage:
         """What to check, one line per object and kind."""
         return (
             *(
-                f"object {each} was lost, or its mask suddenly shrank, in {_frames(spans)}: its "
-                "last box was hidden there, enlarged; check these frames"
-                for each, spans in self.kept.items()
+                f"object {object_id} was lost, or its mask suddenly shrank, in {_frames(spans)}: "
+                "its last box was hidden there, enlarged; check these frames"
+                for object_id, spans in self.kept.items()
             ),
             *(
-                f"object {each} was lost in {_frames(spans)}, and nothing was hidden there; check "
-                "these frames, or pass --when-lost keep"
-                for each, spans in self.lost.items()
+                f"object {object_id} was lost in {_frames(spans)}, and nothing was hidden there; "
+                "check these frames, or pass --when-lost keep"
+                for object_id, spans in self.lost.items()
             ),
             *(
-                f"object {each} was not known in {_frames(spans)}, and nothing was hidden there; "
-                "if they show it, annotate it earlier, or track with --backward"
-                for each, spans in self.unknown.items()
+                f"object {object_id} was not known in {_frames(spans)}, and nothing was hidden "
+                "there; if they show it, annotate it earlier, or track with --backward"
+                for object_id, spans in self.unknown.items()
             ),
         )
 

@@ -99,7 +99,9 @@ def draw_tags(
     margin = max(2, size // 2)
     taken: list[Box] = []
     if lost:
-        called = tuple((texts.get(each, str(each)), palette.colour(each)) for each in lost)
+        called = tuple(
+            (texts.get(object_id, str(object_id)), palette.colour(object_id)) for object_id in lost
+        )
         strip = lost_strip(called, size, width - 2 * margin)
         place = _clamped(margin, height - margin - strip.shape[0], strip, (height, width))
         _paste(rgb, strip, place)

@@ -174,7 +174,7 @@ def segment(
     images = tuple(dict.fromkeys(given))  # an image that is given twice is segmented once
     learned = read_references(references)
     search = search or Search()
-    names = {i: name for each in learned for i, name in each.marked.names.items()}
+    names = {i: name for photo in learned for i, name in photo.marked.names.items()}
     if search.max_objects > 1:  # labels are numbers then, and no ids
         names = {}
     for path in images:

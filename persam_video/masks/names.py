@@ -28,7 +28,7 @@ def with_ids_of(known: Iterable[Annotation], others: Collection[Annotation]) -> 
     for i, name in now.items():
         if name is None:
             continue
-        again = max(list(each.values()).count(name) for each in (before, now)) > 1
+        again = max(list(names.values()).count(name) for names in (before, now)) > 1
         if (name in by_name and again) or (i in before and before[i] is None):
             raise AnnotationError(
                 f"cannot tell which object of the other masks {name!r} is; give every object its "
@@ -49,12 +49,12 @@ def with_ids_of(known: Iterable[Annotation], others: Collection[Annotation]) -> 
     table[list(ids)] = list(ids.values())
     return [
         Annotation.from_labels(
-            table[each.labels], names={ids[i]: name for i, name in each.names.items()}
+            table[annotation.labels], names={ids[i]: name for i, name in annotation.names.items()}
         )
-        for each in others
+        for annotation in others
     ]
 
 
 def _names(annotations: Iterable[Annotation]) -> dict[int, str | None]:
     """Return the names of all objects by id, ``None`` for objects without a name."""
-    return {i: each.names.get(i) for each in annotations for i in each.object_ids}
+    return {i: annotation.names.get(i) for annotation in annotations for i in annotation.object_ids}

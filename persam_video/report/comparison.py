@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.davis.metrics import Region, compare, match_radius
+from persam_video.davis.metrics import CroppedMask, compare, match_radius
 from persam_video.results import FrameResult
 from persam_video.video import Frame
 
@@ -90,7 +90,7 @@ def agreement(
     if truth is None:
         return FrameAgreement(index, iou)
     radius = match_radius(truth.shape)
-    true = {i: Region.of((truth == i).view(np.uint8)) for i in np.unique(truth).tolist() if i}
+    true = {i: CroppedMask.of((truth == i).view(np.uint8)) for i in np.unique(truth).tolist() if i}
     return FrameAgreement(
         index,
         iou,
@@ -119,7 +119,7 @@ def by_object(
 ) -> tuple[ObjectAgreement, ...]:
     """Summarise the objects over all frames, in order of id, with their names."""
     found = list(frames)
-    ids = sorted({i for each in found for part in (each.iou, each.a) for i in part})
+    ids = sorted({i for compared in found for part in (compared.iou, compared.a) for i in part})
     return tuple(_summary(object_id, names.get(object_id), found) for object_id in ids)
 
 
@@ -129,16 +129,18 @@ def most_different(frames: Iterable[FrameAgreement], most: int) -> tuple[FrameAg
     Of neighbours the worst is named, and frames that are equal are not.
     """
     kept: list[FrameAgreement] = []
-    for each in sorted(frames, key=lambda each: (each.mean, each.frame)):
-        if len(kept) == most or each.mean == 1:
+    for compared in sorted(frames, key=lambda compared: (compared.mean, compared.frame)):
+        if len(kept) == most or compared.mean == 1:
             break
-        if all(abs(each.frame - other.frame) >= _APART for other in kept):
-            kept.append(each)
+        if all(abs(compared.frame - other.frame) >= _APART for other in kept):
+            kept.append(compared)
     return tuple(kept)
 
 
 def _summary(object_id: int, name: str | None, frames: list[FrameAgreement]) -> ObjectAgreement:
-    iou = {each.frame: each.iou[object_id] for each in frames if object_id in each.iou}
+    iou = {
+        compared.frame: compared.iou[object_id] for compared in frames if object_id in compared.iou
+    }
     worst = min(iou, key=lambda index: iou[index], default=-1)
     return ObjectAgreement(
         object_id,
@@ -146,8 +148,8 @@ def _summary(object_id: int, name: str | None, frames: list[FrameAgreement]) -> 
         _mean(list(iou.values())),
         iou.get(worst, np.nan),
         worst,
-        _mean([each.a[object_id].mean for each in frames if object_id in each.a]),
-        _mean([each.b[object_id].mean for each in frames if object_id in each.b]),
+        _mean([compared.a[object_id].mean for compared in frames if object_id in compared.a]),
+        _mean([compared.b[object_id].mean for compared in frames if object_id in compared.b]),
     )
 
 
@@ -160,5 +162,5 @@ def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     return np.count_nonzero(a & b) / union if union else 1.0
 
 
-def _quality(labels: Labels, object_id: int, true: Region, radius: int) -> Quality:
-    return Quality(*compare(true, Region.of((labels == object_id).view(np.uint8)), radius))
+def _quality(labels: Labels, object_id: int, true: CroppedMask, radius: int) -> Quality:
+    return Quality(*compare(true, CroppedMask.of((labels == object_id).view(np.uint8)), radius))

@@ -156,7 +156,9 @@ def compare_runs(
         new_page, new_film = (
             None if out is None else outputs.enter_context(staged(out)) for out in (place, film)
         )
-        total = min((each.record.frames_done for each in (one, other) if each.record), default=0)
+        total = min(
+            (stored.record.frames_done for stored in (one, other) if stored.record), default=0
+        )
         with ExitStack() as stack:
             writer = None if new_film is None else stack.enter_context(_film(new_film, one))
             for frame, first, second in together(one.results, other.results):
@@ -199,7 +201,7 @@ def _rendered(
     info: SourceInfo,
     truth: str | Path | None,
 ) -> str:
-    indices = [each.frame for each in frames]
+    indices = [agreement.frame for agreement in frames]
     return rendered(
         "comparison.html",
         comparison=comparison,
@@ -210,8 +212,10 @@ def _rendered(
         objects=[_shown(figures, frames) for figures in comparison.objects],
         ticks=ticks(indices),
         marks=[
-            Band(middle(indices.index(each.frame), len(indices)), 0, f"frame {each.frame}")
-            for each in comparison.different
+            Band(
+                middle(indices.index(agreement.frame), len(indices)), 0, f"frame {agreement.frame}"
+            )
+            for agreement in comparison.different
         ],
         different=different,
         colours={
@@ -360,13 +364,13 @@ def _shown(figures: ObjectAgreement, frames: Sequence[FrameAgreement]) -> _Shown
     nan = float("nan")
 
     def quality(part: str) -> tuple[str, ...]:
-        values = [getattr(each, part).get(object_id) for each in frames]
+        values = [getattr(agreement, part).get(object_id) for agreement in frames]
         return curve([nan if value is None else value.mean for value in values])
 
     return _ShownObject(
         figures,
         css_colour(overlay_colour(object_id)),
-        curve([each.iou.get(object_id, nan) for each in frames]),
+        curve([agreement.iou.get(object_id, nan) for agreement in frames]),
         quality("a"),
         quality("b"),
     )
@@ -377,7 +381,7 @@ def _pictured(
 ) -> list[_ShownFrame]:
     """Draw the frames that differ, in the order in which they are given."""
     drawn: dict[int, tuple[Picture, ...]] = {}
-    wanted = {each.frame for each in different}
+    wanted = {agreement.frame for agreement in different}
     with pair.opened(with_frames=with_image) as (one, other):
         for frame, a, b in together(one.results, other.results):
             if len(drawn) == len(wanted):
@@ -386,7 +390,7 @@ def _pictured(
                 labels = true.labels(a.index, a.labels.shape)
                 rgb = frame.rgb if with_image else np.full_like(frame.rgb, PLAIN)
                 drawn[a.index] = _pictures(rgb, a, b, labels, pair.names, with_image=with_image)
-    return [_ShownFrame(each, drawn[each.frame]) for each in different]
+    return [_ShownFrame(agreement, drawn[agreement.frame]) for agreement in different]
 
 
 def _pictures(

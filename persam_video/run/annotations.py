@@ -96,7 +96,9 @@ class AnnotatedFrames:
     def names(self) -> dict[int, str]:
         """Names of objects by id, for those that have one."""
         marked = (*(photo.marked for photo in self.photos), *self.by_frame.values())
-        return dict(sorted((i, name) for each in marked for i, name in each.names.items()))
+        return dict(
+            sorted((i, name) for annotation in marked for i, name in annotation.names.items())
+        )
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of each annotation's labels by frame, for the record of a run."""

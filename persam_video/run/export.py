@@ -180,10 +180,10 @@ def _convert(
         places = [place, *([place.with_suffix(".json")] if tells else [])]
         folders = [OutputFolder(place, kind.folder_suffixes)] if kind.folder_suffixes else []
         (stored.inputs | ProtectedInputs(options.files)).check(places, folders)
-        for each in places:
-            if not overwrite and (each.is_file() or (each.is_dir() and any(each.iterdir()))):
+        for path in places:
+            if not overwrite and (path.is_file() or (path.is_dir() and any(path.iterdir()))):
                 raise OutputError(
-                    f"{each} already exists: pass --overwrite, or choose another name"
+                    f"{path} already exists: pass --overwrite, or choose another name"
                 )
         options = replace(options, stride=stored.stride)
         # masks that do not fit show here, while nothing is written yet

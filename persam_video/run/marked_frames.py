@@ -92,11 +92,11 @@ def read_marked(file: MaskFile, index: int | None, source: SourceFrames) -> Mark
                 f"one, as in {file.path}#{next(iter(there.values())).title}"
             )
         drawn = found.annotations(list(there.values()), size)
-    known = {i: each for i, each in zip(there, drawn, strict=True) if each is not None}
-    warnings = [warning for each in known.values() for warning in each.warnings]
+    known = {i: frame for i, frame in zip(there, drawn, strict=True) if frame is not None}
+    warnings = [warning for frame in known.values() for warning in frame.warnings]
     if left := len(placed) - len(there):
         warnings.append(f"{file}: {left} annotated frame(s) outside the tracked range are ignored")
-    return Marked({i: each.annotation for i, each in known.items()}, tuple(warnings))
+    return Marked({i: frame.annotation for i, frame in known.items()}, tuple(warnings))
 
 
 def _of_one_video(

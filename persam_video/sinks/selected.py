@@ -27,7 +27,10 @@ class SelectedObjects(Sink):
     @property
     def warnings(self) -> tuple[str, ...]:
         """The other sink's warnings, and which objects there were none of."""
-        lines = [f"object {each} was chosen, and is in no frame" for each in sorted(self._missing)]
+        lines = [
+            f"object {object_id} was chosen, and is in no frame"
+            for object_id in sorted(self._missing)
+        ]
         return (*self._sink.warnings, *lines)
 
     @property

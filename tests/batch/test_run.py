@@ -170,4 +170,4 @@ def test_an_interrupt_ends_all_processes_in_order_and_resume_goes_on(long, tmp_p
             assert masks - 1 <= result.frames <= masks < LONG
     resumed = {result.name: result for result in run_jobs(jobs, tmp_path, **how, resume=True)}
     assert {name: result.frames for name, result in resumed.items()} == dict.fromkeys("abc", LONG)
-    assert all(each.status is RunStatus.FINISHED for each in resumed.values())
+    assert all(result.status is RunStatus.FINISHED for result in resumed.values())

@@ -238,6 +238,6 @@ def test_names_and_objects_hold_for_exports_too(run, saved, tmp_path):
     ran = run("export", saved, "--to", "coco", *words, "--out", out)
     assert ran.status == 0, ran.err
     found = json.loads(out.read_text())
-    assert {each["track_id"] for each in found["annotations"]} == {1, 3}
-    assert [each["name"] for each in found["categories"]] == ["koi", "object"]
-    assert [each["frame_index"] for each in found["images"]] == [2, 3, 4]
+    assert {entry["track_id"] for entry in found["annotations"]} == {1, 3}
+    assert [entry["name"] for entry in found["categories"]] == ["koi", "object"]
+    assert [entry["frame_index"] for entry in found["images"]] == [2, 3, 4]

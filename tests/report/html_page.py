@@ -32,9 +32,9 @@ class Page(HTMLParser):
 
     def having(self, tag, **attributes):
         return [
-            each
-            for name, each in self.tags
-            if name == tag and all(each.get(key) == value for key, value in attributes.items())
+            found
+            for name, found in self.tags
+            if name == tag and all(found.get(key) == value for key, value in attributes.items())
         ]
 
     @property

@@ -64,5 +64,5 @@ def test_an_object_is_summarised_with_its_worst_frame():
 def test_of_neighbours_that_differ_the_worst_is_named():
     other = {4: HALF, 5: (2, 0, 0, 4, 4), 6: HALF, 20: HALF}
     frames = [agreement(i, result(i, WHOLE), result(i, other.get(i, WHOLE))) for i in range(30)]
-    assert [each.frame for each in most_different(frames, 6)] == [5, 20]
-    assert [each.frame for each in most_different(frames, 1)] == [5]
+    assert [frame.frame for frame in most_different(frames, 6)] == [5, 20]
+    assert [frame.frame for frame in most_different(frames, 1)] == [5]

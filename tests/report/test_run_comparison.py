@@ -45,9 +45,9 @@ def test_frames_that_differ_are_shown_with_the_truth(store, tmp_path, truth):
     assert (first.a, second.a, second.b) == (1, 1, 1)
     # of the frames 4, 8, 12, 16 and 20; the first one was given
     assert 0.7 < first.b < 0.95
-    assert [each.frame for each in compared.different] == [12, 17, 22]
+    assert [entry.frame for entry in compared.different] == [12, 17, 22]
     page = Page(compared.page.read_text("utf-8"))
-    assert [each["alt"] for each in page.having("img")] == [
+    assert [entry["alt"] for entry in page.having("img")] == [
         f"{name}, frame {frame}"
         for frame in (12, 17, 22)
         for name in ("a", "b", "difference", *(["truth"] if frame % 4 == 0 else []))

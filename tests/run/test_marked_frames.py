@@ -50,7 +50,9 @@ def coco(path, *names, **more):
 
 def left_edges(marked):
     """The first column of the square of each frame, which tells the images apart."""
-    return {i: int(each.labels.any(axis=0).argmax()) for i, each in marked.by_frame.items()}
+    return {
+        i: int(annotation.labels.any(axis=0).argmax()) for i, annotation in marked.by_frame.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,9 @@ def test_outputs_with_names_are_read_as_annotations_again(run, squares, output):
     lines = list(read_tracks(run / "tracks.jsonl"))
     for place in (place_of(kind, run), again):
         with open_annotations(place) as found:
-            annotations = [each.annotation for each in found.annotations(found.frames, SIZE)]
+            annotations = [
+                annotation.annotation for annotation in found.annotations(found.frames, SIZE)
+            ]
         assert len(annotations) == len(lines)
         for line, annotation in zip(lines, annotations, strict=True):
             assert annotation.names == NAMES

@@ -132,7 +132,7 @@ def test_names_of_a_labelling_program_are_the_same_objects_in_all_photos(
 ):
     photos = [ReferenceFiles(coco.parent / name, coco) for name in ("4.jpg", "8.jpg")]
     chosen = ReferenceFiles(coco.parent / "4.jpg", MaskFile(coco, "4.jpg"))
-    first, other = (read_references(each) for each in (photos, [chosen]))
+    first, other = (read_references(chosen_photos) for chosen_photos in (photos, [chosen]))
     assert [photo.marked.names for photo in first] == [{1: "fish", 2: "leaf"}] * 2
     assert np.array_equal(first[0].marked.labels, other[0].marked.labels)
     assert np.array_equal(first[1].marked.mask(2), pond[8][1] == 3)

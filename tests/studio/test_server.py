@@ -171,7 +171,7 @@ def test_an_export_shows_what_the_page_shows(client, opened):
     change(client, "POST", f"{opened}/export", {"output": "coco", "only_visible": True})
     assert finished(client, opened)["warnings"] == []
     coco = client.get(f"{opened}/downloads/coco.json").json()
-    assert [each["name"] for each in coco["categories"]] == ["second"]
+    assert [category["name"] for category in coco["categories"]] == ["second"]
     hidden = {"output": "overlay", "style": "anonymise=fill"}
     change(client, "POST", f"{opened}/export", hidden)
     assert finished(client, opened)["warnings"] == []

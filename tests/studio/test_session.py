@@ -539,7 +539,7 @@ def test_exports(session, squares):
     assert seen[-1] == (session.frame_count, session.frame_count)
     exported = json.loads(path.read_text())
     assert len(exported["images"]) == session.frame_count
-    assert sorted(each["name"] for each in exported["categories"]) == ["blue one", "red"]
+    assert sorted(category["name"] for category in exported["categories"]) == ["blue one", "red"]
     assert session.export("overlay").place.name == "overlay.mp4"
     assert session.export("cutout-png").place.suffix == ".zip"
 

@@ -155,8 +155,8 @@ class AnnotationFile:
                 be matched without ambiguity.
         """
         shapes = [frame.shapes() for frame in frames]
-        solid = [[shape for shape in each if shape.draw is not None] for each in shapes]
-        keys = [list(_keys(each)) for each in solid]
+        solid = [[shape for shape in in_frame if shape.draw is not None] for in_frame in shapes]
+        keys = [list(_keys(in_frame)) for in_frame in solid]
         if not self.tracked:
             self._check_identity(frames, keys)
         ids = _ids(keys)
@@ -165,8 +165,10 @@ class AnnotationFile:
                 f"{self.path}: has {len(ids)} objects; {MAX_OBJECT_ID} at most can be tracked"
             )
         drawn = [
-            self._drawn(frame, each, [ids[key] for key in known], len(every) - len(each), size)
-            for frame, every, each, known in zip(frames, shapes, solid, keys, strict=True)
+            self._drawn(
+                frame, in_frame, [ids[key] for key in known], len(every) - len(in_frame), size
+            )
+            for frame, every, in_frame, known in zip(frames, shapes, solid, keys, strict=True)
         ]
         if not any(drawn):
             raise AnnotationError(
@@ -296,7 +298,7 @@ def _keys(shapes: Iterable[Shape]) -> Iterable[_Key]:
 
 
 def _ids(keys: Iterable[Iterable[_Key]]) -> dict[_Key, int]:
-    objects = list(dict.fromkeys(key for each in keys for key in each))
+    objects = list(dict.fromkeys(key for in_frame in keys for key in in_frame))
     numbers = {key.number for key in objects if key.grouped and 1 <= key.number <= MAX_OBJECT_ID}
     if len(numbers) == len(objects):
         return {key: key.number for key in objects}

@@ -50,7 +50,7 @@ def read_coco(path: Path, document: Value) -> AnnotationFile:
 def category_names(document: Value) -> dict[int, str]:
     """Return the names of the categories by id."""
     categories = document.get("categories")
-    return {each["id"].whole: each["name"].text for each in categories or ()}
+    return {category["id"].whole: category["name"].text for category in categories or ()}
 
 
 def category_name(annotation: Value, names: dict[int, str]) -> str:

@@ -51,8 +51,12 @@ def _image(image: Element) -> Iterator[MarkedFrame]:
     if elements:
         yield MarkedFrame(
             lambda: [
-                _shape(each, each["label"], each.whole("group_id") if _grouped(each) else None)
-                for each in sorted(elements, key=_depth)
+                _shape(
+                    element,
+                    element["label"],
+                    element.whole("group_id") if _grouped(element) else None,
+                )
+                for element in sorted(elements, key=_depth)
             ],
             name=image["name"],
             index=image.whole("id"),

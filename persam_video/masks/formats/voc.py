@@ -15,6 +15,7 @@ from persam_video.masks.formats.label_images import (
     picture_shape,
 )
 from persam_video.masks.image import open_mask
+from persam_video.masks.labels import VOID
 from persam_video.masks.palette import davis_palette
 from persam_video.masks.values import label_values
 
@@ -23,7 +24,6 @@ OBJECTS = "SegmentationObject"
 
 _LABELS = "labelmap.txt"
 _BACKGROUND = "background"
-_VOID = 255
 # fmt: off
 _NAMES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -63,7 +63,7 @@ def read_voc(path: Path, root: Path) -> AnnotationFile:
 
 def _shapes(of_class: Path, of_object: Path | None, names: dict[int, str]) -> list[Shape]:
     codes = _colours(of_class)
-    void = _code(davis_palette()[_VOID])
+    void = _code(davis_palette()[VOID])
     known = {code: name for code, name in names.items() if name != _BACKGROUND}
     if unknown := set(np.unique(codes).tolist()) - {0, void, *names}:
         red, green, blue = _rgb(unknown.pop())

@@ -69,7 +69,7 @@ def test_what_datumaro_wrote_is_read_to_the_pixel(files, tmp_path, name, ids, fr
     for path in (files / name, Path(archive)):
         with open_annotations(path) as found:
             assert [frame.title for frame in found.frames] == frames
-            read = [each.annotation for each in found.annotations(found.frames)]
+            read = [frame.annotation for frame in found.annotations(found.frames)]
         for index, annotation in zip((0, 4), read, strict=True):
             assert annotation.names == dict(zip(ids, ("cat", "dog"), strict=True))
             np.testing.assert_array_equal(annotation.mask(ids[0]), cat(index))
@@ -79,17 +79,17 @@ def test_what_datumaro_wrote_is_read_to_the_pixel(files, tmp_path, name, ids, fr
 def test_what_labelme_wrote_is_read_to_the_pixel(files):
     with open_annotations(files / "labelme") as found:
         drawn = found.annotations(found.frames)
-    for index, each in zip((0, 4), drawn, strict=True):
-        annotation = each.annotation
-        assert each.frame.name == f"frame_{index:06d}.png"
+    for index, frame in zip((0, 4), drawn, strict=True):
+        annotation = frame.annotation
+        assert frame.frame.name == f"frame_{index:06d}.png"
         assert annotation.names == {1: "cat", 2: "dog", 3: "post", 4: "ball"}
         np.testing.assert_array_equal(annotation.mask(1), cat(index))
         np.testing.assert_array_equal(annotation.mask(2), dog(index))
         assert annotation.mask(3).sum() == 10 * 56
         assert annotation.mask(4).sum() == pytest.approx(np.pi * 8**2, rel=0.05)
-        assert len(each.warnings) == 2
-        assert "1 box(es) are used as masks" in each.warnings[1]
-        assert "1 shape(s) without an area, such as lines, are ignored" in each.warnings[0]
+        assert len(frame.warnings) == 2
+        assert "1 box(es) are used as masks" in frame.warnings[1]
+        assert "1 shape(s) without an area, such as lines, are ignored" in frame.warnings[0]
 
 
 def test_one_file_of_labelme_is_one_annotation(files):
