@@ -309,6 +309,11 @@ def cases() -> list[Case]:
         "--out through links in a circle": ("export run --to mot --out circle/x.txt", "links"),
         "--out that is the root": ("export run --to mot --out / --overwrite", "is a folder"),
         "a mask called x.jpg": (f"prompt clip.mp4 {BOX} --out x.jpg", "call it x.png"),
+        "a session among its frames": ("studio frames --out frames --no-browser", taken),
+        "a mask whose picture cannot be written": (
+            f"prompt clip.mp4 {BOX} --out x.png --picture first.png/y.png",
+            "first.png/y.png: cannot be written",
+        ),
         "CVAT without a suffix": ("export run --to cvat --out x", "x.xml"),
         "an object 255": ("prompt clip.mp4 --box 255:8,10,26,28 --out x.png", "254"),
     }

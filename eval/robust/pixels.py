@@ -207,6 +207,7 @@ def cases() -> list[Case]:
         "logits": (lambda: np.where(_mask(), 8.0, -8.0), "mask > 0"),
         "probabilities": (lambda: _mask() * 0.9, "mask > 0.5"),
         "NaN": (lambda: np.where(_mask(), np.nan, 0), "not finite"),
+        "a masked array": (lambda: np.ma.array(_mask() | True, mask=~_mask()), "MaskedArray"),
     }
     refusals = {
         **{
@@ -215,6 +216,9 @@ def cases() -> list[Case]:
             for name, (mask, says) in masks.items()
         },
         "a tracker's frame of floats": _stepped(lambda: _frame() / 255, "float64 of shape"),
+        "a tracker's masked frame": _stepped(
+            lambda: np.ma.masked_greater(_frame(), 9), "MaskedArray"
+        ),
         "a tracker's frame without colours": _stepped(lambda: _frame()[..., 0], "(48, 64)"),
     }
     within = "within 2 levels, read and written"

@@ -171,7 +171,7 @@ def lines(draw):  # noqa: PLR0911
         if draw(st.booleans()):
             outs["--picture"] = pick((*FILES, "look.png", "photo.png", "frames/00009.png"))
         words = ("prompt", source, "--box", "1:8,10,26,28", *(w for o in outs.items() for w in o))
-        return Line((*words, *over, *FAST[2:]), (source,), tuple(outs.values()))
+        return Line((*words, *over, *FAST[2:]), (source,), tuple(outs.values()), converts=True)
     if command == "davis":
         out = pick((*FOLDERS, "davis/JPEGImages/480p", "davis/Annotations/new", "to_davis"))
         words = ("davis", "davis", "--out", out, "--workers", "1", *over, *FAST)
