@@ -141,7 +141,8 @@ def lines(draw):  # noqa: PLR0911
             part = pick(((), ("--frame", "1"), ("--start", "1", "--stop", "3")))
             words = ("render", run, source, "--out", out, *look, *part)
             reads = (*reads, "photo.png")
-            record = (str(Path(out).with_suffix(".json")),) if "anonymise" in look else ()
+            told = "anonymise" in look and out in FILES
+            record = (str(Path(out).with_suffix(".json")),) if told else ()
             return Line((*words, *over, "-q"), reads, (out, *record), converts=True)
         words = ("export", run, "--to", pick(KINDS), "--out", out, "--source", source)
         return Line((*words, *over, "-q"), reads, (out,), converts=True)
