@@ -2,16 +2,17 @@
 
     python -m eval.first_clicks --data ../shared/data/train
 
-Clicks are placed as the evaluation of RITM does: each in the middle of the largest region that is
-wrong, which is at first the object itself. Prints the mean IoU after one to five clicks and after a
-box, and the number of clicks until the IoU reaches 0.85 and 0.90 (six where five are not enough),
-for all photographs of ``tools/lite_training/held_out.txt`` and for those that no weights were ever
-trained on; writes them to ``eval/results/first_clicks.json``.
+Clicks are placed as the evaluation of RITM does, each in the middle of the largest region that is
+wrong, which is at first the object itself, and answered as in the studio. Prints the mean IoU after
+one to five clicks and after a box, and the number of clicks until the IoU reaches 0.85 and 0.90
+(six where five are not enough), for all photographs of ``tools/lite_training/held_out.txt`` and for
+those that no weights were ever trained on; writes them to ``eval/results/first_clicks.json``.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,13 @@ from numpy.typing import NDArray
 
 from persam_video.config import load_settings
 from persam_video.errors import AnnotationError
-from persam_video.prompting import ObjectPrompts, annotate
 from persam_video.prompting.clicks import next_click
 from persam_video.sam import SamModel
 from persam_video.sam.build import load_model
+from persam_video.studio.clicks import ClickAnswerer
+from persam_video.studio.gestures import Box, Click
 from persam_video.util.atomic import write_bytes
+from persam_video.video import Frame
 
 RESULTS = Path(__file__).parent / "results"
 HELD_OUT = Path(__file__).parents[1] / "tools" / "lite_training" / "held_out.txt"
@@ -96,29 +99,37 @@ def read_photo(root: Path, name: str) -> Photo:
 def score(model: SamModel, photo: Photo) -> Score:
     """Click until there are enough clicks, then draw a box instead."""
     begun = time.monotonic()
+    frame = Frame(0, photo.rgb, 0.0)
+    answerer = ClickAnswerer()
     mask = np.zeros_like(photo.truth)
-    points: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+    clicks: list[Click | Box] = []
     reached = []
     for _ in range(CLICKS):
         click = next_click(mask, photo.truth, photo.known)
         if click is not None:
-            x, y, positive = click
-            points[positive].append((x, y))
-            asked = ObjectPrompts(1, points=tuple(points[True]), background=tuple(points[False]))
-            mask = _answer(model, photo, asked)
+            clicks.append(Click(*click))
+            mask = _answer(answerer, model, frame, clicks, mask)
         reached.append(_iou(mask, photo))
     rows, columns = np.nonzero(photo.truth)
-    box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-    x0, y0, x1, y1 = map(float, box)
-    boxed = _iou(_answer(model, photo, ObjectPrompts(1, (x0, y0, x1, y1))), photo)
-    return Score(photo.name, tuple(reached), boxed, (time.monotonic() - begun) / (CLICKS + 1))
+    corners = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    x0, y0, x1, y1 = map(float, corners)
+    boxed = _answer(answerer, model, frame, [Box((x0, y0, x1, y1))], np.zeros_like(mask))
+    return Score(
+        photo.name, tuple(reached), _iou(boxed, photo), (time.monotonic() - begun) / (CLICKS + 1)
+    )
 
 
-def _answer(model: SamModel, photo: Photo, prompts: ObjectPrompts) -> Mask:
+def _answer(
+    answerer: ClickAnswerer,
+    model: SamModel,
+    frame: Frame,
+    marks: Sequence[Click | Box],
+    mask: Mask,
+) -> Mask:
     try:
-        return annotate(model, photo.rgb, [prompts]).mask(1)
+        return answerer.answer(model, frame, 1, marks, mask if mask.any() else None)
     except AnnotationError:  # an empty mask
-        return np.zeros_like(photo.truth)
+        return mask
 
 
 def _iou(mask: Mask, photo: Photo) -> float:

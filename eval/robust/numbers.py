@@ -49,9 +49,11 @@ class BlindSam(SamModel):
 
     level = 0.0
 
-    def encode(self, rgb: Pictures, view: Box | None = None) -> ImageEmbedding:
+    def encode(
+        self, rgb: Pictures, view: Box | None = None, long_side: int | None = None
+    ) -> ImageEmbedding:
         """Return an embedding of one value."""
-        real = super().encode(rgb, view)
+        real = super().encode(rgb, view, long_side)
         return replace(
             real,
             features=torch.full_like(real.features, self.level),

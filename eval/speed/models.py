@@ -41,13 +41,15 @@ class TimedSam(SamModel):
         self.reckoned = Spent()
         self.decoded = 0
 
-    def encode(self, rgb: NDArray[np.uint8], view: Box | None = None) -> ImageEmbedding:
+    def encode(
+        self, rgb: NDArray[np.uint8], view: Box | None = None, long_side: int | None = None
+    ) -> ImageEmbedding:
         """See ``SamModel.encode``."""
         if self.reckons and self.kept is not None:
             self.reckoned += middle(self.encodings)
             return self.kept
         begun = Spent.now()
-        self.kept = super().encode(rgb, view)
+        self.kept = super().encode(rgb, view, long_side)
         self.encodings.append(Spent.now().since(begun))
         return self.kept
 

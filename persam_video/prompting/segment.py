@@ -1,7 +1,7 @@
 """Turning boxes and points into the annotation of a frame with SAM."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,8 +17,9 @@ from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
 from persam_video.sam.transform import OUTSIDE
 
-_REFINEMENTS = 2
-"""How often the embedded model is shown what it answered; another SAM is shown it once."""
+_TRAINING_WINDOW = 448
+"""Side of the windows that the embedded model was trained on, in pixels: what fills a photograph is
+recognised better at this size, what is small in it at the full one."""
 
 _SURE = 8.0
 """Logit of what is surely the object, in a mask that is shown to a SAM."""
@@ -28,30 +29,48 @@ _SPECK = 0.02
 
 
 @torch.inference_mode()
+def encode_for_prompts(model: SamModel, rgb: NDArray[np.uint8]) -> tuple[ImageEmbedding, ...]:
+    """Encode a frame in all the sizes that ``annotate`` looks at it in.
+
+    Args:
+        model: the SAM.
+        rgb: uint8 (H, W, 3).
+
+    Returns:
+        the embedding in the model's image size, and for the embedded model one in the size that it
+        was trained on.
+    """
+    full = model.encode(rgb)
+    if model.readout is None or model.info.image_size <= _TRAINING_WINDOW:
+        return (full,)
+    return full, model.encode(rgb, long_side=_TRAINING_WINDOW)
+
+
+@torch.inference_mode()
 def annotate(
     model: SamModel,
     rgb: NDArray[np.uint8],
     prompts: Sequence[ObjectPrompts],
     *,
-    embedding: ImageEmbedding | None = None,
+    embeddings: Sequence[ImageEmbedding] = (),
     previous: NDArray[np.bool_] | None = None,
     refine: bool = True,
 ) -> Annotation:
     """Segment the objects that boxes and points name, and merge them by their logits.
 
-    The model is prompted again with its own logits as mask prompt. Of a SAM's three masks,
-    the one with the highest predicted IoU is taken; the embedded model was trained to answer clicks
-    and boxes with its single mask.
+    The model is prompted again with its own logits as mask prompt. Of a SAM's three masks, the one
+    with the highest predicted IoU is taken. The embedded model answers in two sizes of the frame,
+    and of all its answers the one counts that has the highest predicted IoU and fills a box best.
 
     Args:
         model: the SAM.
         rgb: uint8 (H, W, 3).
         prompts: one for each object.
-        embedding: embedding of the frame, if it is encoded already.
+        embeddings: what ``encode_for_prompts`` gave for the frame, if it is encoded already.
         previous: bool (H, W), the mask to correct; for a single object only,
             whose points may then all be beside it.
-        refine: whether the model is asked again; without, a mask takes a third of the time and is
-            coarser.
+        refine: whether the model is prompted again; without, a mask takes a third of the time and
+            is coarser.
 
     Raises:
         AnnotationError: a prompt does not fit the frame, or gives an empty mask.
@@ -60,11 +79,8 @@ def annotate(
         raise AnnotationError("nothing to annotate: give a box or a point for each object")
     size = (rgb.shape[0], rgb.shape[1])
     placed = [prompt.in_pixels(size, corrects=previous is not None) for prompt in prompts]
-    embedding = embedding or model.encode(rgb)
-    again = 0
-    if refine:
-        again = _REFINEMENTS if model.readout is not None else 1
-    logits = np.stack([_segment(model, embedding, prompt, previous, again) for prompt in placed])
+    embeddings = embeddings or encode_for_prompts(model, rgb)
+    logits = np.stack([_segment(model, embeddings, prompt, previous, refine) for prompt in placed])
     labels = merge_logits(logits, [prompt.object_id for prompt in placed])
     for prompt in placed:
         mask = labels == prompt.object_id
@@ -93,40 +109,111 @@ def _meant(
     return clicked | keep_overlapping(keep_large(mask, _SPECK), previous)
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """One answer of the model for one object.
+
+    Attributes:
+        embedding: what was looked at.
+        asked: the prompts.
+        low: (1, 1, h, w) low-resolution logits.
+        quality: what speaks for it, 0 to 1.
+    """
+
+    embedding: ImageEmbedding
+    asked: Prompts
+    low: Tensor
+    quality: float
+
+    def refined(self, model: SamModel) -> Tensor:
+        """Return the answer (1, 1, h, w) to the same prompts with this one as mask prompt."""
+        answer = model.decode(self.embedding, replace(self.asked, masks=self.low))
+        return answer.logits[:, :1] if model.readout is not None else answer.best().logits
+
+
 def _segment(
     model: SamModel,
-    embedding: ImageEmbedding,
+    embeddings: Sequence[ImageEmbedding],
     prompts: PixelPrompts,
     previous: NDArray[np.bool_] | None,
-    again: int,
+    refine: bool,
 ) -> NDArray[np.float32]:
     """Return logits (H, W) of one object, restricted to its box.
 
     Args:
         model: the SAM.
-        embedding: embedding of the frame.
+        embeddings: of the frame.
         prompts: prompts of the object.
         previous: bool (H, W), the mask to correct.
-        again: how often the model is shown what it answered.
+        refine: whether the model is shown what it answered.
     """
-    asked = _as_prompts(prompts, model.device)
-    first = asked
-    if previous is not None:
-        first = replace(asked, masks=_as_logits(embedding, previous))
-    low = _answer(model, embedding, first)
-    for _ in range(again):
-        low = _answer(model, embedding, replace(asked, masks=low))
-    logits = embedding.transform.restore(low)[0, 0].cpu().numpy()
+    asked = [_as_prompts(prompts, model.device)]
+    if model.readout is not None and prompts.box is not None and not prompts.points:
+        # what is in the middle of a box is mostly the object; where it is not, the box alone wins
+        x0, y0, x1, y1 = prompts.box
+        middle = replace(prompts, points=(((x0 + x1) / 2, (y0 + y1) / 2),))
+        asked.append(_as_prompts(middle, model.device))
+    candidates = [
+        candidate
+        for embedding in embeddings
+        for one in asked
+        for candidate in _candidates(model, embedding, one, previous, refine)
+    ]
+    best = max(candidates, key=lambda candidate: candidate.quality)
+    low = best.refined(model) if refine else best.low
+    logits = best.embedding.transform.restore(low)[0, 0].cpu().numpy()
     if prompts.box is None:
         return logits
-    inside = _box_mask(prompts.box, embedding.transform.frame_size)
+    inside = _box_mask(prompts.box, best.embedding.transform.frame_size)
     return np.where(inside, logits, np.float32(OUTSIDE))
 
 
-def _answer(model: SamModel, embedding: ImageEmbedding, asked: Prompts) -> Tensor:
-    """Return the low-resolution logits (1, 1, h, w) of one object."""
-    answer = model.decode(embedding, asked)
-    return answer.logits[:, :1] if model.readout is not None else answer.best().logits
+def _candidates(
+    model: SamModel,
+    embedding: ImageEmbedding,
+    asked: Prompts,
+    previous: NDArray[np.bool_] | None,
+    refine: bool,
+) -> Iterator[_Candidate]:
+    first = asked
+    if previous is not None:
+        first = replace(asked, masks=_as_logits(embedding, previous))
+    answer = model.decode(embedding, first)
+    if model.readout is None:
+        answer = answer.best()
+    elif refine:
+        # the single mask is the object most often, the second of the others more of it than a part
+        starts = answer.logits[0, : 1 if previous is not None else 2, None]
+        answer = model.decode(embedding, replace(asked.repeat(len(starts)), masks=starts))
+    for low, iou in zip(answer.logits[:, :1], answer.iou[:, 0], strict=True):
+        mask = low[0].cpu().numpy() > 0
+        fit = _filled(mask, embedding, asked) ** 0.5 * _obeyed(mask, embedding, asked)
+        yield _Candidate(embedding, asked, low[None], float(iou) * fit)
+
+
+def _obeyed(mask: NDArray[np.bool_], embedding: ImageEmbedding, asked: Prompts) -> float:
+    """Return the share of the points that a low-resolution mask (h, w) does as they say."""
+    if asked.points is None or asked.point_labels is None:
+        return 1.0
+    cells = (embedding.transform.coordinates(asked.points[0]) / 4).long().cpu().numpy()
+    return float(
+        np.mean(mask[cells[:, 1], cells[:, 0]] == (asked.point_labels[0].cpu() > 0).numpy())
+    )
+
+
+def _filled(mask: NDArray[np.bool_], embedding: ImageEmbedding, asked: Prompts) -> float:
+    """Return the IoU of a box and the bounding box of what of a mask (h, w) is inside it."""
+    if asked.boxes is None:
+        return 1.0
+    x0, y0, x1, y1 = (embedding.transform.coordinates(asked.boxes.view(2, 2)) / 4).ravel().tolist()
+    rows, columns = np.nonzero(mask)
+    inside = (columns + 1 > x0) & (columns < x1) & (rows + 1 > y0) & (rows < y1)
+    if not inside.any():
+        return 0.0
+    rows, columns = rows[inside], columns[inside]
+    width = min(columns.max() + 1, x1) - max(columns.min(), x0)
+    height = min(rows.max() + 1, y1) - max(rows.min(), y0)
+    return float(width * height / ((x1 - x0) * (y1 - y0)))
 
 
 def _as_prompts(prompts: PixelPrompts, device: torch.device) -> Prompts:

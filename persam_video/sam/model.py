@@ -1,7 +1,6 @@
 """Segment Anything as the tracker sees it: encode an image once, decode many prompts."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -106,6 +105,7 @@ class SamModel:
         if network.readout is not None:  # this part handles no coordinates
             network.readout.to(dtype)
         network.mask_decoder.to(device, dtype)
+        self._positions: dict[int, Tensor] = {}
 
     @property
     def takes_matching(self) -> bool:
@@ -127,32 +127,36 @@ class SamModel:
         """Whether encoding several frames in parallel is faster than one after another."""
         return self.device.type == "cpu" and not self.network.fills_cores
 
-    @cached_property
-    def _position(self) -> Tensor:
-        """The positional encoding of the cells (1, C, h, w), the same for all prompts."""
-        with inference():
-            position: Tensor = self.network.prompt_encoder.get_dense_pe()
-            return position.to(self.dtype)
+    def _position(self, grid: tuple[int, int]) -> Tensor:
+        """Return the positional encoding (1, C, h, w) of the cells, the same for all prompts."""
+        side = max(grid)
+        if side not in self._positions:
+            position: Tensor = self.network.prompt_encoder.pe_layer((side, side))[None]
+            self._positions[side] = position.to(self.dtype)
+        return self._positions[side][:, :, : grid[0], : grid[1]]
 
     @inference()
-    def encode(self, rgb: NDArray[np.uint8], view: Box | None = None) -> ImageEmbedding:
+    def encode(
+        self, rgb: NDArray[np.uint8], view: Box | None = None, long_side: int | None = None
+    ) -> ImageEmbedding:
         """Encode one frame, or a part of it.
 
         Args:
             rgb: uint8 (H, W, 3).
             view: (x0, y0, x1, y1), exclusive ends: the part of the frame that fills the model's
                 input; ``None`` for the whole frame.
+            long_side: of the input, in pixels: a multiple of 32 up to the model's image size, which
+                is the default. Only ``lite`` takes another one.
 
         Raises:
             ModelError: memory does not suffice.
         """
         with explained("encoding a frame"):
-            return self._encode(rgb, view)
+            return self._encode(rgb, view, long_side or self.info.image_size)
 
-    def _encode(self, rgb: NDArray[np.uint8], view: Box | None) -> ImageEmbedding:
+    def _encode(self, rgb: NDArray[np.uint8], view: Box | None, size: int) -> ImageEmbedding:
         height, width = rgb.shape[:2]
-        size, padding = self.info.image_size, self.network.padding
-        transform = InputTransform.fit((height, width), size, padding, view)
+        transform = InputTransform.fit((height, width), size, self.network.padding, view)
         image = transform.image(rgb, self.device).to(self.dtype)
         found = self.network.encode(image.contiguous(memory_format=torch.channels_last))
         return ImageEmbedding(found.embedding, transform, found.keys, found.skips)
@@ -190,11 +194,10 @@ class SamModel:
 
     def _decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
         sparse, dense = self._embed(embedding, prompts)
-        rows, columns = embedding.grid
         target = prompts.target_embedding
         logits, iou = self.network.mask_decoder.predict_masks(
             embedding.features.to(self.dtype),
-            self._position[:, :, :rows, :columns],
+            self._position(embedding.grid),
             sparse.to(self.dtype),
             dense.to(self.dtype),
             attention_bias=prompts.attention_bias,
@@ -208,9 +211,9 @@ class SamModel:
         transform, encoder = embedding.transform, self.network.prompt_encoder
         points = boxes = None
         if prompts.points is not None and prompts.point_labels is not None:
-            points = (transform.coordinates(prompts.points), prompts.point_labels)
+            points = (self._coordinates(prompts.points, transform), prompts.point_labels)
         if prompts.boxes is not None:
-            boxes = transform.coordinates(prompts.boxes.view(-1, 2, 2)).view(-1, 4)
+            boxes = self._coordinates(prompts.boxes.view(-1, 2, 2), transform).view(-1, 4)
         sparse, dense = encoder(points, boxes, prompts.masks)
         rows, columns = embedding.grid
         count = len(prompts)
@@ -220,3 +223,10 @@ class SamModel:
             if part is not None:
                 dense = dense + part
         return sparse, dense
+
+    def _coordinates(self, xy: Tensor, transform: InputTransform) -> Tensor:
+        """Bring (..., 2), (x, y) in frame pixels, to pixels of an input of the image size."""
+        xy = transform.coordinates(xy)
+        scale = self.info.image_size / max(transform.input_size)
+        # the prompt encoder takes the middle of a pixel
+        return xy if scale == 1 else (xy + 0.5) * scale - 0.5

@@ -41,6 +41,13 @@ class Prompts:
         values = (getattr(self, field.name) for field in fields(self))
         return next((len(value) for value in values if value is not None), 0)
 
+    def repeat(self, count: int) -> "Prompts":
+        """Return the prompts of one object as those of several."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Prompts(
+            **{k: v if v is None else v.repeat_interleave(count, 0) for k, v in values.items()}
+        )
+
     def take(self, chosen: Tensor) -> "Prompts":
         """Select the prompts of some objects, by a bool mask (N,) or by index."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

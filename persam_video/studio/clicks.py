@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persam_video.errors import AnnotationError
-from persam_video.prompting import ObjectPrompts, annotate
+from persam_video.prompting import ObjectPrompts, annotate, encode_for_prompts
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.studio.gestures import Box, Click, Stroke
 from persam_video.video import Frame
@@ -20,17 +20,21 @@ _EMBEDDINGS = 3
 _DISC = 0.012
 """Radius of the smallest change that a click makes, as a share of the frame's shorter side."""
 
+_CHANGE = 0.5
+"""Largest change that one click makes where the model did not follow it, as a share of the mask:
+the mask of a click on the background is often that of the object beside it."""
+
 
 class ClickAnswerer:
     """Answers clicks and boxes with masks; the latest frames stay encoded.
 
     Without a mask, the answer is that of ``annotate``. Otherwise the mask is given as a prompt too,
     and the last click always takes effect: if the answer contradicts it, the mask of that click
-    alone is added or removed, or at least a disc around it.
+    alone is added or removed if it is a small part, and otherwise a disc around the click.
     """
 
     def __init__(self) -> None:
-        self._embeddings: OrderedDict[int, ImageEmbedding] = OrderedDict()
+        self._embeddings: OrderedDict[int, tuple[ImageEmbedding, ...]] = OrderedDict()
 
     def forget(self) -> None:
         """Free the encoded frames."""
@@ -77,7 +81,10 @@ class ClickAnswerer:
             try:
                 # unrefined, which takes a third of the time, as it is only a part of the mask
                 point = ObjectPrompts(object_id, points=((latest.x, latest.y),))
-                part = part | ask(point, refine=False)
+                alone = ask(point, refine=False)
+                changed = np.count_nonzero(alone & (previous != latest.positive))
+                if changed <= _CHANGE * np.count_nonzero(previous):
+                    part = part | alone
             except AnnotationError:
                 pass  # the disc alone
             mask = previous | part if latest.positive else previous & ~part
@@ -85,26 +92,26 @@ class ClickAnswerer:
             raise AnnotationError("nothing would be left of the object: use Clear instead")
         return mask
 
-    def _encoded(self, model: SamModel, frame: Frame) -> ImageEmbedding:
+    def _encoded(self, model: SamModel, frame: Frame) -> tuple[ImageEmbedding, ...]:
         kept = self._embeddings
-        embedding = kept.pop(frame.index, None) or model.encode(frame.rgb)
-        kept[frame.index] = embedding
+        embeddings = kept.pop(frame.index, None) or encode_for_prompts(model, frame.rgb)
+        kept[frame.index] = embeddings
         while len(kept) > _EMBEDDINGS:
             kept.popitem(last=False)
-        return embedding
+        return embeddings
 
 
 def _ask(
     model: SamModel,
     frame: Frame,
-    embedding: ImageEmbedding,
+    embeddings: tuple[ImageEmbedding, ...],
     prompts: ObjectPrompts,
     previous: NDArray[np.bool_] | None = None,
     *,
     refine: bool = True,
 ) -> NDArray[np.bool_]:
     annotation = annotate(
-        model, frame.rgb, [prompts], embedding=embedding, previous=previous, refine=refine
+        model, frame.rgb, [prompts], embeddings=embeddings, previous=previous, refine=refine
     )
     return annotation.mask(prompts.object_id)
 

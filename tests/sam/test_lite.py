@@ -66,6 +66,20 @@ def test_every_kind_of_prompt_works_by_itself(model, embedding, given):
     assert answer.logits.shape == (3, 4, 4 * rows, 4 * columns)
 
 
+def test_another_input_size_is_that_of_a_model_made_for_it(model):
+    rgb, _ = next(iter(demo().frames()))
+    prompts = Prompts(
+        points=torch.tensor([[[150.0, 90.0]]]),
+        point_labels=torch.ones(1, 1),
+        boxes=torch.tensor([[100.0, 50.0, 220.0, 160.0]]),
+    )
+    small = load_sam("lite", device="cpu", precision="fp32", image_size=256)
+    wanted = small.decode(small.encode(rgb), prompts)
+    got = model.decode(model.encode(rgb, long_side=256), prompts)
+    torch.testing.assert_close(got.logits, wanted.logits, rtol=0, atol=1e-3)
+    torch.testing.assert_close(got.iou, wanted.iou, rtol=0, atol=1e-4)
+
+
 def test_a_box_finds_the_plain_object(model, embedding):
     box = torch.tensor([[58.0, 38.0, 132.0, 92.0]])
     answer = model.decode(embedding, Prompts(boxes=box))
@@ -145,6 +159,13 @@ def test_weights_prepared_for_rounding_survive_it(encoder, drawn):
     prepared = (rounded(encoder)(drawn).embedding - exact).norm() / exact.norm()
     assert prepared < 0.5 * plain
     assert prepared < 0.05
+
+
+def test_prompts_of_one_object_are_repeated_for_several():
+    prompts = Prompts(points=torch.rand(1, 2, 2), point_labels=torch.ones(1, 2)).repeat(3)
+    assert len(prompts) == 3
+    assert prompts.boxes is None
+    assert torch.equal(prompts.points[0], prompts.points[2])
 
 
 def test_taking_some_objects_keeps_what_is_missing_missing():

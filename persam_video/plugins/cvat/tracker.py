@@ -74,7 +74,7 @@ class ShapeTracker:
         if shape.type != "rectangle":
             return Annotation.from_labels(mask_of(shape.points, shape.type, size))
         box = ObjectPrompts(1, box_in_frame(shape.points, size))
-        return annotate(self._model, frame.rgb, [box], embedding=frame.encoding.result())
+        return annotate(self._model, frame.rgb, [box])
 
 
 def create(

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import numpy as np
@@ -14,9 +14,11 @@ from persam_video.masks.boxes import box_of
 from persam_video.masks.polygons import part_polygons
 from persam_video.plugins.label_studio.brush import brush_code
 from persam_video.plugins.label_studio.interface import Medium, Tool
-from persam_video.prompting import ObjectPrompts, annotate
+from persam_video.prompting import ObjectPrompts, annotate, encode_for_prompts
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.video.image_decoder import read_image
+
+_Encoded: TypeAlias = tuple[NDArray[np.uint8], tuple[ImageEmbedding, ...]]
 
 _KEPT = 4
 """Encoded pictures that are kept: clicks go on in one, and somebody goes back and forth."""
@@ -29,8 +31,7 @@ class PictureAnswers:
     """Answers what is drawn in pictures; the latest pictures stay encoded."""
 
     def __init__(self) -> None:
-        self._encoded: OrderedDict[tuple[Path, int], tuple[NDArray[np.uint8], ImageEmbedding]]
-        self._encoded = OrderedDict()
+        self._encoded: OrderedDict[tuple[Path, int], _Encoded] = OrderedDict()
 
     def answer(
         self, model: SamModel, path: Path, medium: Medium, drawn: Sequence[Mapping[str, Any]]
@@ -52,12 +53,12 @@ class PictureAnswers:
             SourceError: the picture cannot be read.
         """
         assert medium.masks is not None
-        rgb, embedding = self._encode(model, path)
+        rgb, embeddings = self._encode(model, path)
         height, width = rgb.shape[:2]
         prompts = _prompts(drawn, (height, width))
         if prompts.box is None and not prompts.points:
             return []
-        mask = annotate(model, rgb, [prompts], embedding=embedding).mask(1)
+        mask = annotate(model, rgb, [prompts], embeddings=embeddings).mask(1)
         facts = {
             "from_name": medium.masks.name,
             "to_name": medium.name,
@@ -72,12 +73,12 @@ class PictureAnswers:
             for value in _values(mask, medium.masks)
         ]
 
-    def _encode(self, model: SamModel, path: Path) -> tuple[NDArray[np.uint8], ImageEmbedding]:
+    def _encode(self, model: SamModel, path: Path) -> _Encoded:
         key = path, path.stat().st_mtime_ns
         found = self._encoded.pop(key, None)
         if found is None:
             rgb = read_image(path)
-            found = rgb, model.encode(rgb)
+            found = rgb, encode_for_prompts(model, rgb)
         self._encoded[key] = found
         while len(self._encoded) > _KEPT:
             self._encoded.popitem(last=False)
