@@ -18,9 +18,10 @@ RUN python -m build --wheel --outdir /dist
 FROM python:3.12-slim
 ARG TORCH=2.13.0
 ARG TORCH_INDEX=
+ARG EXTRAS=parquet
 RUN pip install --no-cache-dir "torch==$TORCH" ${TORCH_INDEX:+--index-url "$TORCH_INDEX"}
 COPY --from=build /dist/*.whl /tmp/
-RUN pip install --no-cache-dir "$(ls /tmp/*.whl)[parquet]" && rm /tmp/*.whl
+RUN pip install --no-cache-dir "$(ls /tmp/*.whl)[$EXTRAS]" && rm /tmp/*.whl
 # downloaded weights, which any user may put there: keep them with -v persam-video-weights:/weights
 ENV TORCH_HOME=/weights
 RUN useradd --create-home tracker && mkdir -m 1777 /weights

@@ -20,7 +20,7 @@ FLOORS = (
     ("davis", "results", "sam", "synthetic"),
     ("drawing", "persam", "vos"),
     ("images", "prompting", "sinks", "tracking"),
-    ("perseg", "upstream"),
+    ("fleet", "perseg", "upstream"),
     ("run",),
     ("report",),
     ("batch", "benchmark", "demo", "studio"),

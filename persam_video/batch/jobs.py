@@ -12,6 +12,7 @@ from typing import Any
 
 from persam_video.config import parse_assignments
 from persam_video.errors import ConfigError, PersamVideoError
+from persam_video.fleet.storage import is_remote, local_path, read_bytes
 from persam_video.prompting import ObjectPrompts, parse_prompts
 from persam_video.run.annotations import Mask, parse_masks
 from persam_video.util.suggest import did_you_mean
@@ -62,13 +63,14 @@ def read_jobs(path: str | Path) -> tuple[Job, ...]:
 
     Args:
         path: a CSV file whose first line names the columns (semicolons separate several values in
-            one cell; settings are written ``key=value``), or a YAML list of mappings.
+            one cell; settings are written ``key=value``), or a YAML list of mappings; or the URL of
+            such a file on a storage.
 
     Raises:
         PersamVideoError: the file cannot be read, or a job is malformed.
     """
+    text = _read_text(str(path))
     path = Path(path)
-    text = _read_text(path)
     rows = _csv_rows if path.suffix.lower() == ".csv" else _yaml_rows
     jobs = []
     for number, row in enumerate(rows(text, path), start=1):
@@ -81,14 +83,14 @@ def read_jobs(path: str | Path) -> tuple[Job, ...]:
     return tuple(jobs)
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: str) -> str:
     """Return the text of a file in UTF-8.
 
     Raises:
         ConfigError: the file is missing, or has another encoding or format.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path) if is_remote(path) else Path(local_path(path)).read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; give a YAML or CSV file of jobs") from None
     except IsADirectoryError:

@@ -7,8 +7,9 @@ not stored. The masks are byte-identical to those of an uninterrupted run. For t
 computes with one thread, so that rounding depends neither on the number of cores nor of workers.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -33,13 +34,15 @@ from persam_video.benchmark.tracking import (
     SequenceTracked,
     plan_sequence,
 )
-from persam_video.benchmark.workers import Work, sequence_executor, use_threads
+from persam_video.benchmark.workers import Crew, Work, crew_here, crew_on_ray, use_threads
 from persam_video.config import Settings, load_settings
 from persam_video.davis.dataset import Task
 from persam_video.davis.protocol import TrackedDataset
 from persam_video.errors import ConfigError, DatasetError, OutputError, PersamVideoError
+from persam_video.fleet.options import RayOptions
+from persam_video.fleet.order import hand_out_order
 from persam_video.run.estimate import Estimate, encode_seconds, estimate, is_slow
-from persam_video.sam.build import choose_device, load_model
+from persam_video.sam.build import choose_device
 from persam_video.sam.model import SamModel
 from persam_video.util.inputs import ProtectedInputs
 from persam_video.util.lock import exclusive_folder
@@ -47,6 +50,8 @@ from persam_video.util.machine import available_cores
 from persam_video.util.run_record import recording, write_run
 from persam_video.util.workers import TaskLost
 from persam_video.video.image_decoder import read_image
+
+_log = logging.getLogger(__name__)
 
 
 class SequenceState(str, Enum):
@@ -93,6 +98,8 @@ def run_benchmark(
     overwrite: bool = False,
     keep: Sequence[Path] = (),
     on_progress: Callable[[BenchmarkProgress], None] = lambda progress: None,
+    ray: RayOptions | None = None,
+    warn: Callable[[str], None] = _log.warning,
 ) -> BenchmarkRecord:
     """Track every sequence of a set, or continue an interrupted run.
 
@@ -111,6 +118,10 @@ def run_benchmark(
         overwrite: replace another run in the folder.
         keep: files that must not be overwritten, such as the settings file.
         on_progress: called after every frame and at the end of every sequence.
+        ray: track in the workers of a Ray cluster instead, which compute with ``ray.cores`` threads
+            and have dataset and output folder in the same places; the largest sequences begin
+            first.
+        warn: called with a line for the user, such as that a worker of the cluster is not used.
 
     Returns:
         The record, as in ``run.json``.
@@ -129,21 +140,26 @@ def run_benchmark(
     files = [*keep] if checkpoint is None else [*keep, Path(checkpoint)]
     folder.check(dataset.inputs | ProtectedInputs(tuple(files)), dataset.names)
     plans = _plans(dataset)
-    model = load_model(settings)
-    record = new_record(dataset, settings, model.info, threads)
-    with exclusive_folder(folder.folder):
+    work = Work(settings, folder, threads if ray is None else ray.cores)
+    crews: AbstractContextManager[Crew] = (
+        nullcontext(crew_here(work, workers))
+        if ray is None
+        else crew_on_ray(work, ray, len(plans), warn)
+    )
+    with exclusive_folder(folder.folder), crews as crew:
+        record = new_record(dataset, settings, crew.info, work.threads)
         finished = _resume(folder, plans, record, overwrite=overwrite)
         monitor = _Monitor(plans, on_progress)
         for name in finished:
             monitor.verified(name)
         todo = [plan for plan in plans if plan.name not in finished]
-        work = Work(settings, folder, threads)
+        if ray is not None:
+            todo = hand_out_order(todo, [plan.size_of_work for plan in todo])
         with recording(folder.record, record):
-            if todo and is_slow(model):
-                monitor.estimated(todo[0].name, _estimate(todo, work, workers, model))
-            executor = sequence_executor(work, workers, model)
-            del model  # every worker process has its own
-            with closing(executor.run(todo, monitor.happened)) as outcomes:
+            if todo and crew.model is not None and is_slow(crew.model):
+                monitor.estimated(todo[0].name, _estimate(todo, work, workers, crew.model))
+            crew.model = None  # every worker process has its own
+            with closing(crew.executor.run(todo, monitor.happened)) as outcomes:
                 failed = _follow(outcomes, folder, record, monitor)
             if failed:
                 head = f"{len(failed)} of {len(plans)} sequences could not be tracked:"
@@ -305,15 +321,11 @@ def _follow(
     """Record and report the outcomes of a run, and return its errors.
 
     Raises:
-        PersamVideoError: a worker was killed.
+        PersamVideoError: a worker process was killed.
     """
     failed = []
-    for outcome in outcomes:
-        if isinstance(outcome, TaskLost):
-            raise PersamVideoError(
-                f"the process that tracked {outcome.task.name} died (out of memory?): "
-                "run it again, with fewer --workers"
-            )
+    for ended in outcomes:
+        outcome = _lost(ended) if isinstance(ended, TaskLost) else ended
         if isinstance(outcome, SequenceTracked):
             record.finish(outcome.name, outcome.record)
             write_run(folder.record, record)
@@ -321,3 +333,18 @@ def _follow(
             failed.append(outcome.message)
         monitor.happened(outcome)
     return failed
+
+
+def _lost(lost: TaskLost[SequencePlan]) -> SequenceFailed:
+    """Return the failure of a sequence that was tried often enough.
+
+    Raises:
+        PersamVideoError: nobody tried it again.
+    """
+    name = lost.task.name
+    if lost.why is None:
+        raise PersamVideoError(
+            f"the process that tracked {name} died (out of memory?): "
+            "run it again, with fewer --workers"
+        )
+    return SequenceFailed(name, f"{name}: {lost.why}")

@@ -56,6 +56,13 @@ class SequencePlan:
         """Names of all frames, such as ``00000``."""
         return tuple(image.stem for image in self.images)
 
+    @property
+    def size_of_work(self) -> int:
+        """Frames times pixels times objects of the first annotation."""
+        height, width = self.size
+        first = GivenObjects(self).at(self.given[0].frame)
+        return len(self.images) * height * width * len(first.object_ids if first else ())
+
 
 @dataclass(frozen=True)
 class BenchmarkFolder:

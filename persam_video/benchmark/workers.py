@@ -1,12 +1,14 @@
-"""Tracking sequences, in this process or in several, one per worker.
+"""Tracking sequences, one per worker: in this process, in several, or on many machines.
 
 A worker reports a frame before writing it, so that a worker whose parent was killed stops writing.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import torch
@@ -16,12 +18,18 @@ from persam_video.benchmark.tracking import (
     FrameTracked,
     Outcome,
     SequencePlan,
+    SequenceTracked,
     track_sequence,
 )
 from persam_video.config import Settings
+from persam_video.errors import OutputError
+from persam_video.fleet.options import NodeError, RayOptions
+from persam_video.fleet.storage import Shelf, check_mark, scratch_folder, shared_mark
+from persam_video.fleet.worker import worker_facts
 from persam_video.sam.build import load_model
-from persam_video.sam.model import SamModel
+from persam_video.sam.model import ModelInfo, SamModel
 from persam_video.sam.share import use_share
+from persam_video.util.atomic import is_full, write_output
 from persam_video.util.workers import Executor, InProcess, Processes, Share, Tell
 
 
@@ -40,13 +48,100 @@ class Work:
     threads: int
 
 
-def sequence_executor(
-    work: Work, workers: int, model: SamModel
-) -> Executor[SequencePlan, FrameTracked, Outcome]:
-    """Return what tracks sequences: this process with its model, or several with their own."""
+@dataclass
+class Crew:
+    """What tracks the sequences of a run.
+
+    Attributes:
+        info: the model.
+        executor: does the work.
+        model: the model itself, where this process has one.
+    """
+
+    info: ModelInfo
+    executor: Executor[SequencePlan, FrameTracked, Outcome]
+    model: SamModel | None = None
+
+
+def crew_here(work: Work, workers: int) -> Crew:
+    """Return this process with its model, or several processes with their own.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    model = load_model(work.settings)
     if workers > 1:
-        return Processes(partial(_make_tracker, work), workers, work.threads)
-    return InProcess(partial(_track_here, work, model))
+        make = partial(_make_tracker, work)
+        return Crew(model.info, Processes(make, workers, work.threads), model)
+    return Crew(model.info, InProcess(partial(_track_here, work, model)), model)
+
+
+@contextmanager
+def crew_on_ray(
+    work: Work, options: RayOptions, tasks: int, warn: Callable[[str], None]
+) -> Iterator[Crew]:
+    """Give the workers of a Ray cluster while the block runs.
+
+    Args:
+        work: what the sequences share; its threads are the cores of a worker.
+        options: the workers.
+        tasks: number of sequences.
+        warn: called with a line for the user.
+
+    Raises:
+        PersamVideoError: there is no such cluster, or no worker can be used.
+    """
+    # imported late: it needs Ray
+    from persam_video.fleet.ray_workers import RayWorkers  # noqa: PLC0415
+
+    folder = work.out.folder.absolute()
+    absolute = Work(work.settings, BenchmarkFolder(folder), work.threads)
+    with (
+        shared_mark(folder) as mark,
+        RayWorkers(partial(_make_fleet_tracker, absolute, mark), options, warn) as workers,
+    ):
+        Shelf(str(folder), "").sweep()
+        yield Crew(workers.facts(tasks).model, workers)
+
+
+def _make_fleet_tracker(work: Work, mark: Path, share: Share) -> "_FleetTracker":
+    check_mark(mark)
+    use_share(share)
+    return _FleetTracker(work, load_model(work.settings))
+
+
+class _FleetTracker:
+    """Tracks sequences on a machine of a fleet, whose results appear whole in the shared folder."""
+
+    def __init__(self, work: Work, model: SamModel) -> None:
+        self._work, self._model = work, model
+        self.facts = worker_facts(work.settings, model.info)
+        self._files = ExitStack()
+        self._scratch = self._files.enter_context(scratch_folder())
+
+    def __call__(self, plan: SequencePlan, tell: Tell[FrameTracked]) -> Outcome:
+        """Track a sequence; see ``track_sequence``.
+
+        Raises:
+            NodeError: the disk of this machine is full.
+        """
+        with TemporaryDirectory(dir=self._scratch) as place:
+            out = BenchmarkFolder(Path(place))
+            try:
+                outcome = track_sequence(plan, self._model, self._work.settings, out, tell)
+            except OutputError as error:
+                if is_full(error):
+                    raise NodeError(str(error)) from error
+                raise
+            if isinstance(outcome, SequenceTracked):
+                tracks = out.tracks(plan.name).read_bytes()
+                write_output(self._work.out.tracks(plan.name), tracks)
+                Shelf(str(self._work.out.folder), "").put(out.masks(plan.name))
+        return outcome
+
+    def close(self) -> None:
+        """Remove the worker's folder."""
+        self._files.close()
 
 
 def _make_tracker(work: Work, share: Share) -> "partial[Outcome]":

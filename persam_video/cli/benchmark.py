@@ -10,6 +10,7 @@ from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
     ModelOptions,
     PresetOptions,
+    RayCliOptions,
     input_option,
     written,
 )
@@ -62,6 +63,7 @@ def benchmark(
     preset: PresetOptions,
     model: ModelOptions,
     options: BenchmarkOptions,
+    ray: RayCliOptions,
     printer: Printer,
 ) -> None:
     """Track YouTube-VOS, MOSE, LVOS, VOST or VOTS, or continue an interrupted run.
@@ -74,4 +76,5 @@ def benchmark(
     chosen = detect(root, split) if dataset is None else dataset
     if chosen is Benchmark.DAVIS:
         raise typer.BadParameter(f"{root} is DAVIS: run persam-video davis, which has its options")
-    track_all(open_benchmark(root, chosen, split, sequence), out, preset, model, options, printer)
+    opened = open_benchmark(root, chosen, split, sequence)
+    track_all(opened, out, preset, model, options, ray, printer)

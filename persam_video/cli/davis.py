@@ -12,6 +12,7 @@ from persam_video.cli.options import (
     ModelOptions,
     OverwriteOption,
     PresetOptions,
+    RayCliOptions,
     output_option,
     output_path,
     run_option,
@@ -44,7 +45,7 @@ WorkersOption = Annotated[
     run_option(
         min=1,
         help="Sequences tracked in parallel, each in a process of its own.",
-        show_default="one per core or GPU",
+        show_default="one per core or GPU; with --ray, as many as there is room for",
     ),
 ]
 
@@ -78,6 +79,7 @@ def davis(
     preset: PresetOptions,
     model: ModelOptions,
     options: BenchmarkOptions,
+    ray: RayCliOptions,
     printer: Printer,
 ) -> None:
     """Track every sequence of DAVIS, or continue an interrupted run.
@@ -88,7 +90,7 @@ def davis(
 
     Example: persam-video davis DAVIS --year 2017 --split val --out results
     """
-    track_all(which.dataset(root), out, preset, model, options, printer)
+    track_all(which.dataset(root), out, preset, model, options, ray, printer)
 
 
 def track_all(
@@ -97,6 +99,7 @@ def track_all(
     preset: PresetOptions,
     model: ModelOptions,
     options: BenchmarkOptions,
+    ray: RayCliOptions,
     printer: Printer,
 ) -> None:
     """Track every sequence of a benchmark, and write the archive for its server."""
@@ -106,6 +109,7 @@ def track_all(
     from persam_video.sinks import RunStatus
     from persam_video.vos.submission import check_archive, write_submission
 
+    fleet = ray.options(options.workers)
     if options.submission is not None:
         check_archive(options.submission, dataset, out)
     settings = preset.settings(model)
@@ -114,7 +118,9 @@ def track_all(
             dataset,
             out,
             settings=settings,
-            workers=options.workers or default_workers(settings),
+            workers=1 if fleet else options.workers or default_workers(settings),
+            ray=fleet,
+            warn=printer.warn,
             overwrite=options.overwrite,
             keep=preset.files,
             on_progress=show,

@@ -17,6 +17,7 @@ from persam_video.util.atomic import output_error
 
 if TYPE_CHECKING:
     from persam_video.config import Settings
+    from persam_video.fleet.options import RayOptions
     from persam_video.images import ReferenceFiles
     from persam_video.sinks.outputs import SinkOptions
 
@@ -34,6 +35,7 @@ _SHOWN = 60
 INPUT = "Input"
 OUTPUTS = "Outputs"
 RUN = "Run"
+FLEET = "Fleet"
 
 input_option = partial(typer.Option, rich_help_panel=INPUT)
 object_option = partial(typer.Option, rich_help_panel="Objects")
@@ -42,6 +44,7 @@ look_option = partial(typer.Option, rich_help_panel="Look")
 model_option = partial(typer.Option, rich_help_panel="Model")
 tracking_option = partial(typer.Option, rich_help_panel="Tracking")
 run_option = partial(typer.Option, rich_help_panel=RUN)
+fleet_option = partial(typer.Option, rich_help_panel=FLEET)
 
 
 def output_path(text: str | Path) -> Path:
@@ -162,6 +165,67 @@ class DavisOptions:
         return DavisDataset(
             root, self.year, self.split or "val", task=task, resolution=self.resolution, only=only
         )
+
+
+@dataclass(frozen=True)
+class RayCliOptions:
+    """Whether a fleet does the work, and what its workers have."""
+
+    ray: Annotated[
+        str | None,
+        fleet_option(
+            metavar="ADDRESS",
+            help="Track on a Ray cluster: HOST:PORT of its head, auto for the cluster of this "
+            "machine, or local to start Ray here for this run.",
+        ),
+    ] = None
+    cores_per_worker: Annotated[
+        int | None,
+        fleet_option(min=1, help="Cores, and threads, of a worker.", show_default="1"),
+    ] = None
+    gpus_per_worker: Annotated[
+        float | None,
+        fleet_option(
+            min=0,
+            help="GPUs of a worker; 0.5 lets two workers share one.",
+            show_default="1 where the cluster has any",
+        ),
+    ] = None
+    retries: Annotated[
+        int | None,
+        fleet_option(
+            min=0,
+            help="How often a video is tried again, by another worker, after its worker died.",
+            show_default="3",
+        ),
+    ] = None
+
+    def options(self, workers: int | None) -> "RayOptions | None":
+        """Return what the fleet is made up of, or ``None`` without one.
+
+        Raises:
+            ConfigError: a value is out of range, Ray is not installed, or there is no fleet that an
+                option is for.
+        """
+        from importlib.util import find_spec
+
+        from persam_video.fleet.options import RayOptions
+
+        given = {
+            "cores": self.cores_per_worker,
+            "gpus": self.gpus_per_worker,
+            "retries": self.retries,
+        }
+        more = {name: value for name, value in given.items() if value is not None}
+        if self.ray is None:
+            if more:
+                raise typer.BadParameter(
+                    "--cores-per-worker, --gpus-per-worker and --retries are for --ray"
+                )
+            return None
+        if find_spec("ray") is None:
+            raise ConfigError("--ray needs Ray: pip install 'persam-video[ray]'")
+        return RayOptions(self.ray, workers, **more)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

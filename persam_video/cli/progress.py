@@ -1,5 +1,6 @@
 """Progress bars: frames, rate, time left."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from rich.progress import Task as BarTask
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from persam_video.batch import JobProgress
+    from persam_video.batch import FleetProgress, JobProgress
     from persam_video.benchmark.runner import BenchmarkProgress
     from persam_video.run import Progress
 
@@ -176,12 +177,56 @@ class JobBars:
             objects=_objects(job.progress),
         )
 
+    def overview(self, progress: "FleetProgress") -> None:
+        """Show nothing of all jobs together."""
+
     def ended(self, name: str) -> None:
         """Remove the bar of a job."""
         if name in self._running:
             self._bars.remove_task(self._running.pop(name))
 
     def __enter__(self) -> "JobBars":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+
+class FleetBar:
+    """One bar on standard error for all jobs of a fleet; nothing when that is not a terminal.
+
+    Args:
+        quiet: show nothing anywhere.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        note = TextColumn("{task.fields[note]}")
+        self._bars = _bars(note, quiet=quiet)
+        self._task = self._bars.add_task("starting workers", total=None, note="")
+        self._begun = time.monotonic()
+
+    def overview(self, progress: "FleetProgress") -> None:
+        """Show the progress over all jobs."""
+        if not progress.frames:
+            self._begun = time.monotonic()
+        seconds = time.monotonic() - self._begun
+        rate = f", {progress.frames / seconds:.1f} fps" if progress.frames and seconds else ""
+        self._bars.update(
+            self._task,
+            description="tracking",
+            total=1.0,
+            completed=progress.share,
+            note=f"{progress.done} of {progress.total} videos{rate}",
+        )
+
+    def progressed(self, job: "JobProgress") -> None:
+        """Show nothing of a single job."""
+
+    def ended(self, name: str) -> None:
+        """Show nothing of a single job."""
+
+    def __enter__(self) -> "FleetBar":
         self._bars.start()
         return self
 

@@ -230,6 +230,11 @@ def _wanted(path: Path) -> Path:
     return Path(*(part for part, after in pairs if part != f".{after}.part"))
 
 
+def is_full(error: OutputError) -> bool:
+    """Return whether what is said to be unwritable found no room."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL
+
+
 def discard(sibling: Path) -> None:
     """Remove an unfinished file, if possible."""
     # what comes before is the error to report, whatever happens to the left-over

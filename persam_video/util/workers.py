@@ -57,9 +57,15 @@ class Share:
 
 @dataclass(frozen=True)
 class TaskLost(Generic[_TaskT]):
-    """The worker that ran a task was killed, or exited."""
+    """The worker that ran a task was killed, or exited.
+
+    Attributes:
+        task: the task.
+        why: what is known of that, if anything.
+    """
 
     task: _TaskT
+    why: str | None = None
 
 
 class Executor(Protocol[_TaskT, _EventT_co, _ResultT_co]):

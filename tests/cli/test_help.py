@@ -12,7 +12,7 @@ from persam_video.cli.main import app
 from persam_video.drawing.styles import STYLES
 from persam_video.sinks.outputs import Output
 
-PANELS = {None, "Input", "Objects", "Outputs", "Look", "Model", "Tracking", "Run"}
+PANELS = {None, "Input", "Objects", "Outputs", "Look", "Fleet", "Model", "Tracking", "Run"}
 
 
 def commands():

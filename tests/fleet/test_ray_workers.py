@@ -1,0 +1,75 @@
+"""Workers that crash, are refused, or have a full disk, on a cluster of two small machines."""
+
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from persam_video.errors import ConfigError, PersamVideoError
+from persam_video.fleet.options import RayOptions
+from persam_video.util.workers import TaskLost
+
+pytest.importorskip("ray", reason="Ray is not installed (pip install -e '.[ray]')")
+sys.path.insert(0, str(Path(__file__).parent))
+import fleet_tasks  # beside this file, where the workers find it
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Start a cluster, whose workers can import what they are to do."""
+    from eval.fleet_faults import machines
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        with machines(2) as cluster:
+            yield cluster.address
+
+
+def run(address, make, tasks, warned, **options):
+    from persam_video.fleet.ray_workers import RayWorkers
+
+    events = []
+    with (
+        RayWorkers(make, RayOptions(address, **options), warned.append) as workers,
+        closing(workers.run(tasks, events.append)) as results,
+    ):
+        return list(results), events
+
+
+def test_a_task_that_crashes_its_worker_is_tried_again_and_the_others_are_done(address):
+    warned = []
+    results, events = run(address, fleet_tasks.make, ["a", "crash", "b"], warned, retries=1)
+    lost = [result for result in results if isinstance(result, TaskLost)]
+    assert sorted(result for result in results if isinstance(result, str)) == ["did a", "did b"]
+    assert [each.task for each in lost] == ["crash"]
+    assert lost[0].why.startswith("tried 2 times, last by worker ")
+    assert "crashes the decoder" in lost[0].why
+    assert sorted(task for _, task in events if task != "crash") == ["a", "b"]
+    assert warned == []
+
+
+def test_what_no_worker_can_do_is_one_line(address):
+    for make, tasks, says in (
+        (fleet_tasks.make, ["full", "a"], "the disk is full"),
+        (fleet_tasks.make_none, ["a"], "there are no weights here"),
+        (fleet_tasks.make, ["wrong"], "nobody can do this"),
+    ):
+        warned = []
+        with pytest.raises(PersamVideoError, match=says) as error:
+            run(address, make, tasks, warned, workers=1)
+        assert "\n" not in str(error.value)
+        assert len(warned) == (tasks != ["wrong"])
+
+
+def test_a_worker_that_differs_from_the_first_one_is_refused(address):
+    warned = []
+    results, _ = run(address, fleet_tasks.make_different, list("abcdef"), warned)
+    assert sorted(results) == [f"did {task}" for task in "abcdef"]
+    assert all("differs from the first worker (model.sha256 is " in line for line in warned)
+
+
+def test_a_cluster_without_room_is_told(address):
+    with pytest.raises(ConfigError, match="no machine of the cluster has 1000 cores and 0 GPUs"):
+        run(address, fleet_tasks.make, ["a"], [], cores=1000)
