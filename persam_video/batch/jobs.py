@@ -2,10 +2,9 @@
 
 import codecs
 import csv
-import difflib
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from persam_video.errors import ConfigError, PersamVideoError
 from persam_video.fleet.storage import is_remote, local_path, read_bytes
 from persam_video.prompting import ObjectPrompts, parse_prompts
 from persam_video.run.annotations import Mask, parse_masks
-from persam_video.util.suggest import did_you_mean
+from persam_video.util.suggest import did_you_mean, nearest
 from persam_video.util.yaml import load_yaml
 
 _KEYS = ("source", "mask", "boxes", "points", "name", "settings")
@@ -154,15 +153,11 @@ def _check_separator(text: str, path: Path) -> None:
 
 def _check_header(header: list[str], path: Path) -> None:
     """Reject a table whose first line does not name the columns."""
-    if header and not set(header) & set(_KEYS) and not _close_keys(header):
+    if header and not any(nearest(name, _KEYS) for name in header):
         raise ConfigError(
             f"{path}: the first line must name the columns ({', '.join(_KEYS)}), found "
             f"{', '.join(header)!r:.80}"
         )
-
-
-def _close_keys(names: Iterable[str]) -> list[str]:
-    return [key for name in names for key in difflib.get_close_matches(name, _KEYS, n=1)]
 
 
 def _csv_values(header: list[str], cells: list[str]) -> dict[str, Any]:

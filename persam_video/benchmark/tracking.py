@@ -26,7 +26,7 @@ from persam_video.run.tracker_factory import make_tracker
 from persam_video.sam.model import SamModel
 from persam_video.sinks.tracks_jsonl import TracksJsonlSink
 from persam_video.tracking.ahead import encoding_ahead
-from persam_video.util.atomic import writing
+from persam_video.util.atomic import empty_folder, writing
 from persam_video.util.inputs import OutputFolder, ProtectedInputs
 from persam_video.util.workers import Tell
 from persam_video.video.frame import Frame
@@ -202,7 +202,7 @@ def track_sequence(
     """
     begun = time.perf_counter()
     masks = out.masks(plan.name)
-    _clear(masks)
+    empty_folder(masks, "*.png", ".*.png.part")
     try:
         with TracksJsonlSink(out.tracks(plan.name)) as tracks:
             results = _results(plan, model, settings)
@@ -246,11 +246,3 @@ def _results(
 def _read(plan: SequencePlan) -> Iterator[Frame]:
     for index, image in enumerate(plan.images):
         yield Frame(index, read_image(image), float(index / IMAGE_RATE))
-
-
-def _clear(masks: Path) -> None:
-    """Create the folder for a sequence's masks, or empty it."""
-    with writing(masks):
-        masks.mkdir(parents=True, exist_ok=True)
-        for stale in (*masks.glob("*.png"), *masks.glob(".*.png.part")):
-            stale.unlink()

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from persam_video.errors import ConfigError
+
 
 class Section(BaseModel):
     """A group of settings; immutable, and unknown keys are rejected."""
@@ -180,3 +182,15 @@ class Settings(Section):
     cuts: CutSettings = _setting(CutSettings(), "scene cuts")
     masks: MaskSettings = _setting(MaskSettings(), "cleaning of the final masks")
     weights: WeightSettings = _setting(WeightSettings(), "PerSAM-F's fit; unused by persam")
+
+    def require_tracker(self, reason: str) -> None:
+        """Refuse ``upstream``, whose scripts track forwards from the first frame and no more.
+
+        Args:
+            reason: end of the message: what the procedure cannot do, and what to do instead.
+
+        Raises:
+            ConfigError: the procedure is ``upstream``.
+        """
+        if self.procedure == "upstream":
+            raise ConfigError(f"the procedure 'upstream' {reason}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from persam_video.config import Settings, load_settings
-from persam_video.errors import AnnotationError, ConfigError
+from persam_video.errors import AnnotationError
 from persam_video.images.match import match_score
 from persam_video.images.reference_files import Reference
 from persam_video.images.search import Search
@@ -245,8 +245,7 @@ def check_settings(settings: Settings) -> None:
     Raises:
         ConfigError: the procedure is ``upstream``.
     """
-    if settings.procedure != "tracker":
-        raise ConfigError("the procedure 'upstream' is for videos: set procedure to 'tracker'")
+    settings.require_tracker("is for videos: set procedure to 'tracker'")
 
 
 def _category(shown: Sequence[Sequence[LearnedObject]]) -> _Target:

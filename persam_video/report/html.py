@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from persam_video.util.nested import flatten
+
 
 def rendered(template: str, **values: Any) -> str:
     """Render one of the package's templates."""
@@ -32,14 +34,9 @@ def _figure(value: float) -> str:
     return "–" if np.isnan(value) else f"{value:.3f}".replace("-", "−")
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Flatten nested settings to dotted keys."""
-    rows: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            rows += _flat(value, f"{prefix}{key}.")
-        else:
-            # as YAML has it, not as Python
-            text = json.dumps(value) if value is None or isinstance(value, bool) else value
-            rows.append((f"{prefix}{key}", text))
-    return rows
+def _flat(values: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Flatten nested settings to dotted keys, with values as YAML has them, not as Python."""
+    return [
+        (key, json.dumps(value) if value is None or isinstance(value, bool) else value)
+        for key, value in flatten(values).items()
+    ]

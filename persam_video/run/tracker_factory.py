@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 
 from persam_video.config import Settings
-from persam_video.errors import ConfigError
 from persam_video.images.reference_files import Reference
 from persam_video.images.search import SEEN
 from persam_video.run.seeker import SeekingTracker, photo_segmenter
@@ -66,12 +65,10 @@ def check_procedure(
         ConfigError: the procedure ``upstream`` is given more than an annotation of the first
             frame, or is to track backwards.
     """
-    if settings.procedure != "upstream":
-        return
     if set(annotated) != {start} or photos:
-        raise ConfigError(
-            f"the procedure 'upstream' takes one annotation, of the first frame (here {start}): "
-            "leave out the others, or set procedure to 'tracker'"
+        settings.require_tracker(
+            f"takes one annotation, of the first frame (here {start}): leave out the others, or "
+            "set procedure to 'tracker'"
         )
     if backward:
-        raise ConfigError("the procedure 'upstream' only tracks forwards: drop --backward")
+        settings.require_tracker("only tracks forwards: drop --backward")

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink
-from persam_video.util.atomic import atomic_path, writing
+from persam_video.util.atomic import atomic_path, make_parent, writing
 from persam_video.video.frame import Frame
 from persam_video.video.source import SourceInfo
 
@@ -30,8 +30,8 @@ class JsonSpool:
         """
         self.path = path
         self._files: dict[str | int, IO[bytes]] = {}
-        with writing(self.path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        make_parent(path)
+        with writing(path):
             # found out now, not after hours of tracking
             if path.is_dir():
                 raise IsADirectoryError(None, "is a folder")

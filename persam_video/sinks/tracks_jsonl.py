@@ -16,7 +16,7 @@ from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.masks.rle import Rle, decode, encode_labels
 from persam_video.results import FrameResult, ObjectResult, ObjectState
 from persam_video.sinks.base import Sink, coco_box, finite_score
-from persam_video.util.atomic import writing
+from persam_video.util.atomic import make_parent, writing
 from persam_video.video.frame import Frame
 
 # What reading JSON of any other form can raise; the last is for lists in lists without end.
@@ -114,8 +114,8 @@ class TracksJsonlSink(Sink):
             OutputError: the file cannot be written.
         """
         self._path = Path(path)
+        make_parent(self._path)
         with writing(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             if keep:
                 _cut(self._path, keep)
             mode = "a" if keep else "w"

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from persam_video.config import Settings, load_settings
-from persam_video.errors import ConfigError, DatasetError, OutputError, SourceError
+from persam_video.errors import DatasetError, OutputError, SourceError
 from persam_video.run.outputs import OutputPaths
 from persam_video.sinks import RunRecord
 from persam_video.studio.frames import FrameReader
@@ -194,11 +194,7 @@ def checked_settings(values: Mapping[str, Any], folder: Path) -> Settings:
         raise DatasetError(
             f"{folder}: has settings of another version ({where}: {first['msg']}); track again"
         ) from error
-    if settings.procedure == "upstream":
-        raise ConfigError(
-            "the procedure 'upstream' takes no corrections: track without it, or choose another "
-            "preset"
-        )
+    settings.require_tracker("takes no corrections: track without it, or choose another preset")
     return settings
 
 

@@ -17,7 +17,7 @@ from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.masks.png import write_label_png
 from persam_video.synthetic.bodies import Kind, Tint, make_body
 from persam_video.synthetic.pond import Pond
-from persam_video.util.atomic import writing
+from persam_video.util.atomic import empty_folder
 from persam_video.video.writer import VideoWriter
 
 _LIGHT = np.array((-0.42, -0.55, 0.722), np.float32)  # unit vector: from the upper left
@@ -170,10 +170,7 @@ class SyntheticClip:
         """
         folder = Path(folder)
         files = SyntheticFiles(folder / "clip.mp4", folder / "first_mask.png", folder / "truth")
-        with writing(files.truth):
-            files.truth.mkdir(parents=True, exist_ok=True)
-            for stale in files.truth.glob("[0-9]*.png"):
-                stale.unlink()
+        empty_folder(files.truth, "[0-9]*.png")
         size = (self.width, self.height)
         with VideoWriter(files.video, size=size, fps=self.fps, crf=_CRF) as writer:
             try:

@@ -107,8 +107,8 @@ class GrowingFile:
         self.path = path
         self._sibling = unfinished(path)
         self._is_done = False
+        make_parent(path)
         with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             self.binary: IO[bytes] = self._sibling.open("wb")
 
     @property
@@ -161,8 +161,7 @@ def write_output(path: Path, data: bytes) -> None:
     Raises:
         OutputError: the file cannot be written there.
     """
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    make_parent(path)
     write_bytes(path, data)
 
 
@@ -192,6 +191,29 @@ def make_folder(folder: Path) -> Path:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def make_parent(path: Path) -> None:
+    """Create the folder of a file that is to be written, and its parents.
+
+    Raises:
+        OutputError: the file cannot be written there.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def empty_folder(folder: Path, *patterns: str) -> None:
+    """Create a folder, or remove the files in it that match one of the patterns.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    make_folder(folder)
+    with writing(folder):
+        for pattern in patterns:
+            for stale in folder.glob(pattern):
+                stale.unlink()
 
 
 def check_writable(folder: Path) -> None:

@@ -56,15 +56,30 @@ def open_image(
         with (
             decoding(str(path), error),
             _open_file(path, error) as file,
-            Image.open(file, formats=formats) as image,
+            open_within_limit(file, str(path), error, formats) as image,
         ):
-            if image.width * image.height > MAX_PIXELS:
-                raise error(_too_large(path, f"{image.width}x{image.height}"))
             yield image
     except UnidentifiedImageError as failure:
         raise error(f"{path}: {_not_an_image(path)}") from failure
+
+
+@contextmanager
+def open_within_limit(
+    file: BinaryIO, name: str, error: type[PersamVideoError], formats: tuple[str, ...]
+) -> Iterator[Image.Image]:
+    """Open an image without decoding it, unless it claims more pixels than ``MAX_PIXELS``.
+
+    Raises:
+        PersamVideoError: of the kind ``error``: the image is too large.
+        UnidentifiedImageError: it is no image of these formats.
+    """
+    try:
+        with Image.open(file, formats=formats) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise error(_too_large(name, f"{image.width}x{image.height}"))
+            yield image
     except Image.DecompressionBombError as failure:
-        raise error(_too_large(path, "far more than that many")) from failure
+        raise error(_too_large(name, "far more than that many")) from failure
 
 
 @contextmanager
@@ -144,9 +159,9 @@ def _open_file(path: Path, error: type[PersamVideoError]) -> BinaryIO:
     raise error(f"{path}: cannot be read (not a file); give an image file")
 
 
-def _too_large(path: Path, claimed: str) -> str:
+def _too_large(name: str, claimed: str) -> str:
     return (
-        f"{path}: claims {claimed} pixels, too large to be read safely; "
+        f"{name}: claims {claimed} pixels, too large to be read safely; "
         f"give images of at most {MAX_PIXELS // 1_000_000} million pixels"
     )
 

@@ -18,5 +18,10 @@ def did_you_mean(name: str, known: Collection[str], cutoff: float = 0.6) -> str:
         >>> did_you_mean("colour", ["mask", "boxes"])
         'known are mask, boxes'
     """
-    close = get_close_matches(name, known, n=1, cutoff=cutoff)
-    return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
+    close = nearest(name, known, cutoff)
+    return f"did you mean '{close}'?" if close else f"known are {', '.join(known)}"
+
+
+def nearest(name: str, known: Collection[str], cutoff: float = 0.6) -> str | None:
+    """Return the known name most like an unknown one, or ``None`` if none is similar enough."""
+    return next(iter(get_close_matches(name, known, n=1, cutoff=cutoff)), None)

@@ -1,52 +1,36 @@
 """Clips, clicks and prompts of the embedded model's training."""
 
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 import torch
+from lite_training.clicks import Clicks
+from lite_training.clips import ClipSettings, clip_batches
+from lite_training.data import HELD_OUT, LabelledImage, TrainingData, load_training_data
 
 from persam_video.synthetic import demo
 
-TOOLS = Path(__file__).parents[2] / "tools"
-
 
 @pytest.fixture(scope="module")
-def training():
-    """Give the training package, which only the tool beside it imports."""
-    sys.path.insert(0, str(TOOLS))
-    import lite_training.clicks
-    import lite_training.clips
-    import lite_training.data
-
-    yield lite_training
-    sys.path.remove(str(TOOLS))
-    for name in [name for name in sys.modules if name.startswith("lite_training")]:
-        del sys.modules[name]
-
-
-@pytest.fixture(scope="module")
-def frames(training):
+def frames():
     made = []
     for number, (rgb, labels) in enumerate(demo().frames()):
         if number % 8 == 0:
             small = np.ascontiguousarray(rgb[::3, ::3])
-            made.append(training.data.LabelledImage(small, np.ascontiguousarray(labels[::3, ::3])))
+            made.append(LabelledImage(small, np.ascontiguousarray(labels[::3, ::3])))
     return made
 
 
-def batches(training, frames, count, **settings):
-    data = training.data.TrainingData(frames, [frames])
-    chosen = training.clips.ClipSettings(**settings)
+def batches(frames, count, **settings):
+    data = TrainingData(frames, [frames])
+    chosen = ClipSettings(**settings)
     rng = np.random.default_rng(7)
-    made = training.clips.clip_batches(data, chosen, ((96, 128),), 2, rng)
+    made = clip_batches(data, chosen, ((96, 128),), 2, rng)
     return [next(made) for _ in range(count)]
 
 
-def test_clips_have_four_frames_and_two_objects_that_are_seen_at_first(training, frames):
-    for batch in batches(training, frames, 6):
+def test_clips_have_four_frames_and_two_objects_that_are_seen_at_first(frames):
+    for batch in batches(frames, 6):
         assert batch.rgb.shape == (2, 4, 96, 128, 3)
         assert batch.targets.shape == (2, 2, 4, 96, 128)
         assert set(np.unique(batch.targets)) <= {0, 1, 255}
@@ -54,18 +38,18 @@ def test_clips_have_four_frames_and_two_objects_that_are_seen_at_first(training,
         assert (seen >= 120).all()
 
 
-def test_a_camera_that_turns_away_loses_the_object_for_a_while(training, frames):
+def test_a_camera_that_turns_away_loses_the_object_for_a_while(frames):
     kept = {"video_share": 0.0, "paste": 0.0, "absent": 0.0, "bend": 0.0}
     area = [
         [(b.targets[:, :, place] == 1).mean() for place in (1, 2)]
-        for b in batches(training, frames, 8, leave=1.0, **kept)
+        for b in batches(frames, 8, leave=1.0, **kept)
     ]
     before, away = np.mean(area, axis=0)
     assert away < 0.4 * before
 
 
-def test_what_is_held_out_is_not_trained_on(training, tmp_path):
-    names = training.data.HELD_OUT.read_text(encoding="utf-8").splitlines()
+def test_what_is_held_out_is_not_trained_on(tmp_path):
+    names = HELD_OUT.read_text(encoding="utf-8").splitlines()
     assert len(names) == len(set(names)) == 100
     for folder in ("images", "masks", "video"):
         (tmp_path / folder).mkdir()
@@ -75,17 +59,17 @@ def test_what_is_held_out_is_not_trained_on(training, tmp_path):
         cv2.imwrite(str(tmp_path / "masks" / f"{name}.png"), np.eye(40, dtype=np.uint8))
     lines = ["name,source,objects", "other,x,1", f"{names[3]},x,1"]
     (tmp_path / "index.csv").write_text("\n".join(lines) + "\n")
-    data = training.data.load_training_data(tmp_path)
+    data = load_training_data(tmp_path)
     assert [int(still.rgb.mean().round()) for still in data.stills] == [40]
 
 
-def test_clicks_are_made_where_the_answer_is_wrong(training):
+def test_clicks_are_made_where_the_answer_is_wrong():
     truth = torch.zeros(3, 48, 48)
     truth[:, 10:31, 20:41] = 1
     answer = torch.zeros_like(truth)
     answer[1] = truth[1]
     answer[1, 40:47, 2:9] = 1
-    clicks = training.clicks.Clicks(3, 4.0)
+    clicks = Clicks(3, 4.0)
     wanted = torch.tensor([True, True, False])
     clicks.add(answer, truth, torch.ones_like(truth), wanted, torch.Generator().manual_seed(1))
     assert clicks.labels.flatten().tolist() == [1, 0, -1]

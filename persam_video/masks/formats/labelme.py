@@ -9,7 +9,6 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from persam_video.errors import AnnotationError
 from persam_video.masks.formats.annotated import AnnotationFile, Draw, MarkedFrame, Shape, Size
@@ -20,7 +19,7 @@ from persam_video.masks.formats.shapes import (
     polygon_shape,
 )
 from persam_video.masks.formats.values import Value
-from persam_video.util.image_file import MAX_PIXELS
+from persam_video.util.image_file import open_within_limit
 
 _POLYGONS = ("polygon", "oriented_rectangle")
 
@@ -88,9 +87,7 @@ def _bitmap(mask: Value, corner: tuple[int, int], size: Size) -> NDArray[np.bool
     """Draw a mask, a base64-encoded PNG whose upper left pixel is at ``corner`` (x, y)."""
     try:
         data = base64.b64decode(mask.text, validate=True)
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                mask.refuse(f"claims {image.width}x{image.height} pixels")
+        with open_within_limit(io.BytesIO(data), mask.place, AnnotationError, ("PNG",)) as image:
             bitmap = np.asarray(image.convert("L")) > 0
     except AnnotationError:
         raise
