@@ -1,4 +1,4 @@
-"""What each part of the tracker is worth: one preset, one part changed at a time.
+"""Measure what each part of the tracker contributes: one preset, one change at a time.
 
     python -m eval.ablation --data ../shared/data
 
@@ -8,7 +8,6 @@ after each row; with ``--quick`` or ``--only`` it prints only.
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from eval.sequences import EncodedSequence, clip_sequence, davis_sequences
 from persam_video.config import load_settings
 from persam_video.sam.build import load_model
 from persam_video.sam.model import ModelInfo
-from persam_video.util.atomic import write_bytes
 
 
 @dataclass(frozen=True)
@@ -26,9 +24,9 @@ class Variant:
     """A change to a preset.
 
     Attributes:
-        name: what is changed.
-        overrides: the settings that change it.
-        preset: what it starts from.
+        name: name of the change.
+        overrides: the changed settings.
+        preset: the preset that is changed.
     """
 
     name: str
@@ -65,14 +63,14 @@ SIZES = (512, 640)
 def main() -> None:
     """Run the command line."""
     parser = common.parser(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of development data")
-    parser.add_argument("--quick", action="store_true", help="the two presets only")
+    common.add_data(parser)
+    parser.add_argument("--quick", action="store_true", help="score the two presets only")
     parser.add_argument(
         "--only",
         action="append",
         choices=[variant.name for variant in VARIANTS],
         metavar="VARIANT",
-        help="this variant only; repeatable",
+        help="score only this variant; repeatable",
     )
     args = parser.parse_args()
 
@@ -110,9 +108,8 @@ def _table(rows: list[dict[str, Any]], names: list[str]) -> str:
 
 def _write(rows: list[dict[str, Any]], names: list[str], model: ModelInfo) -> None:
     """Write the rows so far as JSON and as a table."""
-    facts = {"model": {"name": model.name, "sha256": model.sha256}, "rows": rows}
-    common.write_facts(common.RESULTS / "ablation.json", facts)
-    write_bytes(common.RESULTS / "ablation.md", f"{_table(rows, names)}\n".encode())
+    facts = {"model": common.identity(model), "rows": rows}
+    common.write_results("ablation", facts, _table(rows, names))
 
 
 if __name__ == "__main__":

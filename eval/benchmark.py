@@ -1,14 +1,14 @@
-"""Time our tracker beside other ways to do the same work, on the same weights and frames.
+"""Time the tracker against other implementations, on the same weights and frames.
 
-    python -m eval.benchmark --quick        # about two minutes: each side twice
-    python -m eval.benchmark                # a quarter of an hour without bf16: five times
+    python -m eval.benchmark --quick        # about two minutes: two repetitions
+    python -m eval.benchmark                # a quarter of an hour without bf16: five repetitions
     python -m eval.benchmark --vit vit_h    # needs 10 GB of memory
 
-Each comparison runs both sides in turns in one process and takes medians, so that a busy machine
-slows both; what counts are the ratios. The ViT has random weights, which cost what trained ones do;
-encoding a frame is timed by itself first, and reckoned from then on instead of being done again.
-Everything runs on the CPU. Prints a table and writes ``eval/results/speed.json`` and ``speed.md``
-(or, with ``--quick``, nothing, unless ``--out`` says where).
+Each comparison alternates between both sides in one process and takes medians, so that a busy
+machine slows both; the ratios are what counts. The ViT has random weights, which are as fast as
+trained ones; encoding a frame is timed once by itself, and its time is added from then on instead
+of encoding again. Everything runs on the CPU. Prints a table and writes
+``eval/results/speed.json`` and ``speed.md`` (with ``--quick``, only if ``--out`` names a file).
 """
 
 from pathlib import Path
@@ -28,8 +28,12 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer frames, steps and repetitions")
     parser.add_argument("--vit", default="vit_b", choices=("vit_b", "vit_l", "vit_h"))
-    parser.add_argument("--threads", type=common.count, help="of torch; by default its own choice")
-    parser.add_argument("--out", type=Path, help="JSON file; the table goes beside it")
+    parser.add_argument(
+        "--threads", type=common.count, help="threads of torch; by default, its own choice"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="JSON file to write; the table is written beside it"
+    )
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -74,8 +78,8 @@ def _page(results: list[Result], peak: float, repeats: int) -> str:
     notes = "\n".join(f"- {r.name}: {'; '.join(r.notes)}." for r in results if r.notes)
     memory = f"{peak:.0f} MiB resident at most (aim: 1,000)"
     return (
-        f"# Speed\n\n`python -m eval.benchmark`: medians of {repeats}, both sides in turns. "
-        f"{common.machine()}.\n\n{table}\n\n{notes}\n"
+        f"# Speed\n\n`python -m eval.benchmark`: medians of {repeats} repetitions, "
+        f"both sides alternating. {common.machine()}.\n\n{table}\n\n{notes}\n"
         f"- Embedded model on 1080p video, 1 object: {memory}.\n"
     )
 

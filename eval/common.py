@@ -1,4 +1,4 @@
-"""What the scripts share: their command line, where results go, the machine, and charts."""
+"""Shared by the scripts: command line, files of results, facts about the machine, and charts."""
 
 import argparse
 import json
@@ -8,17 +8,23 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from persam_video.errors import PersamVideoError
 from persam_video.util.atomic import atomic_path, write_bytes
 from persam_video.util.json import to_json
 
+if TYPE_CHECKING:
+    from persam_video.sam.model import ModelInfo
+
 RESULTS = Path(__file__).parent / "results"
-"""What the documentation cites."""
+"""Folder of the results that the documentation cites."""
 
 SHARED = Path(os.environ.get("PERSAM_VIDEO_DATA", Path(__file__).parents[2] / "shared" / "data"))
-"""Development data, which need not be there."""
+"""Folder of the development data; may be absent."""
 
 USER_ERROR = 2
 
@@ -28,8 +34,18 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=(doc or "").split("\n", maxsplit=1)[0])
 
 
+def add_data(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add the option ``--data``."""
+    parser.add_argument("--data", type=Path, required=required, help="folder of development data")
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--checkpoint``."""
+    parser.add_argument("--checkpoint", type=Path, help="weights to use instead of those shipped")
+
+
 def run(main: Callable[[], None]) -> None:
-    """Run a script; what a user did wrong is one line and exit status 2."""
+    """Run a script; a user error ends it with one line and exit status 2."""
     try:
         main()
     except PersamVideoError as error:
@@ -50,15 +66,37 @@ def write_facts(path: Path, facts: object) -> None:
     write_bytes(path, (json.dumps(to_json(facts), indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def write_results(name: str, facts: object, page: str = "") -> None:
+    """Write ``NAME.json`` and, if there is a page, ``NAME.md`` to the folder of results."""
+    write_facts(RESULTS / f"{name}.json", facts)
+    if page:
+        write_bytes(RESULTS / f"{name}.md", f"{page}\n".encode())
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]] = ()) -> str:
     """Return a table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(map(row, [header, ["---"] * len(header), *rows]))
+
+
+def row(cells: Sequence[str]) -> str:
+    """Return one line of such a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Return the intersection over union of two masks (H, W); 1 if both are empty."""
+    union = np.count_nonzero(first | second)
+    return np.count_nonzero(first & second) / union if union else 1.0
+
+
+def identity(model: "ModelInfo") -> dict[str, str]:
+    """Return the name and checksum of a model, for a file of results."""
+    return {"name": model.name, "sha256": model.sha256}
 
 
 def machine() -> str:
-    """Return what was measured on, as far as it matters."""
-    import torch  # noqa: PLC0415 some scripts need none
+    """Describe the machine, as far as it affects the figures."""
+    import torch  # noqa: PLC0415 some scripts do without
 
     from persam_video.sam.build import choose_precision  # noqa: PLC0415
 
@@ -80,13 +118,13 @@ def resident_mib() -> float:
 
 @dataclass(frozen=True)
 class Panel:
-    """A curve with axes of its own.
+    """A chart of one curve.
 
     Attributes:
-        title: what it shows.
+        title: heading of the chart.
         x: numbers, or labels that are evenly spaced.
-        y: a value for each, drawn above 0.
-        model: what a model says of them, or nothing.
+        y: a value for each; the axis starts at 0.
+        model: values that a fitted model predicts for them, if any.
     """
 
     title: str
@@ -96,15 +134,15 @@ class Panel:
 
 
 def draw(path: Path, panels: Sequence[Panel], caption: str = "", *, marks: bool = True) -> None:
-    """Draw curves beside each other as SVG; needs matplotlib (``pip install -e '.[dev]'``).
+    """Draw charts side by side as SVG; needs matplotlib (``pip install -e '.[dev]'``).
 
     Args:
-        path: of the file.
-        panels: the curves.
-        caption: a line below them.
+        path: the file to write.
+        panels: the charts.
+        caption: a line of text below them.
         marks: mark the points and write their values beside them.
     """
-    from matplotlib import rc_context  # noqa: PLC0415 for those who draw only
+    from matplotlib import rc_context  # noqa: PLC0415 needed for charts only
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     figure = Figure(figsize=(4.2 * len(panels), 4.2), layout="constrained")

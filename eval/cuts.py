@@ -1,7 +1,9 @@
 """Measure the detector of scene cuts.
 
-False alarms are counted over its sequences, none of which
-has a cut; recall over the cuts that two of them make when one follows the other.
+    python -m eval.cuts --data ../shared/data
+
+No sequence of the data has a cut: what is found within one is a false alarm. Recall is measured at
+the cuts that arise where one sequence follows another.
 """
 
 from collections.abc import Iterator
@@ -55,18 +57,19 @@ def measure(data: Path) -> str:
     rows = []
     for part, read in parts.items():
         pairs, alarms = sum(map(len, read)) - len(read), sum(map(cuts, read))
-        rows.append(f"| {part}, {len(read)} sequence{'s' * (len(read) > 1)} | {pairs} | {alarms} |")
+        name = f"{part}, {len(read)} sequence{'s' * (len(read) > 1)}"
+        rows.append((name, str(pairs), str(alarms)))
     every = [pictures for read in parts.values() for pictures in read]
     joined = [[one[-1], other[0]] for one, other in permutations(every, 2)]
     found = sum(map(cuts, joined))
-    rows.append(f"| from one sequence to another | {len(joined)} | {found} |")
-    return "\n".join(["| frames of | pairs | cuts found |", "|---|---|---|", *rows])
+    rows.append(("from one sequence to another", str(len(joined)), str(found)))
+    return common.table(("frames of", "pairs", "cuts found"), rows)
 
 
 def main() -> None:
     """Print the table."""
     parser = common.parser(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of development data")
+    common.add_data(parser)
     print(measure(parser.parse_args().data))
 
 

@@ -2,7 +2,7 @@
 
     python -m eval.davis2016 --root ../shared/data/davis --method persam
 
-does what ``persam-video davis`` and ``persam-video evaluate`` do. Prints J, F and J&F of each
+is ``persam-video davis`` followed by ``persam-video evaluate``. Prints J, F and J&F of each
 sequence and the mean, with the frames per second of one process, and writes them to
 ``eval/results/davis2016_<method>.json``. Only the first mask of a sequence is read for tracking.
 """
@@ -23,7 +23,7 @@ from persam_video.util.table import Table
 
 
 def summary(evaluation: Evaluation, record: BenchmarkRecord) -> dict[str, Any]:
-    """Return the figures to write down."""
+    """Return the figures to write."""
     speed = {name: done.frames / done.seconds for name, done in record.sequences.items()}
     return {
         "mean": {"J&F": evaluation.mean, "J": evaluation.j.mean, "F": evaluation.f.mean},
@@ -48,15 +48,19 @@ def summary(evaluation: Evaluation, record: BenchmarkRecord) -> dict[str, Any]:
 def main() -> None:
     """Run the command line."""
     parser = common.parser(__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="a DAVIS folder")
+    parser.add_argument("--root", type=Path, required=True, help="DAVIS folder")
     parser.add_argument("--method", choices=("persam", "persam-f"), default="persam")
     parser.add_argument("--split", default="val")
-    parser.add_argument("--sequence", action="append", default=[], help="only this; repeatable")
+    parser.add_argument(
+        "--sequence", action="append", default=[], help="track only this sequence; repeatable"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--workers", type=common.count, default=1, help="sequences at once")
-    parser.add_argument("--threads", type=common.count, default=1, help="of each process")
+    parser.add_argument(
+        "--workers", type=common.count, default=1, help="sequences tracked at the same time"
+    )
+    parser.add_argument("--threads", type=common.count, default=1, help="threads of each process")
     parser.add_argument("--out", type=Path, help="keep the masks in this folder")
-    parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--json", type=Path, help="file for the figures")
     args = parser.parse_args()
 
     settings = load_settings(args.method.replace("-", "_"), parse_assignments(args.set))

@@ -1,4 +1,4 @@
-"""Time the embedded model's image encoder in other engines than plain PyTorch.
+"""Time the image encoder of the embedded model in plain PyTorch and in other engines.
 
     pip install openvino nncf
     python -m eval.engines
@@ -25,11 +25,12 @@ from persam_video.sam.download import embedded_path
 from persam_video.sam.lite import LiteImageEncoder
 from persam_video.sam.registry import model_spec
 
-SHAPE = (1, 3, 448, 768)  # a frame of 854x480 as the encoder gets it
+HEADER = ("engine", "ms per frame", "speed-up", "difference", "seconds to the first frame")
+SHAPE = (1, 3, 448, 768)  # a frame of 854x480 as the encoder receives it
 
 Engine = Callable[[Tensor], Tensor]
 _Model = Callable[[Tensor], tuple[Tensor, ...]]
-"""Maps an image to the embedding, and computes all other outputs, too."""
+"""Maps an image to the embedding and all other outputs."""
 
 
 class _Outputs(nn.Module):
@@ -125,14 +126,12 @@ def main() -> None:
             taken[name].append(time.perf_counter() - begun)
     first = median(taken[options.engines[0]])
     print(f"{torch.get_num_threads()} threads")
-    print("| engine | ms a frame | times as fast | difference | s before the first frame |")
-    print("|---|---|---|---|---|")
+    rows = []
     for name, seconds in taken.items():
         middle, (start, difference) = median(seconds), ready[name]
-        print(
-            f"| {name} | {1000 * middle:.0f} | {first / middle:.2f} | {difference:.1g} "
-            f"| {start:.1f} |"
-        )
+        figures = (f"{1000 * middle:.0f}", f"{first / middle:.2f}", f"{difference:.1g}")
+        rows.append((name, *figures, f"{start:.1f}"))
+    print(common.table(HEADER, rows))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
-"""Times our DAVIS evaluator beside vos-benchmark and the official code, and compares the figures.
+"""Time our DAVIS evaluator against vos-benchmark and the official code, and compare the figures.
 
     python -m eval.evaluator_benchmark --official-path davis2017-evaluation
 
-Two sets are scored: a drawn sequence of 80 frames of 854x480 with one object, and, where they are,
+Two sets are scored: a synthetic sequence of 80 frames of 854x480 with one object, and, if present,
 the development results in ``../shared/data/evaluator``. vos-benchmark and the official code take
 part when they are installed (see ``tests/davis/test_vos_benchmark.py``) or given; the official code
 needs scikit-image and tqdm.
 
-Times are processor times on one core, the least of several runs after start-up, so that neither
-imports nor other programs on the machine count; only the last line is the time that passes with all
-cores.
+Times are processor times on one core, the minimum of several runs after start-up, so that neither
+imports nor other programs on the machine count; only the last line is wall time on all cores.
 """
 
 import math
@@ -41,13 +40,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Timing:
-    """One evaluator on one set.
+    """The time of one evaluator on one set.
 
     Attributes:
-        evaluator: its name.
-        seconds: its time.
-        ratio: its time over ours on one core.
-        difference: the largest absolute difference of its figures from ours.
+        evaluator: name of the evaluator.
+        seconds: processor or wall time.
+        ratio: its time divided by ours on one core.
+        difference: largest absolute difference of its figures from ours.
     """
 
     evaluator: str
@@ -61,7 +60,9 @@ def main(
         Path | None, typer.Option(help="Checkout of davis2017-evaluation.")
     ] = None,
     repeat: Annotated[int, typer.Option(min=1, help="Runs of each evaluator.")] = 5,
-    output: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--json", help="JSON file for the figures.")
+    ] = None,
 ) -> None:
     """Time the evaluators side by side."""
     with tempfile.TemporaryDirectory() as folder:
@@ -89,7 +90,7 @@ def main(
 def compare(
     dataset: DavisDataset, results: Path, official_path: Path | None, repeat: int
 ) -> Iterator[Timing]:
-    """Time every evaluator that is there on one set."""
+    """Time every available evaluator on one set."""
     with one_core():
         seconds, ours = fastest(lambda: evaluate(results, dataset, workers=1), repeat)
         yield Timing("persam-video", seconds, 1.0, 0.0)
@@ -102,7 +103,7 @@ def compare(
             theirs, figures = fastest(lambda: [other(name) for name in dataset.names], repeat)
             yield Timing("vos-benchmark", theirs, theirs / seconds, gap(ours, figures))
         if official_path is None:
-            typer.echo("the official code is not given (--official-path)", err=True)
+            typer.echo("no checkout of the official code was given (--official-path)", err=True)
         else:
             scores = run_official(results, dataset, official_path, repeat=repeat)
             largest = difference(ours, scores).largest
@@ -125,7 +126,7 @@ def gap(ours: Evaluation, theirs: list[tuple[str, dict[int, float], dict[int, fl
 def fastest(
     run: Callable[[], T], repeat: int, clock: Callable[[], float] = time.process_time
 ) -> tuple[float, T]:
-    """Return the least time of several runs, and the result."""
+    """Return the minimum time of several runs, and the result."""
     least = math.inf
     for _ in range(repeat):
         start = clock()
@@ -136,7 +137,7 @@ def fastest(
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """Keep this process and those that it starts on one core, where the system can."""
+    """Pin this process and its children to one core, where the system supports it."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

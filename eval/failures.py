@@ -1,10 +1,10 @@
-"""Pictures of where the embedded model fails, for its model card.
+"""Draw clips on which the embedded model fails, for its model card.
 
     python -m eval.failures
 
-Draws three hard clips with exact truth, tracks them with the preset ``persam``, and writes
-``docs/failures.png``: a row for each clip, with four moments of it. What is found rightly is light,
-what is missed is red, and what is claimed wrongly is blue. Prints J of each clip.
+Draws three hard clips with exact ground truth, tracks them with the preset ``persam``, and writes
+``docs/failures.png``: a row of four frames for each clip. True positives are light, false negatives
+red and false positives blue. Prints J of each clip.
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ WIDTH = 320
 
 
 def crowd() -> synthetic.SyntheticClip:
-    """One koi among four doubles that cross its way, before it and behind it."""
+    """One koi among four identical ones that cross its path, in front of it and behind it."""
     lanes = (0.22, 0.42, 0.62, 0.82)
     doubles = [
         _koi(0, 0.92 - 0.05 * n, lane, 0.10 + 0.06 * n, lanes[-1 - n], 180)
@@ -39,7 +39,7 @@ def crowd() -> synthetic.SyntheticClip:
 
 
 def speck() -> synthetic.SyntheticClip:
-    """A ball of nine pixels, less than a cell of the embedding, that crosses the picture."""
+    """A ball of nine pixels, smaller than a cell of the embedding, that crosses the picture."""
     path = (synthetic.Waypoint(0, 0.1, 0.3), synthetic.Waypoint(59, 0.9, 0.6))
     return synthetic.SyntheticClip((synthetic.SyntheticObject(1, Kind.BALL, BLUE, 0.025, path),))
 
@@ -52,7 +52,7 @@ def _koi(
 
 
 def row(sequence: Sequence, results: list[FrameResult]) -> np.ndarray:
-    """Return the moments of one clip side by side, RGB."""
+    """Return frames of one clip side by side, RGB."""
     cells = [
         error_map(sequence.frames[at].rgb, sequence.truth[at], results[at].labels) for at in MOMENTS
     ]

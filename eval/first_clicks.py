@@ -1,15 +1,14 @@
-"""How many clicks an object needs, and what a box gives, on photographs that were held out.
+"""Measure how many clicks an object needs, and what a box gives, on held-out photographs.
 
     python -m eval.first_clicks --data ../shared/data/train
 
-Clicks are placed as the evaluation of RITM does, each in the middle of the largest region that is
-wrong, which is at first the object itself, and answered as in the studio. Prints the mean IoU after
-one to five clicks and after a box, and the number of clicks until the IoU reaches 0.85 and 0.90
-(six where five are not enough), for all photographs of ``tools/lite_training/held_out.txt`` and for
-those that no weights were ever trained on; writes them to ``eval/results/first_clicks.json``.
+Clicks are placed as in the evaluation of RITM, each in the middle of the largest wrong region,
+which at first is the object itself, and answered as in the studio. Prints the mean IoU after one to
+five clicks and after a box, and the number of clicks that reach an IoU of 0.85 and 0.90 (six where
+five are not enough), for all photographs of ``tools/lite_training/held_out.txt`` and for those that
+no weights were ever trained on; writes them to ``eval/results/first_clicks.json``.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from eval import common
 from persam_video.config import load_settings
 from persam_video.errors import AnnotationError
 from persam_video.prompting.clicks import next_click
@@ -28,10 +28,8 @@ from persam_video.sam import SamModel
 from persam_video.sam.build import load_model
 from persam_video.studio.clicks import ClickAnswerer
 from persam_video.studio.gestures import Box, Click
-from persam_video.util.atomic import write_bytes
 from persam_video.video import Frame
 
-RESULTS = Path(__file__).parent / "results"
 HELD_OUT = Path(__file__).parents[1] / "tools" / "lite_training" / "held_out.txt"
 CLICKS = 5
 GOALS = (0.85, 0.90)
@@ -62,13 +60,13 @@ class Photo:
 
 @dataclass(frozen=True)
 class Score:
-    """What the model made of one photograph.
+    """The results of one photograph.
 
     Attributes:
         name: of the photograph.
         clicks: IoU after each click.
         box: IoU after a box.
-        seconds: for one answer, on average.
+        seconds: of one answer, on average.
     """
 
     name: str
@@ -133,13 +131,11 @@ def _answer(
 
 
 def _iou(mask: Mask, photo: Photo) -> float:
-    both = np.count_nonzero(mask & photo.truth & photo.known)
-    either = np.count_nonzero((mask | photo.truth) & photo.known)
-    return both / either if either else 1.0
+    return common.iou(mask & photo.known, photo.truth & photo.known)
 
 
 def summary(scores: list[Score]) -> dict[str, Any]:
-    """Return the figures to write down."""
+    """Return the figures to write."""
     return {
         "photos": len(scores),
         "mean IoU by clicks": np.mean([s.clicks for s in scores], axis=0).round(4).tolist(),
@@ -153,10 +149,12 @@ def summary(scores: list[Score]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--data", type=Path, required=True, help="the training folder")
-    parser.add_argument("--checkpoint", type=Path, help="other weights than those that ship")
-    parser.add_argument("--limit", type=int, help="only so many photographs; writes nothing")
+    parser = common.parser(__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of training data")
+    common.add_checkpoint(parser)
+    parser.add_argument(
+        "--limit", type=common.count, help="use only N photographs, and write nothing", metavar="N"
+    )
     args = parser.parse_args()
 
     names = HELD_OUT.read_text(encoding="utf-8").splitlines()
@@ -169,7 +167,7 @@ def main() -> None:
         "all": summary(scores),
         "never trained on": summary(fresh),
         "seconds for an answer": round(float(np.median([s.seconds for s in scores])), 3),
-        "model": {"name": model.info.name, "sha256": model.info.sha256},
+        "model": common.identity(model.info),
         "photos": {
             s.name: {"clicks": np.round(s.clicks, 3).tolist(), "box": round(s.box, 3)}
             for s in scores
@@ -177,10 +175,8 @@ def main() -> None:
     }
     print(json.dumps({k: v for k, v in figures.items() if k != "photos"}, indent=2))
     if args.limit is None:
-        target = RESULTS / "first_clicks.json"
-        write_bytes(target, (json.dumps(figures, indent=2) + "\n").encode())
-        print(f"wrote {target}")
+        common.write_results("first_clicks", figures)
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -1,4 +1,4 @@
-"""Times PerSAM-F's fit beside upstream's way, and compares the weights.
+"""Time PerSAM-F's fit against that of the upstream scripts, and compare the weights.
 
     python -m eval.fit_weights
 
@@ -90,7 +90,7 @@ class Comparison:
         steps: optimiser steps.
         ours_seconds: our time for all objects.
         reference_seconds: upstream's.
-        ratio: how often ours fits into upstream's.
+        ratio: upstream's time divided by ours.
         objects: the fits.
     """
 
@@ -104,11 +104,13 @@ class Comparison:
 
 def main(
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 800,
-    learning_rate: Annotated[float, typer.Option(help="At the start of the schedule.")] = 4e-4,
+    learning_rate: Annotated[float, typer.Option(help="Initial learning rate.")] = 4e-4,
     random_vit_b: Annotated[
-        bool, typer.Option(help="Take the ViT-B decoder even if there is development data.")
+        bool, typer.Option(help="Use the ViT-B decoder even if there is development data.")
     ] = False,
-    output: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--json", help="JSON file for the figures.")
+    ] = None,
 ) -> None:
     """Fit in both ways and print times, weights and differences."""
     torch.set_num_threads(1)
@@ -122,7 +124,7 @@ def main(
 
 
 def parity_scene(folder: Path) -> Scene:
-    """Take the nano SAM and the first frame of the parity clip."""
+    """Return the nano SAM and the first frame of the parity clip."""
     model = load_nano_sam(folder)
     davis = folder / "davis"
     image = Image.open(davis / "JPEGImages" / "480p" / "clip" / "00000.jpg").convert("RGB")
@@ -132,7 +134,7 @@ def parity_scene(folder: Path) -> Scene:
 
 
 def random_scene() -> Scene:
-    """Take a ViT-B decoder with random weights, random features and a disc."""
+    """Return a ViT-B decoder with random weights, random features and a disc."""
     torch.manual_seed(0)
     spec, frame_size = model_spec("vit_b"), (480, 854)
     network = build_network(spec, spec.image_size)
@@ -219,7 +221,7 @@ def timed(run: Callable[[], T]) -> tuple[float, T]:
 
 
 def table_of(result: Comparison) -> Table:
-    """Lay a comparison out for the terminal."""
+    """Return a comparison as a table for the terminal."""
     title = f"{result.scene}: {result.steps} steps, {len(result.objects)} object(s)"
     table = Table(title=title, caption=caption_of(result))
     for column in ("object", "our w1, w2", "reference's", "difference", "our loss", "reference's"):
@@ -232,10 +234,10 @@ def table_of(result: Comparison) -> Table:
 
 
 def caption_of(result: Comparison) -> str:
-    """Say what the times are."""
+    """Describe the times."""
     return (
         f"ours {result.ours_seconds:.3f} s, reference {result.reference_seconds:.2f} s: "
-        f"{result.ratio:.0f} times as long"
+        f"{result.ratio:.0f} times as fast"
     )
 
 

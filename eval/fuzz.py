@@ -1,4 +1,4 @@
-"""Give damaged files to everything that reads files of others, and look for crashes.
+"""Feed damaged files to every reader of files, and look for crashes.
 
     python -m eval.fuzz --minutes 10 --seed 1
     python -m eval.fuzz --rounds 200                # for each reader
@@ -278,10 +278,10 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument(
-        "--rounds", type=common.count, help="files for each reader, instead of --minutes"
+        "--rounds", type=common.count, help="files for each reader, instead of a time limit"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, help="folder for the files that crash a reader")
+    parser.add_argument("--keep", type=Path, help="folder to keep files that crash a reader")
     options = parser.parse_args()
     end = time.monotonic() + 60 * options.minutes
     everyone = targets()

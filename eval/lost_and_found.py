@@ -1,19 +1,18 @@
-"""How often the tracker is right about objects being there, gone, and back.
+"""Measure how often the tracker is right about whether objects are in view.
 
     python -m eval.lost_and_found --data ../shared/data
 
 On the sequences with occlusion (libby, bmx-trees) and on synthetic clips with exits, re-entries and
-look-alikes, each frame and object is one of: seen and followed (IoU of at least 0.5), seen but
-misplaced, seen but called lost, gone and called lost, gone but followed. Prints the counts and how
-many frames a returning object took to be found, and writes ``eval/results/lost_and_found.json``.
+look-alikes, each object in each frame is visible and tracked (IoU of at least 0.5), visible but
+misplaced, visible but reported lost, out of view and reported lost, or out of view but tracked.
+Prints the counts and how many frames it took to find a returning object, and writes
+``eval/results/lost_and_found.json``.
 """
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval import common
 from eval.sequences import EncodedSequence, Sequence, davis_sequences, synthetic_sequence
@@ -24,6 +23,7 @@ from persam_video.tracking import FrameResult
 
 OCCLUDED = ("libby", "bmx-trees")
 GOOD = 0.5
+HEADINGS = ("followed", "misplaced", "missed", "gone", "ghost")
 
 
 @dataclass
@@ -31,13 +31,13 @@ class Counts:
     """Frames of all objects of a sequence.
 
     Attributes:
-        followed: there, and the mask has an IoU of at least 0.5.
-        misplaced: there, but the mask is elsewhere or too coarse.
-        missed: there, but called lost.
-        gone: not there, and called lost.
-        ghost: not there, but followed.
+        followed: visible, and the mask has an IoU of at least 0.5.
+        misplaced: visible, but the mask is elsewhere or too coarse.
+        missed: visible, but reported lost.
+        gone: out of view, and reported lost.
+        ghost: out of view, but with a mask.
         returns: how often an object came back.
-        frames_to_find: for each return, frames until it was followed again; None for never.
+        frames_to_find: for each return, frames until it was tracked again; None for never.
     """
 
     followed: int = 0
@@ -50,20 +50,20 @@ class Counts:
 
     @property
     def right(self) -> float:
-        """Share of frames in which presence was told rightly."""
-        told = self.followed + self.misplaced + self.gone
-        return told / max(told + self.missed + self.ghost, 1)
+        """Share of frames in which it was right whether the object is there."""
+        correct = self.followed + self.misplaced + self.gone
+        return correct / max(correct + self.missed + self.ghost, 1)
 
 
 def count(sequence: Sequence, results: list[FrameResult]) -> Counts:
-    """Compare the states with the truth, object by object."""
+    """Compare the results with the ground truth, object by object."""
     counts = Counts()
     ids = sorted({int(i) for labels in sequence.given.values() for i in np.unique(labels)} - {0})
     for object_id in ids:
         start = next(i for i, labels in sequence.given.items() if (labels == object_id).any())
         there = [bool((labels == object_id).any()) for labels in sequence.truth]
         overlaps = [
-            _iou(labels == object_id, result.mask(object_id))
+            common.iou(labels == object_id, result.mask(object_id))
             for labels, result in zip(sequence.truth, results, strict=True)
         ]
         empty = [not result.mask(object_id).any() for result in results]
@@ -81,11 +81,6 @@ def count(sequence: Sequence, results: list[FrameResult]) -> Counts:
     return counts
 
 
-def _iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    union = int((first | second).sum())
-    return float((first & second).sum()) / union if union else 1.0
-
-
 def _first_good(overlaps: Iterable[float], there: Iterable[bool]) -> int | None:
     pairs = enumerate(zip(overlaps, there, strict=True))
     return next((n for n, (overlap, shown) in pairs if shown and overlap >= GOOD), None)
@@ -94,7 +89,7 @@ def _first_good(overlaps: Iterable[float], there: Iterable[bool]) -> int | None:
 def main() -> None:
     """Run the command line."""
     parser = common.parser(__doc__)
-    parser.add_argument("--data", type=Path, help="folder of development data; may be missing")
+    common.add_data(parser, required=False)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     args = parser.parse_args()
 
@@ -113,18 +108,16 @@ def main() -> None:
     settings = load_settings("persam", parse_assignments(args.set))
     model = load_model(settings)
     rows = {}
-    print("sequence          followed misplaced missed gone ghost  right  frames to find")
+    print(common.table(("sequence", *HEADINGS, "right", "frames to find")))
     for sequence in sequences:
         counts = count(sequence, EncodedSequence(sequence, model).track(settings))
         rows[sequence.name] = {**asdict(counts), "right": counts.right}
-        print(
-            f"{sequence.name:<17} {counts.followed:8} {counts.misplaced:9} {counts.missed:6} "
-            f"{counts.gone:4} {counts.ghost:5}  {counts.right:5.3f}  {counts.frames_to_find}",
-            flush=True,
-        )
-    facts = {"model": {"name": model.info.name, "sha256": model.info.sha256}, "sequences": rows}
+        numbers = [str(getattr(counts, name)) for name in HEADINGS]
+        cells = [sequence.name, *numbers, f"{counts.right:.3f}", str(counts.frames_to_find)]
+        print(common.row(cells), flush=True)
     if not args.set:
-        common.write_facts(common.RESULTS / "lost_and_found.json", facts)
+        facts = {"model": common.identity(model.info), "sequences": rows}
+        common.write_results("lost_and_found", facts)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The nano SAM of the development data: segment-anything's modules at a few channels' width."""
+"""The nano SAM of the development data: segment-anything's modules with few channels."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ def load_nano_sam(folder: Path, model_type: type[SamModel] = SamModel) -> SamMod
 
     Args:
         folder: holds the two files.
-        model_type: class of the result, to let a subclass look at what the model is asked.
+        model_type: class of the result; a subclass can inspect what the model is asked.
     """
     shape = json.loads((folder / "sam_nano.json").read_text(encoding="utf-8"))
     weights = folder / "sam_nano.pt"

@@ -1,16 +1,14 @@
-"""How well the match score tells videos that hold the object of a photo from those that do not.
+"""Measure how well the match score separates videos that show the object of a photo from others.
 
     python -m eval.photo_search --data ../shared/data
 
-The photo is the first annotated frame of a video. It is looked for in later frames of the same
-video, where the mask has to be right (IoU above 0.5), and in those of all others, where it is not,
-though some of them hold another dog, car or dancer. Thresholds are chosen on the training videos;
-the six development videos are for the check. Prints precision and recall by threshold, and writes
-``eval/results/photo_search.json``.
+The photo is the first annotated frame of a video. Its object is searched for in later frames of the
+same video, where the mask must have an IoU above 0.5, and in frames of all other videos, where it
+is absent, though some of them show another dog, car or dancer. Thresholds are chosen on the
+training videos and checked on the six development videos. Prints precision and recall by threshold,
+and writes ``eval/results/photo_search.json``.
 """
 
-import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from eval import common
 from persam_video.images import OneShotSegmenter, Reference, Search
 from persam_video.images.search import SEEN
 from persam_video.masks.labels import VOID
 from persam_video.sam import load_sam
-from persam_video.util.atomic import write_bytes
 from persam_video.util.table import Table
 
-RESULTS = Path(__file__).parent / "results"
 THRESHOLDS = (0.5, 0.6, 0.65, 0.68, 0.7, 0.72, 0.75, 0.8)
 GOOD = 0.5
 
@@ -91,7 +88,7 @@ def development_videos(data: Path) -> list[Video]:
 
 
 def search(videos: list[Video], shares: tuple[float, ...]) -> Iterator[Pair]:
-    """Look for every video's object in frames of all, which lie at shares of their length."""
+    """Search for the object of every video in frames of all, at these shares of their length."""
     model = load_sam(device="cpu", precision="fp32")
     segmenters = {}
     for video in videos:
@@ -113,7 +110,7 @@ def search(videos: list[Video], shares: tuple[float, ...]) -> Iterator[Pair]:
                     video.name,
                     name == video.name,
                     segments[0].score if segments else 0.0,
-                    float((mask & truth).sum() / (mask | truth).sum()),
+                    common.iou(mask, truth),
                 )
 
 
@@ -130,8 +127,8 @@ def rates(pairs: list[Pair], threshold: float) -> Rates:
 
 def main() -> None:
     """Run the search, print the tables and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder with train/ and davis/")
+    parser = common.parser(__doc__)
+    common.add_data(parser)
     data = parser.parse_args().data
     record: dict[str, Any] = {}
     for name, videos, shares in (
@@ -148,8 +145,8 @@ def main() -> None:
         heads = ("score", "precision", "recall", "found", "of", "wrong", "of")
         rows = tuple(tuple(asdict(line).values()) for line in lines)
         print(Table(f"{name} videos", heads, rows, digits=2).text(), flush=True)
-        write_bytes(RESULTS / "photo_search.json", f"{json.dumps(record, indent=1)}\n".encode())
+        common.write_results("photo_search", record)
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

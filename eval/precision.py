@@ -1,17 +1,14 @@
-"""How far the masks in bf16 or fp16 are from those in fp32, on real frames.
+"""Measure how much masks in bf16 or fp16 differ from those in fp32, on real frames.
 
     python -m eval.precision --data ../shared/data
 
 Tracks the first frames of the DAVIS-2016 development sequences in both precisions with the same
-weights, and prints the IoU of the final masks. Where bf16 is not native it is emulated, which takes
-some seconds a frame, but gives what native bf16 gives but for the order of sums.
+weights, and prints the IoU of the final masks. Where bf16 is not native, it is emulated: that takes
+some seconds per frame, and differs from native bf16 only in the order of sums.
 """
 
 from itertools import islice
-from pathlib import Path
 from statistics import mean
-
-import numpy as np
 
 from eval import common
 from eval.sequences import davis_sequences
@@ -22,11 +19,11 @@ from persam_video.tracking import Tracker
 
 def main() -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of development data")
+    common.add_data(parser)
     parser.add_argument("--precision", choices=("bf16", "fp16"), default="bf16")
-    parser.add_argument("--frames", type=common.count, default=12, help="of each sequence")
+    parser.add_argument("--frames", type=common.count, default=12, help="frames of each sequence")
     parser.add_argument("--model", default="lite")
-    parser.add_argument("--checkpoint", help="of the model")
+    parser.add_argument("--checkpoint", help="checkpoint of the model")
     args = parser.parse_args()
 
     sequences = davis_sequences(args.data / "davis")
@@ -36,17 +33,17 @@ def main() -> None:
         for precision in ("fp32", args.precision)
     ]
     models = [load_model(settings) for settings in chosen]
-    print("| sequence | mean IoU | lowest IoU |\n|---|---|---|")
+    print(common.table(("sequence", "mean IoU", "lowest IoU")))
     for sequence in sequences:
         trackers = [Tracker(*both) for both in zip(models, chosen, strict=True)]
         overlaps = []
         for index, frame in enumerate(islice(sequence.frames, args.frames)):
             given_labels = sequence.given.get(index)
             exact, fast = (tracker.step(frame, given_labels).labels > 0 for tracker in trackers)
-            either = np.count_nonzero(exact | fast)
-            overlaps.append(np.count_nonzero(exact & fast) / either if either else 1.0)
+            overlaps.append(common.iou(exact, fast))
         later = overlaps[1:]  # the first one is the annotation
-        print(f"| {sequence.name} | {mean(later):.4f} | {min(later):.4f} |", flush=True)
+        cells = (sequence.name, f"{mean(later):.4f}", f"{min(later):.4f}")
+        print(common.row(cells), flush=True)
 
 
 if __name__ == "__main__":

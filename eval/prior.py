@@ -1,4 +1,4 @@
-"""What the temporal prior is worth: its share at the default, against none.
+"""Measure what the temporal prior contributes: its default share against none.
 
     python -m eval.prior --data ../shared/data
 
@@ -7,18 +7,14 @@ the schoolgirls clip (J&F), with ``prior.alpha`` at its default and at 0, with t
 without them. Prints a table and writes ``eval/results/prior.json`` and ``.md``.
 """
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+from eval import common
 from eval.sequences import EncodedSequence, Sequence, clip_sequence, synthetic_sequence
 from persam_video import synthetic
 from persam_video.config import load_settings
 from persam_video.sam.build import load_model
-from persam_video.util.atomic import write_bytes
-
-RESULTS = Path(__file__).parent / "results"
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -29,7 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def clips(data: Path | None) -> list[Sequence]:
-    """Return what is tracked; without development data, what is drawn."""
+    """Return the clips to track; without development data, only the drawn ones."""
     found = [
         synthetic_sequence(name, clip)
         for name, clip in (
@@ -46,14 +42,14 @@ def clips(data: Path | None) -> list[Sequence]:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--data", type=Path, help="folder of development data; may be missing")
-    parser.add_argument("--checkpoint", type=Path, help="other weights than those that ship")
+    parser = common.parser(__doc__)
+    common.add_data(parser, required=False)
+    common.add_checkpoint(parser)
     args = parser.parse_args()
 
     model = load_model(load_settings("persam", {"model.checkpoint": args.checkpoint}))
-    table = [_line(["clip", *VARIANTS]), _line(["---"] * (1 + len(VARIANTS)))]
-    print("\n".join(table), flush=True)
+    table = [common.table(["clip", *VARIANTS])]
+    print(table[0], flush=True)
     rows: dict[str, dict[str, float]] = {}
     for sequence in clips(args.data):
         encoded = EncodedSequence(sequence, model)
@@ -61,18 +57,13 @@ def main() -> None:
             name: encoded.score(encoded.track(load_settings("persam", changed))).mean
             for name, changed in VARIANTS.items()
         }
-        table.append(_line([sequence.name, *(f"{v:.3f}" for v in rows[sequence.name].values())]))
+        figures = [f"{value:.3f}" for value in rows[sequence.name].values()]
+        table.append(common.row([sequence.name, *figures]))
         print(table[-1], flush=True)
     if args.checkpoint is None:
-        info = model.info
-        facts = {"model": {"name": info.name, "sha256": info.sha256}, "J&F": rows}
-        write_bytes(RESULTS / "prior.json", (json.dumps(facts, indent=2) + "\n").encode())
-        write_bytes(RESULTS / "prior.md", ("\n".join(table) + "\n").encode())
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        facts = {"model": common.identity(model.info), "J&F": rows}
+        common.write_results("prior", facts, "\n".join(table))
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -53,8 +53,10 @@ def all_cases() -> list[Case]:
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS)
-    parser.add_argument("--case", default="", help="only cases with this in their names")
-    parser.add_argument("--apart", action="store_true", help="try the cases named on stdin")
+    parser.add_argument("--case", default="", help="run only cases whose names contain this")
+    parser.add_argument(
+        "--apart", action="store_true", help="run the cases named on standard input"
+    )
     parser.add_argument("--out", type=Path, default=common.RESULTS / "robustness.md")
     options = parser.parse_args()
     cases = all_cases()

@@ -1,10 +1,11 @@
-"""How the time of a frame grows with objects, the video's size, the model's input and the length.
+"""Measure how time per frame grows with objects, frame size, input size and length of the video.
 
     python -m eval.scaling          # a quarter of an hour; eval/results/scaling.json and .svg
 
-Tracks drawn clips of rolling balls with the embedded model, frame by frame on the CPU. The points
-of a curve are measured in turns, so that a busy machine bends none of them. A model of what a frame
-costs is fitted to all points of the first three curves by least squares, and drawn beside them.
+Tracks synthetic clips of rolling balls with the embedded model, frame by frame on the CPU. The
+points of a curve are measured in turns, so that a busy machine affects all of them alike. A model
+of the time per frame is fitted to all points of the first three curves by least squares, and drawn
+with them.
 """
 
 import time
@@ -34,7 +35,7 @@ LENGTHS = (100, 300, 1000, 3000, 10_000)
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of one quantity, of which the others do not differ."""
+    """Measured points that differ in one quantity only."""
 
     title: str
     points: tuple[Point, ...]
@@ -69,7 +70,7 @@ class _Job:
         return Load(int(self.scene.labels.max()), width * height / 1e6, int(cells) / 1e3)
 
     def frame_seconds(self) -> list[float]:
-        """Track the clip; return what each frame after the annotated one took."""
+        """Track the clip; return the time of each frame after the annotated one."""
         tracker = Tracker(self.model, self.settings)
         tracker.step(self.scene.frames[0], self.scene.labels)
         taken = []
@@ -81,7 +82,7 @@ class _Job:
 
 
 def measure(title: str, jobs: Sequence[_Job], repeats: int) -> Curve:
-    """Run all jobs in turns."""
+    """Measure the points of a curve in turns."""
     for job in jobs:
         job.frame_seconds()
     taken: list[list[float]] = [[] for _ in jobs]
@@ -93,7 +94,7 @@ def measure(title: str, jobs: Sequence[_Job], repeats: int) -> Curve:
         for job, seconds in zip(jobs, taken, strict=True)
     ]
     for point in points:
-        print(f"{title}: {point.label}: {point.seconds:.3f} s a frame", flush=True)
+        print(f"{title}: {point.label}: {point.seconds:.3f} s per frame", flush=True)
     return Curve(title, tuple(points))
 
 
@@ -113,24 +114,24 @@ def curves(frames: int, repeats: int) -> list[Curve]:
 
 
 def lengths() -> list[Length]:
-    """Track one ball to and fro for the longest length, at the smallest input."""
+    """Track one ball back and forth for the longest length, at the smallest input."""
     settings = load_settings("persam", {"model.device": "cpu", "model.image_size": 128})
     tracker = Tracker(load_model(settings), settings)
     scene = balls(1, 40, (256, 144))
-    to_and_fro = chain(scene.frames, reversed(scene.frames))
+    back_and_forth = chain(scene.frames, reversed(scene.frames))
     found, begun = [], time.perf_counter()
-    for done, frame in enumerate(islice(cycle(to_and_fro), LENGTHS[-1]), start=1):
+    for done, frame in enumerate(islice(cycle(back_and_forth), LENGTHS[-1]), start=1):
         tracker.step(frame, scene.labels if done == 1 else None)
         if done in LENGTHS:
             seconds = (time.perf_counter() - begun) / done
             found.append(Length(done, seconds, common.resident_mib()))
-            print(f"length: {done}: {seconds:.3f} s a frame", flush=True)
+            print(f"length: {done}: {seconds:.3f} s per frame", flush=True)
     return found
 
 
 def main() -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("--frames", type=common.count, default=4, help="of each clip")
+    parser.add_argument("--frames", type=common.count, default=4, help="frames of each clip")
     parser.add_argument("--repeats", type=common.count, default=3)
     parser.add_argument("--out", type=Path, default=common.RESULTS / "scaling.json")
     options = parser.parse_args()
@@ -150,7 +151,7 @@ def main() -> None:
 
 
 def draw(path: Path, found: Sequence[Curve], cost: Cost, long: Sequence[Length]) -> None:
-    """Draw all curves beside each other, and the model below them."""
+    """Draw all curves side by side, with the fitted model."""
     panels = [
         common.Panel(
             curve.title,
@@ -162,7 +163,7 @@ def draw(path: Path, found: Sequence[Curve], cost: Cost, long: Sequence[Length])
     ]
     frames, seconds = [f"{length.frames:,}" for length in long], [length.seconds for length in long]
     panels.append(common.Panel("frames, 256x144, input of 128", frames, seconds))
-    common.draw(path, panels, f"Seconds a frame takes; dashed: {cost}")
+    common.draw(path, panels, f"Seconds per frame; dashed: {cost}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Sequences with ground truth, held in memory, and tracking them again and again.
+"""Sequences with ground truth, held in memory, and tracking them repeatedly.
 
 Encoding a frame costs most of the time and does not depend on the settings, so every frame is
 encoded once and its embedding is kept.
@@ -27,13 +27,13 @@ Labels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Sequence:
-    """A video with its truth.
+    """A video with its ground truth.
 
     Attributes:
-        name: for the table.
+        name: name of the sequence.
         frames: all frames.
-        truth: their label maps.
-        given: annotations by frame; the rest of the truth is for scoring only.
+        truth: ground-truth label maps, uint8 (H, W).
+        given: annotations by frame index; the rest of the truth is for scoring only.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Sequence:
 
 
 def davis_sequences(root: Path) -> Iterator[Sequence]:
-    """Read the DAVIS-2016 val sequences that are there, one at a time.
+    """Read the available DAVIS-2016 val sequences, one at a time.
 
     Raises:
-        DatasetError: there is no such dataset; by the call itself.
+        DatasetError: there is no such dataset; raised by the call itself.
     """
     return map(_davis_sequence, DavisDataset(root, 2016, "val"))
 
@@ -65,7 +65,7 @@ def clip_sequence(video: Path, masks: Path) -> Sequence:
 
 
 def synthetic_sequence(name: str, clip: SyntheticClip) -> Sequence:
-    """Draw a clip; an object that enters later is given in the first frame that shows it."""
+    """Draw a clip; an object that enters later is annotated in the first frame that shows it."""
     drawn = list(clip.frames())
     truth = tuple(labels for _, labels in drawn)
     frames = tuple(
@@ -80,11 +80,11 @@ def synthetic_sequence(name: str, clip: SyntheticClip) -> Sequence:
 
 
 class EncodedSequence:
-    """A sequence whose frames are encoded already.
+    """A sequence whose frames are already encoded.
 
     Args:
-        sequence: the frames and their truth.
-        model: what encodes and decodes them.
+        sequence: the frames and their ground truth.
+        model: the SAM.
     """
 
     def __init__(self, sequence: Sequence, model: SamModel) -> None:
@@ -109,7 +109,7 @@ class EncodedSequence:
 
 
 class _Replay:
-    """A model that gives kept embeddings instead of encoding."""
+    """A model that returns stored embeddings instead of encoding."""
 
     def __init__(self, model: SamModel, embeddings: Iterator[ImageEmbedding]) -> None:
         self._embeddings = embeddings

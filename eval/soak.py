@@ -1,4 +1,4 @@
-"""Track objects that come and go through ten thousand frames, and watch what the process holds.
+"""Track objects that come and go for ten thousand frames, and watch memory, files and threads.
 
     python -m eval.soak                     # results in eval/results/soak.json and soak.svg
     python -m eval.soak --frames 2000
@@ -113,7 +113,7 @@ def _sample(frame: int, began: float, tracked: int) -> Sample:
 
 
 def faults(samples: Sequence[Sample]) -> list[str]:
-    """Return what is not flat, comparing the second half with its beginning."""
+    """Return which resources grow during the second half of the run."""
     half = samples[len(samples) // 2 :]
     quarter = max(1, len(half) // 4)
     before = max(s.resident_mib for s in half[:quarter])

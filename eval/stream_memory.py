@@ -105,7 +105,9 @@ def main() -> None:
     parser.add_argument("--frames", type=common.count, default=10_000)
     parser.add_argument("--decord-frames", type=common.count, default=1_500)
     parser.add_argument("--slow-frames", type=int, default=600)
-    parser.add_argument("--pause", type=float, default=0.05, help="seconds per slow frame")
+    parser.add_argument(
+        "--pause", type=float, default=0.05, help="seconds to wait after a slow frame"
+    )
     parser.add_argument("--out", type=Path, default=common.RESULTS / "stream_memory.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

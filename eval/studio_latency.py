@@ -1,9 +1,9 @@
-"""Measure how long the studio's session lets a person wait: from a click to its mask, and tracking.
+"""Measure how long a user of the studio waits: from a click to its mask, and for tracking.
 
-The clicks are those of a person who marks an object and corrects the mask: one on the object, one
-beside it, one more on it, then a box; every time in a frame that was encoded before, and once in a
-frame that was not. Wall time depends on what else the machine does; the processor time of the
-thread that answers, with torch on one thread, does not.
+The clicks are those of a user who marks an object and corrects the mask: one on the object, one
+beside it, another on it, then a box; all of them in a frame that is already encoded, and the first
+one also in a frame that is not. Wall time depends on what else the machine does; the processor time
+of the answering thread, with torch on one thread, does not.
 
     python -m eval.studio_latency clip.mp4 --at 150,120 --threads 2   # writes eval/results/
 """
@@ -28,13 +28,13 @@ from persam_video.studio import InteractiveSession
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of a gesture.
+    """Time of a gesture in milliseconds.
 
     Attributes:
-        wall: as a person waits, the median.
-        least_wall: the least.
-        processor: of the thread that answers, the median.
-        least_processor: the least.
+        wall: median wall time.
+        least_wall: minimum wall time.
+        processor: median processor time of the answering thread.
+        least_processor: its minimum.
     """
 
     wall: float
@@ -45,17 +45,17 @@ class Latency:
 
 @dataclass(frozen=True)
 class Facts:
-    """What was measured.
+    """The measurements.
 
     Attributes:
-        machine: on what.
-        load: runnable processes, the mean of the last minute at the beginning and at the end.
+        machine: description of the machine.
+        load: load average of the last minute, at the beginning and at the end.
         size: height and width of the frames.
-        repeats: so many of each gesture.
-        model_seconds: to load the model, with torch.
-        gestures: by what was done.
-        frames_per_second: of tracking one object, by wall time.
-        frames_per_processor_second: the same by the time of the thread.
+        repeats: repetitions of each gesture.
+        model_seconds: time to import torch and load the model.
+        gestures: latency by gesture.
+        frames_per_second: of tracking one object, in wall time.
+        frames_per_processor_second: the same in processor time.
     """
 
     machine: str
@@ -70,7 +70,7 @@ class Facts:
 
 @dataclass
 class Stopwatch:
-    """Seconds of several runs of one thing."""
+    """Seconds of repeated runs of one action."""
 
     wall: list[float]
     processor: list[float]
@@ -85,13 +85,13 @@ class Stopwatch:
 
     @property
     def latency(self) -> Latency:
-        """Medians and least."""
+        """Medians and minima."""
         found = (median(self.wall), min(self.wall), median(self.processor), min(self.processor))
         return Latency(*(round(1000 * seconds, 1) for seconds in found))
 
 
 def measure(source: Path, at: tuple[float, float], repeats: int, frames: int) -> Facts:
-    """Mark, correct and track an object that is at a point of the first frame."""
+    """Mark, correct and track the object at a point (x, y) of the first frame."""
     names = ("first click, frame not encoded", "first click", "click beside", "click on it", "box")
     watches = {name: Stopwatch([], []) for name in names}
     x, y = at

@@ -1,11 +1,11 @@
-"""Run short benchmarks with several workers many times: all must end with status 0, in silence.
+"""Run short benchmarks with several workers many times: all must end with status 0, silently.
 
     python -m eval.worker_runs             # 100 runs; writes eval/results/worker_runs.json
     python -m eval.worker_runs --runs 10
 
 Each run is ``persam-video davis ROOT --out OUT --workers N -q`` on three small sequences, with 2, 3
 and 4 workers in turn. Ends with status 1 if a run fails or writes anything to standard error: a
-worker that is ended at an unlucky moment would show there.
+worker that is terminated at the wrong moment would show up there.
 """
 
 import subprocess
@@ -27,7 +27,7 @@ FAST = "--set model.image_size=128 --device cpu -q"
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that failed, or was not silent."""
+    """A run that failed or printed errors."""
 
     run: int
     workers: int
@@ -53,7 +53,7 @@ def write_dataset(root: Path) -> None:
 
 
 def failures(runs: int, folder: Path) -> list[Failure]:
-    """Run the benchmark this many times; return what went wrong."""
+    """Run the benchmark this many times; return the failures."""
     write_dataset(folder / "DAVIS")
     found = []
     for number in range(runs):

@@ -1,4 +1,4 @@
-"""What is compared with what."""
+"""The comparisons of ``eval.benchmark``."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -25,14 +25,14 @@ LEARNING_RATE = 4e-4
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is done.
+    """How much work each comparison does.
 
     Attributes:
-        lite_frames: of the embedded model's clips.
-        vit_frames: of the ViT's clips.
-        steps: how many of the 800 optimiser steps the reference's fit really takes; each costs the
-            same, and the others are reckoned.
-        warm_up: whether the ViT encodes a frame before those that count.
+        lite_frames: frames of the embedded model's clips.
+        vit_frames: frames of the ViT's clips.
+        steps: how many of its 800 optimiser steps upstream's fit really takes; all take equally
+            long, so the time of the others is extrapolated.
+        warm_up: whether the ViT encodes a frame before those that are timed.
     """
 
     lite_frames: int
@@ -42,7 +42,7 @@ class Extent:
 
 
 def comparisons(vit: str, extent: Extent) -> Iterator[Comparison]:
-    """Make one comparison after the other; a model is gone before the next one is built.
+    """Yield one comparison after the other; a model is released before the next one is built.
 
     Args:
         vit: vit_b, vit_l or vit_h.
