@@ -19,7 +19,6 @@ from eval.robust.case import NotHereError
 from persam_video.util.machine import same_priority
 
 FIRST, STEP = 16, 10  # grey levels: more between frames than the error of a codec
-MOST = 20
 WHITE = 255
 
 

@@ -4,10 +4,10 @@ import json
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -38,8 +38,6 @@ _MOST_JSON = 2 * 2**20  # bytes of a request body, except uploads
 _FORM = 4096  # bytes of an upload besides the file
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
 _MOST_NAME = 80
-
-Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
 def make_app(studio: Studio, token: str, hosts: AllowedHosts | None = None) -> Starlette:

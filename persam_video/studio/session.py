@@ -151,14 +151,3 @@ class InteractiveSession(MarkedVideo):
         from persam_video.studio.outputs import export_session
 
         return export_session(self, self._run, output, options, on_frame)
-
-    def save_run(self) -> None:
-        """Bring ``run.json``, tracks, masks and state up to date, as ``track`` leaves them.
-
-        The end of a pass, an export and ``close`` do so too.
-
-        Raises:
-            AnnotationError: there is no mask yet.
-            OutputError: they cannot be written.
-        """
-        self._run.save()

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table as RichTable
 
 Row = tuple[str | float, ...]
+
+_UNLIMITED = 1_000_000  # characters in a line of plain text
 
 
 @dataclass(frozen=True)
@@ -30,27 +32,22 @@ class Table:
 
     def text(self) -> str:
         """Return the table as aligned plain text."""
-        lines = [list(self.header), *([self._cell(cell) for cell in row] for row in self.rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        aligned = (
-            "  ".join(
-                cell.ljust(width) if isinstance(kind, str) else cell.rjust(width)
-                for cell, width, kind in zip(line, widths, self._kinds(), strict=True)
-            ).rstrip()
-            for line in lines
+        from rich.console import Console  # noqa: PLC0415
+
+        console = Console(width=_UNLIMITED, color_system=None, force_terminal=False)
+        with console.capture() as captured:
+            console.print(self._columns(box=None, padding=(0, 2, 0, 0), pad_edge=False))
+        return "\n".join(
+            [self.title, *(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))]
         )
-        return "\n".join([self.title, *aligned])
 
     def rich(self) -> "RichTable":
         """Return the table for a terminal."""
-        # imported late: where there is no terminal, plain text does not need rich
         from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-        from rich.table import Table as RichTable  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        # As text, for a name in brackets would be read as markup and vanish.
-        # Without frames and wide gaps the official columns fit into 80 characters.
-        table = RichTable(
+        # without frames and wide gaps the official columns fit into 80 characters
+        return self._columns(
             title=Text(self.title),
             title_justify="left",
             box=SIMPLE_HEAD,
@@ -58,6 +55,14 @@ class Table:
             padding=(0, 1, 0, 0),
             pad_edge=False,
         )
+
+    def _columns(self, **style: Any) -> "RichTable":
+        # imported late: most commands print no table
+        from rich.table import Table as RichTable  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        table = RichTable(**style)
+        # as text, for a name in brackets would be read as markup and vanish
         for heading, kind in zip(self.header, self._kinds(), strict=True):
             table.add_column(Text(heading), justify="left" if isinstance(kind, str) else "right")
         for row in self.rows:

@@ -21,8 +21,6 @@ _WORDS = "alpha|annotations?|gt|labels?|labelids|masks?|matte|seg|segmentation"
 _NAMED = re.compile(rf"(?:{_WORDS})[-_. ]+(?P<after>.+)|(?P<before>.+?)[-_. ]+(?:{_WORDS})")
 """A name that says so itself, and the rest, which may be the name of the frame."""
 
-_JPEG = (".jpg", ".jpeg")
-
 _LOOKS = 6
 """Candidates whose pixels are looked at, spread over all."""
 

@@ -27,7 +27,7 @@ for result in session.propagate(0):
 assert len(session.journal.frames) == 1000
 for index in range(0, 1000, 7):
     session.frame(index), session.result(index)
-session.save_run()
+session.close()
 print(*marks, kilobytes())
 """
 
