@@ -130,7 +130,7 @@ def mutate(samples: tuple[bytes, ...], rng: random.Random) -> bytes:
 
 
 def fuzz(target: Target, seed: int, folder: Path) -> Crash | None:
-    """Read one damaged file; return the crash, if it is one."""
+    """Read one damaged file; return the crash, if any."""
     data = mutate(target.samples, random.Random(f"{target.name} {seed}"))
     path = folder / f"file{target.suffix}"
     path.write_bytes(data)
@@ -162,7 +162,7 @@ def _time_limit() -> Iterator[None]:
 
 
 def targets() -> tuple[Target, ...]:
-    """Return everything that reads files of others."""
+    """Return all readers of files."""
     masks, photos = _images()
     return (
         Target("annotation", ".png", masks, read_annotation),
@@ -188,7 +188,7 @@ def _read_frames(path: Path) -> None:
 
 
 def _use(record: RunRecord, path: Path) -> None:
-    """Do what those do who go on with a run."""
+    """Read a run as resuming it does."""
     write_run(path, record)
     for name, seconds in record.timings.items():
         f"{name} {seconds / max(record.frames_done, 1):.1f}"

@@ -42,7 +42,7 @@ COLOURS = ((230, 60, 40), (40, 200, 70), (60, 90, 240))
 
 @dataclass(frozen=True)
 class Sample:
-    """What the process held at one moment."""
+    """The resources of the process at one moment."""
 
     frame: int
     seconds: float
@@ -68,7 +68,7 @@ def make_frame(index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def soak(frames: int, folder: Path) -> list[Sample]:
-    """Track and write so many frames; return the samples."""
+    """Track and write this many frames; return the samples."""
     settings = load_settings("persam", {"model.image_size": 128, "model.device": "cpu"})
     tracker = Tracker(load_model(settings), settings)
     info = SourceInfo("soak", SourceKind.CAMERA, WIDTH, HEIGHT, FPS, False, None, None, False, None)

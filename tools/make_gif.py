@@ -19,9 +19,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("video", type=Path)
     parser.add_argument("picture", type=Path, help="GIF to write")
-    parser.add_argument("--stride", type=int, default=2, help="take every Nth frame")
-    parser.add_argument("--width", type=int, default=400, help="of the animation, in pixels")
-    parser.add_argument("--colours", type=int, default=64, help="of its palette, at most 256")
+    parser.add_argument("--stride", type=int, default=2, help="use every Nth frame")
+    parser.add_argument("--width", type=int, default=400, help="width of the animation in pixels")
+    parser.add_argument("--colours", type=int, default=64, help="size of its palette, at most 256")
     args = parser.parse_args()
 
     with FrameStream(args.video, stride=args.stride) as stream:

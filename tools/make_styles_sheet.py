@@ -40,7 +40,7 @@ TOGETHER = (
 
 
 def shown() -> list[tuple[str, ...]]:
-    """Return what each tile shows: every style, those with values by some of these, and sets."""
+    """Return the style of each tile: every style, some with values, and combinations."""
     single = [
         (f"{name}={value}" if value else name,)
         for name in STYLES

@@ -1,8 +1,8 @@
 """Train the embedded model.
 
-The run keeps a checkpoint outside the repository and goes on from it when it is started again with
+The run keeps a checkpoint outside the repository and resumes from it when it is started again with
 the same ``--work`` folder. The learning rate is constant after the warm-up; ``--cooldown`` steps at
-the end bring it down to zero, so that a stopped run can be prolonged by a larger ``--steps``.
+the end bring it down to zero, so that a finished run can be extended by a larger ``--steps``.
 
     python tools/train_lite.py --data ../shared/data/train --backbone WEIGHTS.pt --work /somewhere
     python tools/train_lite.py ... --export persam_video/sam/weights/lite.safetensors
@@ -78,7 +78,7 @@ def load_backbone(model: LiteSam, file: Path) -> None:
 
 
 def load_weights(model: LiteSam, file: Path) -> None:
-    """Fill a model from an exported file; what the file does not have keeps its first values."""
+    """Load an exported file into a model; weights that the file lacks keep their initial values."""
     state = {name: value.float() for name, value in load_file(file).items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
     if unexpected:
@@ -95,14 +95,14 @@ class Average:
         self.weights = {k: v.detach().clone() for k, v in module.state_dict().items()}
 
     def update(self, module: torch.nn.Module, step: int) -> None:
-        """Take the weights after a step; the first steps count for more."""
+        """Update the average after a step; the first steps have more weight."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, value in module.state_dict().items():
             self.weights[name].lerp_(value.detach(), 1 - decay)
 
 
 def prefetched(batches: Iterator[ClipBatch], ahead: int = 3) -> Iterator[ClipBatch]:
-    """Make batches in a thread of their own; OpenCV lets go of the interpreter while it works."""
+    """Make batches in a thread of their own; OpenCV releases the GIL while it works."""
     ready: queue.Queue[ClipBatch] = queue.Queue(ahead)
 
     def work() -> None:
@@ -123,7 +123,7 @@ def learning_rate(step: int, options: Options) -> float:
 
 @dataclass
 class Run:
-    """A training run as far as it has come; all of it is in the checkpoint.
+    """The state of a training run, all of which is in the checkpoint.
 
     Attributes:
         objective: the model inside its objective.
@@ -143,7 +143,7 @@ class Run:
 
     @staticmethod
     def begin(options: Options) -> "Run":
-        """Start anew, or from the checkpoint in the work folder."""
+        """Start from scratch, or from the checkpoint in the work folder."""
         torch.manual_seed(options.seed)
         model = LiteSam(options.size)
         if options.backbone is not None:
@@ -173,7 +173,7 @@ class Run:
         return run
 
     def take_step(self, batch: ClipBatch, rng: torch.Generator) -> dict[str, float]:
-        """Learn from one batch and return the figures to log."""
+        """Train on one batch and return the figures to log."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             loss, figures = self.objective(batch, rng)
         self.optimizer.zero_grad(set_to_none=True)
@@ -265,20 +265,24 @@ def export(weights: dict[str, Tensor], file: Path, facts: dict[str, str]) -> Non
 def parse() -> tuple[Options, Path | None]:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--data", type=Path, required=True, help="the training folder")
+    parser.add_argument("--data", type=Path, required=True, help="folder of training data")
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoint and log")
     parser.add_argument("--backbone", type=Path, help="MobileNetV2 weights (ImageNet)")
-    parser.add_argument("--weights", type=Path, help="exported weights to begin with")
+    parser.add_argument("--weights", type=Path, help="exported weights to start from")
     parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--cooldown", type=int, default=400, help="last steps, rate falling to 0")
+    parser.add_argument(
+        "--cooldown", type=int, default=400, help="final steps, in which the rate falls to 0"
+    )
     parser.add_argument("--warmup", type=int, default=200)
-    parser.add_argument("--clips", type=int, default=4, help="clips of four frames in a batch")
+    parser.add_argument("--clips", type=int, default=4, help="clips of four frames per batch")
     parser.add_argument("--size", type=int, default=448, help="side of the training window")
     parser.add_argument("--rate", type=float, default=4e-4)
-    parser.add_argument("--backbone-rate", type=float, default=0.15, help="factor on the rate")
+    parser.add_argument(
+        "--backbone-rate", type=float, default=0.15, help="factor of its learning rate"
+    )
     parser.add_argument("--ema", type=float, default=0.998)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--limit", type=int, help="use only that many stills")
+    parser.add_argument("--limit", type=int, help="number of stills to use")
     parser.add_argument("--save-every", type=int, default=50)
     parser.add_argument(
         "--precision",
@@ -287,7 +291,9 @@ def parse() -> tuple[Options, Path | None]:
         help="fp32 is faster on processors that compute bfloat16 slowly",
     )
     parser.add_argument("--export", type=Path, help="write the averaged weights here at the end")
-    parser.add_argument("--smoke", action="store_true", help="a few small steps, to try the tool")
+    parser.add_argument(
+        "--smoke", action="store_true", help="take a few small steps, to try the tool"
+    )
     args = vars(parser.parse_args())
     target = args.pop("export")
     if args.pop("smoke"):

@@ -1,1 +1,1 @@
-"""The cases of ``eval.robustness``: what could go wrong, what should happen, what did."""
+"""The cases of ``eval.robustness``: faults, the expected outcomes and the observed ones."""

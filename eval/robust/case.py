@@ -1,4 +1,4 @@
-"""A case, and trying it in a process of its own under a time limit."""
+"""A case, and running it in a process of its own with a time limit."""
 
 import json
 import select
@@ -14,15 +14,15 @@ ROOT = Path(__file__).parents[2]
 
 
 class UnexpectedError(Exception):
-    """What happened is not what should happen; the message says what did."""
+    """The outcome is not the expected one; the message describes it."""
 
 
 class NotHereError(Exception):
-    """This machine cannot try the case; the message says why."""
+    """The case cannot be run on this machine; the message gives the reason."""
 
 
 class Verdict(str, Enum):
-    """How a case went."""
+    """Whether a case passed."""
 
     AS_EXPECTED = "as expected"
     UNEXPECTED = "NOT AS EXPECTED"
@@ -54,7 +54,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened in a case."""
+    """The outcome of a case."""
 
     verdict: Verdict
     happened: str
@@ -71,7 +71,7 @@ def expect(is_true: bool, otherwise: str) -> None:
 
 
 def try_here(case: Case) -> Outcome:
-    """Try a case in this process, without a time limit."""
+    """Run a case in this process, without a time limit."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             return Outcome(Verdict.AS_EXPECTED, case.check(Path(folder)))
@@ -84,13 +84,13 @@ def try_here(case: Case) -> Outcome:
 
 
 class Apart:
-    """A process that tries cases one after the other; a crash or a hang is an outcome as well."""
+    """A process that runs cases one after the other; a crash or a hang is an outcome, too."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
 
     def try_it(self, case: Case) -> Outcome:
-        """Try a case; after a crash or a hang, the next one gets a new process."""
+        """Run a case; after a crash or a hang, the next one gets a new process."""
         process = self._process = self._process or self._start()
         if process.stdin is None or process.stdout is None:
             raise ValueError("the process was started without pipes")
@@ -125,14 +125,14 @@ class Apart:
 
 
 def serve(cases: Iterable[Case], names: Iterable[str]) -> None:
-    """Try the cases that are named, a line each, and print a line for each: the other side."""
+    """Run the cases named on standard input, one per line, and print a line for each."""
     by_name = {case.name: case for case in cases}
     for name in names:
         print(json.dumps(asdict(try_here(by_name[name.rstrip("\n")]))), flush=True)
 
 
 def as_table(rows: Iterable[tuple[Case, Outcome]]) -> str:
-    """Return a Markdown table of cases, what should happen, and what did."""
+    """Return a Markdown table of cases with their expected and observed outcomes."""
     lines = ["| group | case | expected | what happened | verdict |", "|---|---|---|---|---|"]
     for case, outcome in rows:
         cells = (case.group, case.name, case.expected, outcome.happened, outcome.verdict.value)

@@ -1,4 +1,4 @@
-"""Results under odd names and in odd places, datasets of other years, lists of jobs, workers."""
+"""Results with unusual names and paths, datasets of other years, lists of jobs, workers."""
 
 import json
 import os
@@ -37,7 +37,7 @@ class Place:
     results: Path
 
     def scored(self, results: Path | None = None) -> str:
-        """Score, and say what came of it."""
+        """Score the results, and describe the outcome."""
         found = evaluate(results or self.results, DavisDataset(self.root))
         expect(found.mean == 1.0, f"J&F {found.mean:.3f}")
         return "; ".join(["J&F 1.0", *found.warnings])
@@ -59,7 +59,7 @@ def place(folder: Path) -> Place:
 
 
 def refused(try_it: Callable[[Path], object], says: str, folder: Path) -> str:
-    """Expect an error that says something; return it without the folder."""
+    """Expect an error with a message; return the message without the folder."""
     try:
         done = try_it(folder)
     except PersamVideoError as error:

@@ -36,7 +36,7 @@ PATIENCE = 170.0  # seconds to wait for a frame, or for the end
 
 @dataclass(frozen=True)
 class Kept:
-    """What a run left behind.
+    """The files that a run left.
 
     Attributes:
         masks: how many masks.
@@ -69,7 +69,7 @@ class Run:
     out: Path
 
     def wait_for(self, frames: int) -> None:
-        """Wait until so many frames are written, or the program ends."""
+        """Wait until this many frames are written, or the program ends."""
         end = time.monotonic() + PATIENCE
         tracks = self.out / "tracks.jsonl"
         while self.process.poll() is None and time.monotonic() < end:
@@ -78,7 +78,7 @@ class Run:
             time.sleep(0.005)
 
     def end(self) -> tuple[int, str]:
-        """Wait for the end; return the exit status and what was printed as an error."""
+        """Wait for the end; return the exit status and the standard error."""
         _, errors = self.process.communicate(timeout=PATIENCE)
         expect("Traceback" not in errors, "traceback: " + " ".join(errors.split()[-25:]))
         return self.process.returncode, errors.strip()
@@ -111,7 +111,7 @@ def start(folder: Path, out: Path, *options: str) -> Run:
 
 
 def kept(out: Path) -> Kept:
-    """Read everything that a run left behind; what cannot be read raises."""
+    """Read all files that a run left; raises if one cannot be read."""
     masks = sorted((out / "masks").glob("[0-9]*.png")) if (out / "masks").is_dir() else []
     for mask in masks:
         expect(read_label_png(mask).shape == SIZE[::-1], f"{mask.name} has another size")
@@ -152,7 +152,7 @@ def results(out: Path) -> Results:
 
 @cache
 def uncut() -> Results:
-    """Return the results of a run on the clip that nothing happens to."""
+    """Return the results of an undisturbed run on the clip."""
     with tempfile.TemporaryDirectory() as name:
         return _uncut(Path(name))
 
@@ -166,7 +166,7 @@ def _uncut(folder: Path) -> Results:
 
 
 def goes_on(folder: Path, out: Path, wanted: Results) -> str:
-    """Go on with a run, and say from where; its results must be those of an uncut one."""
+    """Resume a run, and say from where; its results must equal those of an undisturbed one."""
     status, errors = start(folder, out, "--resume").end()
     expect(status == 0, f"--resume ended with status {status}, {errors}")
     found = kept(out)
@@ -180,7 +180,7 @@ def goes_on(folder: Path, out: Path, wanted: Results) -> str:
 
 
 def signalled(*signals: int, after: int) -> Callable[[Path], str]:
-    """Return a check that signals, sent once some frames are written, end a run in order."""
+    """Return a check that signals, sent once some frames are written, end a run cleanly."""
 
     def check(folder: Path) -> str:
         run = start(folder, folder / "out")
@@ -220,7 +220,7 @@ def killed(seed: int) -> Callable[[Path], str]:
 
 
 def disk_full(folder: Path) -> str:
-    """Run out of space on a disk of its own, and go on once there is some.
+    """Run out of space on a separate disk, and resume once there is some.
 
     There may be no room for the last word of the record either, which then says that the run is
     under way; --resume takes that for what it is, as after a kill.
@@ -239,7 +239,7 @@ def disk_full(folder: Path) -> str:
 
 
 def full_from_the_start(folder: Path) -> str:
-    """Start on a disk that is full."""
+    """Start a run on a full disk."""
     with small_disk(folder / "disk", "size=16k") as disk:
         (disk / "ballast").write_bytes(bytes(16 << 10))
         run = start(folder, disk / "out")
@@ -251,7 +251,7 @@ def full_from_the_start(folder: Path) -> str:
 
 
 def read_only(folder: Path) -> str:
-    """Write to a disk that takes nothing, which holds for root as well."""
+    """Write to a read-only disk, which root cannot write to either."""
     with small_disk(folder / "disk", "size=1m,ro") as disk:
         status, errors = start(folder, disk / "out").end()
         expect(status == USER_ERROR, f"exit status {status}, {errors}")
@@ -262,7 +262,7 @@ def read_only(folder: Path) -> str:
 
 
 def read_only_amid(folder: Path) -> str:
-    """Make the disk read-only during a run, which a disk with faults does by itself."""
+    """Make the disk read-only during a run, as the system does with a faulty disk."""
     with small_disk(folder / "disk", "size=64m") as disk:
         run = start(folder, disk / "out")
         run.wait_for(5)
@@ -283,7 +283,7 @@ def read_only_amid(folder: Path) -> str:
 
 
 def vanished(what: str) -> Callable[[Path], str]:
-    """Return a check that a folder may vanish during a run, which ends with one line."""
+    """Return a check that a run ends with one line when a folder vanishes."""
 
     def check(folder: Path) -> str:
         run = start(folder, folder / "out")
@@ -305,12 +305,12 @@ def vanished(what: str) -> Callable[[Path], str]:
 
 
 def kept_lines(out: Path) -> int:
-    """Return how many lines of tracks there are."""
+    """Return the number of lines of tracks."""
     return sum(1 for _ in read_tracks(out / "tracks.jsonl"))
 
 
 def camera_stops(folder: Path) -> str:
-    """Read a camera that gives eight frames and is gone."""
+    """Read a camera that disconnects after eight frames."""
     path = folder / "camera.avi"
     with av.open(str(path), "w") as output:
         stream = output.add_stream("mjpeg", rate=25)
@@ -380,7 +380,7 @@ def small_disk(folder: Path, options: str) -> Iterator[Path]:
 
 
 def remount(disk: Path, options: str) -> None:
-    """Change a disk that ``small_disk`` has made."""
+    """Remount a disk that ``small_disk`` made."""
     subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
 
 

@@ -1,4 +1,4 @@
-"""What users give as sources, masks and boxes: of other types, kinds, ranges, and in odd places."""
+"""Sources, masks and boxes of wrong types, kinds and ranges, and in unusual places."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,7 +21,7 @@ ONE_LINE = "one error that says what was found and what to do"
 
 
 def refused(try_it: Callable[[], object], says: str, folder: Path) -> str:
-    """Expect an error of one line that says something; return it without the folder."""
+    """Expect an error of one line with a message; return it without the folder."""
     try:
         done = try_it()
     except PersamVideoError as error:
@@ -106,7 +106,7 @@ def _ids(values: np.ndarray[Any, Any], expected: Iterable[int], mode: str) -> Ca
 
 
 def cases() -> list[Case]:
-    """Return the cases of sources, frames, masks and prompts that were given wrongly, or oddly."""
+    """Return the cases of wrong or unusual sources, frames, masks and prompts."""
     logits = np.where(labels(), 8.0, -8.0)
     refusals = {
         "a list of arrays as source": _source(lambda: [np.zeros((9, 9, 3))] * 30, "of type list"),

@@ -1,4 +1,4 @@
-"""Odd numbers in the model and odd objects in the picture: no crash, no NaN in an output."""
+"""Invalid numbers in the model and unusual objects: no crash, no NaN in an output."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ Labels = NDArray[np.uint8]
 
 
 class SpoiltSam(SamModel):
-    """A SAM that answers with a number of no use."""
+    """A SAM that returns an invalid number."""
 
     spoilt = float("nan")
     share = 1.0
@@ -45,7 +45,7 @@ class SpoiltSam(SamModel):
 
 
 class BlindSam(SamModel):
-    """A SAM to which everything looks the same, so that no similarity says anything."""
+    """A SAM whose features are all the same, so that similarities are meaningless."""
 
     level = 0.0
 
@@ -112,7 +112,7 @@ def noise(index: int) -> Pictures:
 
 
 def flat(level: int) -> Callable[[int], Pictures]:
-    """Return what gives pictures of one grey level."""
+    """Return a function that makes pictures of one grey level."""
     return lambda _: np.full((HEIGHT, WIDTH, 3), level, np.uint8)
 
 
@@ -125,7 +125,7 @@ def twins(index: int) -> Pictures:
 
 
 def marked(**places: tuple[slice, slice]) -> Callable[[], Labels]:
-    """Return what gives a label map; the keywords are o1=..., o254=..."""
+    """Return a function that makes a label map; the keywords are o1=..., o254=..."""
 
     def make() -> Labels:
         labels = np.zeros((HEIGHT, WIDTH), np.uint8)
@@ -137,7 +137,7 @@ def marked(**places: tuple[slice, slice]) -> Callable[[], Labels]:
 
 
 def many(count: int) -> Callable[[], Labels]:
-    """Return what gives a label map of many objects of some pixels each."""
+    """Return a function that makes a label map of many small objects."""
 
     def make() -> Labels:
         places = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
@@ -147,7 +147,7 @@ def many(count: int) -> Callable[[], Labels]:
 
 
 def too_many(_: Path) -> str:
-    """Give a label map of wider numbers than there are ids."""
+    """Make a label map with values beyond the valid ids."""
     try:
         Annotation.from_labels(np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 300)
     except AnnotationError as error:
@@ -157,7 +157,7 @@ def too_many(_: Path) -> str:
 
 
 def cases() -> list[Case]:
-    """Return the cases of odd numbers."""
+    """Return the cases of invalid numbers."""
     square = marked(o1=(slice(20, 40), slice(30, 60)))
     every = slice(None)
     finite = "finite scores, boxes and labels in every frame"

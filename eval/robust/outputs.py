@@ -1,4 +1,4 @@
-"""Outputs on inputs, conversions that fail, and what stands in the files that are written."""
+"""Outputs over inputs, failing conversions, and the contents of written files."""
 
 import io
 import json
@@ -32,13 +32,13 @@ FAST = "--set model.image_size=256 --device cpu -q"
 BOX = "--box 1:8,10,26,28"
 FPS = Fraction(25)
 LONG = 300
-"""Frames of a conversion that a signal meets before its end."""
+"""Frames of a conversion that is long enough to be interrupted by a signal."""
 
 FULL = Path("/dev/full")
 
 
 def _place(folder: Path) -> None:
-    """Write a video, the same as images with gaps in their names, a run over each, and ruins."""
+    """Write a video, its frames as images with gaps in their names, a run of each, and ruins."""
     for name, content in _template().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -103,7 +103,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def _asked(folder: Path, words: str) -> tuple[str | None, str]:
-    """Run a command line in a folder; return the error, if there is one, and what was printed."""
+    """Run a command line in a folder; return the error, if any, and the output."""
     before = Path.cwd()
     os.chdir(folder)
     try:

@@ -1,4 +1,4 @@
-"""References to what is not there, weak prompts, signals, selections, and estimates of runs."""
+"""Photos of absent objects, weak prompts, signals, selections, and estimated times of runs."""
 
 import json
 import re
@@ -43,14 +43,14 @@ def _command(folder: Path, words: str) -> "subprocess.CompletedProcess[str]":
 
 
 def _done(folder: Path, words: str) -> str:
-    """Run a command line to its end; return what stands on standard error."""
+    """Run a command line to its end; return its standard error."""
     ran = _command(folder, words)
     expect(ran.returncode == 0, ran.stderr[-300:])
     return ran.stderr
 
 
 def _photo_of(is_there: bool) -> Callable[[Path], str]:
-    """Return a check of a photo of a koi, in a clip of a leaf with or without the koi."""
+    """Return a check with a photo of a koi and a clip of a leaf, with or without the koi."""
 
     def check(folder: Path) -> str:
         clip = come_and_go()

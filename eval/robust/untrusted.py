@@ -1,4 +1,4 @@
-"""Files that mean harm: nothing runs, nothing is written elsewhere, and the error is one line."""
+"""Malicious files: nothing is executed or written elsewhere, and the error is one line."""
 
 import html
 import json
@@ -50,7 +50,7 @@ class _Bomb:
 def refuses(
     use: Callable[[Path], object], says: str, *, untouched: str = "outside"
 ) -> Callable[[Path], str]:
-    """Return a check that using something is one error, and leaves no trace outside."""
+    """Return a check that using a file is one error and writes nothing outside the folder."""
 
     def check(folder: Path) -> str:
         inside = folder / "inside"
@@ -80,7 +80,7 @@ def _checkpoint(name: str) -> Callable[[Path], object]:
 
 
 def _cached_checkpoint(folder: Path) -> object:
-    """Put another file where the published one would lie, and load the model."""
+    """Replace the published file by another one, and load the model."""
     spec = MODELS["vit_t"]
     with mock.patch.dict(os.environ, {"TORCH_HOME": str(folder)}):
         if spec.weights is None:
@@ -133,7 +133,7 @@ def _yaml(text: str) -> Callable[[Path], object]:
 
 
 def _archive(name: str, *, kind: int = 0, size: int = 4) -> Callable[[Path], object]:
-    """Return how to unpack a ZIP with one entry, of a type that ``stat`` names."""
+    """Return a function that unpacks a ZIP with one entry of this file type (see ``stat``)."""
 
     def use(folder: Path) -> object:
         entry = zipfile.ZipInfo(name)
@@ -147,7 +147,7 @@ def _archive(name: str, *, kind: int = 0, size: int = 4) -> Callable[[Path], obj
 
 
 def _archive_over_a_link(folder: Path) -> object:
-    """Unpack into a folder where a link leads away."""
+    """Unpack into a folder that holds a link to another one."""
     (folder / "target").mkdir()
     (folder / "target" / "a").symlink_to(folder.parent / "outside")
     with zipfile.ZipFile(folder / "a.zip", "w") as archive:
@@ -175,7 +175,7 @@ def _job(text: str) -> Callable[[Path], object]:
 
 
 def _escaped(folder: Path) -> str:
-    """Write a report of a sequence and a record that are named like HTML."""
+    """Write a report of a sequence and a record whose names are HTML."""
     evil = "<img src=x onerror=alert(1)>&\"'"
     root, results = folder / "DAVIS", folder / f"results{evil}"
     labels = np.zeros((24, 32), np.uint8)
@@ -230,7 +230,7 @@ def _fetch(url: str) -> Callable[[Path], object]:
 
 @contextmanager
 def _server(content: bytes, sends_on_to: str | None = None) -> Iterator[str]:
-    """Serve a file on the loopback interface, or send on to another address."""
+    """Serve a file on the loopback interface, or redirect to another address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -256,7 +256,7 @@ def _server(content: bytes, sends_on_to: str | None = None) -> Iterator[str]:
 
 
 def _fetch_from(content: bytes, sends_on_to: str | None = None) -> Callable[[Path], object]:
-    """Return how to fetch four bytes, of a hash that no file has, from a server of one's own."""
+    """Return a function that downloads four bytes with a wrong hash from a local server."""
 
     def use(folder: Path) -> None:
         with _server(content, sends_on_to) as url:

@@ -1,4 +1,4 @@
-"""Odd videos whose grey level is the frame number, so that order survives a lossy codec."""
+"""Unusual videos whose grey level encodes the frame number, so that it survives lossy codecs."""
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -126,7 +126,7 @@ def picture(number: int, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def number_shown(rgb: NDArray[np.uint8]) -> int:
-    """Return the number that a picture shows, however it is turned."""
+    """Return the number that a picture shows, whatever its rotation."""
     return round((float(np.median(rgb)) - FIRST) / STEP)
 
 
@@ -147,7 +147,7 @@ def white_corner(rgb: NDArray[np.uint8]) -> tuple[bool, bool]:
 
 
 def turned(degrees: int) -> Callable[[bytes], bytes]:
-    """Return an edit that has players turn an MP4 clockwise."""
+    """Return an edit that tags an MP4 as rotated clockwise."""
     one = 1 << 16
     a, b, c, d = {
         90: (0, one, -one, 0),
@@ -164,7 +164,7 @@ def turned(degrees: int) -> Callable[[bytes], bytes]:
 
 
 def begins_later(frames: int, fps: int) -> Callable[[bytes], bytes]:
-    """Return an edit by which the edit list of an MP4 leaves out its first frames."""
+    """Return an edit whose edit list skips the first frames of an MP4."""
 
     def edit(data: bytes) -> bytes:
         ticks = struct.unpack_from(">I", data, data.index(b"mdhd") + 16)[0]

@@ -1,4 +1,4 @@
-"""Videos of every odd kind: the right frames in the right order at the right time, or one error."""
+"""Unusual videos: the right frames in the right order at the right time, or one error."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ FLASH = Recipe("clip.mp4", container={"movflags": "faststart"}, options={"g": "3
 
 @dataclass(frozen=True)
 class Reading:
-    """What a decoder gave.
+    """The frames that a decoder returned.
 
     Attributes:
         numbers: what the frames show.
@@ -70,12 +70,12 @@ class Given:
 
     @classmethod
     def by(cls, recipe: Recipe) -> "Given":
-        """Return the frames of a video that is given as it was made."""
+        """Return the expected frames of an unchanged video."""
         return cls(range(recipe.frames), recipe.times(), recipe.size)
 
 
 def read(path: Path | str, decoder: DecoderName) -> Reading:
-    """Read a whole video; an error has to be a line."""
+    """Read a whole video; an error must be one line."""
     numbers: list[int] = []
     times: list[float] = []
     last, warnings, problem = None, [], None
@@ -129,7 +129,7 @@ def _compare(reading: Reading, wanted: Given, decoder: str) -> None:
 
 
 def refused(make: Callable[[Path], Path | str], says: str) -> Callable[[Path], str]:
-    """Return a check that both decoders refuse a source with an error that says something."""
+    """Return a check that both decoders refuse a source with an error that contains a text."""
 
     def check(folder: Path) -> str:
         source = make(folder)
@@ -145,7 +145,7 @@ def refused(make: Callable[[Path], Path | str], says: str) -> Callable[[Path], s
 
 
 def survives(recipe: Recipe, *, in_order: bool) -> Callable[[Path], str]:
-    """Return a check that damage costs frames and nothing else.
+    """Return a check that damage loses frames and nothing else.
 
     With ``in_order`` the frames that are left have to be the first ones, unchanged.
     """

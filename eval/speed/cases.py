@@ -133,7 +133,7 @@ def _encode(model: SamModel, scene: Scene) -> Spent:
 
 
 class _Tracking:
-    """Tracks a clip with presets; ``decoded`` counts the objects of the last time."""
+    """Tracks a clip with presets; ``decoded`` counts the objects decoded in the last run."""
 
     def __init__(self, model: TimedSam, scene: Scene) -> None:
         self._model = model
@@ -141,7 +141,7 @@ class _Tracking:
         self.decoded = 0
 
     def track(self, preset: str) -> Spent:
-        """Track, and return what was reckoned."""
+        """Track, and return the time that was added instead of measured."""
         model, tracker = self._model, make_tracker(self._model, load_settings(preset))
         before, decoded = model.reckoned, model.decoded
         for number, frame in enumerate(self._scene.frames):
@@ -151,7 +151,7 @@ class _Tracking:
 
 
 def _follow(model: SamModel, scene: Scene, *, ahead: bool = False) -> Spent:
-    """Track with the preset of every day."""
+    """Track with the default preset."""
     tracker = make_tracker(model, load_settings("persam"))
     frames = (Frame(number, rgb, number / 25) for number, rgb in enumerate(scene.frames))
     with encoding_ahead(model, frames, begin=0) if ahead else nullcontext(frames) as coming:
@@ -161,7 +161,7 @@ def _follow(model: SamModel, scene: Scene, *, ahead: bool = False) -> Spent:
 
 
 def _reference_fits(model: TimedSam, scene: Scene, steps: int) -> Spent:
-    """Fit with the decoder in the loop, and return what the steps that were left out would take."""
+    """Fit with the decoder in the loop, and return the extrapolated time of the skipped steps."""
     if model.kept is None:
         raise RuntimeError("no frame was encoded")
     begun = Spent.now()

@@ -1,4 +1,4 @@
-"""A model of what a frame costs, fitted to measurements."""
+"""A model of the time per frame, fitted to measurements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from scipy.optimize import nnls
 
 @dataclass(frozen=True)
 class Load:
-    """What there is to do in a frame.
+    """The work of a frame.
 
     Attributes:
         objects: that are tracked.
@@ -24,7 +24,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Point:
-    """A load and the median seconds that a frame took with it."""
+    """A load and its median time per frame in seconds."""
 
     label: str
     load: Load
@@ -33,7 +33,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a frame costs: a sum of what each part of its load costs.
+    """The time per frame: the sum of the times of the parts of its load.
 
     Attributes:
         frame: seconds for any frame.
@@ -52,7 +52,7 @@ class Cost:
     error: float = 0.0
 
     def seconds(self, load: Load) -> float:
-        """Return what a frame with this load takes."""
+        """Return the seconds of a frame with this load."""
         return float(np.dot(_terms(load), self._factors))
 
     @property
@@ -74,7 +74,7 @@ class Cost:
 
 
 def fit(points: Sequence[Point]) -> Cost:
-    """Fit the model so that relative errors are least; no part may cost less than nothing."""
+    """Fit the model by least squares of the relative errors; no coefficient is negative."""
     seconds = np.array([point.seconds for point in points])
     terms = np.array([_terms(point.load) for point in points])
     factors, _ = nnls(terms / seconds[:, None], np.ones(len(points)))

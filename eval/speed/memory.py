@@ -1,4 +1,4 @@
-"""How much memory a whole run takes, measured in a process of its own."""
+"""Peak memory of a whole run, measured in a process of its own."""
 
 import subprocess
 import sys

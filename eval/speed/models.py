@@ -1,4 +1,4 @@
-"""Models on the same weights: segment-anything as it is, and ours."""
+"""Models with the same weights: unchanged segment-anything, and ours."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class TimedSam(SamModel):
-    """A model that notes its work, and can reckon what encoding takes instead of doing it.
+    """A model that counts its work, and can add the time of encoding instead of doing it.
 
     Attributes:
         encodings: what each frame took.
@@ -61,7 +61,7 @@ class TimedSam(SamModel):
 
 @dataclass(frozen=True)
 class VitModels:
-    """A ViT SAM with random weights, twice the same.
+    """Two implementations of a ViT SAM with the same random weights.
 
     Attributes:
         original: segment-anything's own image encoder, in fp32.

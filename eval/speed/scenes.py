@@ -1,4 +1,4 @@
-"""Drawn clips to be timed on, so that every machine times the same pictures."""
+"""Synthetic clips for timing, the same on every machine."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Timing two ways to do the same work in turns, so that a busy machine slows both."""
+"""Timing two implementations in turns, so that a busy machine slows both."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Spent:
-    """What some work took.
+    """The time of some work.
 
     Attributes:
         wall: seconds on the clock.
@@ -26,11 +26,11 @@ class Spent:
 
     @staticmethod
     def now() -> "Spent":
-        """Return both clocks' readings."""
+        """Return the readings of both clocks."""
         return Spent(time.perf_counter(), time.process_time())
 
     def since(self, begun: "Spent") -> "Spent":
-        """Return what was spent from one reading to another."""
+        """Return the time from one reading to another."""
         return self + begun * -1
 
 
@@ -40,12 +40,12 @@ def middle(several: Sequence[Spent]) -> Spent:
 
 
 Work = Callable[[], Spent]
-"""Does one repetition; returns what was reckoned instead of done, mostly nothing."""
+"""Does one repetition; returns the time that was added instead of measured, usually none."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """Two ways beside each other.
+    """The times of two implementations.
 
     Attributes:
         name: what is compared, as "ours against theirs".
@@ -70,7 +70,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two ways to do the same work, not run yet; the attributes are those of ``Result``.
+    """Two implementations, not run yet; the attributes are those of ``Result``.
 
     Attributes:
         notes: is told the median of ours when all is done.
@@ -109,7 +109,7 @@ class Comparison:
 
 
 def timed(work: Work) -> Spent:
-    """Do some work, and return what it took with what it reckoned."""
+    """Do some work, and return the measured time plus the added one."""
     begun = Spent.now()
     reckoned = work()
     return Spent.now().since(begun) + reckoned

@@ -69,7 +69,7 @@ def clip_batches(
     clips: int,
     rng: Generator,
 ) -> Iterator[ClipBatch]:
-    """Yield batches for ever, each of a size (height, width) drawn from ``sizes``."""
+    """Yield batches endlessly, each of a size (height, width) drawn from ``sizes``."""
     while True:
         size = sizes[rng.integers(len(sizes))]
         made = [_clip(data, settings, size, rng) for _ in range(clips)]
@@ -229,7 +229,7 @@ def _camera(
 
 
 def _turned_away(poses: list[_Pose], size: tuple[int, int], rng: Generator) -> list[_Pose]:
-    """Let the camera look past the scene's middle in the third frame, or from there on."""
+    """Turn the camera away from the middle of the scene in the third frame, or from there on."""
     direction = rng.uniform(0, 2 * np.pi)
     away = np.array([np.cos(direction), np.sin(direction)]) * rng.uniform(0.5, 1.0)
     lasting = rng.random() < 0.4
@@ -242,7 +242,7 @@ def _turned_away(poses: list[_Pose], size: tuple[int, int], rng: Generator) -> l
 def _bent(
     rgb: NDArray[np.uint8], labels: NDArray[np.uint8], rng: Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Bend a frame smoothly, as limbs move and as things turn out of the picture's plane."""
+    """Bend a frame smoothly, as when limbs move or objects rotate out of the image plane."""
     height, width = labels.shape
     coarse = rng.normal(0, 0.03 * min(height, width), (4, 4, 2)).astype(np.float32)
     offset = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
@@ -273,7 +273,7 @@ def _warp(
 
 
 def _uint8(array: Any) -> NDArray[np.uint8]:
-    """Say what OpenCV's types leave open."""
+    """Narrow the type of an OpenCV result."""
     return np.asarray(array, np.uint8)
 
 

@@ -27,7 +27,7 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Everything that training draws from.
+    """All data that training draws from.
 
     Attributes:
         stills: photographs, each by itself.
@@ -39,7 +39,7 @@ class TrainingData:
 
 
 HELD_OUT = Path(__file__).with_name("held_out.txt")
-"""Names of the stills that clicks are scored on, one in a line; nothing is trained on them."""
+"""Names of the held-out stills that clicks are scored on, one per line."""
 
 
 def load_training_data(root: Path, limit: int | None = None) -> TrainingData:

@@ -1,6 +1,6 @@
 """The training objective: clips in, a loss out.
 
-The objects of a clip are followed from its annotated frame through three frames, with the model's
+The objects of a clip are tracked from its annotated frame through three frames, with the model's
 own masks as memory and as prior, and one answer is refined. Then one frame is segmented as a person
 would: from a click or a box, and with more clicks where the mask is wrong.
 """
@@ -34,13 +34,13 @@ from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD
 from persam_video.tracking.prior import grow_cells, mask_prompt, seen_from
 
 ROUNDS = 3
-"""Answers to clicks or a box: the first one, and the corrected ones."""
+"""Predictions from clicks or a box: the first one, and the corrected ones."""
 
 _CLICKS_WEIGHT = 1.0
 
 
 class Objective(torch.nn.Module):
-    """The model with the objective around it; the offsets are training's own and do not ship."""
+    """The model with its training objective; the offsets are for training only and do not ship."""
 
     def __init__(self, model: LiteSam) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class Objective(torch.nn.Module):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model answered.
+    """The model's prediction.
 
     Attributes:
         loss: of all objects.
@@ -161,7 +161,7 @@ class Scene:
         return self.features.keys[self.first + frame]
 
     def others(self, masks: Tensor) -> Tensor:
-        """Return the masks (N, 4h, 4w) of each object's company, zero for one that has none."""
+        """Return the masks (N, 4h, 4w) of the other object of each clip, zero without one."""
         swapped = masks.view(-1, 2, *masks.shape[1:]).flip(1).flatten(0, 1)
         return swapped * self.distinct[:, None, None]
 
@@ -231,7 +231,7 @@ class _Remembered:
 
 
 class Rollout:
-    """Follows the objects of a scene from frame to frame.
+    """Tracks the objects of a scene from frame to frame.
 
     Args:
         scene: the frames; the first one is the annotated one.
@@ -249,7 +249,7 @@ class Rollout:
         self._prompts: dict[int, PromptSet] = {}
 
     def step(self, frame: int) -> Answer:
-        """Follow the objects into the next frame."""
+        """Track the objects into the next frame."""
         prompts = self._prompted(frame)
         answer = self._scene.decode(frame, prompts)
         self._prompts[frame] = prompts
@@ -284,7 +284,7 @@ class Rollout:
         return _Remembered(scene.keys(frame), cell_coverage(masks, scene.grid), values)
 
     def _see(self, frame: int, masks: Tensor) -> None:
-        """Take the masks of a frame as what the next one follows from."""
+        """Keep the masks of a frame for the next one."""
         rng, scene = self._rng, self._scene
         masks = masks * (masks >= scene.others(masks))
         truth = scene.truth[:, frame]

@@ -1,4 +1,4 @@
-"""Prompts for training: what a tracker would give the model, with a tracker's errors."""
+"""Prompts for training: those of a tracker, with the errors of a tracker."""
 
 from dataclasses import dataclass, replace
 
@@ -46,12 +46,12 @@ class PromptSet:
 
 
 def chance(count: int, share: float, rng: Generator) -> Tensor:
-    """Return (count,) bool, each true with the given chance."""
+    """Return (count,) bool, each true with the given probability."""
     return torch.rand(count, generator=rng) < share
 
 
 def boxes_of(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (N, 4) boxes (x0, y0, x1, y1) of (N, H, W) masks and (N,) whether there is one."""
+    """Return (N, 4) boxes (x0, y0, x1, y1) of (N, H, W) masks and (N,) whether each has one."""
     rows, columns = masks.any(dim=2), masks.any(dim=1)
     height, width = masks.shape[1:]
     y0 = rows.float().argmax(dim=1)
@@ -77,7 +77,7 @@ def random_points(masks: Tensor, count: int, rng: Generator) -> Tensor:
 
 
 def damage_masks(masks: Tensor, rng: Generator) -> Tensor:
-    """Give soft masks (N, 1, H, W) the faults that a tracker's masks have.
+    """Damage soft masks (N, 1, H, W) as the masks of a tracker are.
 
     Grown, shrunken, cut off along a line, with blobs added or taken away, or left alone.
     """
