@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -37,6 +37,9 @@ from persam_video.errors import ConfigError, PersamVideoError
 USER_ERROR = 2
 TERMINATED = 128 + signal.SIGTERM
 """Exit status after SIGTERM, by the convention of shells."""
+
+# typer exports only this subclass, and whether the base is click's depends on typer's version
+_UsageError = cast(type[typer.BadParameter], typer.BadParameter.__base__)
 
 _EMPTY_OPTION = re.compile(r"--[a-z][a-z-]*=\s*")
 
@@ -89,6 +92,7 @@ def main() -> None:
     finally:
         # torch takes a moment to shut down, when a second Ctrl-C has nothing left to stop
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def run() -> None:
@@ -101,11 +105,15 @@ def run() -> None:
         signal.default_int_handler(number, frame)
 
     signal.signal(signal.SIGTERM, terminate)
-    # our own limits refuse images that are too large, in one line
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    # damaged and too large images are refused in one line by ourselves
+    warnings.filterwarnings("ignore", module=r"PIL\b")
     try:
         _refuse_empty(sys.argv[1:])
-        app(prog_name="persam-video")
+        sys.exit(app(prog_name="persam-video", standalone_mode=False))
+    except _UsageError as error:
+        if said := _in_one_line(error):
+            typer.echo(f"persam-video: error: {said}", err=True)
+        sys.exit(USER_ERROR)
     except PersamVideoError as error:
         typer.echo(f"persam-video: error: {error}", err=True)
         sys.exit(USER_ERROR)
@@ -121,10 +129,20 @@ def run() -> None:
         with suppress(OSError):  # else Python would try at exit to write what is left in the buffer
             sys.stdout.close()
         sys.exit(USER_ERROR)
+    except KeyboardInterrupt:  # before typer, which handles it, had begun
+        sys.exit(TERMINATED if terminated else INTERRUPTED)
     except SystemExit as ending:
         if terminated and ending.code == INTERRUPTED:
             sys.exit(TERMINATED)
         raise
+
+
+def _in_one_line(error: typer.BadParameter) -> str:
+    """Return what is wrong with the arguments; nothing where typer has shown the help instead."""
+    message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
+    if message and error.ctx is not None:
+        message += f" (see {error.ctx.command_path} --help)"
+    return message[:1].lower() + message[1:]
 
 
 def _refuse_empty(arguments: Sequence[str]) -> None:

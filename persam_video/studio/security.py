@@ -159,7 +159,7 @@ def kept_token(folder: Path) -> str:
 
 
 def contained(root: Path, relative: str) -> Path | None:
-    """Resolve a path below a folder; ``None`` if links lead out of the folder.
+    """Resolve a path below a folder; ``None`` if links lead out of it, or it cannot be.
 
     Args:
         root: the folder.
@@ -170,7 +170,8 @@ def contained(root: Path, relative: str) -> Path | None:
     top = root.resolve()
     try:
         path = (top / relative).resolve()
-    except (OSError, RuntimeError):  # a loop of links
+        path.exists()  # raises where the path cannot be
+    except (OSError, RuntimeError):  # a name that is too long, a loop of links
         return None
     return path if path.is_relative_to(top) else None
 

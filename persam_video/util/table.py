@@ -86,4 +86,4 @@ def show(tables: Iterable[Table], console: "Console") -> None:
         if console.is_terminal:
             console.print(table.rich())
         else:
-            console.file.write(table.text() + "\n")
+            console.out(table.text(), highlight=False)

@@ -45,7 +45,7 @@ class PyAVDecoder:
         self._container = open_container(location)
         try:
             self._stream = video_stream(self._container, self._name)
-            self.timing = Timing.of(self._container, self._stream)
+            self.timing = Timing.of(self._container, self._stream, location.path)
             self._time_base = self._stream.time_base or Fraction(1, 1000)
             decoded = self._decode(self._demux())
             first = next(decoded, None)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from av.container import InputContainer
@@ -12,6 +13,12 @@ from av.video.stream import VideoStream
 
 if TYPE_CHECKING:
     from av.index import IndexEntry
+
+_GIF_END = b"\0;"
+"""The terminator of the last block and the trailer; see the specification of GIF89a, 27."""
+
+_GIF_TAIL = 1024
+"""Bytes at the end that may hold them: some programs pad their files with zeros."""
 
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
@@ -28,6 +35,7 @@ class Timing:
         counted: number of frames that the container counted, or ``None``.
         edited: whether an edit list may leave out some of the frames counted; the duration, then,
             is that of the others.
+        cut_off: whether a GIF, which tells no number of frames, lacks its end.
     """
 
     fps: Fraction | None
@@ -36,10 +44,11 @@ class Timing:
     start: float
     counted: int | None
     edited: bool
+    cut_off: bool
 
     @classmethod
-    def of(cls, container: InputContainer, stream: VideoStream) -> "Timing":
-        """Read the claims of a stream's header and index."""
+    def of(cls, container: InputContainer, stream: VideoStream, path: Path | None) -> "Timing":
+        """Read the claims of a stream's header and index, and look at the end of a GIF's file."""
         nominal, average = stream.guessed_rate or None, stream.average_rate or None
         duration = _duration(container, stream)
         variable = False
@@ -56,6 +65,7 @@ class Timing:
             start=float((stream.start_time or 0) * (stream.time_base or 0)),
             counted=_counted(stream),
             edited="mov" in container.format.name,
+            cut_off=container.format.name == "gif" and path is not None and _lacks_end(path),
         )
 
     @property
@@ -77,6 +87,9 @@ class Timing:
             discarded: number of frames that the container itself marks as not to be shown.
             end: when the last frame goes, in seconds after the first came.
         """
+        if self.cut_off:
+            # FFmpeg gives a part of the last picture as if it were whole
+            return "the file is cut off, so that frames are missing or incomplete"
         # Durations are rounded, and some containers count them from 0, not from the first frame.
         slack = max(self.start, 0.0) + 0.75 / (self.fps or 25)
         stops_short = self.duration is not None and self.duration > end + slack
@@ -85,6 +98,14 @@ class Timing:
             return f"ended early, after {decoded} of {self.counted} frames" if missing else None
         seconds = f"{end:.2f} of {self.duration or 0:.2f} seconds"
         return f"ended early, after {seconds}" if stops_short else None
+
+
+def _lacks_end(gif: Path) -> bool:
+    if not gif.is_file():  # a pipe is read only once
+        return False
+    with gif.open("rb") as file:
+        file.seek(max(0, gif.stat().st_size - _GIF_TAIL))
+        return not file.read().rstrip(b"\0").endswith(_GIF_END)
 
 
 class FrameClock:

@@ -1,5 +1,6 @@
 """What does not need torch does not wait for it."""
 
+import signal
 import subprocess
 import sys
 
@@ -88,3 +89,23 @@ def test_torch_is_not_imported(words, status, place):
     )
     assert done.returncode == status, done.stderr
     assert done.stderr.splitlines()[-1] == "False"
+
+
+BEFORE_TYPER = """
+import os, signal, sys
+from persam_video.cli.main import main
+number = int(sys.argv.pop())
+def interrupt(frame, event, argument):
+    if frame.f_code.co_name == "get_command":  # typer's, which looks at every command first
+        sys.setprofile(None)
+        signal.raise_signal(number)
+sys.setprofile(interrupt)
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_command_begins_is_no_traceback(number):
+    words = (sys.executable, "-c", BEFORE_TYPER, "config", "show", str(int(number)))
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")

@@ -26,6 +26,22 @@ def test_a_full_device_is_one_line(words):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+def test_tables_on_a_full_device_are_one_line(clip, tmp_path):
+    words = ("report", clip.truth, "--source", clip.video, "--out", tmp_path / "report.html")
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "persam_video", *map(str, words)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("persam-video: error: standard output: No space left on device; ")
+    assert (done.returncode, done.stderr.count("error")) == (2, 1)
+
+
 def test_a_reader_that_leaves_early_is_no_error_to_tell():
     with subprocess.Popen(
         [sys.executable, "-m", "persam_video", "config", "show"],

@@ -155,3 +155,36 @@ def test_a_decompression_bomb_is_one_clear_line(run, clip, tmp_path, side, use):
     assert len(ran.err.strip().splitlines()) == 1, ran.err
     assert "pixels" in ran.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("trakc a.mp4", "trakc"),
+        ("track", "source"),
+        ("track a.mp4", "--out"),
+        ("track a.mp4 --out o --msk m.png", "--msk"),
+        ("track a.mp4 --out", "--out"),
+        ("track a.mp4 --out o --stop soon", "--stop"),
+        ("track a.mp4 b.mp4 --out o", "b.mp4"),
+        ("track a.mp4 --out o --decoder vlc", "pyav"),
+        ("track a.mp4 --out o -q -v", "mutually exclusive"),
+        ("batch jobs.csv --out o --workers some", "--workers"),
+        ("davis D --out o --method sam3", "persam-f"),
+        ("config shwo", "shwo"),
+    ],
+)
+def test_arguments_that_cannot_be_are_one_line(run, tmp_path, monkeypatch, words, says):
+    monkeypatch.chdir(tmp_path)
+    ran = run(*words.split())
+    assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1), ran.err
+    assert ran.err.startswith("persam-video: error: ")
+    assert says in ran.err.lower()  # some versions of typer write names in capitals
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", ["", "serve"])
+def test_no_arguments_show_the_help(run, words):
+    ran = run(*words.split())
+    assert "Usage" in ran.out + ran.err  # older versions of click print it on standard error
+    assert "error" not in ran.err

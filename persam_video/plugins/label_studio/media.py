@@ -3,11 +3,12 @@
 import hashlib
 import json
 from email.message import Message
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path, PurePosixPath
+from string import punctuation
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, quote, urljoin, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from persam_video.errors import ConfigError, DownloadError, SourceError
@@ -64,7 +65,11 @@ class Media:
         """
         if not isinstance(address, str) or not address:
             raise SourceError("the task has no address where its picture or video should be")
-        place = urlsplit(urljoin(self._server, address))
+        try:
+            # as browsers do; http.client takes ASCII only
+            place = urlsplit(quote(urljoin(self._server, address), safe=punctuation))
+        except ValueError as error:
+            raise SourceError(f"{address[:200]}: is no web address ({error})") from error
         home = urlsplit(self._server)
         if (place.scheme, place.netloc) != (home.scheme, home.netloc):
             raise SourceError(
@@ -138,10 +143,17 @@ class Media:
             with self._opener.open(request, timeout=_TIMEOUT) as response:  # nosec B310
                 while chunk := response.read(_CHUNK):
                     yield chunk
+                if response.length:  # still to come; Python does not tell who reads in pieces
+                    raise IncompleteRead(b"", response.length)
         except HTTPError as error:
             raise DownloadError(
                 f"{urlsplit(request.full_url).path}: Label Studio answers with status "
                 f"{error.code}; check LABEL_STUDIO_API_KEY"
+            ) from error
+        except IncompleteRead as error:
+            raise DownloadError(
+                f"{urlsplit(request.full_url).path}: the connection ended before the file did; try "
+                "again"
             ) from error
         except (URLError, OSError, HTTPException) as error:
             raise DownloadError(

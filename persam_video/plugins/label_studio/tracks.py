@@ -58,6 +58,8 @@ class Timeline:
         try:
             count, duration = int(value["framesCount"]), Fraction(str(value["duration"]))
             rate = count / duration
+            if rate <= 0:
+                raise ValueError(f"{count} frames in {duration} seconds")
         except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise AnnotationError(f"the region does not tell its frames: {error!r}") from error
         own = fps or rate
@@ -140,7 +142,7 @@ def _boxes(
             corners = max(x, 0.0), max(y, 0.0), min(right, width), min(low, height)
             if 0 <= timeline.index(frame) < session.frame_count:
                 boxes[frame] = gestures.Box(corners)
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise AnnotationError(f"the boxes of the region cannot be read: {error!r}") from error
     return boxes
 

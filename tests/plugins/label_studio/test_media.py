@@ -38,7 +38,7 @@ def server():
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(body[: 20 if self.path.endswith("cut.mp4") else None])
 
         def log_message(self, *_):
             pass
@@ -117,12 +117,28 @@ def test_uploads_are_fetched_once_with_either_kind_of_key(tmp_path, server, key)
         ("wrong", 100, "a.mp4", "status 401; check LABEL_STUDIO_API_KEY"),
         ("legacy", 10, "a.mp4", "allow more with --upload-limit"),
         ("legacy", 100, "moved.mp4", "status 302"),
+        ("legacy", 100, "cut.mp4", "the connection ended before the file did"),
     ],
 )
 def test_what_cannot_be_fetched_leaves_nothing(tmp_path, server, key, most, name, told):
     with pytest.raises(DownloadError, match=told):
         media(tmp_path, server[0], key, most).find(f"/data/upload/1/{name}")
     assert list((tmp_path / "files").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["größe 1.mp4", "gr%C3%B6%C3%9Fe%201.mp4"])
+def test_any_name_of_an_upload_can_be_asked_for(tmp_path, server, name):
+    url, asked = server
+    media(tmp_path, url, "legacy").find(f"/data/upload/1/{name}")
+    assert asked[0][0] == "/data/upload/1/gr%C3%B6%C3%9Fe%201.mp4"
+
+
+def test_addresses_that_cannot_be_are_told(tmp_path):
+    (tmp_path / "root").mkdir()
+    with pytest.raises(SourceError, match="is no web address"):
+        media(tmp_path).find("http://[localhost/a.mp4")
+    with pytest.raises(SourceError, match="no such file below the root"):
+        media(tmp_path).find(f"/data/local-files/?d={'x' * 300}.mp4")
 
 
 def test_without_a_key_or_a_server_it_is_told_what_to_do(tmp_path):

@@ -227,6 +227,7 @@ ODD["value"]["sequence"][0]["x"] = "left"
         (VIDEO, {"video": "/data/local-files/?d=gone.mp4"}, [ODD], "no such file"),
         (VIDEO, {"video": "/data/local-files/?d=photo.png"}, [ODD], "boxes of the region"),
         (VIDEO, CLIP, [region({}, duration=0)], "does not tell its frames"),
+        (VIDEO, CLIP, [region({}, duration=-1)], "does not tell its frames"),
         (VIDEO, CLIP, [ODD], "boxes of the region"),
         (VIDEO, CLIP, [{"type": "videorectangle"}], "value"),
     ],
