@@ -122,7 +122,7 @@ def test_wrong_options_tell_the_right_ones(run, clip, tmp_path, arguments, said)
 
 def test_a_folder_that_holds_no_run(run, tmp_path):
     ran = run("export", tmp_path, "--to", "mot", "--out", tmp_path / "mot.txt")
-    assert (ran.status, "run.json: cannot be read" in ran.err) == (2, True)
+    assert (ran.status, "holds neither a run" in ran.err) == (2, True)
     assert not list(tmp_path.iterdir())
 
 

@@ -395,7 +395,7 @@ def test_uploads_that_are_too_large_or_no_video(client, studio):
     headers = {**CHANGE, "Content-Type": "multipart/form-data; boundary=b"}
     assert client.post("/api/upload", content=chunks(), headers=headers).status_code == 413
     text = client.post("/api/upload", files={"file": ("a.txt", b"x")}, headers=CHANGE)
-    assert "is not a video" in text.json()["error"]
+    assert "not named like a video" in text.json()["error"]
     damaged = client.post("/api/upload", files={"file": ("a.mp4", b"x" * 99)}, headers=CHANGE)
     assert 400 <= damaged.status_code < 500
     uploads = studio.folder / "uploads"
