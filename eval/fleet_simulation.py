@@ -119,12 +119,16 @@ def simulate(
     rate = min(assumed.link_bytes, assumed.storage_bytes / workers)
     per_frame = (assumed.source_bytes + assumed.result_bytes) / rate + 1 / assumed.fps
     free = [(measured.start_seconds, number) for number in range(workers)]
-    heapq.heapify(free)
+    again: list[tuple[float, float, int]] = []  # when a video comes back, its length, its tries
     head_free, kept, failures, given_up, first_idle, end = 0.0, 0.0, 0, 0, None, 0.0
     while free:
         now, number = heapq.heappop(free)
+        while again and again[0][0] <= now:
+            waiting.appendleft(heapq.heappop(again)[1:])
         if not waiting:
             first_idle = now if first_idle is None else first_idle
+            if again:
+                heapq.heappush(free, (again[0][0], number))
             continue
         length, tries = waiting.popleft()
         # the command does one thing after the other
@@ -134,13 +138,12 @@ def simulate(
         if fails < needed:
             failures += 1
             if tries < assumed.retries:
-                waiting.appendleft((length, tries + 1))
+                heapq.heappush(again, (begin + fails, length, tries + 1))
             else:
                 given_up += 1
+            end = max(end, begin + fails)
             back = begin + fails + assumed.back_seconds + measured.start_seconds
             heapq.heappush(free, (back, number))
-            first_idle = None
-            end = max(end, begin + fails)
             continue
         kept += length / assumed.fps
         end = max(end, begin + needed)

@@ -21,6 +21,9 @@ _FOLDED = re.compile(r"([a-z][a-z0-9+.-]+):/(?!/)")
 _STREAMED = {"http", "https", "rtsp", "rtsps"}
 """Addresses that are read as they are, frame by frame."""
 
+_WITHOUT_HOST = {"file", "local", "hdfs"}
+"""What follows their two slashes is a path, and no bucket."""
+
 _SPARE_BYTES = 64 << 20
 _log = logging.getLogger(__name__)
 
@@ -41,9 +44,13 @@ def is_remote(text: str) -> bool:
 def url_of(path: Path) -> str:
     """Return the text that a path was made from, where that may have been a URL.
 
-    A path folds the two slashes of a URL into one.
+    A path folds the slashes of a URL into one.
     """
-    return _FOLDED.sub(r"\1://", str(path), count=1)
+    folded = _FOLDED.match(str(path))
+    if folded is None:
+        return str(path)
+    slashes = "///" if folded[1].lower() in _WITHOUT_HOST else "//"
+    return f"{folded[1]}:{slashes}{str(path)[folded.end() :]}"
 
 
 def read_bytes(url: str) -> bytes:

@@ -1,15 +1,43 @@
-"""What is wrong with a fleet shows before anything starts."""
+"""A list of jobs on a Ray of this machine, from and to a storage, and what is wrong before it."""
 
+import sys
 from importlib.util import find_spec
 
 import pytest
 
-from eval.fleet_clips import write_clips
+from eval.fleet_clips import FAST, fingerprints, write_clips
+from persam_video.fleet.manifest import MANIFEST, REPORT
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 
 
 @pytest.fixture
-def jobs(tmp_path):
+def jobs(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", ":".join(filter(None, sys.path)))
     return write_clips(tmp_path / "clips", 2, frames=3)
+
+
+@needs_ray
+def test_what_lies_on_a_storage_is_tracked_onto_it_and_resumed(run, jobs, tmp_path):
+    # for fsspec, local:// is a storage like any other
+    jobs.write_text(
+        jobs.read_text().replace(f"{tmp_path}/", f"local://{tmp_path}/")
+        + f"local://{tmp_path}/gone.mp4,{tmp_path}/clips/clip000-first.png,gone\n"
+    )
+    how = (f"local://{jobs}", "--out", f"local://{tmp_path}/out", "--ray", "local", *FAST)
+    first = run("batch", *how, "--workers", 1)
+    assert (first.status, first.err.count("\n")) == (1, 1), first.err
+    assert "gone.mp4: no such file" in first.err
+    assert first.out.startswith("2 of 3 finished in local://")
+    manifest = (tmp_path / "out" / MANIFEST).read_text()
+    assert manifest.count('"finished"') == 2
+    again = run("batch", *how, "--workers", 1, "--resume")
+    assert again.out.splitlines()[2:4] == first.out.splitlines()[2:4]
+    assert (tmp_path / "out" / MANIFEST).read_text().count('"finished"') == 2
+    assert (tmp_path / "out" / REPORT).read_text().count("finished") == 2
+    jobs.write_text("\n".join(jobs.read_text().replace("local://", "").splitlines()[:3]))
+    assert run("batch", jobs, "--out", tmp_path / "one", *FAST).status == 0
+    assert fingerprints(tmp_path / "out") == fingerprints(tmp_path / "one")
 
 
 @pytest.mark.parametrize(

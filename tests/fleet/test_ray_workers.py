@@ -73,3 +73,34 @@ def test_a_worker_that_differs_from_the_first_one_is_refused(address):
 def test_a_cluster_without_room_is_told(address):
     with pytest.raises(ConfigError, match="no machine of the cluster has 1000 cores and 0 GPUs"):
         run(address, fleet_tasks.make, ["a"], [], cores=1000)
+
+
+def test_a_benchmark_has_the_masks_of_one_machine_and_is_verified_when_run_again(address, tmp_path):
+    from eval.worker_runs import LENGTHS, write_dataset
+    from persam_video.benchmark.runner import SequenceState, run_benchmark
+    from persam_video.config import load_settings
+    from persam_video.davis.dataset import DavisDataset
+
+    write_dataset(tmp_path / "DAVIS")
+    dataset = DavisDataset(tmp_path / "DAVIS", 2017, "val")
+    settings = load_settings("persam", {"model.image_size": 128, "model.device": "cpu"})
+    one = run_benchmark(dataset, tmp_path / "one", settings=settings)
+    seen = []
+    for _ in range(2):
+        fleet = run_benchmark(
+            dataset,
+            tmp_path / "fleet",
+            settings=settings,
+            ray=RayOptions(address),
+            on_progress=lambda progress: seen.append(progress.state),
+        )
+        for name in LENGTHS:
+            assert fleet.sequences[name].masks_sha256 == one.sequences[name].masks_sha256
+            tracks = [
+                (tmp_path / out / "tracks" / f"{name}.jsonl").read_bytes()
+                for out in ("one", "fleet")
+            ]
+            assert tracks[0] == tracks[1]
+    assert seen[-3:] == [SequenceState.VERIFIED] * 3
+    hidden = [path.name for path in (tmp_path / "fleet").iterdir() if path.name.startswith(".")]
+    assert hidden == []

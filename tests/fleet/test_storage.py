@@ -58,8 +58,8 @@ def test_what_lies_on_a_storage(text, remote):
 
 
 def test_a_path_gives_back_the_url_it_was_made_from():
-    assert url_of(MaskFile.of("s3://bucket/a/m.png").path) == "s3://bucket/a/m.png"
-    assert url_of(MaskFile.of("a/m.png").path) == "a/m.png"
+    for text in ("s3://bucket/a/m.png", "file:///a/m.png", "hdfs:///a/m.png", "a/m.png", "/m.png"):
+        assert url_of(MaskFile.of(text).path) == text
     assert local_path("file:///a%20b/m.png") == "/a b/m.png"
 
 
