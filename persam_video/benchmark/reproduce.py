@@ -20,7 +20,7 @@ from persam_video.benchmark.runner import BenchmarkProgress, default_workers, ru
 from persam_video.config import Settings, load_settings
 from persam_video.davis.dataset import DavisDataset
 from persam_video.davis.evaluation import evaluate
-from persam_video.errors import ConfigError
+from persam_video.errors import ConfigError, OutputError
 from persam_video.perseg import PerSegDataset, evaluate_perseg
 from persam_video.report.html import rendered
 from persam_video.sam.build import choose_device, choose_precision
@@ -131,13 +131,15 @@ def reproduce(
 
     Raises:
         ConfigError: no data set is given, or a setting is out of range.
+        OutputError: the folder holds a reproduction of another benchmark, or a dry run.
         PersamVideoError: data set, model or folder cannot be used.
     """
     folder = Path(out)
     given = {"model.name": "lite" if dry_run else "vit_h", **(overrides or {})}
     settings = {preset: load_settings(preset, given) for preset in _PRESETS[benchmark]}
-    data = _data(benchmark, root, folder, dry_run=dry_run)
     outputs = [folder / "reproduction.json", folder / "reproduction.html"]
+    _check_earlier(outputs[0], benchmark, dry_run=dry_run)
+    data = _data(benchmark, root, folder, dry_run=dry_run)
     ProtectedInputs(trees=(data,)).check(outputs)
 
     methods: list[MethodFigures] = []
@@ -170,6 +172,24 @@ def reproduce(
     write_output(outputs[0], f"{text}\n".encode())
     write_output(outputs[1], rendered("reproduction.html", result=result).encode())
     return result
+
+
+def _check_earlier(figures: Path, benchmark: PublishedBenchmark, *, dry_run: bool) -> None:
+    """Check that figures that took days are not replaced by those of something else.
+
+    Raises:
+        OutputError: they would be.
+    """
+    if not figures.exists():
+        return
+    try:
+        known = json.loads(figures.read_bytes())
+        is_same = (known["benchmark"], known["dry_run"]) == (benchmark.value, dry_run)
+    except (OSError, ValueError, LookupError, TypeError):
+        is_same = False
+    if not is_same:
+        what = f"a dry run of {benchmark.value}" if dry_run else f"a run of {benchmark.value}"
+        raise OutputError(f"{figures}: is not of {what}: choose another folder")
 
 
 def _data(
@@ -225,9 +245,10 @@ def _perseg(
     folder: Path,
     on_progress: Callable[[ReproduceProgress], None],
 ) -> tuple[ModelRecord, MethodFigures | None]:
-    """Evaluate a preset, unless an earlier call has done so with these settings."""
+    """Evaluate a preset, unless an earlier call has done so with these settings and this data."""
     place = folder / f"{preset}.json"
-    identity = to_json({"settings": settings, "versions": installed_versions()})
+    used = {"settings": settings, "versions": installed_versions(), "data": str(root.resolve())}
+    identity = to_json(used)
     known = _earlier(place, identity)
     if known is not None:
         return known

@@ -6,9 +6,10 @@ import time
 
 import pytest
 
+from persam_video.benchmark.miniature import miniature_perseg
 from persam_video.benchmark.published import PublishedBenchmark
 from persam_video.benchmark.reproduce import reproduce
-from persam_video.errors import ConfigError, ModelError, PersamVideoError
+from persam_video.errors import ConfigError, ModelError, OutputError, PersamVideoError
 
 COMMAND = [sys.executable, "-m", "persam_video", "reproduce"]
 
@@ -62,6 +63,18 @@ def test_perseg_keeps_the_methods_that_are_finished(tmp_path):
     )
     assert again == first
     assert told == []
+    (tmp_path / "out" / "reproduction.json").unlink()  # as if interrupted before the end
+    photos, lite = miniature_perseg(tmp_path / "photos"), {"model.name": "lite"}
+    reproduce(
+        PublishedBenchmark.PERSEG,
+        photos,
+        tmp_path / "out",
+        overrides=lite,
+        on_progress=told.append,
+    )
+    assert len(told) == 4, "the figures of another data set were taken"
+    (tmp_path / "out" / "reproduction.json").unlink()
+    told.clear()
     other = {"prompts.negative_points": 2}
     reproduce(
         PublishedBenchmark.PERSEG,
@@ -72,6 +85,23 @@ def test_perseg_keeps_the_methods_that_are_finished(tmp_path):
         on_progress=told.append,
     )
     assert len(told) == 4
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        '{"benchmark": "davis2017", "dry_run": true}',
+        '{"benchmark": "perseg", "dry_run": false}',
+        "[]",
+        "{",
+    ],
+)
+def test_figures_of_something_else_are_kept(tmp_path, earlier):
+    (tmp_path / "reproduction.json").write_text(earlier)
+    with pytest.raises(OutputError, match="is not of a dry run of perseg: choose another folder"):
+        reproduce(PublishedBenchmark.PERSEG, None, tmp_path, dry_run=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["reproduction.json"]
+    assert (tmp_path / "reproduction.json").read_text() == earlier
 
 
 def test_without_a_data_set_the_trial_is_suggested(tmp_path):
