@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from eval import common
 from persam_video.config import load_settings
 from persam_video.errors import AnnotationError
+from persam_video.masks.labels import VOID
 from persam_video.prompting.clicks import next_click
 from persam_video.sam import SamModel
 from persam_video.sam.build import load_model
@@ -33,7 +34,6 @@ from persam_video.video import Frame
 HELD_OUT = Path(__file__).parents[1] / "tools" / "lite_training" / "held_out.txt"
 CLICKS = 5
 GOALS = (0.85, 0.90)
-_VOID = 255
 
 # the first weights were trained on the other sources, before anything was held out
 _NEVER_SEEN = ("voc_", "wz_")
@@ -86,12 +86,12 @@ def read_photo(root: Path, name: str) -> Photo:
     labels = cv2.imread(str(root / "masks" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
     if bgr is None or labels is None:
         raise SystemExit(f"no picture or no mask of {name} in {root}: give the training folder")
-    if set(np.unique(labels)) <= {0, _VOID}:
+    if set(np.unique(labels)) <= {0, VOID}:
         labels = (labels > 0).astype(np.uint8)
     counts = np.bincount(labels.ravel(), minlength=256)
-    counts[0] = counts[_VOID] = 0
+    counts[0] = counts[VOID] = 0
     rgb = np.ascontiguousarray(bgr[:, :, ::-1]).astype(np.uint8)
-    return Photo(name, rgb, labels == int(counts.argmax()), labels != _VOID)
+    return Photo(name, rgb, labels == int(counts.argmax()), labels != VOID)
 
 
 def score(model: SamModel, photo: Photo) -> Score:

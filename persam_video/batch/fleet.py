@@ -21,9 +21,9 @@ from persam_video.batch.tracking import (
     Event,
     JobProgress,
     JobResult,
+    JobTracker,
     OnJobProgress,
-    Task,
-    Tracker,
+    PreparedJob,
     follow,
 )
 from persam_video.config import Settings
@@ -58,7 +58,7 @@ _RECORD = "run.json"
 
 
 def run_fleet(
-    tasks: Sequence[Task], out: str, fleet: FleetOptions, on_progress: OnJobProgress
+    tasks: Sequence[PreparedJob], out: str, fleet: FleetOptions, on_progress: OnJobProgress
 ) -> Iterator[JobResult]:
     """Track videos in the workers of a cluster; see ``persam_video.batch.run_jobs``.
 
@@ -79,7 +79,7 @@ def run_fleet(
             shelf.sweep()
             mark = stack.enter_context(shared_mark(Path(shelf.place)))
         manifest.read()
-        make = partial(_make_tracker, tasks[0].options.settings, shelf, mark)
+        make = partial(_make_job_tracker, tasks[0].options.settings, shelf, mark)
         workers = stack.enter_context(RayWorkers(make, fleet.ray, fleet.warn))
         plan = _Plan.of(tasks, workers.facts(len(tasks)), manifest, shelf)
         overview = _Overview(plan, fleet, on_progress)
@@ -99,7 +99,7 @@ def run_fleet(
             yield result
 
 
-def _check(shelf: Shelf, tasks: Sequence[Task]) -> None:
+def _check(shelf: Shelf, tasks: Sequence[PreparedJob]) -> None:
     """Check that the results of no job would take the place of an input.
 
     Raises:
@@ -142,13 +142,13 @@ class _Plan:
     """
 
     done: list[JobResult] = field(default_factory=list)
-    left: list[Task] = field(default_factory=list)
+    left: list[PreparedJob] = field(default_factory=list)
     asked: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, tasks: Sequence[Task], facts: WorkerFacts, manifest: Manifest, shelf: Shelf
+        cls, tasks: Sequence[PreparedJob], facts: WorkerFacts, manifest: Manifest, shelf: Shelf
     ) -> "_Plan":
         plan, there = cls(), shelf.names()
         sizes = job_sizes([task.job for task in tasks])
@@ -177,7 +177,7 @@ class _Plan:
         return plan
 
 
-def _asked(task: Task, facts: WorkerFacts) -> str:
+def _asked(task: PreparedJob, facts: WorkerFacts) -> str:
     """Return the SHA-256 of all that decides about the results of a job."""
     options = {
         each.name: getattr(task.options, each.name)
@@ -251,7 +251,7 @@ class _Overview:
         self._tell(FleetProgress(self._ended, len(self._sizes), share, frames))
 
 
-def _make_tracker(
+def _make_job_tracker(
     settings: Settings, shelf: Shelf, mark: Path | None, share: Share
 ) -> "_FleetTracker":
     """Prepare a worker: check that it has the shared folder, and load the model."""
@@ -261,7 +261,7 @@ def _make_tracker(
     return _FleetTracker(settings, shelf, share)
 
 
-class _FleetTracker(Tracker):
+class _FleetTracker(JobTracker):
     """Runs jobs in a worker of a fleet."""
 
     def __init__(self, settings: Settings, shelf: Shelf, share: Share) -> None:
@@ -273,14 +273,14 @@ class _FleetTracker(Tracker):
         self._files = ExitStack()
         self._scratch = self._files.enter_context(scratch_folder())
 
-    def __call__(self, task: Task, tell: Tell[Event]) -> JobResult:
+    def __call__(self, task: PreparedJob, tell: Tell[Event]) -> JobResult:
         """Run a job and turn any failure into a result, unless another machine may do it."""
         begun, self._lost = time.perf_counter(), 0
         result = super().__call__(task, tell)
         seconds = time.perf_counter() - begun
         return replace(result, seconds=seconds, lost=self._lost, worker=self._name)
 
-    def track(self, task: Task, on_progress: OnProgress) -> RunRecord:
+    def track(self, task: PreparedJob, on_progress: OnProgress) -> RunRecord:
         """Run a job into a folder of this machine, and let its results appear in the shared place.
 
         Raises:
@@ -298,7 +298,7 @@ class _FleetTracker(Tracker):
             was_finished = paths.finished
             options = replace(task.options, mask=job.masks, resume=True, overwrite=False, keep=())
             try:
-                record = super().track(Task(job, paths, options), on_progress)
+                record = super().track(PreparedJob(job, paths, options), on_progress)
             except OutputError as error:
                 if is_full(error):
                     raise NodeError(str(error)) from error

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persam_video.batch.jobs import Job
-from persam_video.batch.tracking import Event, JobResult, OnJobProgress, Task, Tracker, follow
+from persam_video.batch.tracking import (
+    Event,
+    JobResult,
+    JobTracker,
+    OnJobProgress,
+    PreparedJob,
+    follow,
+)
 from persam_video.config import load_settings
 from persam_video.errors import ConfigError, DatasetError
 from persam_video.run import FolderOptions, OutputPaths
@@ -71,7 +78,7 @@ def run_jobs(
         raise ConfigError("--overwrite starts over and --resume continues: pass only one of them")
     if workers < 1:
         raise ConfigError(f"workers must be 1 or more, found {workers}")
-    tasks: dict[str, Task] = {}
+    tasks: dict[str, PreparedJob] = {}
     for job in jobs:
         # on some file systems these are one folder
         if folded_name(job.name) in tasks:
@@ -81,7 +88,7 @@ def run_jobs(
         except ConfigError as error:
             raise ConfigError(f"job {job.name}: {error}") from error
         wanted = replace(common, mask=job.masks, prompts=job.prompts, settings=settings)
-        tasks[folded_name(job.name)] = Task(job, OutputPaths(Path(out) / job.name), wanted)
+        tasks[folded_name(job.name)] = PreparedJob(job, OutputPaths(Path(out) / job.name), wanted)
     if fleet is not None:
         # imported late: it needs Ray
         from persam_video.batch.fleet import run_fleet  # noqa: PLC0415
@@ -100,16 +107,16 @@ def run_jobs(
     return follow(executor, tuple(tasks.values()), on_progress, cut_off)
 
 
-def _executor(workers: int) -> Executor[Task, Event, JobResult]:
+def _executor(workers: int) -> Executor[PreparedJob, Event, JobResult]:
     """Return what tracks the videos: this process, or several with a share of the cores each."""
     if workers < 2:
-        return InProcess(Tracker())
-    return Processes(_make_tracker, workers, max(1, available_cores() // workers))
+        return InProcess(JobTracker())
+    return Processes(_make_job_tracker, workers, max(1, available_cores() // workers))
 
 
-def _make_tracker(share: Share) -> Tracker:
+def _make_job_tracker(share: Share) -> JobTracker:
     use_share(share)
-    return Tracker()
+    return JobTracker()
 
 
 def _cut_off(paths: OutputPaths, name: str, done: int) -> JobResult:

@@ -58,7 +58,7 @@ OnJobProgress = Callable[[JobProgress], None]
 
 
 @dataclass(frozen=True)
-class Task:
+class PreparedJob:
     """A job, its output folder and its resolved options."""
 
     job: Job
@@ -79,8 +79,8 @@ _DIED = "its process died (out of memory?): pass --resume, or fewer --workers"
 
 
 def follow(
-    executor: Executor[Task, Event, JobResult],
-    tasks: Sequence[Task],
+    executor: Executor[PreparedJob, Event, JobResult],
+    tasks: Sequence[PreparedJob],
     on_progress: OnJobProgress,
     cut_off: Callable[[str, int], JobResult],
 ) -> Iterator[JobResult]:
@@ -121,13 +121,13 @@ def follow(
         yield cut_off(name, done)
 
 
-class Tracker:
+class JobTracker:
     """Runs jobs with the model of the last one, if they use the same."""
 
     def __init__(self) -> None:
         self._model = _LastModel()
 
-    def __call__(self, task: Task, tell: Tell[Event]) -> JobResult:
+    def __call__(self, task: PreparedJob, tell: Tell[Event]) -> JobResult:
         """Run a job and turn any failure into a result."""
         job, done = task.job, 0
         tell(Begun(job.name))
@@ -157,7 +157,7 @@ class Tracker:
         """Return the model of these settings."""
         return self._model.get(settings)
 
-    def track(self, task: Task, on_progress: OnProgress) -> RunRecord:
+    def track(self, task: PreparedJob, on_progress: OnProgress) -> RunRecord:
         """Run a job.
 
         Raises:

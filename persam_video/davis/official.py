@@ -99,7 +99,7 @@ def run_official(
         raise DatasetError(f"{checkout}: holds no package davis2017; give its checkout")
     with tempfile.TemporaryDirectory() as folder:
         job = OfficialJob(
-            results=str(_plain_layout(Path(results), dataset, Path(folder))),
+            results=str(plain_layout(Path(results), dataset, Path(folder))),
             root=str(dataset.root),
             year=dataset.year,
             split=dataset.split,
@@ -122,7 +122,7 @@ def run_official(
         return OfficialScores(**json.loads(Path(job.output).read_text(encoding="utf-8")))
 
 
-def _plain_layout(results: Path, dataset: DavisDataset, scratch: Path) -> Path:
+def plain_layout(results: Path, dataset: DavisDataset, scratch: Path) -> Path:
     """Return a folder with ``<sequence>/<frame>.png``, the only layout that the code knows."""
     places = {name: find_masks(results, name, dataset) for name in dataset.names}
     if all(place == results / name for name, place in places.items()):

@@ -29,7 +29,7 @@ from persam_video.vos.vots import Trajectory, VotsDataset
 ABSENCES = 10
 """ADQ needs more frames without the object than this."""
 
-Masks = NDArray[np.bool_]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ class Quality:
     absence: float
 
     @classmethod
-    def of(cls, overlaps: NDArray[np.float64], in_view: Masks, reported: Masks) -> "Quality":
+    def of(
+        cls, overlaps: NDArray[np.float64], in_view: BoolArray, reported: BoolArray
+    ) -> "Quality":
         """Measure an object.
 
         Args:
@@ -66,7 +68,7 @@ class Quality:
         absent = ~in_view
         visible = int(in_view.sum())
 
-        def share(frames: Masks) -> float:
+        def share(frames: BoolArray) -> float:
             return int(frames.sum()) / visible if visible else math.nan
 
         return cls(
@@ -223,12 +225,14 @@ def _measured(results: Path, dataset: VotsDataset, name: str) -> SequenceQuality
     return SequenceQuality(name, objects, Quality.mean(objects.values()))
 
 
-def _mask(trajectory: Trajectory | None, index: int, size: tuple[int, int]) -> Masks | None:
+def _mask(trajectory: Trajectory | None, index: int, size: tuple[int, int]) -> BoolArray | None:
     mask = None if trajectory is None else trajectory.at(index)
     return None if mask is None else mask.on_frame(size)
 
 
-def _compared(truth: Masks, predicted: Masks, leave: Masks | None) -> tuple[float, bool, bool]:
+def _compared(
+    truth: BoolArray, predicted: BoolArray, leave: BoolArray | None
+) -> tuple[float, bool, bool]:
     """Return the overlap of two masks, and whether each of them is present."""
     in_view, reported = bool(truth.any()), bool(predicted.any())
     if leave is not None:

@@ -163,14 +163,14 @@ def test_the_sequences_of_a_partial_run_are_read_from_its_record(whole):
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links")
 def test_the_official_code_gets_its_own_layout(whole, tmp_path):
-    from persam_video.davis.official import _plain_layout
+    from persam_video.davis.official import plain_layout
 
     results = tmp_path / "batch"
     for name in ("dog", "cat"):
         shutil.copytree(whole.results / name, results / name / "masks")
     dataset = DavisDataset(whole.root)
     (tmp_path / "scratch").mkdir()
-    plain = _plain_layout(results, dataset, tmp_path / "scratch")
+    plain = plain_layout(results, dataset, tmp_path / "scratch")
     assert evaluate(plain, dataset).mean == 1.0
     assert find_masks(plain, "dog", dataset) == plain / "dog"
-    assert _plain_layout(whole.results, dataset, tmp_path) == whole.results
+    assert plain_layout(whole.results, dataset, tmp_path) == whole.results

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from lite_training.data import VOID, LabelledImage, TrainingData
+from lite_training.data import LabelledImage, TrainingData
+from persam_video.masks.labels import VOID
 
 FRAMES = 4
 TARGETS = 2

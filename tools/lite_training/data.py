@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-VOID = 255
+from persam_video.masks.labels import VOID
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from lite_training.clicks import Clicks
 from lite_training.clips import ClipBatch
-from lite_training.data import VOID
 from lite_training.losses import decoder_loss, mask_iou, similarity_loss
 from lite_training.prompts import (
     PromptSet,
@@ -24,6 +23,7 @@ from lite_training.prompts import (
     jitter_boxes,
     random_points,
 )
+from persam_video.masks.labels import VOID
 from persam_video.persam.confidence import blend, standardise
 from persam_video.persam.matching import cell_coverage, matching_maps
 from persam_video.persam.target import location_confidence, target_embedding
