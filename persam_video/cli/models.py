@@ -28,7 +28,7 @@ class ListedModel:
         name: as given to ``--model``.
         description: what it is.
         licence: of the weights.
-        bytes: size of the weights.
+        bytes: size of the weights; 0 for those of Hugging Face's hub that are not on disk.
         image_size: long side of its input, in pixels.
         file: the weights, if they are on disk.
     """
@@ -45,7 +45,7 @@ class ListedModel:
         """Describe a model, and look for its weights on disk."""
         file = _file(spec)
         size = spec.weights.size if spec.weights is not None else _size(file)
-        found = file if file.is_file() else None
+        found = file if file is not None and file.is_file() else None
         return cls(spec.name, spec.description, spec.licence, size, spec.image_size, found)
 
 
@@ -127,7 +127,13 @@ def download(
     from persam_video.sam.download import cached_path, download_weights
     from persam_video.sam.registry import model_spec
 
-    weights = model_spec(name).weights
+    spec = model_spec(name)
+    weights = spec.weights
+    if spec.repository is not None:
+        raise ModelError(
+            f"{name} is on Hugging Face's hub: run hf download {spec.repository}, which "
+            "pip install 'persam-video[sam2]' brings"
+        )
     if weights is None:
         raise ModelError(f"{name} ships with the package: there is nothing to download")
     file = cached_path(weights)
@@ -171,11 +177,13 @@ def export_onnx(
         printer.say(str(file))
 
 
-def _file(spec: "ModelSpec") -> Path:
-    from persam_video.sam.download import cached_path, embedded_path
+def _file(spec: "ModelSpec") -> Path | None:
+    from persam_video.sam.download import cached_path, embedded_path, hub_path
 
+    if spec.repository is not None:
+        return hub_path(spec.repository)
     return embedded_path() if spec.weights is None else cached_path(spec.weights)
 
 
-def _size(file: Path) -> int:
-    return file.stat().st_size if file.is_file() else 0
+def _size(file: Path | None) -> int:
+    return file.stat().st_size if file is not None and file.is_file() else 0

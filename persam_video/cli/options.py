@@ -235,11 +235,12 @@ class ModelOptions:
     model: Annotated[
         str | None,
         model_option(
-            help="lite (embedded), vit_t, vit_b, vit_l or vit_h.", autocompletion=completion.models
+            help="lite, vit_t, vit_b, vit_l, vit_h, sam2.1-tiny, -small, -base+, -large.",
+            autocompletion=completion.models,
         ),
     ] = None
     checkpoint: Annotated[
-        Path | None, model_option(help="Weight file (.pth or .safetensors) for --model.")
+        Path | None, model_option(help="Weight file (.pth or .safetensors) or folder for --model.")
     ] = None
     device: Annotated[
         str | None, model_option(help="auto, cpu, cuda or mps.", autocompletion=completion.devices)

@@ -2,9 +2,11 @@
 
 A preset holds only what differs from the defaults, which are those of the embedded model. Another
 family of models may change a preset: ``configs/vit/persam.yaml`` holds what the preset ``persam``
-changes for ``vit_b`` and its kin. An unknown key is an error that names the nearest known one.
+changes for ``vit_b`` and its kin, and for SAM 2.1. An unknown key is an error that names the
+nearest known one.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ from persam_video.errors import ConfigError
 from persam_video.util.nested import flatten
 from persam_video.util.suggest import did_you_mean
 from persam_video.util.yaml import load_yaml
+
+# nothing was measured with either, and PerSAM's papers speak for both
+_SAME_AS = {"sam2": "vit"}
 
 _MOST_SHOWN = 80  # characters of a wrong value
 
@@ -153,7 +158,8 @@ def _read(preset: str | Path) -> tuple[dict[str, Any], str, bool]:
 
 def _family_changes(preset: str, model: str) -> dict[str, Any]:
     """Return what the family of a model, such as ``vit``, changes in a preset, by dotted key."""
-    family = model.partition("_")[0]
+    family = re.split(r"[_.-]", model)[0]
+    family = _SAME_AS.get(family, family)
     file = _folder() / family / f"{preset}.yaml"
     # a name that is a path would lead elsewhere
     if not family.isalnum() or not file.is_file():

@@ -22,9 +22,11 @@ def _setting(default: Any, description: str, **limits: Any) -> Any:
 class ModelSettings(Section):
     """Which SAM, where and how."""
 
-    name: str = _setting("lite", "lite (embedded), vit_t, vit_b, vit_l, vit_h")
+    name: str = _setting(
+        "lite", "lite (embedded), vit_t, vit_b, vit_l, vit_h, sam2.1-tiny, -small, -base+, -large"
+    )
     checkpoint: Path | None = _setting(
-        None, "weight file; null uses the one that `models download` fetched"
+        None, "weight file, or folder; null uses the one that `models download` fetched"
     )
     device: str = _setting("auto", "auto, cpu, cuda, mps")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = _setting(

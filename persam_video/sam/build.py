@@ -11,14 +11,21 @@ from torch import nn
 
 from persam_video.config import Settings
 from persam_video.errors import ModelError
-from persam_video.sam.checkpoints import load_weights, read_state_dict
+from persam_video.sam.checkpoints import load_weights, read_state_dict, weight_file
 from persam_video.sam.decoder import GuidedMaskDecoder, GuidedTwoWayTransformer
-from persam_video.sam.download import cached_path, embedded_path
+from persam_video.sam.download import cached_path, embedded_path, hub_path
 from persam_video.sam.lite import LiteSam
 from persam_video.sam.model import ModelInfo, SamModel
 from persam_video.sam.modules import PromptEncoder
 from persam_video.sam.network import CELL, Sam
-from persam_video.sam.registry import ModelSpec, TinyVitDimensions, VitDimensions, model_spec
+from persam_video.sam.registry import (
+    HieraDimensions,
+    ModelSpec,
+    TinyVitDimensions,
+    VitDimensions,
+    model_spec,
+)
+from persam_video.sam.sam2 import Sam2
 from persam_video.sam.tiny_vit import TinyVitImageEncoder
 from persam_video.sam.vit import FusedImageEncoderViT
 from persam_video.util.download import file_sha256
@@ -38,10 +45,12 @@ def load_sam(
     """Load a SAM.
 
     Args:
-        model: lite (ships with the package), vit_t, vit_b, vit_l or vit_h.
+        model: lite (ships with the package), vit_t, vit_b, vit_l, vit_h, or sam2.1-tiny, -small,
+            -base+ or -large, which need persam-video[sam2].
         checkpoint: weight file, safetensors or .pth, in the layout of segment-anything, MobileSAM
-            or Hugging Face. Without it, the published file is taken from the cache
-            (``persam_video.sam.download``), where ``persam-video models download`` puts it.
+            or Hugging Face, or a folder that transformers saved a model in. Without it, the
+            published file is taken from the cache (``persam_video.sam.download``), where
+            ``persam-video models download`` puts it, or for SAM 2.1 from Hugging Face's cache.
         device: auto, cpu, cuda or mps; auto takes the best one available.
         precision: auto, fp32, bf16 or fp16; auto takes bf16 if the device supports it natively.
         image_size: long side of the input in pixels; only lite takes other than its default.
@@ -57,7 +66,7 @@ def load_sam(
     # first use imports half of torch's compiler, which takes longer than drawing a small model.
     with nullcontext() if spec.encoder is None else torch.device("meta"):
         network = build_network(spec, side).float()  # whatever the default dtype is
-    file = _weight_file(spec) if checkpoint is None else Path(checkpoint)
+    file = _weight_file(spec) if checkpoint is None else weight_file(Path(checkpoint))
     # checked before the file is parsed
     sha256 = _checkpoint_sha256(file)
     published = spec.weights is not None and spec.weights.sha256 == sha256
@@ -81,6 +90,14 @@ def load_sam(
 
 def _weight_file(spec: ModelSpec) -> Path:
     """Return a model's default weight file."""
+    if spec.repository is not None:
+        found = hub_path(spec.repository)
+        if found is None:
+            raise ModelError(
+                f"no weights for {spec.name} in Hugging Face's cache: run hf download "
+                f"{spec.repository}, or pass --checkpoint FOLDER"
+            )
+        return found
     if spec.weights is None:
         return embedded_path()
     file = cached_path(spec.weights)
@@ -115,6 +132,8 @@ def build_network(spec: ModelSpec, image_size: int) -> Sam:
     """Build a model with random weights."""
     if spec.encoder is None:
         return LiteSam(image_size)
+    if isinstance(spec.encoder, HieraDimensions):
+        return Sam2(spec.encoder, image_size)
     cells = image_size // CELL
     return Sam(
         _image_encoder(spec.encoder, image_size),

@@ -10,10 +10,26 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from persam_video.errors import ModelError
+from persam_video.sam.download import HUB_FILE
 from persam_video.sam.layouts import State, to_sam_layout
-from persam_video.sam.registry import MODELS, TinyVitDimensions, VitDimensions
+from persam_video.sam.registry import MODELS, HieraDimensions, TinyVitDimensions, VitDimensions
 
 _WRAPPERS = ("model", "state_dict")
+_HIERA = "image_encoder.vision.backbone.blocks."
+
+
+def weight_file(checkpoint: Path) -> Path:
+    """Return the weight file of a checkpoint, which may be a folder that transformers saved.
+
+    Raises:
+        ModelError: the folder holds no weights in one file.
+    """
+    if not checkpoint.is_dir():
+        return checkpoint
+    file = checkpoint / HUB_FILE
+    if not file.is_file():
+        raise ModelError(f"{checkpoint} holds no {HUB_FILE}: give a weight file or its folder")
+    return file
 
 
 def read_state_dict(file: Path) -> State:
@@ -105,10 +121,16 @@ def recognise(state: State) -> str | None:
         return "lite"
     tokens = state.get("image_encoder.pos_embed")
     stem = state.get("image_encoder.patch_embed.seq.2.weight")
+    patches = state.get("image_encoder.vision.backbone.patch_embed.projection.weight")
+    blocks = sum(name.startswith(_HIERA) and name.endswith(".attn.qkv.bias") for name in state)
     for spec in MODELS.values():
         match spec.encoder:
             case VitDimensions(width=width) if tokens is not None and tokens.shape[-1] == width:
                 return spec.name
             case TinyVitDimensions(widths=widths) if stem is not None and len(stem) == widths[0]:
+                return spec.name
+            case HieraDimensions(width=width, blocks=stages) if (
+                patches is not None and len(patches) == width and blocks == sum(stages)
+            ):
                 return spec.name
     return None

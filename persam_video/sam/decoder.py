@@ -6,7 +6,7 @@ state dicts load unchanged. Three optional inputs change what they compute:
 * ``attention_bias``: PerSAM's target-guided attention (TGA),
 * ``target_embedding``: PerSAM's target-semantic prompting (TSP),
 * ``skips``: high-resolution features added while the mask is upscaled, as in HQ-SAM and SAM 2; only
-  the embedded model has the weights for them.
+  the embedded model and SAM 2.1 have the weights for them.
 
 Without any of them, the result is that of segment-anything.
 Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2024, section 3.2.
@@ -313,7 +313,7 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
             Mask logits (B, 1 + M, 4h, 4w), the single mask first, and predicted IoU (B, 1 + M).
         """
         batch = sparse_prompt_embeddings.shape[0]
-        output_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight], dim=0)
+        output_tokens = self._output_tokens()
         tokens = torch.cat(
             (output_tokens.expand(batch, -1, -1), sparse_prompt_embeddings.to(output_tokens.dtype)),
             dim=1,
@@ -338,6 +338,10 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
                 ]
             )
         return masks, self.iou_prediction_head(hidden[:, 0])
+
+    def _output_tokens(self) -> Tensor:
+        """Return the learned tokens (T, C): that of the predicted IoU, those of the masks."""
+        return torch.cat([self.iou_token.weight, self.mask_tokens.weight])
 
     def _masks_in(
         self, window: Window, source: Tensor, hyper: Tensor, skips: tuple[Tensor, Tensor] | None

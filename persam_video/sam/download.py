@@ -7,6 +7,9 @@ from persam_video.errors import DownloadError, ModelError
 from persam_video.sam.registry import PublishedWeights
 from persam_video.util.download import RemoteFile, download_file
 
+HUB_FILE = "model.safetensors"
+"""Name of the weight file in a folder or a repository of Hugging Face's."""
+
 
 def cache_folder() -> Path:
     """Return the folder for downloaded weights; it need not exist yet."""
@@ -24,6 +27,17 @@ def cached_path(weights: PublishedWeights) -> Path:
 def embedded_path() -> Path:
     """Return the weight file of the embedded model, which ships with the package."""
     return Path(__file__).parent / "weights" / "lite.safetensors"
+
+
+def hub_path(repository: str) -> Path | None:
+    """Return the weight file of a repository in Hugging Face's cache; ``None`` without one."""
+    try:
+        # comes with transformers, which the models of the hub need
+        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415
+    except ImportError:
+        return None
+    found = try_to_load_from_cache(repository, HUB_FILE)
+    return Path(found) if isinstance(found, str) else None
 
 
 # GitHub redirects from the first name to the second

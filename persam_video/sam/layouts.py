@@ -1,6 +1,7 @@
 """Convert state dicts of other projects to segment-anything's names.
 
-Meta's files need no conversion. Hugging Face's ``SamModel`` names the same tensors differently.
+Meta's files need no conversion. Hugging Face's ``SamModel`` names the same tensors differently, and
+so does its ``Sam2Model``, whose image encoder keeps its names.
 MobileSAM uses Meta's names but has batch norms, which are folded into the convolutions before them,
 and the unused classifier of the TinyViT that it was initialised from.
 """
@@ -48,9 +49,37 @@ _HUGGING_FACE_NAMES = tuple(
     )
 )
 
+# parts of the image encoder here, and their names in it
+_SAM2_ENCODER = {
+    "vision_encoder.": "image_encoder.vision.",
+    "mask_decoder.conv_s": "image_encoder.conv_s",
+    "no_memory_embedding": "image_encoder.no_memory_embedding",
+}
+_SAM2_LAYERS = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"\.o_proj\.", ".out_proj."),
+        (r"\.mlp\.proj_in\.", ".mlp.lin1."),
+        (r"\.mlp\.proj_out\.", ".mlp.lin2."),
+    )
+)
+# what remembers past frames, and whether the object is in sight
+_SAM2_MEMORY = (
+    "memory_",
+    "mask_downsample.",
+    "object_pointer_proj.",
+    "temporal_positional_encoding_projection_layer.",
+    "no_memory_positional_encoding",
+    "no_object_pointer",
+    "occlusion_spatial_embedding_parameter",
+    "mask_decoder.pred_obj_score_head.",
+)
+
 
 def to_sam_layout(state: State) -> State:
     """Rename a state dict's tensors to segment-anything's names; unknown ones stay as they are."""
+    if any(name.startswith("vision_encoder.neck.convs.") for name in state):
+        return _from_sam2(state)
     if any(name.startswith("vision_encoder.") for name in state):
         return _from_hugging_face(state)
     if "image_encoder.patch_embed.seq.0.c.weight" in state:
@@ -60,6 +89,29 @@ def to_sam_layout(state: State) -> State:
 
 def _from_hugging_face(state: State) -> State:
     return {_sam_name(name): value for name, value in state.items()}
+
+
+def _from_sam2(state: State) -> State:
+    converted: State = {}
+    for name, value in state.items():
+        if name.startswith(_SAM2_MEMORY):
+            continue
+        if name == "prompt_encoder.point_embed.weight":  # all kinds of points in one tensor
+            for kind, row in enumerate(value):
+                converted[f"prompt_encoder.point_embeddings.{kind}.weight"] = row[None]
+        else:
+            converted[_sam2_name(name)] = value
+    return converted
+
+
+def _sam2_name(hugging_face_name: str) -> str:
+    for theirs, ours in _SAM2_ENCODER.items():
+        if hugging_face_name.startswith(theirs):
+            return ours + hugging_face_name.removeprefix(theirs)
+    name = hugging_face_name
+    for pattern, replacement in _SAM2_LAYERS:
+        name = pattern.sub(replacement, name)
+    return _sam_name(name)
 
 
 def _sam_name(hugging_face_name: str) -> str:

@@ -64,7 +64,7 @@ class ModelInfo:
     """Description of a model, for the record of a run.
 
     Attributes:
-        name: lite, vit_b, vit_l, vit_h or vit_t.
+        name: as in ``persam_video.sam.registry``.
         sha256: of the weight file.
         image_size: long side of the input, in pixels.
         device: torch device.
@@ -156,9 +156,12 @@ class SamModel:
 
     def _encode(self, rgb: NDArray[np.uint8], view: Box | None, size: int) -> ImageEmbedding:
         height, width = rgb.shape[:2]
-        transform = InputTransform.fit((height, width), size, self.network.padding, view)
+        network = self.network
+        transform = InputTransform.fit(
+            (height, width), size, network.padding, view, stretch=network.stretches
+        )
         image = transform.image(rgb, self.device).to(self.dtype)
-        found = self.network.encode(image.contiguous(memory_format=torch.channels_last))
+        found = network.encode(image.contiguous(memory_format=torch.channels_last))
         return ImageEmbedding(found.embedding, transform, found.keys, found.skips)
 
     @inference()

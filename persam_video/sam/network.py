@@ -40,11 +40,13 @@ class Sam(nn.Module):
 
     Attributes:
         padding: the input is padded to a multiple of this; ``None`` pads to a square.
+        stretches: whether the input is stretched to a square, and not padded.
         takes_matching: whether it was trained with the dense matching prompt.
         fills_cores: whether encoding one image keeps all cores busy.
     """
 
     padding: int | None = None
+    stretches = False
     takes_matching = False
     fills_cores = True
 

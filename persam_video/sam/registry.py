@@ -41,6 +41,27 @@ class TinyVitDimensions:
 
 
 @dataclass(frozen=True)
+class HieraDimensions:
+    """Shape of SAM 2.1's image encoder: widths and heads double with each of its four stages.
+
+    Attributes:
+        width: channels of the first stage.
+        heads: its attention heads.
+        blocks: number of blocks in each stage.
+        global_blocks: blocks with global instead of windowed attention, counted over all stages.
+        windows: side of each stage's attention windows, in tokens.
+        background: (rows, columns) of the positional embedding that spans the image.
+    """
+
+    width: int
+    heads: int
+    blocks: tuple[int, int, int, int]
+    global_blocks: tuple[int, int, int]
+    windows: tuple[int, int, int, int] = (8, 4, 14, 7)
+    background: tuple[int, int] = (7, 7)
+
+
+@dataclass(frozen=True)
 class PublishedWeights:
     """A weight file that its authors publish.
 
@@ -70,23 +91,26 @@ class ModelSpec:
         description: short text for listings.
         image_size: the input's long side, in pixels.
         encoder: shape of the image encoder; ``None`` for the embedded model.
-        weights: where its weights are published; ``None`` for the embedded model.
+        weights: where its weights are published as one file; ``None`` for the others.
         licence: of the weights.
+        repository: on Hugging Face's hub, for weights that are taken from the hub's cache.
     """
 
     name: str
     description: str
     image_size: int
-    encoder: VitDimensions | TinyVitDimensions | None
+    encoder: VitDimensions | TinyVitDimensions | HieraDimensions | None
     weights: PublishedWeights | None
     licence: str
+    repository: str | None = None
 
 
 _META = "https://dl.fbaipublicfiles.com/segment_anything"
 
 # Kirillov et al., "Segment Anything", ICCV 2023; the dimensions are those of segment-anything's
 # own builders. Zhang et al., "Faster Segment Anything", 2023: MobileSAM, whose encoder is the
-# 5-million TinyViT of Wu et al., ECCV 2022.
+# 5-million TinyViT of Wu et al., ECCV 2022. Ravi et al., "SAM 2: Segment Anything in Images and
+# Videos", ICLR 2025, with the Hiera encoders of its published configurations.
 MODELS = {
     spec.name: spec
     for spec in (
@@ -145,6 +169,26 @@ MODELS = {
                 "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
             ),
             "Apache-2.0",
+        ),
+        *(
+            ModelSpec(
+                f"sam2.1-{size}",
+                f"SAM 2.1 {size}, without its memory",
+                1024,
+                encoder,
+                None,
+                "Apache-2.0",
+                f"facebook/sam2.1-hiera-{size.replace('+', '-plus')}",
+            )
+            for size, encoder in (
+                ("tiny", HieraDimensions(96, 1, (1, 2, 7, 2), (5, 7, 9))),
+                ("small", HieraDimensions(96, 1, (1, 2, 11, 2), (7, 10, 13))),
+                (
+                    "base+",
+                    HieraDimensions(112, 2, (2, 3, 16, 3), (12, 16, 20), background=(14, 14)),
+                ),
+                ("large", HieraDimensions(144, 2, (2, 6, 36, 4), (23, 33, 43), (8, 4, 16, 8))),
+            )
         ),
     )
 }

@@ -25,7 +25,8 @@ class InputTransform:
 
     Attributes:
         frame_size: (height, width) of the frame.
-        input_size: (height, width) of the resized frame, its long side the model's image size.
+        input_size: (height, width) of the resized frame, its long side the model's image size; a
+            square for models that stretch the frame.
         padded_size: (height, width) after padding at the right and at the bottom.
         view: (x0, y0, x1, y1), exclusive ends: the part of the frame that the input shows;
             ``None`` for all of it.
@@ -42,6 +43,8 @@ class InputTransform:
         long_side: int,
         multiple: int | None,
         view: Box | None = None,
+        *,
+        stretch: bool = False,
     ) -> "InputTransform":
         """Choose the input size for a frame, or for a view of it.
 
@@ -50,7 +53,11 @@ class InputTransform:
             long_side: the input's long side in pixels.
             multiple: pad to a multiple of this; ``None`` pads to a square, as SAM does.
             view: the visible part, within the frame and of its aspect ratio.
+            stretch: stretch the frame to a square, as SAM 2 does; then nothing is padded.
         """
+        if stretch:
+            square = (long_side, long_side)
+            return InputTransform(frame_size, square, square, view)
         # a view has the frame's aspect ratio up to rounding, and the input's size must not change
         scale = long_side / max(frame_size)
         height, width = (max(1, int(side * scale + 0.5)) for side in frame_size)

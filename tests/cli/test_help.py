@@ -10,6 +10,7 @@ import typer
 
 from persam_video.cli.main import app
 from persam_video.drawing.styles import STYLES
+from persam_video.sam.registry import MODELS
 from persam_video.sinks.outputs import Output
 
 PANELS = {None, "Input", "Objects", "Outputs", "Look", "Fleet", "Model", "Tracking", "Run"}
@@ -83,7 +84,7 @@ def test_the_help_of_style_names_every_style():
         ("track clip.mp4 --style s", {"spotlight", "side-by-side"}),
         ("render result clip.mp4 --style blur,tr", {"blur,trail", "blur,trail=3"}),
         ("render result clip.mp4 --style anonymise=f", {"anonymise=fill", "anonymise=fill-rest"}),
-        ("track clip.mp4 --model ", {"lite", "vit_t", "vit_b", "vit_l", "vit_h"}),
+        ("track clip.mp4 --model ", set(MODELS)),
         ("track clip.mp4 --codec h", {"h264", "hevc"}),
         ("track clip.mp4 --device c", {"cpu", "cuda"}),
         ("track clip.mp4 --precision ", {"auto", "fp32", "bf16", "fp16"}),

@@ -55,6 +55,11 @@ def test_download_puts_the_file_where_load_sam_looks(cache, published, file_serv
     assert len(server.ranges) == 2
 
 
+def test_for_weights_of_the_hub_its_own_command_is_named():
+    with pytest.raises(ModelError, match=r"hf download facebook/sam2\.1-hiera-tiny"):
+        run("download", "sam2.1-tiny")
+
+
 def test_a_wrong_file_is_refused(cache, file_server):
     with pytest.raises(ModelError, match="is another file"):
         run("download", "vit_t", "--url", file_server(CONTENT).url)

@@ -47,7 +47,9 @@ def test_a_family_changes_only_what_differs_from_its_preset(file):
     assert all(usual[key] != value for key, value in changes.items())
 
 
-@pytest.mark.parametrize("model", ["vit_t", "vit_b", "vit_l", "vit_h"])
+@pytest.mark.parametrize(
+    "model", ["vit_t", "vit_b", "vit_l", "vit_h", "sam2.1-tiny", "sam2.1-base+"]
+)
 def test_meta_s_models_start_from_the_published_settings(model):
     settings = load_settings("persam", {"model.name": model})
     assert settings.guidance.attention

@@ -26,6 +26,15 @@ def test_the_long_side_is_the_model_s(frame, long_side, multiple, resized, padde
     assert transform.padded_size == padded
 
 
+def test_a_stretched_frame_fills_the_square():
+    transform = InputTransform.fit((48, 96), 64, None, stretch=True)
+    assert transform.input_size == transform.padded_size == (64, 64)
+    corners = torch.tensor([[0.0, 0.0], [96.0, 48.0]])
+    assert transform.coordinates(corners).tolist() == [[0, 0], [64, 64]]
+    assert transform.frame_coordinates(transform.coordinates(corners)).equal(corners)
+    assert transform.restore(torch.ones(1, 1, 16, 16)).eq(1).all()
+
+
 def test_padding_comes_after_normalising():
     transform = InputTransform.fit((50, 100), 64, None)
     image = transform.image(np.full((50, 100, 3), 255, np.uint8), torch.device("cpu"))
