@@ -5,6 +5,7 @@ import pytest
 from persam_video.config import load_settings
 from persam_video.drawing.soft import objects_share
 from persam_video.errors import AnnotationError, SourceError
+from persam_video.sam import load_sam
 from persam_video.tracking import ObjectState, Tracker
 from persam_video.video import Frame
 
@@ -34,6 +35,25 @@ def test_objects_are_followed(results, demo_frames):
     for result, (_, truth) in zip(results[1:], demo_frames[1:], strict=True):
         for seen in result.objects:
             assert iou(result.mask(seen.object_id), truth == seen.object_id) > 0.7
+
+
+def test_a_model_without_maps_and_readout_takes_the_same_way(model, demo_frames):
+    """As Meta's SAM: what it lacks is left out, and everything else stays as it is."""
+    frames, off = demo_frames[:4], {"prompts.matching": False, "prompts.readout": False}
+    expected = track(model, frames, **off)
+    bare = load_sam("lite", image_size=384, device="cpu")
+    bare.network.takes_matching = False
+    bare.network.prompt_encoder.memory = None
+    for overrides in ({}, off):
+        found = track(bare, frames, **overrides)
+        for one, other in zip(found, expected, strict=True):
+            assert np.array_equal(one.labels, other.labels)
+            assert one.objects == other.objects
+    whole = track(model, frames)
+    assert any(
+        not np.array_equal(one.labels, other.labels)
+        for one, other in zip(whole, expected, strict=True)
+    )
 
 
 def test_results_describe_their_label_map(results):
