@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.ablation import VARIANTS
+from eval.ablation import PLAIN_VARIANTS, VARIANTS
 from persam_video.config import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -15,8 +15,18 @@ def test_a_variant_is_no_preset_under_another_name(variant):
     assert load_settings(variant.preset, variant.overrides) != load_settings(variant.preset)
 
 
-def test_every_row_has_a_name_of_its_own():
-    assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
+@pytest.mark.parametrize("variants", [VARIANTS, PLAIN_VARIANTS], ids=["all", "plain"])
+def test_every_row_has_a_name_and_settings_of_its_own(variants):
+    assert len({variant.name for variant in variants}) == len(variants)
+    settings = [load_settings(variant.preset, variant.overrides) for variant in variants]
+    assert all(settings.index(one) == place for place, one in enumerate(settings))
+
+
+def test_plain_rows_have_neither_maps_nor_readout():
+    for variant in PLAIN_VARIANTS:
+        prompts = load_settings(variant.preset, variant.overrides).prompts
+        assert not prompts.matching
+        assert not prompts.readout
 
 
 def run(*line: str) -> "subprocess.CompletedProcess[str]":
