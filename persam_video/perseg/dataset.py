@@ -1,8 +1,9 @@
 """Where PerSeg keeps its images and masks.
 
 The layout is ``Images/<object>/NN.jpg`` and ``Annotations/<object>/NN.png``. Image 00 of an object
-is its reference photo, the others are to be segmented. A mask's pixel belongs to the object where
-any of its channels is above 0 (the published masks are RGB, the object 128 in red).
+is its reference photo unless others are named; the rest is to be segmented. A mask's pixel belongs
+to the object where any of its channels is above 0 (the published masks are RGB, the object 128 in
+red).
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,12 +54,12 @@ class PerSegObject:
 
     Attributes:
         name: of its folder.
-        reference: the annotated image that a method is given.
+        references: the annotated images that a method is given; at least one.
         tests: the others, in natural order; at least one.
     """
 
     name: str
-    reference: PerSegImage
+    references: tuple[PerSegImage, ...]
     tests: tuple[PerSegImage, ...]
 
 
@@ -70,10 +71,16 @@ class PerSegDataset:
     Attributes:
         root: the folder that holds ``Images`` and ``Annotations``.
         names: the objects, in order.
+        references: names of the images that are reference photos.
     """
 
     def __init__(
-        self, root: str | Path, *, only: Sequence[str] = (), skip: Sequence[str] = ()
+        self,
+        root: str | Path,
+        *,
+        only: Sequence[str] = (),
+        skip: Sequence[str] = (),
+        references: Sequence[str] = (REFERENCE,),
     ) -> None:
         """List the objects.
 
@@ -81,12 +88,16 @@ class PerSegDataset:
             root: the folder that holds ``Images`` and ``Annotations``.
             only: names of the objects to keep, all of them when empty.
             skip: names of objects to leave out.
+            references: names of each object's reference photos, such as ``00`` and ``01``.
 
         Raises:
             DatasetError: the folder is not in the layout, has no object, or lacks one that is
-                named; or a name is not one of a folder.
+                named; a name is not one of a folder; or no reference photo is named.
         """
         self.root = Path(root)
+        self.references = tuple(dict.fromkeys(references))
+        if not self.references:
+            raise DatasetError("no reference photo is named: give one, such as 00")
         for name in (*only, *skip):
             if name in ("", ".", "..") or any(character in name for character in "/\\:\0"):
                 raise DatasetError(f"{name!r} is not the name of an object's folder")
@@ -121,13 +132,13 @@ class PerSegDataset:
         for pair in pairs.values():
             if not pair.mask.is_file():
                 raise DatasetError(f"{pair.image}: has no mask {pair.mask}")
-        reference = pairs.pop(REFERENCE, None)
-        if reference is None or not pairs:
-            missing = (
-                f"reference photo {REFERENCE}.jpg" if reference is None else "image to segment"
-            )
-            raise DatasetError(f"{self.root / 'Images' / name}: has no {missing}")
-        return PerSegObject(name, reference, tuple(pairs.values()))
+        missing = [f"reference photo {stem}.jpg" for stem in self.references if stem not in pairs]
+        references = tuple(pairs.pop(stem) for stem in self.references if stem in pairs)
+        if not pairs:
+            missing.append("image to segment")
+        if missing:
+            raise DatasetError(f"{self.root / 'Images' / name}: has no {missing[0]}")
+        return PerSegObject(name, references, tuple(pairs.values()))
 
 
 def _listing(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from persam_video.images.one_shot import OneShotSegmenter, check_settings
 from persam_video.images.reference_files import Reference
 from persam_video.images.search import Search
 from persam_video.perseg.dataset import PerSegDataset, PerSegObject
-from persam_video.perseg.metrics import Overlap, boundary_overlap
+from persam_video.perseg.metrics import Overlap, ScoredImage, boundary_overlap
 from persam_video.sam.build import load_model
 from persam_video.sam.model import ModelInfo, SamModel
 from persam_video.util.atomic import write_output
@@ -23,7 +23,7 @@ from persam_video.util.atomic import write_output
 
 @dataclass(frozen=True)
 class PerSegObjectScore:
-    """The scores of one object, over all of its images but the reference photo.
+    """The scores of one object, over all of its images but the reference photos.
 
     Pixels are summed over the images before they are divided, as in PerSAM's evaluation, so that
     the images in which the object is large count for more.
@@ -69,9 +69,10 @@ def evaluate_perseg(
     *,
     settings: Settings | None = None,
     model: SamModel | None = None,
-    on_object: Callable[[PerSegObjectScore], None] | None = None,
+    on_image: Callable[[ScoredImage], None] = lambda _: None,
+    on_object: Callable[[PerSegObjectScore], None] = lambda _: None,
 ) -> PerSegScore:
-    """Segment every image of a dataset from its object's reference photo, and score the masks.
+    """Segment every image of a dataset from its object's reference photos, and score the masks.
 
     Every image shows its object, so a mask counts however low its score.
 
@@ -79,6 +80,7 @@ def evaluate_perseg(
         dataset: the objects.
         settings: the preset ``images`` when not given.
         model: a loaded model; loaded by the settings when not given.
+        on_image: called after every image.
         on_object: called when an object is done.
 
     Raises:
@@ -89,9 +91,8 @@ def evaluate_perseg(
     model = model or load_model(settings)
     scores: list[PerSegObjectScore] = []
     for shown in dataset:
-        scores.append(_score(shown, model, settings))
-        if on_object is not None:
-            on_object(scores[-1])
+        scores.append(_score(shown, model, settings, on_image))
+        on_object(scores[-1])
     return PerSegScore(tuple(scores), model.info)
 
 
@@ -121,17 +122,27 @@ def figures(score: PerSegScore) -> dict[str, Any]:
     }
 
 
-def _score(shown: PerSegObject, model: SamModel, settings: Settings) -> PerSegObjectScore:
-    rgb, mask = shown.reference.read()
-    if not mask.any():
-        raise DatasetError(f"{shown.reference.mask}: has no object, every pixel is 0")
-    segmenter = OneShotSegmenter(model, [Reference(rgb, mask)], settings, Search(score=0))
+def _score(
+    shown: PerSegObject,
+    model: SamModel,
+    settings: Settings,
+    on_image: Callable[[ScoredImage], None],
+) -> PerSegObjectScore:
+    references = []
+    for pair in shown.references:
+        rgb, mask = pair.read()
+        if not mask.any():
+            raise DatasetError(f"{pair.mask}: has no object, every pixel is 0")
+        references.append(Reference(rgb, mask))
+    segmenter = OneShotSegmenter(model, references, settings, Search(score=0))
     region, boundary = Overlap(), Overlap()
     for test in shown.tests:
         rgb, truth = test.read()
         found: NDArray[np.bool_] = np.zeros_like(truth)
         for segment in segmenter.segment(rgb):
             found |= segment.mask
-        region += Overlap.of(truth, found)
-        boundary += boundary_overlap(truth, found)
+        here, edge = Overlap.of(truth, found), boundary_overlap(truth, found)
+        on_image(ScoredImage(shown.name, test.image.stem, rgb, truth, found, here.iou, edge.iou))
+        region += here
+        boundary += edge
     return PerSegObjectScore(shown.name, len(shown.tests), region.iou, boundary.iou)

@@ -11,6 +11,29 @@ BOUNDARY = 0.02
 
 
 @dataclass(frozen=True)
+class ScoredImage:
+    """An image that was segmented, with its masks.
+
+    Attributes:
+        shown: name of the object.
+        name: of the image.
+        rgb: uint8 (H, W, 3).
+        truth: bool (H, W).
+        found: bool (H, W), the mask to be judged.
+        iou: intersection over union, 0 to 1.
+        boundary_iou: the same of the boundary regions.
+    """
+
+    shown: str
+    name: str
+    rgb: NDArray[np.uint8]
+    truth: NDArray[np.bool_]
+    found: NDArray[np.bool_]
+    iou: float
+    boundary_iou: float
+
+
+@dataclass(frozen=True)
 class Overlap:
     """Pixels that two masks share, and pixels that either has; overlaps can be added.
 

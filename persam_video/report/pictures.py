@@ -15,6 +15,7 @@ from persam_video.davis.scores import SequenceScore
 from persam_video.drawing.overlay import draw_overlay
 from persam_video.drawing.overlay_style import OverlayStyle
 from persam_video.errors import PersamVideoError
+from persam_video.masks.boxes import Box
 from persam_video.masks.labels import VOID
 from persam_video.report.picture import (
     PLAIN,
@@ -74,10 +75,26 @@ def frame_pictures(
     predicted = _as_objects(predicted, sequence)
     image = _image(files, frame, shape)
     box = part_around(((truth > 0) & (truth != VOID)) | (predicted > 0))
+    void = truth == VOID
+    truth, predicted = (np.where(void, 0, each).astype(np.uint8) for each in (truth, predicted))
+    return mask_pictures(image, truth, predicted, box)
+
+
+def mask_pictures(
+    image: Rgb | None, truth: Labels, predicted: Labels, box: Box | None = None
+) -> FramePictures:
+    """Draw an image with its true and its predicted masks.
+
+    Args:
+        image: uint8 (H, W, 3), or ``None``.
+        truth: uint8 (H, W) labels.
+        predicted: the same of the prediction.
+        box: the part to show; by default that around the objects.
+    """
+    shape = (truth.shape[0], truth.shape[1])
+    box = box or part_around((truth > 0) | (predicted > 0))
     x0, y0, x1, y1 = box
-    void = truth[y0:y1, x0:x1] == VOID
-    truth = np.where(void, 0, truth[y0:y1, x0:x1]).astype(np.uint8)
-    predicted = np.where(void, 0, predicted[y0:y1, x0:x1]).astype(np.uint8)
+    truth, predicted = truth[y0:y1, x0:x1], predicted[y0:y1, x0:x1]
     size = picture_size(*shape)
     base = resized(
         np.full((*truth.shape, 3), PLAIN, np.uint8) if image is None else image[y0:y1, x0:x1], size

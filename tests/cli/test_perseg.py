@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from persam_video.benchmark.miniature import miniature_perseg
 from persam_video.synthetic import Kind, SyntheticClip, SyntheticObject, Waypoint
 
 FAST = ("--set", "model.image_size=256", "--device", "cpu")
@@ -59,6 +60,25 @@ def test_json_holds_what_the_file_holds(run, root, tmp_path):
     ran = run("perseg", root, "--json", "--scores", tmp_path / "scores.json", *FAST)
     assert (ran.status, ran.err) == (0, "")
     assert json.loads(ran.out) == json.loads((tmp_path / "scores.json").read_text())
+
+
+def test_a_page_of_several_references(run, tmp_path):
+    miniature = miniature_perseg(tmp_path / "data")
+    page = tmp_path / "page.html"
+    given = ("--reference", "00", "--reference", "02", "--report", page)
+    ran = run(
+        "perseg", miniature, "--method", "persam-f", "--set", "weights.steps=20", *given, *FAST
+    )
+    assert (ran.status, ran.err) == (0, "")
+    text = page.read_text(encoding="utf-8")
+    assert "reference photos 00, 02" in text
+    for name in ("crossing", "pond"):
+        assert f">{name}</a>" in text
+        assert f"errors of image 01 of {name}" in text
+        assert f"image 02 of {name}" not in text
+    figure = ran.out.splitlines()[-1].split()[1]
+    assert f"{float(figure):.3f}" in text
+    assert "http" not in text.replace("http-equiv", "")
 
 
 def test_one_object(run, root):

@@ -14,13 +14,24 @@ def test_objects_references_and_images(perseg):
     assert dataset.names == ("blue", "gold_koi")
     assert len(dataset) == 2
     for shown in dataset:
-        assert shown.reference.image == perseg / "Images" / shown.name / "00.jpg"
+        (reference,) = shown.references
+        assert reference.image == perseg / "Images" / shown.name / "00.jpg"
         assert [pair.image.name for pair in shown.tests] == ["01.jpg", "02.jpg"]
         assert [pair.mask.name for pair in shown.tests] == ["01.png", "02.png"]
-        rgb, mask = shown.reference.read()
+        rgb, mask = reference.read()
         assert rgb.shape == (288, 384, 3)
         assert mask.dtype == np.bool_
         assert 1000 < mask.sum() < 50000
+
+
+def test_several_references(perseg):
+    for shown in PerSegDataset(perseg, references=["02", "00"]):
+        assert [pair.image.stem for pair in shown.references] == ["02", "00"]
+        assert [pair.image.stem for pair in shown.tests] == ["01"]
+    with pytest.raises(DatasetError, match=r"no reference photo 07\.jpg"):
+        list(PerSegDataset(perseg, references=["00", "07"]))
+    with pytest.raises(DatasetError, match="no image to segment"):
+        list(PerSegDataset(perseg, references=["00", "01", "02"]))
 
 
 def test_some_objects(perseg):
@@ -95,7 +106,7 @@ def test_unknown_objects(perseg):
 
 def test_faulty_files(make_perseg):
     root = make_perseg()
-    pair = PerSegDataset(root).object("blue").reference
+    pair = PerSegDataset(root).object("blue").references[0]
     Image.new("RGB", (100, 50)).save(pair.mask)
     with pytest.raises(DatasetError, match="100x50"):
         pair.read()

@@ -26,7 +26,7 @@ def test_the_figures_are_those_of_the_masks(perseg, model, score):
     """Recomputed from the library's masks: pixels of all images of an object, then the mean."""
     for shown, found in zip(PerSegDataset(perseg), score.objects, strict=True):
         segmenter = OneShotSegmenter(
-            model, [Reference(*shown.reference.read())], None, Search(score=0)
+            model, [Reference(*shown.references[0].read())], None, Search(score=0)
         )
         truth, masks = [], []
         for test in shown.tests:
