@@ -24,6 +24,7 @@ from persam_video.errors import ConfigError, OutputError
 from persam_video.perseg import PerSegDataset, evaluate_perseg
 from persam_video.report.html import rendered
 from persam_video.sam.build import choose_device, choose_precision
+from persam_video.sam.model import SamModel
 from persam_video.util.atomic import write_output
 from persam_video.util.inputs import ProtectedInputs
 from persam_video.util.json import to_json
@@ -109,6 +110,7 @@ def reproduce(
     out: str | Path,
     *,
     overrides: Mapping[str, Any] | None = None,
+    model: SamModel | None = None,
     workers: int | None = None,
     dry_run: bool = False,
     on_progress: Callable[[ReproduceProgress], None] = lambda _: None,
@@ -125,6 +127,8 @@ def reproduce(
         out: folder for the results.
         overrides: settings by dotted key for all presets; ``model.name`` is ``vit_h`` by default,
             or ``lite`` for a dry run.
+        model: a loaded model, with which this process runs all presets alone; loaded by the
+            settings when not given.
         workers: sequences of DAVIS tracked in parallel; by default one per GPU or core.
         dry_run: use a miniature data set that is drawn into the folder. The figures mean nothing.
         on_progress: called after every frame or object.
@@ -143,12 +147,12 @@ def reproduce(
     ProtectedInputs(trees=(data,)).check(outputs)
 
     methods: list[MethodFigures] = []
-    model, status = ModelRecord("", ""), RunStatus.FINISHED
+    ran, status = ModelRecord("", ""), RunStatus.FINISHED
     for preset, chosen in settings.items():
         if benchmark is PublishedBenchmark.DAVIS2017:
-            model, figures = _davis(preset, chosen, data, folder, workers, on_progress)
+            ran, figures = _davis(preset, chosen, data, folder, model, workers, on_progress)
         else:
-            model, figures = _perseg(preset, chosen, data, folder, on_progress)
+            ran, figures = _perseg(preset, chosen, data, folder, model, on_progress)
         if figures is None:
             status = RunStatus.INTERRUPTED
             break
@@ -158,7 +162,7 @@ def reproduce(
     result = Reproduction(
         benchmark=benchmark,
         measure=_MEASURES[benchmark],
-        model=model,
+        model=ran,
         device=_device_name(device),
         precision=choose_precision(last.model.precision, device),
         machine=f"{platform.system()} {platform.machine()}, {available_cores()} cores",
@@ -208,6 +212,7 @@ def _davis(
     settings: Settings,
     root: Path,
     folder: Path,
+    model: SamModel | None,
     workers: int | None,
     on_progress: Callable[[ReproduceProgress], None],
 ) -> tuple[ModelRecord, MethodFigures | None]:
@@ -221,7 +226,8 @@ def _davis(
         dataset,
         results,
         settings=settings,
-        workers=workers or default_workers(settings),
+        model=model,
+        workers=workers or (default_workers(settings) if model is None else 1),
         on_progress=progressed,
     )
     if record.status is not RunStatus.FINISHED:
@@ -243,11 +249,17 @@ def _perseg(
     settings: Settings,
     root: Path,
     folder: Path,
+    model: SamModel | None,
     on_progress: Callable[[ReproduceProgress], None],
 ) -> tuple[ModelRecord, MethodFigures | None]:
     """Evaluate a preset, unless an earlier call has done so with these settings and this data."""
     place = folder / f"{preset}.json"
-    used = {"settings": settings, "versions": installed_versions(), "data": str(root.resolve())}
+    used = {
+        "settings": settings,
+        "model": None if model is None else model.info.sha256,
+        "versions": installed_versions(),
+        "data": str(root.resolve()),
+    }
     identity = to_json(used)
     known = _earlier(place, identity)
     if known is not None:
@@ -261,7 +273,7 @@ def _perseg(
         on_progress(ReproduceProgress(preset, done, len(dataset)))
 
     try:
-        score = evaluate_perseg(dataset, settings=settings, on_object=segmented)
+        score = evaluate_perseg(dataset, settings=settings, model=model, on_object=segmented)
     except KeyboardInterrupt:
         return ModelRecord(settings.model.name, ""), None
     figures = MethodFigures(
@@ -271,10 +283,10 @@ def _perseg(
         time.perf_counter() - begun,
         f"persam-video perseg {root} --config {preset} --model {settings.model.name}",
     )
-    model = ModelRecord(score.model.name, score.model.sha256)
-    stored = {"identity": identity, "model": model, "figures": figures}
+    ran = ModelRecord(score.model.name, score.model.sha256)
+    stored = {"identity": identity, "model": ran, "figures": figures}
     write_output(place, json.dumps(to_json(stored), indent=1).encode())
-    return model, figures
+    return ran, figures
 
 
 def _earlier(place: Path, identity: Any) -> tuple[ModelRecord, MethodFigures] | None:

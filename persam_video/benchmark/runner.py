@@ -93,6 +93,7 @@ def run_benchmark(
     out: str | Path,
     *,
     settings: Settings | None = None,
+    model: SamModel | None = None,
     workers: int = 1,
     threads: int = 1,
     overwrite: bool = False,
@@ -112,6 +113,8 @@ def run_benchmark(
         dataset: the set, for the semi-supervised task.
         out: folder for ``<sequence>/<frame>.png``, ``tracks/<sequence>.jsonl`` and ``run.json``.
         settings: the preset ``persam`` by default.
+        model: a loaded model, with which this process tracks alone; loaded by the settings when not
+            given.
         workers: number of worker processes; 1 tracks in this process. With more than 1, the main
             module must be importable, as multiprocessing requires.
         threads: threads per process; another number may change masks slightly.
@@ -134,6 +137,8 @@ def run_benchmark(
         PersamVideoError: the model or a setting cannot be used.
     """
     _check_arguments(dataset, workers, threads)
+    if model is not None and (workers > 1 or ray is not None):
+        raise ConfigError("a loaded model serves this process only: leave workers at 1")
     settings = settings or load_settings()
     folder = BenchmarkFolder(Path(out))
     checkpoint = settings.model.checkpoint
@@ -142,7 +147,7 @@ def run_benchmark(
     plans = _plans(dataset)
     work = Work(settings, folder, threads if ray is None else ray.cores)
     crews: AbstractContextManager[Crew] = (
-        nullcontext(crew_here(work, workers))
+        nullcontext(crew_here(work, workers, model))
         if ray is None
         else crew_on_ray(work, ray, len(plans), warn)
     )

@@ -63,13 +63,18 @@ class Crew:
     model: SamModel | None = None
 
 
-def crew_here(work: Work, workers: int) -> Crew:
+def crew_here(work: Work, workers: int, model: SamModel | None = None) -> Crew:
     """Return this process with its model, or several processes with their own.
+
+    Args:
+        work: what the sequences share.
+        workers: how many processes.
+        model: this process's model; loaded by the settings when not given.
 
     Raises:
         ModelError: the model cannot be loaded.
     """
-    model = load_model(work.settings)
+    model = model or load_model(work.settings)
     if workers > 1:
         make = partial(_make_tracker, work)
         return Crew(model.info, Processes(make, workers, work.threads), model)

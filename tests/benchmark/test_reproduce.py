@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from persam_video.benchmark.published import PublishedBenchmark
 from persam_video.benchmark.reproduce import reproduce
 from persam_video.errors import ConfigError, ModelError, OutputError, PersamVideoError
 
+ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "persam_video", "reproduce"]
 
 
@@ -47,6 +49,64 @@ def test_a_dry_run_that_is_killed_goes_on_to_its_page(tmp_path):
     assert "these figures mean nothing" in page
     assert f"{persam['scores']['J&F']:.1f}" in page
     assert (out / "miniature/JPEGImages/480p/pond/00003.jpg").stat().st_mtime_ns == drawn
+
+
+NANO = """
+import sys
+from pathlib import Path
+from eval.nano_sam import load_nano_sam
+from persam_video.benchmark.published import PublishedBenchmark
+from persam_video.benchmark.reproduce import reproduce
+
+reproduce(
+    PublishedBenchmark(sys.argv[1]),
+    None,
+    sys.argv[2],
+    overrides={"model.name": "vit_h", "weights.steps": 20},
+    model=load_nano_sam(Path(sys.argv[3])),
+    dry_run=True,
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "first"),
+    [("davis2017", "upstream_f/crossing/00003.png"), ("perseg", "images.json")],
+)
+def test_a_model_of_meta_s_kind_is_killed_and_goes_on(
+    tmp_path, nano_sam, shared_data, benchmark, first
+):
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", NANO, benchmark, str(out), str(shared_data / "parity")]
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        while not (out / first).is_file() and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not (out / "reproduction.json").exists()
+    written = (out / first).stat().st_mtime_ns
+
+    def run(folder):
+        return reproduce(
+            PublishedBenchmark(benchmark),
+            None,
+            folder,
+            overrides={"model.name": "vit_h", "weights.steps": 20},
+            model=nano_sam,
+            dry_run=True,
+        )
+
+    resumed, whole = run(out), run(tmp_path / "whole")
+    if benchmark == "perseg":
+        assert (out / first).stat().st_mtime_ns == written
+    assert resumed.model.name == "nano"
+    assert resumed.status.value == "finished"
+    assert [(one.preset, one.scores) for one in resumed.methods] == [
+        (one.preset, one.scores) for one in whole.methods
+    ]
+    assert all(prompts.matching is None for _, prompts, _ in nano_sam.calls)
+    assert json.loads((out / "reproduction.json").read_text(encoding="utf-8"))["dry_run"]
+    assert "these figures mean nothing" in (out / "reproduction.html").read_text(encoding="utf-8")
 
 
 def test_perseg_keeps_the_methods_that_are_finished(tmp_path):
