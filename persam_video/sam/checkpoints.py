@@ -14,7 +14,7 @@ from persam_video.sam.download import HUB_FILE
 from persam_video.sam.layouts import State, to_sam_layout
 from persam_video.sam.registry import MODELS, HieraDimensions, TinyVitDimensions, VitDimensions
 
-_WRAPPERS = ("model", "state_dict")
+_WRAPPERS = ("model", "state_dict", "model_state")
 _HIERA = "image_encoder.vision.backbone.blocks."
 
 

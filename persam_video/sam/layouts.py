@@ -14,6 +14,7 @@ from torch.nn.utils import fuse_conv_bn_weights
 State = dict[str, Tensor]
 
 _BATCH_NORM_EPS = 1e-5
+_WRAPPED = re.compile(r"((?:\w+\.)+)(?:image|vision)_encoder\.")
 _UNUSED = ("image_encoder.head.", "image_encoder.norm_head.")
 
 # applied in turn to each name
@@ -76,8 +77,17 @@ _SAM2_MEMORY = (
 )
 
 
+def _unwrapped(state: State) -> State:
+    """Drop the name of a wrapping module, as ``module.`` or micro-sam's ``sam.``, before names."""
+    wrapper = next((match[1] for name in state if (match := _WRAPPED.match(name))), "")
+    if not wrapper:
+        return state
+    return {name.removeprefix(wrapper): value for name, value in state.items()}
+
+
 def to_sam_layout(state: State) -> State:
     """Rename a state dict's tensors to segment-anything's names; unknown ones stay as they are."""
+    state = _unwrapped(state)
     if any(name.startswith("vision_encoder.neck.convs.") for name in state):
         return _from_sam2(state)
     if any(name.startswith("vision_encoder.") for name in state):

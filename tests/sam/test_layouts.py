@@ -51,6 +51,14 @@ def test_sam_s_own_names_stay(nano_network):
     assert to_sam_layout(state) is state
 
 
+@pytest.mark.parametrize("wrapper", ["module.", "sam.", "model.sam."])
+def test_the_name_of_a_wrapping_module_is_dropped(nano_network, wrapper):
+    """As MedSAM's training on several GPUs, micro-sam's and Lightning's save them."""
+    state = nano_network.state_dict()
+    wrapped = {wrapper + name: value for name, value in state.items()}
+    assert to_sam_layout(wrapped) == state
+
+
 def test_batch_norms_are_folded_and_the_classifier_is_dropped(randomise):
     stem = nn.Sequential()
     stem.add_module("c", nn.Conv2d(3, 8, 3, bias=False))
