@@ -3,10 +3,10 @@
     python -m eval.fleet_simulation        # writes eval/results/fleet_simulation.json and .svg
 
 A discrete-event loop of its own: workers take videos in the order of ``hand_out_order``, fetch them
-over a storage whose bandwidth they share, track them, and write their results; machines fail at
-random and come back, and their video begins anew. What was measured (seconds of the head for each
-video, of a worker's start, and a frame's cost) comes from ``eval/results``; what was assumed is
-in ``Assumed``.
+over a storage of which each has an equal share even when others need none, track them, and write
+their results; machines fail at random and come back, and their video begins anew. What was measured
+(what the command computes for each video, and a worker's start) comes from ``eval/results``; what
+was assumed is in ``Assumed``.
 """
 
 import heapq
@@ -179,7 +179,7 @@ def main() -> None:
             assumed, storage_bytes=assumed.storage_bytes / 10
         ),
         "a failure an hour": replace(assumed, hours_between_failures=1.0),
-        "videos of ten times the spread in length": replace(assumed, spread=2.0),
+        "lengths that differ more (spread 2)": replace(assumed, spread=2.0),
     }
     found = {
         name: [simulate(workers, each, measured) for workers in WORKERS]
