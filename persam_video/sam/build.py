@@ -4,7 +4,6 @@ import logging
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import nn
@@ -14,6 +13,7 @@ from persam_video.errors import ModelError
 from persam_video.sam.checkpoints import load_weights, read_state_dict, weight_file
 from persam_video.sam.decoder import GuidedMaskDecoder, GuidedTwoWayTransformer
 from persam_video.sam.download import cached_path, embedded_path, hub_path
+from persam_video.sam.hq import HQ_TOKEN, HqMaskDecoder, HqSam
 from persam_video.sam.lite import LiteSam
 from persam_video.sam.model import ModelInfo, SamModel
 from persam_video.sam.modules import PromptEncoder
@@ -47,8 +47,8 @@ def load_sam(
     Args:
         model: lite (ships with the package), vit_t, vit_b, vit_l, vit_h, or sam2.1-tiny, -small,
             -base+ or -large, which need persam-video[sam2].
-        checkpoint: weight file, safetensors or .pth, in the layout of segment-anything, MobileSAM
-            or Hugging Face, or a folder that transformers saved a model in. Without it, the
+        checkpoint: weight file, safetensors or .pth, in the layout of segment-anything, MobileSAM,
+            HQ-SAM or Hugging Face, or a folder that transformers saved a model in. Without it, the
             published file is taken from the cache (``persam_video.sam.download``), where
             ``persam-video models download`` puts it, or for SAM 2.1 from Hugging Face's cache.
         device: auto, cpu, cuda or mps; auto takes the best one available.
@@ -62,10 +62,7 @@ def load_sam(
     place = choose_device(device)
     chosen = choose_precision(precision, place)
     side = _image_size(spec, image_size)
-    # On the meta device no random weights are drawn just to be overwritten by the file. But its
-    # first use imports half of torch's compiler, which takes longer than drawing a small model.
-    with nullcontext() if spec.encoder is None else torch.device("meta"):
-        network = build_network(spec, side).float()  # whatever the default dtype is
+    network = _unfilled_network(spec, side)
     file = _weight_file(spec) if checkpoint is None else weight_file(Path(checkpoint))
     # checked before the file is parsed
     sha256 = _checkpoint_sha256(file)
@@ -76,6 +73,8 @@ def load_sam(
             f"download {spec.name} to replace it, or pass it as --checkpoint to use it as it is"
         )
     state = read_state_dict(file)
+    if HQ_TOKEN in state:
+        network = _unfilled_network(spec, side, hq=True)
     network.leave_out_missing(state)
     load_weights(network, state, spec.name, file)
     if chosen != "fp32":
@@ -86,6 +85,14 @@ def load_sam(
         place,
         _DTYPES[chosen],
     )
+
+
+def _unfilled_network(spec: ModelSpec, image_size: int, *, hq: bool = False) -> Sam:
+    """Build a model whose weights come from a file."""
+    # On the meta device no random weights are drawn just to be overwritten by the file. But its
+    # first use imports half of torch's compiler, which takes longer than drawing a small model.
+    with nullcontext() if spec.encoder is None else torch.device("meta"):
+        return build_network(spec, image_size, hq=hq).float()  # whatever the default dtype is
 
 
 def _weight_file(spec: ModelSpec) -> Path:
@@ -128,46 +135,47 @@ def _image_size(spec: ModelSpec, wanted: int | None) -> int:
     return wanted
 
 
-def build_network(spec: ModelSpec, image_size: int) -> Sam:
-    """Build a model with random weights."""
-    if spec.encoder is None:
+def build_network(spec: ModelSpec, image_size: int, *, hq: bool = False) -> Sam:
+    """Build a model with random weights; ``hq`` adds what HQ-SAM adds to Meta's and MobileSAM."""
+    shape = spec.encoder
+    if shape is None:
         return LiteSam(image_size)
-    if isinstance(spec.encoder, HieraDimensions):
-        return Sam2(spec.encoder, image_size)
+    if isinstance(shape, HieraDimensions):
+        return Sam2(shape, image_size)
     cells = image_size // CELL
-    return Sam(
-        _image_encoder(spec.encoder, image_size),
-        PromptEncoder(
-            embed_dim=_EMBED_DIM,
-            image_embedding_size=(cells, cells),
-            input_image_size=(image_size, image_size),
-            mask_in_chans=16,
-        ),
-        GuidedMaskDecoder(
-            _EMBED_DIM, GuidedTwoWayTransformer(2, _EMBED_DIM, num_heads=8, mlp_dim=2048)
-        ),
+    image_encoder = _image_encoder(shape, image_size)
+    prompt_encoder = PromptEncoder(
+        embed_dim=_EMBED_DIM,
+        image_embedding_size=(cells, cells),
+        input_image_size=(image_size, image_size),
+        mask_in_chans=16,
     )
+    transformer = GuidedTwoWayTransformer(2, _EMBED_DIM, num_heads=8, mlp_dim=2048)
+    if not hq:
+        return Sam(image_encoder, prompt_encoder, GuidedMaskDecoder(_EMBED_DIM, transformer))
+    early_dim = shape.width if isinstance(shape, VitDimensions) else shape.widths[2]
+    decoder = HqMaskDecoder(_EMBED_DIM, transformer, early_dim)
+    return HqSam(image_encoder, prompt_encoder, decoder)
 
 
-def _image_encoder(shape: VitDimensions | TinyVitDimensions, image_size: int) -> nn.Module:
+def _image_encoder(
+    shape: VitDimensions | TinyVitDimensions, image_size: int
+) -> FusedImageEncoderViT | TinyVitImageEncoder:
     if isinstance(shape, TinyVitDimensions):
         return TinyVitImageEncoder(shape, _EMBED_DIM)
-    return cast(
-        nn.Module,
-        FusedImageEncoderViT(
-            depth=shape.depth,
-            embed_dim=shape.width,
-            img_size=image_size,
-            mlp_ratio=4,
-            norm_layer=partial(nn.LayerNorm, eps=1e-6),
-            num_heads=shape.heads,
-            patch_size=CELL,
-            qkv_bias=True,
-            use_rel_pos=True,
-            global_attn_indexes=shape.global_blocks,
-            window_size=14,
-            out_chans=_EMBED_DIM,
-        ),
+    return FusedImageEncoderViT(
+        depth=shape.depth,
+        embed_dim=shape.width,
+        img_size=image_size,
+        mlp_ratio=4,
+        norm_layer=partial(nn.LayerNorm, eps=1e-6),
+        num_heads=shape.heads,
+        patch_size=CELL,
+        qkv_bias=True,
+        use_rel_pos=True,
+        global_attn_indexes=shape.global_blocks,
+        window_size=14,
+        out_chans=_EMBED_DIM,
     )
 
 

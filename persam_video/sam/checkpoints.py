@@ -1,6 +1,7 @@
 """Read weight files without running code from them."""
 
 import pickle
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,23 @@ from persam_video.sam.registry import MODELS, HieraDimensions, TinyVitDimensions
 
 _WRAPPERS = ("model", "state_dict", "model_state")
 _HIERA = "image_encoder.vision.backbone.blocks."
+# a path has one slash where the URL that it was made of had two
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 
 
 def weight_file(checkpoint: Path) -> Path:
     """Return the weight file of a checkpoint, which may be a folder that transformers saved.
 
     Raises:
-        ModelError: the folder holds no weights in one file.
+        ModelError: it is a URL, or a folder that holds no weights in one file.
     """
+    scheme, *rest = checkpoint.parts or ("",)
+    if rest and _SCHEME.fullmatch(scheme) and not checkpoint.exists():
+        raise ModelError(
+            f"{scheme}//{'/'.join(rest)} is a URL, and --checkpoint downloads nothing: download "
+            "the file yourself and pass it, or get a model's published weights with persam-video "
+            "models download"
+        )
     if not checkpoint.is_dir():
         return checkpoint
     file = checkpoint / HUB_FILE
@@ -35,8 +45,9 @@ def weight_file(checkpoint: Path) -> Path:
 def read_state_dict(file: Path) -> State:
     """Read a state dict from safetensors or from a ``.pth`` file, on the CPU.
 
-    The weights may have the layout of segment-anything, MobileSAM or Hugging Face, and may be
-    wrapped as ``{"model": ...}`` or ``{"state_dict": ...}``, as training scripts save them.
+    The weights may have the layout of segment-anything, MobileSAM, HQ-SAM or Hugging Face, and may
+    be wrapped as ``{"model": ...}``, ``{"state_dict": ...}`` or ``{"model_state": ...}``, as
+    training scripts save them.
 
     Args:
         file: read as safetensors if its suffix says so, else by ``torch.load``.

@@ -294,7 +294,7 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
         *,
         attention_bias: Tensor | None = None,
         target_embedding: Tensor | None = None,
-        skips: tuple[Tensor, Tensor] | None = None,
+        skips: tuple[Tensor, ...] | None = None,
         windows: Sequence[Window] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Predict all masks of a batch of prompts.
@@ -306,7 +306,8 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
             dense_prompt_embeddings: (B, C, h, w) mask prompts.
             attention_bias: (B or 1, 1, 1, h*w) for target-guided attention.
             target_embedding: (B or 1, 1, C) for target-semantic prompting.
-            skips: features (1, C/4, 2h, 2w) and (1, C/8, 4h, 4w).
+            skips: features of a higher resolution, a multiple of h and w, that the decoder
+                takes; for this one (1, C/4, 2h, 2w) and (1, C/8, 4h, 4w).
             windows: for each prompt, the cells in which its masks are computed; by default all.
 
         Returns:
@@ -323,10 +324,7 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
         hidden, keys = self.transformer(source, image_pe, tokens, attention_bias, target_embedding)
         source = keys.transpose(1, 2).reshape(batch, channels, height, width)
 
-        mask_tokens = hidden[:, 1 : 1 + self.num_mask_tokens]
-        hyper = torch.stack(
-            [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
-        )
+        hyper = self._mask_weights(hidden)
         if windows is None:
             upscaled = self._upscale(source, skips)
             masks = (hyper @ upscaled.flatten(2)).view(batch, -1, *upscaled.shape[-2:])
@@ -343,8 +341,14 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
         """Return the learned tokens (T, C): that of the predicted IoU, those of the masks."""
         return torch.cat([self.iou_token.weight, self.mask_tokens.weight])
 
+    def _mask_weights(self, hidden: Tensor) -> Tensor:
+        """Return each mask's weights (B, 1 + M, D) of the upscaled features, D channels."""
+        return torch.stack(
+            [mlp(hidden[:, 1 + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
+        )
+
     def _masks_in(
-        self, window: Window, source: Tensor, hyper: Tensor, skips: tuple[Tensor, Tensor] | None
+        self, window: Window, source: Tensor, hyper: Tensor, skips: tuple[Tensor, ...] | None
     ) -> Tensor:
         """Return masks (1 + M, 4h, 4w) computed within a window.
 
@@ -361,7 +365,9 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
             rows, columns = (slice(a * scale, b * scale) for a, b in ((top, bottom), (left, right)))
             return features[..., rows, columns]
 
-        near = None if skips is None else (cut(skips[0], 2), cut(skips[1], 4))
+        near = None
+        if skips is not None:
+            near = tuple(cut(features, features.shape[2] // height) for features in skips)
         upscaled = self._upscale(cut(source, 1), near)[0]
         inside = upscaled[:, 4 * (y0 - top) : 4 * (y1 - top), 4 * (x0 - left) : 4 * (x1 - left)]
         logits = (hyper @ inside.flatten(1)).view(-1, *inside.shape[1:])
@@ -371,7 +377,7 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
         masks[:, 4 * y0 : 4 * y1, 4 * x0 : 4 * x1] = logits
         return masks
 
-    def _upscale(self, source: Tensor, skips: tuple[Tensor, Tensor] | None) -> Tensor:
+    def _upscale(self, source: Tensor, skips: tuple[Tensor, ...] | None) -> Tensor:
         if self.mix_skips is None or skips is None:
             return cast(Tensor, self.output_upscaling(source))
         expand_half, norm, activation, expand_quarter, last_activation = self.output_upscaling

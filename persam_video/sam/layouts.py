@@ -1,7 +1,8 @@
 """Convert state dicts of other projects to segment-anything's names.
 
-Meta's files need no conversion. Hugging Face's ``SamModel`` names the same tensors differently, and
-so does its ``Sam2Model``, whose image encoder keeps its names.
+Meta's and HQ-SAM's files need no conversion. Hugging Face's ``SamModel`` names the same tensors
+differently, and so does its ``Sam2Model``, whose image encoder keeps its names.
+What a training script saved may have the name of a wrapping module before each name.
 MobileSAM uses Meta's names but has batch norms, which are folded into the convolutions before them,
 and the unused classifier of the TinyViT that it was initialised from.
 """

@@ -31,7 +31,7 @@ class ImageEmbedding:
     features: Tensor
     transform: InputTransform
     keys: Tensor
-    skips: tuple[Tensor, Tensor] | None = None
+    skips: tuple[Tensor, ...] | None = None
 
     @property
     def grid(self) -> tuple[int, int]:

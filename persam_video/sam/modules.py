@@ -36,6 +36,7 @@ modeling = _import_modeling()
 
 ImageEncoderViT = modeling.ImageEncoderViT
 MaskDecoder = modeling.MaskDecoder
+MLP = sys.modules[f"{_PACKAGE}.modeling.mask_decoder"].MLP
 PromptEncoder = modeling.PromptEncoder
 TwoWayTransformer = modeling.TwoWayTransformer
 

@@ -21,13 +21,13 @@ class ImageFeatures:
         embedding: (B, C, h, w) image embedding, one cell for 16 pixels.
         keys: (B, D, h, w) L2-normalised matching keys; without a head for them, the normalised
             embedding.
-        skips: (B, C/4, 2h, 2w) and (B, C/8, 4h, 4w) high-resolution features, if the model has
-            them.
+        skips: high-resolution features, if the model has them: (B, C/4, 2h, 2w) and
+            (B, C/8, 4h, 4w), or HQ-SAM's (B, C/8, 4h, 4w) alone.
     """
 
     embedding: Tensor
     keys: Tensor
-    skips: tuple[Tensor, Tensor] | None = None
+    skips: tuple[Tensor, ...] | None = None
 
 
 class Sam(nn.Module):

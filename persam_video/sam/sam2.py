@@ -114,7 +114,7 @@ class Sam2MaskDecoder(GuidedMaskDecoder):
         # attention does not see the order of tokens, so this one may come last
         return torch.cat([super()._output_tokens(), self.obj_score_token.weight])
 
-    def _upscale(self, source: Tensor, skips: tuple[Tensor, Tensor] | None) -> Tensor:
+    def _upscale(self, source: Tensor, skips: tuple[Tensor, ...] | None) -> Tensor:
         if skips is None:
             return super()._upscale(source, skips)
         expand_half, norm, activation, expand_quarter, last_activation = self.output_upscaling

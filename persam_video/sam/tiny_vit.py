@@ -183,4 +183,16 @@ class TinyVitImageEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode normalised RGB images (B, 3, H, W) as (B, embed_dim, H/16, W/16)."""
-        return cast(Tensor, self.neck(self.layers(self.patch_embed(images))))
+        return self.with_early_features(images)[0]
+
+    def with_early_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode as ``forward`` does, and return what the second stage gives, too.
+
+        Args:
+            images: normalised RGB images (B, 3, H, W).
+
+        Returns:
+            (B, embed_dim, H/16, W/16), and (B, widths[2], H/16, W/16) of the second stage.
+        """
+        early = self.layers[:2](self.patch_embed(images))
+        return self.neck(self.layers[2:](early)), early

@@ -145,6 +145,18 @@ class FusedImageEncoderViT(ImageEncoderViT):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode normalised RGB images (B, 3, H, W) as (B, C, H/16, W/16)."""
+        return self.with_early_features(x)[0]
+
+    def with_early_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode as ``forward`` does, and return what the first global block gives, too.
+
+        Args:
+            x: normalised RGB images (B, 3, H, W).
+
+        Returns:
+            (B, C, H/16, W/16), and (B, width, H/16, W/16) of the transformer.
+        """
+        early = None
         x = self.patch_embed(x)
         if self.pos_embed is not None:
             x = x + self.pos_embed
@@ -152,4 +164,7 @@ class FusedImageEncoderViT(ImageEncoderViT):  # type: ignore[misc]
             # not the block's own forward, which partitions windows before the projection
             x = x + block.attn(block.norm1(x), block.window_size)
             x = x + block.mlp(block.norm2(x))
-        return cast(Tensor, self.neck(x.permute(0, 3, 1, 2)))
+            if early is None and not block.window_size:
+                early = x
+        early = x if early is None else early
+        return self.neck(x.permute(0, 3, 1, 2)), early.permute(0, 3, 1, 2)

@@ -1,5 +1,6 @@
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from safetensors.torch import save_file
 
 from persam_video.errors import ModelError
 from persam_video.sam.build import build_network
-from persam_video.sam.checkpoints import load_weights, read_state_dict, recognise
+from persam_video.sam.checkpoints import load_weights, read_state_dict, recognise, weight_file
 from persam_video.sam.registry import MODELS
 
 STATE = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2)}
@@ -35,15 +36,36 @@ def equal(one, other):
         STATE,
         {"model": STATE},
         {"state_dict": STATE},
+        {"model_state": STATE, "iteration": 10},
         {"model": STATE, "epoch": 3, "optimizer": {"lr": 0.1}},
     ],
-    ids=["bare", "model", "state_dict", "a training script's"],
+    ids=["bare", "model", "state_dict", "micro-sam", "a training script's"],
 )
 @pytest.mark.parametrize("zipped", [True, False])
 def test_torch_files(tmp_path, saved, zipped):
     file = tmp_path / "weights.pth"
     torch.save(saved, file, _use_new_zipfile_serialization=zipped)
     assert equal(read_state_dict(file), STATE)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://host.org/a/w.pth", "HTTP://host.org/a/w.pth", "s3://host.org/a/w.pth"]
+)
+def test_a_url_is_refused(url):
+    with pytest.raises(
+        ModelError, match=f"^{url} is a URL, .*: download the file yourself"
+    ) as caught:
+        weight_file(Path(url))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no colons in names")
+def test_a_folder_with_a_colon_is_no_url(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = Path("run:/w.pth")
+    file.parent.mkdir()
+    file.touch()
+    assert weight_file(file) == file
 
 
 def test_safetensors(tmp_path):
