@@ -32,7 +32,11 @@ def test_what_lies_on_a_storage_is_tracked_onto_it_and_resumed(run, jobs, tmp_pa
     manifest = (tmp_path / "out" / MANIFEST).read_text()
     assert manifest.count('"finished"') == 2
     again = run("batch", *how, "--workers", 1, "--resume")
-    assert again.out.splitlines()[2:4] == first.out.splitlines()[2:4]
+    # name, frames and status; the rate is rounded from what was measured or from what was kept
+    before, after = (
+        [line.split()[:3] for line in ran.out.splitlines()[2:4]] for ran in (first, again)
+    )
+    assert after == before
     assert (tmp_path / "out" / MANIFEST).read_text().count('"finished"') == 2
     assert (tmp_path / "out" / REPORT).read_text().count("finished") == 2
     jobs.write_text("\n".join(jobs.read_text().replace("local://", "").splitlines()[:3]))
