@@ -9,7 +9,14 @@ import typer
 
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import INPUT, RUN, ModelOptions, PresetOptions, written
-from persam_video.cli.serving import address_of, check_extra, listen, warn_of_others
+from persam_video.cli.serving import (
+    address_of,
+    check_extra,
+    host_option,
+    listen,
+    port_option,
+    warn_of_others,
+)
 from persam_video.cli.serving import serve as serve_app
 
 _DEFAULT_PORT = 9090
@@ -66,26 +73,8 @@ def label_studio(
             rich_help_panel=RUN,
         ),
     ] = 60.0,
-    host: Annotated[
-        str,
-        typer.Option(
-            "--host",
-            help="Address to listen on. Any other than 127.0.0.1 lets other machines in, "
-            "unencrypted.",
-            rich_help_panel=RUN,
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[
-        int | None,
-        typer.Option(
-            "--port",
-            min=0,
-            max=65535,
-            help="Port to listen on; the next free one when not given.",
-            show_default=str(_DEFAULT_PORT),
-            rich_help_panel=RUN,
-        ),
-    ] = None,
+    host: Annotated[str, host_option()] = "127.0.0.1",
+    port: Annotated[int | None, port_option(_DEFAULT_PORT)] = None,
     preset: PresetOptions,
     model: ModelOptions,
 ) -> None:

@@ -7,9 +7,32 @@ from typing import Any
 
 import typer
 
+from persam_video.cli.options import RUN
 from persam_video.errors import ConfigError
 
 _TRIES = 20
+
+
+def host_option(consequence: str = "") -> Any:
+    """Declare ``--host``; ``consequence`` says in its help what other machines can do then."""
+    return typer.Option(
+        "--host",
+        help="Address to listen on. Any other than 127.0.0.1 lets other machines in"
+        f"{consequence}, unencrypted.",
+        rich_help_panel=RUN,
+    )
+
+
+def port_option(default: int) -> Any:
+    """Declare ``--port``, which ``listen`` takes with the same default."""
+    return typer.Option(
+        "--port",
+        min=0,
+        max=65535,
+        help="Port to listen on; by default the next free one.",
+        show_default=str(default),
+        rich_help_panel=RUN,
+    )
 
 
 def check_extra(what: str, extra: str, modules: Sequence[str]) -> None:

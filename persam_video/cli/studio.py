@@ -9,8 +9,16 @@ import typer
 
 from persam_video.cli.browser import BrowserOption, open_soon
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import INPUT, RUN, ModelOptions, PresetOptions, written
-from persam_video.cli.serving import address_of, check_extra, listen, serve, warn_of_others
+from persam_video.cli.options import INPUT, ModelOptions, PresetOptions, written
+from persam_video.cli.serving import (
+    address_of,
+    check_extra,
+    host_option,
+    listen,
+    port_option,
+    serve,
+    warn_of_others,
+)
 from persam_video.errors import ConfigError
 
 _DEFAULT_PORT = 8765
@@ -57,26 +65,8 @@ def studio(
             "--upload-limit", min=1, help="Largest upload, in MiB.", rich_help_panel=INPUT
         ),
     ] = 4096,
-    host: Annotated[
-        str,
-        typer.Option(
-            "--host",
-            help="Address to listen on. Any other than 127.0.0.1 lets other machines in: whoever "
-            "has the token can see your videos, unencrypted.",
-            rich_help_panel=RUN,
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[
-        int | None,
-        typer.Option(
-            "--port",
-            min=0,
-            max=65535,
-            help="Port to listen on; by default the next free one.",
-            show_default=str(_DEFAULT_PORT),
-            rich_help_panel=RUN,
-        ),
-    ] = None,
+    host: Annotated[str, host_option(": whoever has the token can see your videos")] = "127.0.0.1",
+    port: Annotated[int | None, port_option(_DEFAULT_PORT)] = None,
     browser: BrowserOption = True,
     preset: PresetOptions,
     model: ModelOptions,
