@@ -5,11 +5,11 @@ gives. What a container flags as a keyframe is not always one: leading pictures 
 shown before it, and a periodic intra refresh has no whole picture at all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import av
 from av.container import InputContainer
@@ -30,6 +30,9 @@ _CODECS = frozenset({"av1", "h264", "hevc", "mjpeg", "prores", "vp9"})
 # configuration record that holds the size of their lengths.
 _REFRESHES = {"h264": range(5, 6), "hevc": range(16, 22)}
 _LENGTH_SIZE_AT = {"h264": 4, "hevc": 21}
+
+
+_Taken = TypeVar("_Taken")
 
 
 class InexactSeekError(ValueError):
@@ -102,18 +105,31 @@ def frame_times(location: Location) -> list[float] | None:
     Raises:
         SourceError: the file cannot be opened.
     """
+
+    def times(container: InputContainer, stream: VideoStream) -> list[float]:
+        shown = sorted(packet.timestamp for packet in read_packets(container, stream))
+        unit = stream.time_base or Fraction(1, 1000)
+        return [float((timestamp - shown[0]) * unit) for timestamp in shown]
+
+    return _from_packets(location, times)
+
+
+def _from_packets(
+    location: Location, take: Callable[[InputContainer, VideoStream], _Taken]
+) -> _Taken | None:
+    """Open a file and take what its packets tell; ``None`` where they do not tell its frames.
+
+    Raises:
+        SourceError: the file cannot be opened.
+    """
     container = open_container(location)
     try:
         stream = video_stream(container, location.name)
-        if stream.codec_context.name not in _CODECS:
-            return None
-        shown = sorted(packet.timestamp for packet in read_packets(container, stream))
+        return take(container, stream) if stream.codec_context.name in _CODECS else None
     except InexactSeekError:
         return None
     finally:
         container.close()
-    unit = stream.time_base or Fraction(1, 1000)
-    return [float((timestamp - shown[0]) * unit) for timestamp in shown]
 
 
 @dataclass(frozen=True)
@@ -144,16 +160,11 @@ class SeekPoint:
         Raises:
             SourceError: the file cannot be opened.
         """
-        container = open_container(location)
-        try:
-            stream = video_stream(container, location.name)
-            if stream.codec_context.name not in _CODECS:
-                return None
-            packets = _packets_around(container, stream, start)
-        except InexactSeekError:
+        packets = _from_packets(
+            location, lambda container, stream: _packets_around(container, stream, start)
+        )
+        if packets is None:
             return None
-        finally:
-            container.close()
         timestamps = sorted(packet.timestamp for packet in packets)
         exact = exact_keyframes(packets)
         if not exact or not exact[0] or len(set(timestamps)) < len(timestamps):
