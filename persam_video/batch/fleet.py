@@ -180,9 +180,9 @@ class _Plan:
 def _asked(task: PreparedJob, facts: WorkerFacts) -> str:
     """Return the SHA-256 of all that decides about the results of a job."""
     options = {
-        each.name: getattr(task.options, each.name)
-        for each in fields(task.options)
-        if each.name not in ("overwrite", "resume", "keep", "snapshot_seconds")
+        option.name: getattr(task.options, option.name)
+        for option in fields(task.options)
+        if option.name not in ("overwrite", "resume", "keep", "snapshot_seconds")
     }
     return digest([task.job, options, replace(facts, settings="")])
 
@@ -334,7 +334,7 @@ def _lost_periods(tracks: Path) -> int:
     """Count how often an object was lost, over all objects."""
     periods, lost = 0, set[int]()
     for record in read_tracks(tracks):
-        now = {each.object_id for each in record.objects if each.state is ObjectState.LOST}
+        now = {found.object_id for found in record.objects if found.state is ObjectState.LOST}
         periods += len(now - lost)
         lost = now
     return periods

@@ -193,7 +193,11 @@ class RayWorkers(Generic[_TaskT, _EventT, _ResultT]):
                 continue
             node = worker.ready.node
             # a machine to avoid is better than none
-            may = [each for each in waiting if node not in each.avoided or nodes <= each.avoided]
+            may = [
+                attempt
+                for attempt in waiting
+                if node not in attempt.avoided or nodes <= attempt.avoided
+            ]
             if may:
                 waiting.remove(may[0])
                 worker.attempt = may[0]
@@ -208,7 +212,7 @@ class RayWorkers(Generic[_TaskT, _EventT, _ResultT]):
             time.sleep(0.1)
             return
         ready, _ = ray.wait(list(awaited), num_returns=1, timeout=1.0)
-        yield from (awaited[each] for each in ready)
+        yield from (awaited[answer] for answer in ready)
 
     def _met(self, worker: _Worker[_TaskT]) -> None:
         """Take a worker that is prepared into the team, unless it cannot be used."""

@@ -1,5 +1,6 @@
 """Turning boxes and points into the annotation of a frame with SAM."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation
+from persam_video.masks.boxes import box_of
 from persam_video.masks.components import keep_large, keep_nearest, keep_overlapping
 from persam_video.masks.labels import merge_logits
 from persam_video.prompting.prompts import ObjectPrompts, PixelPrompts
@@ -29,18 +31,21 @@ _SPECK = 0.02
 
 
 @torch.inference_mode()
-def encode_for_prompts(model: SamModel, rgb: NDArray[np.uint8]) -> tuple[ImageEmbedding, ...]:
+def encode_for_prompts(
+    model: SamModel, rgb: NDArray[np.uint8], full: ImageEmbedding | None = None
+) -> tuple[ImageEmbedding, ...]:
     """Encode a frame in all the sizes that ``annotate`` looks at it in.
 
     Args:
         model: the SAM.
         rgb: uint8 (H, W, 3).
+        full: its embedding in the model's image size, if it is encoded already.
 
     Returns:
         the embedding in the model's image size, and for the embedded model one in the size that it
         was trained on.
     """
-    full = model.encode(rgb)
+    full = full or model.encode(rgb)
     if model.readout is None or model.info.image_size <= _TRAINING_WINDOW:
         return (full,)
     return full, model.encode(rgb, long_side=_TRAINING_WINDOW)
@@ -206,13 +211,12 @@ def _filled(mask: NDArray[np.bool_], embedding: ImageEmbedding, asked: Prompts) 
     if asked.boxes is None:
         return 1.0
     x0, y0, x1, y1 = (embedding.transform.coordinates(asked.boxes.view(2, 2)) / 4).ravel().tolist()
-    rows, columns = np.nonzero(mask)
-    inside = (columns + 1 > x0) & (columns < x1) & (rows + 1 > y0) & (rows < y1)
-    if not inside.any():
+    left, top = max(0, int(x0)), max(0, int(y0))
+    found = box_of(mask[top : math.ceil(y1), left : math.ceil(x1)])
+    if found is None:
         return 0.0
-    rows, columns = rows[inside], columns[inside]
-    width = min(columns.max() + 1, x1) - max(columns.min(), x0)
-    height = min(rows.max() + 1, y1) - max(rows.min(), y0)
+    width = min(left + found[2], x1) - max(left + found[0], x0)
+    height = min(top + found[3], y1) - max(top + found[1], y0)
     return float(width * height / ((x1 - x0) * (y1 - y0)))
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from persam_video.sam.decoder import FastLayerNorm2d, GuidedMaskDecoder, GuidedTwoWayTransformer
-from persam_video.sam.modules import MLP, PromptEncoder
+from persam_video.sam.modules import MLP
 from persam_video.sam.network import ImageFeatures, Sam
 from persam_video.sam.tiny_vit import TinyVitImageEncoder
 from persam_video.sam.vit import FusedImageEncoderViT
@@ -90,14 +90,6 @@ class HqSam(Sam):
 
     image_encoder: FusedImageEncoderViT | TinyVitImageEncoder
     mask_decoder: HqMaskDecoder
-
-    def __init__(
-        self,
-        image_encoder: FusedImageEncoderViT | TinyVitImageEncoder,
-        prompt_encoder: PromptEncoder,
-        mask_decoder: HqMaskDecoder,
-    ) -> None:
-        super().__init__(image_encoder, prompt_encoder, mask_decoder)
 
     def encode(self, images: Tensor) -> ImageFeatures:
         """Encode normalised RGB images (B, 3, H, W); embedding and keys are float32."""

@@ -12,7 +12,7 @@ from persam_video.config import Settings
 from persam_video.masks.annotation import Annotation
 from persam_video.plugins.cvat.pictures import encode, ending_in_one_line, load
 from persam_video.plugins.cvat.shapes import box_in_frame, mask_of, points_of
-from persam_video.prompting import ObjectPrompts, annotate
+from persam_video.prompting import ObjectPrompts, annotate, encode_for_prompts
 from persam_video.sam.model import SamModel
 from persam_video.tracking.ahead import EncodedFrame
 from persam_video.tracking.tracker import Tracker
@@ -74,7 +74,8 @@ class ShapeTracker:
         if shape.type != "rectangle":
             return Annotation.from_labels(mask_of(shape.points, shape.type, size))
         box = ObjectPrompts(1, box_in_frame(shape.points, size))
-        return annotate(self._model, frame.rgb, [box])
+        embeddings = encode_for_prompts(self._model, frame.rgb, frame.encoding.result())
+        return annotate(self._model, frame.rgb, [box], embeddings=embeddings)
 
 
 def create(
