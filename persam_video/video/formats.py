@@ -101,8 +101,10 @@ CODECS: Mapping[str, VideoCodec] = {
         encoder="libx264",
         pixel_format="yuv420p",
         quality=QualityScale(default=20, greatest=51),
-        # ten frames ahead instead of thirty: 75 MiB less at 1080p, and files of the same size
-        options={"preset": "fast", "rc-lookahead": "10"},
+        # At the same likeness (38.7 dB of 480p, 39.2 of 1080p, drawn over frames that were not
+        # compressed by x264 before) "fast" takes five times as long, and 100 MiB more at 1080p,
+        # for files that are smaller by a quarter.
+        options={"preset": "superfast", "bf": "0"},
         keeps_aspect=True,
     ),
     "hevc": VideoCodec(
