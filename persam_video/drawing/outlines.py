@@ -57,15 +57,14 @@ class Fill(Style):
 
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
         """Return the frame with coloured objects; see ``Style.draw``."""
-        canvas: NDArray[np.uint8] = rgb.copy(order="C")
         levels = np.arange(256, dtype=np.float32)[:, None]
         for region in regions_of(result.labels):
             colour = np.array(self.palette.colour(region.object_id), np.float32)
             tint = np.rint(levels + self.alpha * (colour - levels)).astype(np.uint8)
-            part = canvas[region.area()]
+            part = rgb[region.area()]
             mask = region.mask(result.labels).view(np.uint8)
             cv2.copyTo(cv2.LUT(part, tint[:, None]), mask, part)
-        return canvas
+        return rgb
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,6 @@ class Outlines(Style):
 
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
         """Return the frame with outlines; see ``Style.draw``."""
-        canvas: NDArray[np.uint8] = rgb.copy(order="C")
         # a straight line needs whole pixels on both of its sides
         width = max(2.0 if self.boxes else 0.0, line_width(self.width, rgb.shape))
         for region in regions_of(result.labels):
@@ -92,8 +90,8 @@ class Outlines(Style):
             if self.boxes:
                 labels = np.zeros_like(labels)
                 labels[region.area()] = region.object_id
-            draw_contour(canvas, labels, region, width, self.palette.colour(region.object_id))
-        return canvas
+            draw_contour(rgb, labels, region, width, self.palette.colour(region.object_id))
+        return rgb
 
 
 def draw_contour(
@@ -109,7 +107,7 @@ def draw_contour(
     fractions of a pixel, no staircase, and a dot where an object is a single pixel.
 
     Args:
-        canvas: uint8 array of shape (H, W, 3).
+        canvas: C-contiguous uint8 array of shape (H, W, 3).
         labels: uint8 array of shape (H, W).
         region: where the object is in it.
         width: of the line in pixels.
@@ -117,20 +115,22 @@ def draw_contour(
     """
     shadow = max(1.0, _CASING * width)
     reach = int(np.ceil(width / 2 + shadow)) + 2
-    area = region.area(margin=reach)
     inside = region.mask(labels, margin=reach)
     # From pixel centre to the edge between pixels: half a pixel less than to the next centre.
-    outwards = _distance(~inside) - 0.5
-    inwards = _distance(inside) - 0.5
-    distance = np.where(inside, -inwards, outwards)
-    distance = cv2.GaussianBlur(distance, (0, 0), max(0.7, 0.3 * width))
-    beyond = np.abs(distance) - width / 2
-    rows, columns = np.nonzero(beyond < shadow + 0.5)
-    beyond = beyond[rows, columns][:, None]
+    distance = _distance(~inside) - _distance(inside)
+    distance += np.where(inside, np.float32(0.5), np.float32(-0.5))
+    smooth = cv2.GaussianBlur(distance, (0, 0), max(0.7, 0.3 * width))
+    beyond = np.abs(smooth) - width / 2
+    near = np.flatnonzero(beyond < shadow + 0.5)
+    beyond = beyond.ravel()[near][:, None]
     line = np.clip(0.5 - beyond, 0, 1)
     casing = np.clip(shadow + 0.5 - beyond, 0, 1) * _CASING_OPACITY
-    pixels = canvas[area][rows, columns].astype(np.float32) * (1 - casing)
-    canvas[area][rows, columns] = np.rint(pixels + line * (np.array(colour, np.float32) - pixels))
+    rows, columns = np.divmod(near, inside.shape[1])
+    top, left = (side.start for side in region.area(margin=reach))
+    places = (rows + top) * canvas.shape[1] + columns + left
+    flat = canvas.reshape(-1, 3)
+    pixels = flat[places].astype(np.float32) * (1 - casing)
+    flat[places] = np.rint(pixels + line * (np.array(colour, np.float32) - pixels))
 
 
 def _distance(mask: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -151,7 +151,7 @@ class _SideBySide(Style):
         """Return both pictures; see ``Style.draw``."""
         pictures = []
         for steps in (self.left, self.right):
-            picture = rgb
+            picture = rgb.copy(order="C")
             for step in steps:
                 picture = step.draw(picture, result)
             pictures.append(picture)

@@ -38,14 +38,15 @@ class Style:
         """See the next frame's result, whether the frame is drawn or not."""
 
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
-        """Return a new picture.
+        """Return the frame as the style shows it.
 
         Args:
-            rgb: uint8 array of shape (H, W, 3), which stays as it is.
+            rgb: C-contiguous uint8 array of shape (H, W, 3), which may be drawn on and returned.
             result: result of that frame, observed before; visible objects have boxes.
 
         Returns:
-            uint8 array of shape (H, W, 3), or of the height and width that ``size`` returns.
+            C-contiguous uint8 array of shape (H, W, 3), or of the height and width that ``size``
+            returns.
         """
         raise NotImplementedError
 

@@ -46,15 +46,14 @@ class Tags(Style):
 
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
         """Return the frame with tags; see ``Style.draw``."""
-        canvas: NDArray[np.uint8] = rgb.copy(order="C")
         anchors = {
             region.object_id: self._anchor(result.labels, region)
             for region in regions_of(result.labels)
         }
         lost = [known.object_id for known in result.objects if known.state is ObjectState.LOST]
         names = {known.object_id: known.name for known in result.objects if known.name is not None}
-        draw_tags(canvas, anchors, lost, names, self.palette)
-        return canvas
+        draw_tags(rgb, anchors, lost, names, self.palette)
+        return rgb
 
     def _anchor(self, labels: NDArray[np.uint8], region: Region) -> tuple[int, int]:
         if self.on_boxes:

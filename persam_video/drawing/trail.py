@@ -79,7 +79,6 @@ class Trail(Style):
 
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
         """Return the frame with trails; see ``Style.draw``."""
-        canvas: NDArray[np.uint8] = rgb.copy(order="C")
         width, casing = line_width(_WIDTH, rgb.shape), line_width(_CASING, rgb.shape)
         for object_id, steps in self._steps.items():
             colour = self._palette.colour(object_id)
@@ -89,7 +88,7 @@ class Trail(Style):
                     age = (result.time - step.time) / self._seconds
                     thickness = (width + extra) * (1 - (1 - _THINNEST) * age)
                     cv2.line(
-                        canvas,
+                        rgb,
                         _fixed_point(step.begin),
                         _fixed_point(step.end),
                         tint,
@@ -97,7 +96,7 @@ class Trail(Style):
                         cv2.LINE_AA,
                         _SHIFT,
                     )
-        return canvas
+        return rgb
 
 
 def _centre(labels: NDArray[np.uint8], region: Region) -> tuple[float, float]:
