@@ -154,7 +154,7 @@ def _follow(model: SamModel, scene: Scene, *, ahead: bool = False) -> Spent:
     """Track with the default preset."""
     tracker = make_tracker(model, load_settings("persam"))
     frames = (Frame(number, rgb, number / 25) for number, rgb in enumerate(scene.frames))
-    with encoding_ahead(model, frames, begin=0) if ahead else nullcontext(frames) as coming:
+    with encoding_ahead(tracker, frames, begin=0) if ahead else nullcontext(frames) as coming:
         for frame in coming:
             tracker.step(frame, scene.labels if frame.index == 0 else None)
     return Spent()

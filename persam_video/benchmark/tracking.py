@@ -233,7 +233,7 @@ def _results(
     tracker = make_tracker(model, settings)
     given = GivenObjects(plan)
     begin = plan.frames.index(plan.given[0].frame)
-    with encoding_ahead(model, _read(plan), begin) as frames:
+    with encoding_ahead(tracker, _read(plan), begin) as frames:
         for frame, image in zip(frames, plan.frames, strict=True):
             annotation = given.at(image)
             if annotation is None and not tracker.object_ids:

@@ -12,6 +12,7 @@ from persam_video.images.reference_files import Reference
 from persam_video.images.search import SEEN, Search
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.arrays import MaskArray
+from persam_video.masks.boxes import Box
 from persam_video.results import FrameResult, ObjectResult, ObjectState
 from persam_video.sam.model import SamModel
 from persam_video.tracking.inputs import as_frame
@@ -45,6 +46,16 @@ class SeekingTracker:
     def object_ids(self) -> tuple[int, ...]:
         """Ids of the objects of the photos and of the annotations so far, in order."""
         return tuple(sorted({*self._tracker.object_ids, *self._segmenter.object_ids}))
+
+    @property
+    def model(self) -> SamModel:
+        """The SAM."""
+        return self._tracker.model
+
+    @property
+    def view(self) -> Box | None:
+        """The view of the tracker that follows what was found."""
+        return self._tracker.view
 
     def state(self) -> TrackerState:
         """Return the state of the tracker that follows what was found."""

@@ -67,7 +67,7 @@ class Session:
         if self.stream.live or self.options.photos:
             return nullcontext(frames)
         begin = min(self.annotations.first_frames.values())
-        return encoding_ahead(self.model, frames, begin)
+        return encoding_ahead(self.tracker, frames, begin)
 
     def track(self, frame: Frame, backward: BackwardResults | None) -> FrameResult:
         """Track the next frame.

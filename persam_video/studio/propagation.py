@@ -114,7 +114,7 @@ class Propagation(Iterator[FrameResult]):
             try:
                 with (
                     FrameStream(session.source, start=begin, stop=self.last + 1) as stream,
-                    encoding_ahead(tracker.model, stream, begin) as frames,
+                    encoding_ahead(tracker, stream, begin) as frames,
                 ):
                     for frame in frames:
                         session.reader.saw(frame.index)
@@ -155,7 +155,7 @@ class Propagation(Iterator[FrameResult]):
         with (
             self._pass(None) as tracker,
             closing(backwards),
-            encoding_ahead(tracker.model, backwards, begin=0) as frames,
+            encoding_ahead(tracker, backwards, begin=0) as frames,
         ):
             for frame in frames:
                 given: Annotation | None = seed

@@ -15,6 +15,7 @@ import torch
 
 from persam_video.masks.boxes import Box
 from persam_video.sam.model import ImageEmbedding, SamModel
+from persam_video.tracking.protocol import VideoTracker
 from persam_video.video.frame import Frame
 
 _MOST_ENCODERS = 4
@@ -27,39 +28,45 @@ class EncodedFrame(Frame):
 
     Attributes:
         encoding: returns the embedding, or raises the model's error.
+        view: the part of the frame that is encoded, (x0, y0, x1, y1); ``None`` for all of it.
     """
 
     encoding: Future[ImageEmbedding]
+    view: Box | None = None
 
 
 def embedding_of(frame: Frame, model: SamModel, view: Box | None = None) -> ImageEmbedding:
-    """Return a frame's embedding, encoded ahead or now.
+    """Return a frame's embedding: the one encoded ahead, if it shows what it has to.
 
     Args:
         frame: the frame.
         model: the model.
-        view: the part of it to encode; frames are encoded ahead as a whole.
+        view: the part of it to encode, (x0, y0, x1, y1); ``None`` for all of it.
 
     Raises:
         ModelError: memory does not suffice.
     """
-    if view is not None:
-        return model.encode(frame.rgb, view)
-    return frame.encoding.result() if isinstance(frame, EncodedFrame) else model.encode(frame.rgb)
+    if isinstance(frame, EncodedFrame):
+        if frame.view == view:
+            return frame.encoding.result()
+        frame.encoding.cancel()
+    return model.encode(frame.rgb) if view is None else model.encode(frame.rgb, view)
 
 
 @contextmanager
 def encoding_ahead(
-    model: SamModel, frames: Iterator[Frame], begin: int
+    tracker: VideoTracker, frames: Iterator[Frame], begin: int
 ) -> Iterator[Iterator[Frame]]:
     """Encode frames ahead of their use in the block; embeddings are the same up to rounding.
 
     Torch's threads (``torch.get_num_threads``) are divided among the encoders until the block
     ends; with one thread, on a GPU, or with a model whose operators fill the cores by themselves,
-    the frames are passed through. An error of ``frames`` is raised after the frames before it.
+    the frames are passed through. Of a frame is encoded what the tracker saw of the last one; if
+    it wants another part, it encodes the frame itself. An error of ``frames`` is raised after the
+    frames before it.
 
     Args:
-        model: the model.
+        tracker: takes the frames in the block.
         frames: in order of their index.
         begin: index of the first frame that the tracker needs encoded.
 
@@ -68,26 +75,30 @@ def encoding_ahead(
     """
     threads = torch.get_num_threads()
     encoders = min(threads, _MOST_ENCODERS)
-    if encoders == 1 or not model.encodes_side_by_side:
+    if encoders == 1 or not tracker.model.encodes_side_by_side:
         yield frames
         return
     # new threads inherit the number that is set when they start
     torch.set_num_threads(threads // encoders)
     pool = ThreadPoolExecutor(encoders, thread_name_prefix="encode")
     try:
-        yield _submitted(pool, model, frames, begin, ahead=encoders)
+        yield _submitted(pool, tracker, frames, begin, ahead=encoders)
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
 
 
 def _submitted(
-    pool: ThreadPoolExecutor, model: SamModel, frames: Iterator[Frame], begin: int, ahead: int
+    pool: ThreadPoolExecutor,
+    tracker: VideoTracker,
+    frames: Iterator[Frame],
+    begin: int,
+    ahead: int,
 ) -> Iterator[Frame]:
     waiting: deque[Frame] = deque()
     try:
         for frame in frames:
-            waiting.append(_submit(pool, model, frame) if frame.index >= begin else frame)
+            waiting.append(_submit(pool, tracker, frame) if frame.index >= begin else frame)
             if len(waiting) > ahead:
                 yield waiting.popleft()
     except Exception:  # any error is raised after the frames before it
@@ -96,6 +107,7 @@ def _submitted(
     yield from waiting
 
 
-def _submit(pool: ThreadPoolExecutor, model: SamModel, frame: Frame) -> EncodedFrame:
-    encoding = pool.submit(model.encode, frame.rgb)
-    return EncodedFrame(frame.index, frame.rgb, frame.time, encoding, name=frame.name)
+def _submit(pool: ThreadPoolExecutor, tracker: VideoTracker, frame: Frame) -> EncodedFrame:
+    view = tracker.view
+    encoding = pool.submit(embedding_of, frame, tracker.model, view)
+    return EncodedFrame(frame.index, frame.rgb, frame.time, encoding, view, name=frame.name)

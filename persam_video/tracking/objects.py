@@ -100,9 +100,11 @@ class TrackerState:
         objects: in order of id.
         picture: the newest frame as the detector of scene cuts keeps it; ``None`` without
             a detector.
+        view: the part of the newest frame that the model saw, (x0, y0, x1, y1); ``None`` for all.
     """
 
     frame_size: tuple[int, int] | None
     steps: int
     objects: tuple[TrackedObject, ...]
     picture: NDArray[np.uint8] | None = None
+    view: Box | None = None

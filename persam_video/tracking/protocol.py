@@ -7,13 +7,23 @@ from numpy.typing import NDArray
 
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.arrays import MaskArray
+from persam_video.masks.boxes import Box
 from persam_video.results import FrameResult
+from persam_video.sam.model import SamModel
 from persam_video.tracking.objects import TrackerState
 from persam_video.video.frame import Frame
 
 
 class VideoTracker(Protocol):
     """Tracks one video, frame by frame."""
+
+    @property
+    def model(self) -> SamModel:
+        """The SAM."""
+
+    @property
+    def view(self) -> Box | None:
+        """The part of the last frame that the model saw, (x0, y0, x1, y1); ``None`` for all."""
 
     @property
     def object_ids(self) -> tuple[int, ...]:

@@ -165,6 +165,7 @@ class _Header(BaseModel):
     steps: NonNegativeInt
     objects: list[_StoredObject]
     picture: StoredTensor | None
+    view: Box | None = None
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:
@@ -182,6 +183,7 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
         steps=state.steps,
         objects=[_pack(tracked, shelf) for tracked in state.objects],
         picture=None if state.picture is None else shelf.put(torch.from_numpy(state.picture)),
+        view=state.view,
     )
     # not with the library's own function, whose errors hide those of the system
     write_bytes(path, save(shelf.tensors, metadata={_HEADER: header.model_dump_json()}))
@@ -273,11 +275,14 @@ class _Unpacker:
         ids = [stored.object_id for stored in header.objects]
         if ids != sorted(set(ids)):
             raise ValueError(f"objects are {ids}")
+        if header.view is not None and clip(header.view, size) != header.view:
+            raise ValueError(f"view {header.view} is not in the frame")
         objects = tuple(self._object(stored) for stored in header.objects)
-        if header.picture is None:
-            return TrackerState(size, header.steps, objects)
-        picture = self.tensors.get(header.picture, PICTURE_SHAPE, torch.uint8)
-        return TrackerState(size, header.steps, objects, picture.cpu().numpy())
+        picture = None
+        if header.picture is not None:
+            stored = self.tensors.get(header.picture, PICTURE_SHAPE, torch.uint8)
+            picture = stored.cpu().numpy()
+        return TrackerState(size, header.steps, objects, picture, header.view)
 
     def _object(self, stored: _StoredObject) -> TrackedObject:
         height, width = size = self.like.transform.frame_size

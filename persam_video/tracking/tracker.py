@@ -95,6 +95,7 @@ class Tracker:
         self._frame_size: tuple[int, int] | None = None
         self._steps = 0
         self._latest: _Latest | None = None
+        self._view: Box | None = None
         self._cuts = CutDetector()
         self._clock = clock or StageClock()
         self._segmenter = Segmenter(model, self.settings, self._clock)
@@ -103,6 +104,11 @@ class Tracker:
     def object_ids(self) -> tuple[int, ...]:
         """Ids of the objects known so far, in order."""
         return tuple(sorted(self._objects))
+
+    @property
+    def view(self) -> Box | None:
+        """The part of the last frame that the model saw, (x0, y0, x1, y1); ``None`` for all."""
+        return self._view
 
     @inference()
     def add_object(self, object_id: int, mask: MaskArray) -> FrameResult:
@@ -164,7 +170,7 @@ class Tracker:
         """Return everything that later frames depend on; later steps do not change it."""
         known = (self._objects[i] for i in self.object_ids)
         objects = tuple(replace(o, velocity=o.velocity.copy()) for o in known)
-        return TrackerState(self._frame_size, self._steps, objects, self._cuts.picture)
+        return TrackerState(self._frame_size, self._steps, objects, self._cuts.picture, self._view)
 
     def restore(self, state: TrackerState) -> None:
         """Continue from a state of a tracker with the same model and settings.
@@ -174,6 +180,7 @@ class Tracker:
         self._frame_size, self._steps = state.frame_size, state.steps
         self._objects = {o.object_id: replace(o) for o in state.objects}
         self._cuts = CutDetector(state.picture)
+        self._view = state.view
         self._latest = None
 
     @inference()
@@ -246,14 +253,14 @@ class Tracker:
 
     def _encode(self, frame: Frame, annotation: Annotation | None) -> ImageEmbedding:
         """Encode the visible part of a frame: all of it while an object is lost."""
-        view = None
+        current, self._view = self._view, None
         if all(o.tracked for o in self._objects.values()):
             boxes = [o.box for o in self._objects.values()]
             if annotation is not None:
                 boxes += annotation.boxes.values()
             size = (frame.rgb.shape[0], frame.rgb.shape[1])
-            view = choose_view(boxes, size, self.settings.zoom)
-        return embedding_of(frame, self.model, view)
+            self._view = choose_view(boxes, size, self.settings.zoom, current)
+        return embedding_of(frame, self.model, self._view)
 
     def _learn_latest(self, object_id: int, mask: MaskArray) -> FrameResult:
         """Learn one object from its mask in the last frame, and assign it the mask's pixels."""

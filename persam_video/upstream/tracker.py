@@ -101,6 +101,10 @@ class UpstreamTracker:
         """Ids of the objects, in order."""
         return tuple(learned.object_id for learned in self._learned)
 
+    @property
+    def view(self) -> None:
+        """The model always sees the whole frame."""
+
     def state(self) -> None:
         """Return ``None``: this tracker cannot resume."""
 

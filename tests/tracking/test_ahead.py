@@ -7,6 +7,7 @@ import torch
 
 from persam_video.config import load_settings
 from persam_video.errors import ModelError, SourceError
+from persam_video.masks.boxes import Box
 from persam_video.tracking import Tracker
 from persam_video.tracking.ahead import EncodedFrame, embedding_of, encoding_ahead
 from persam_video.video import Frame
@@ -28,16 +29,26 @@ class Counting:
 
     def __init__(self, fails_at: int | None = None) -> None:
         self.encoded: list[int] = []
+        self.views: list[Box | None] = []
         self.threads: set[int] = set()
         self._fails_at = fails_at
 
-    def encode(self, rgb):
+    def encode(self, rgb, view=None):
         number = int(rgb[0, 0, 0])
         self.encoded.append(number)
+        self.views.append(view)
         self.threads.add(torch.get_num_threads())
         if number == self._fails_at:
             raise ModelError("out of memory while encoding a frame")
         return number
+
+
+class Following:
+    """A tracker that looks at one part of every frame."""
+
+    def __init__(self, model, view=None) -> None:
+        self.model = model
+        self.view = view
 
 
 def numbered(count: int, first: int = 0) -> Iterator[Frame]:
@@ -51,7 +62,7 @@ def test_objects_are_tracked_as_without_it(model, demo_frames, threads):
     plain, ahead = Tracker(model, settings), Tracker(model, settings)
     given = {frames[0].index: demo_frames[0][1]}
     expected = [plain.step(frame, given.get(frame.index)) for frame in frames]
-    with encoding_ahead(model, iter(frames), begin=0) as coming:
+    with encoding_ahead(ahead, iter(frames), begin=0) as coming:
         results = [ahead.step(frame, given.get(frame.index)) for frame in coming]
     assert [result.index for result in results] == [frame.index for frame in frames]
     for one, other in zip(results, expected, strict=True):
@@ -64,7 +75,7 @@ def test_objects_are_tracked_as_without_it(model, demo_frames, threads):
 
 def test_every_frame_comes_once_and_in_order_with_its_own_embedding(threads):
     model = Counting()
-    with encoding_ahead(model, numbered(20), begin=5) as frames:
+    with encoding_ahead(Following(model), numbered(20), begin=5) as frames:
         seen = [(frame.index, embedding_of(frame, model)) for frame in frames if frame.index >= 5]
     assert seen == [(index, index) for index in range(5, 20)]
     assert sorted(model.encoded) == list(range(5, 20))
@@ -72,7 +83,7 @@ def test_every_frame_comes_once_and_in_order_with_its_own_embedding(threads):
 
 def test_frames_before_the_first_wanted_one_are_not_encoded(threads):
     model = Counting()
-    with encoding_ahead(model, numbered(8), begin=8) as frames:
+    with encoding_ahead(Following(model), numbered(8), begin=8) as frames:
         assert not any(isinstance(frame, EncodedFrame) for frame in frames)
     assert model.encoded == []
 
@@ -85,14 +96,14 @@ def test_no_more_than_a_few_frames_are_taken_ahead(threads):
             taken.append(frame.index)
             yield frame
 
-    with encoding_ahead(Counting(), frames(), begin=0) as coming:
+    with encoding_ahead(Following(Counting()), frames(), begin=0) as coming:
         for frame in islice(coming, 10):
             assert taken[-1] <= frame.index + 4
 
 
 def test_threads_are_shared_while_it_lasts(threads):
     model = Counting()
-    with encoding_ahead(model, numbered(12), begin=0) as frames:
+    with encoding_ahead(Following(model), numbered(12), begin=0) as frames:
         for frame in frames:
             embedding_of(frame, model)
             assert torch.get_num_threads() == 1
@@ -106,7 +117,10 @@ def test_an_error_of_the_source_comes_after_the_frames_before_it(threads):
         raise SourceError("frame 7 is damaged")
 
     seen = []
-    with encoding_ahead(Counting(), frames(), begin=0) as coming, pytest.raises(SourceError):
+    with (
+        encoding_ahead(Following(Counting()), frames(), begin=0) as coming,
+        pytest.raises(SourceError),
+    ):
         for frame in coming:
             seen.append(frame.index)
     assert seen == list(range(7))
@@ -117,7 +131,7 @@ def test_an_error_of_the_model_comes_with_its_frame(threads):
     seen = []
     with (
         pytest.raises(ModelError, match="memory"),
-        encoding_ahead(model, numbered(9), begin=0) as frames,
+        encoding_ahead(Following(model), numbered(9), begin=0) as frames,
     ):
         for frame in frames:
             seen.append(embedding_of(frame, model))
@@ -127,7 +141,7 @@ def test_an_error_of_the_model_comes_with_its_frame(threads):
 
 def test_leaving_early_encodes_nothing_more(threads):
     model = Counting()
-    with encoding_ahead(model, numbered(50), begin=0) as frames:
+    with encoding_ahead(Following(model), numbered(50), begin=0) as frames:
         next(frames)
     assert len(model.encoded) <= 5
 
@@ -135,7 +149,7 @@ def test_leaving_early_encodes_nothing_more(threads):
 def test_one_thread_leaves_the_frames_as_they_are(threads):
     torch.set_num_threads(1)
     source = numbered(3)
-    with encoding_ahead(Counting(), source, begin=0) as frames:
+    with encoding_ahead(Following(Counting()), source, begin=0) as frames:
         assert frames is source
 
 
@@ -143,5 +157,35 @@ def test_a_model_that_fills_the_cores_encodes_at_each_turn(threads):
     model = Counting()
     model.encodes_side_by_side = False
     source = numbered(3)
-    with encoding_ahead(model, source, begin=0) as frames:
+    with encoding_ahead(Following(model), source, begin=0) as frames:
         assert frames is source
+
+
+def test_of_a_frame_is_encoded_what_the_tracker_last_looked_at(threads):
+    model, part = Counting(), (1, 1, 3, 3)
+    with encoding_ahead(Following(model, part), numbered(6), begin=0) as frames:
+        for frame in frames:
+            embedding_of(frame, model, part)
+    assert model.views == [part] * 6
+
+
+def test_a_frame_is_encoded_again_when_another_part_of_it_is_wanted(threads):
+    model, part = Counting(), (1, 1, 3, 3)
+    with encoding_ahead(Following(model), numbered(1), begin=0) as frames:
+        assert embedding_of(next(frames), model, part) == 0
+    assert model.views[-1] == part
+
+
+def test_a_moving_view_gives_the_same_masks_ahead(model, demo_frames, threads):
+    settings = load_settings("persam", {"zoom.limit": 3.0})
+    frames = [frame for frame, _ in demo_frames[:6]]
+    plain, ahead = Tracker(model, settings), Tracker(model, settings)
+    labels = demo_frames[0][1]
+    given = {frames[0].index: np.where(labels == labels.max(), labels, 0)}
+    expected = [plain.step(frame, given.get(frame.index)) for frame in frames]
+    assert plain.view is not None
+    with encoding_ahead(ahead, iter(frames), begin=0) as coming:
+        results = [ahead.step(frame, given.get(frame.index)) for frame in coming]
+    assert ahead.view == plain.view
+    for one, other in zip(results, expected, strict=True):
+        assert (one.labels != other.labels).mean() < 1e-3
