@@ -18,15 +18,18 @@ from persam_video.masks.boxes import Box, box_of
 
 @dataclass(frozen=True)
 class _Components:
-    """Components of a mask: ``ids`` inside ``window`` (0 outside all), ``areas`` from id 1 on."""
+    """Components of a ``mask``: ``ids`` from 1 to ``count`` in its ``window``, 0 outside all."""
 
+    mask: NDArray[np.bool_]
     window: tuple[slice, slice]
     ids: NDArray[Any]
-    areas: NDArray[Any]
+    count: int
 
-    def select(self, keep: NDArray[np.bool_], size: tuple[int, ...]) -> NDArray[np.bool_]:
+    def select(self, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the (H, W) mask of the components where ``keep`` is true."""
-        mask = np.zeros(size, np.bool_)
+        if keep.all():  # as usual; to look up each pixel takes longer than to find them all
+            return np.array(self.mask, np.bool_)
+        mask = np.zeros_like(self.mask)
         mask[self.window] = np.concatenate(([False], keep))[self.ids]
         return mask
 
@@ -37,9 +40,10 @@ def keep_large(mask: NDArray[np.bool_], fraction: float) -> NDArray[np.bool_]:
     An object that is cut in two by an occluder keeps both its parts.
     """
     components = _components(mask)
-    if components is None:
-        return np.zeros_like(mask)
-    return components.select(components.areas >= fraction * components.areas.max(), mask.shape)
+    if components is None or components.count == 1:
+        return np.array(mask, np.bool_)
+    areas = np.bincount(components.ids.ravel())[1:]
+    return components.select(areas >= fraction * areas.max())
 
 
 def keep_nearest(mask: NDArray[np.bool_], *points: tuple[float, float]) -> NDArray[np.bool_]:
@@ -49,11 +53,11 @@ def keep_nearest(mask: NDArray[np.bool_], *points: tuple[float, float]) -> NDArr
         return np.zeros_like(mask)
     top, left = (side.start for side in components.window)
     rows, columns = np.nonzero(components.ids)
-    keep = np.zeros(len(components.areas), np.bool_)
+    keep = np.zeros(components.count, np.bool_)
     for x, y in points:
         nearest = (np.square(columns + left - x) + np.square(rows + top - y)).argmin()
         keep[components.ids[rows[nearest], columns[nearest]] - 1] = True
-    return components.select(keep, mask.shape)
+    return components.select(keep)
 
 
 def keep_overlapping(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -61,9 +65,9 @@ def keep_overlapping(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArr
     components = _components(mask)
     if components is None:
         return np.zeros_like(mask)
-    keep = np.zeros(len(components.areas) + 1, np.bool_)
+    keep = np.zeros(components.count + 1, np.bool_)
     keep[components.ids[other[components.window]]] = True
-    return components.select(keep[1:], mask.shape)
+    return components.select(keep[1:])
 
 
 def keep_touching(mask: NDArray[np.bool_], box: Box) -> NDArray[np.bool_]:
@@ -83,19 +87,18 @@ def keep_touching(mask: NDArray[np.bool_], box: Box) -> NDArray[np.bool_]:
         max(y0 - rows.start, 0) : max(y1 - rows.start, 0),
         max(x0 - columns.start, 0) : max(x1 - columns.start, 0),
     ]
-    keep = np.zeros(len(components.areas) + 1, np.bool_)
+    keep = np.zeros(components.count + 1, np.bool_)
     keep[inside] = True
-    return components.select(keep[1:] | ~keep[1:].any(), mask.shape)
+    return components.select(keep[1:] | ~keep[1:].any())
 
 
 def _components(mask: NDArray[np.bool_]) -> _Components | None:
-    """Return the 8-connected components, in the order of their first pixel; ``None`` if none."""
+    """Return the 8-connected components; ``None`` if there are none."""
     box = box_of(mask)
     if box is None:
         return None
     x0, y0, x1, y1 = box
     window = slice(y0, y1), slice(x0, x1)
-    _, ids, stats, _ = cv2.connectedComponentsWithStats(
-        np.ascontiguousarray(mask[window]).view(np.uint8), connectivity=8
-    )
-    return _Components(window, np.asarray(ids), np.asarray(stats)[1:, cv2.CC_STAT_AREA])
+    pixels = np.ascontiguousarray(mask[window]).view(np.uint8)
+    number, ids = cv2.connectedComponents(pixels, connectivity=8)  # with the background
+    return _Components(mask, window, np.asarray(ids), number - 1)

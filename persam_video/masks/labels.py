@@ -1,9 +1,12 @@
 """Label maps: one uint8 value per pixel, 0 for background and object ids otherwise."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from persam_video.masks.boxes import Box
 
 VOID = 255
 """The value of pixels that belong to no object and do not count."""
@@ -13,6 +16,25 @@ MAX_OBJECT_ID = 254
 
 UNNAMED = "object"
 """The label of objects that have no name, in formats that want one."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedLogits:
+    """The logits of an object in a part of a frame; nothing outside of it is the object.
+
+    Attributes:
+        box: (x0, y0, x1, y1) of the part in pixels, x1 and y1 exclusive.
+        logits: float (y1 - y0, x1 - x0).
+    """
+
+    box: Box
+    logits: NDArray[np.floating]
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The part as an index into a frame."""
+        x0, y0, x1, y1 = self.box
+        return slice(y0, y1), slice(x0, x1)
 
 
 def one_hot(labels: NDArray[np.uint8], ids: Sequence[int]) -> NDArray[np.bool_]:
@@ -43,29 +65,46 @@ def label_map(masks: NDArray[np.bool_], ids: Sequence[int]) -> NDArray[np.uint8]
     return labels
 
 
-def merge_logits(
-    logits: NDArray[np.floating], ids: Sequence[int], threshold: float = 0.0
-) -> NDArray[np.uint8]:
+def merge_logits(logits: NDArray[np.floating], ids: Sequence[int]) -> NDArray[np.uint8]:
     """Return the label map in which each pixel goes to the object with the highest logit.
 
-    The background competes with ``threshold`` as its logit and wins ties; between objects, the
-    lowest id wins ties. NaN never wins.
+    The background competes with a logit of 0 and wins ties; between objects, the lowest id wins
+    ties. NaN never wins.
 
     Args:
         logits: shape (N, H, W).
         ids: the id of each plane, 1 to 254, all different.
-        threshold: logit that an object has to exceed.
 
     Raises:
         ValueError: the numbers of ids and logits differ, or the ids are invalid.
     """
-    _check_ids(ids, len(logits))
-    labels = np.zeros(logits.shape[1:], np.uint8)
-    best = np.full(logits.shape[1:], threshold, logits.dtype)
-    for place in np.argsort(ids):
-        wins = logits[place] > best  # false for NaN, which fmax leaves out as well
-        np.fmax(best, logits[place], out=best)
-        np.copyto(labels, np.uint8(ids[place]), where=wins)
+    height, width = logits.shape[1:]
+    placed = [PlacedLogits((0, 0, width, height), plane) for plane in logits]
+    return merge_placed(placed, ids, (height, width))
+
+
+def merge_placed(
+    placed: Sequence[PlacedLogits], ids: Sequence[int], size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Return the label map of logits in parts of a frame, as ``merge_logits`` of whole frames.
+
+    Args:
+        placed: logits of each object.
+        ids: the id of each, 1 to 254, all different.
+        size: height and width of the frame.
+
+    Raises:
+        ValueError: the numbers of ids and logits differ, or the ids are invalid.
+    """
+    _check_ids(ids, len(placed))
+    labels = np.zeros(size, np.uint8)
+    highest = np.zeros(size, placed[0].logits.dtype if placed else np.float32)
+    for number in np.argsort(ids):
+        logits, window = placed[number].logits, placed[number].window
+        best = highest[window]
+        wins = logits > best  # false for NaN, which fmax leaves out as well
+        np.fmax(best, logits, out=best)
+        np.copyto(labels[window], np.uint8(ids[number]), where=wins)
     return labels
 
 

@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from persam_video.masks.boxes import Box
+from persam_video.masks.boxes import Box, box_of, clip, grow, moved
+from persam_video.masks.labels import PlacedLogits
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
@@ -108,23 +109,29 @@ class InputTransform:
         std = torch.tensor(PIXEL_STD, dtype=torch.float32, device=device)[:, None, None]
         return self._pad((image - mean) / std)[None]
 
-    def coverage(self, masks: Tensor, grid: tuple[int, int]) -> Tensor:
+    def coverage(self, masks: Tensor, grid: tuple[int, int], within: Box | None = None) -> Tensor:
         """Return the share of each cell of a grid over the padded input that masks cover.
 
         Two matrix products resize the masks by area and average over cells: adaptive pooling takes
         longer, and on MPS does not support sizes that do not divide.
 
         Args:
-            masks: (N, H, W) of the frame's size, 0 to 1 or bool.
+            masks: (..., H, W) of the frame's size, 0 to 1 or bool.
             grid: (h, w), which divide the padded size.
+            within: the part (x0, y0, x1, y1) of the frame that the masks are given of; they are
+                empty elsewhere. All of it when not given.
 
         Returns:
-            float32 (N, h, w), 0 to 1.
+            float32 (..., h, w), 0 to 1.
         """
         axes = zip(self.seen_size, self.input_size, self.padded_size, grid, strict=True)
         rows, columns = (_cell_means(*axis).to(masks.device) for axis in axes)
-        x0, y0, x1, y1 = self.seen
-        return rows @ masks[..., y0:y1, x0:x1].float() @ columns.T
+        left, top = self.seen[:2]
+        within = within or (0, 0, self.frame_size[1], self.frame_size[0])
+        x0, y0, x1, y1 = clip(moved(within, -left, -top), self.seen_size) or (0, 0, 0, 0)
+        across, down = left - within[0], top - within[1]
+        part = masks[..., y0 + down : y1 + down, x0 + across : x1 + across].float()
+        return rows[:, y0:y1] @ part @ columns[:, x0:x1].T
 
     def coordinates(self, xy: Tensor) -> Tensor:
         """Convert coordinates (..., 2), (x, y), from frame pixels to input pixels."""
@@ -159,6 +166,30 @@ class InputTransform:
         height, width = self.frame_size
         return F.pad(maps, (x0, width - x1, y0, height - y1), value=outside)
 
+    def placed(self, logits: Tensor) -> PlacedLogits:
+        """Bring the logits of a mask back to the frame where they may be positive.
+
+        They are those of ``restore``, up to rounding; around the mask there are at least two of
+        its cells.
+
+        Args:
+            logits: (h, w) over the padded input.
+        """
+        logits = logits.float().cpu()
+        cells = box_of((logits > 0).numpy())
+        if cells is None:
+            return PlacedLogits((0, 0, 0, 0), np.zeros((0, 0), np.float32))
+        height, width = logits.shape
+        axes = zip((height, width), self.padded_size, self.input_size, self.seen_size, strict=True)
+        rows, columns = (_interpolation(*axis) for axis in axes)
+        # what is interpolated between cells reaches one further, and soft edges two more
+        x0, y0, x1, y1 = grow(cells, 4, (height, width)) or cells
+        (top, bottom), (left, right) = _reached(rows, y0, y1), _reached(columns, x0, x1)
+        # at most two further cells take part in these pixels
+        x0, y0, x1, y1 = grow((x0, y0, x1, y1), 2, (height, width)) or cells
+        found = rows[top:bottom, y0:y1] @ logits[y0:y1, x0:x1] @ columns[left:right, x0:x1].T
+        return PlacedLogits(moved((left, top, right, bottom), *self.seen[:2]), found.numpy())
+
     def _pad(self, image: Tensor) -> Tensor:
         bottom = self.padded_size[0] - self.input_size[0]
         right = self.padded_size[1] - self.input_size[1]
@@ -180,3 +211,23 @@ def _cell_means(frame: int, resized: int, padded: int, cells: int) -> Tensor:
     begins, ends = places * frame // resized, ((places + 1) * frame + resized - 1) // resized
     shares = ((pixels >= begins) & (pixels < ends)).float() / (ends - begins)
     return F.pad(shares, (0, 0, 0, padded - resized)).view(cells, -1, frame).mean(dim=1)
+
+
+@lru_cache(maxsize=8)
+def _interpolation(cells: int, padded: int, resized: int, frame: int) -> Tensor:
+    """Return the weight (frame, cells) of each cell in each frame pixel, along one axis."""
+    spread = F.interpolate(torch.eye(cells)[None], padded, mode="linear", align_corners=False)
+    back = F.interpolate(spread[..., :resized], frame, mode="linear", align_corners=False)
+    return back[0].T.contiguous()
+
+
+def _reached(weights: Tensor, begin: int, end: int) -> tuple[int, int]:
+    """Return the first pixel, and that after the last, to which cells contribute; 0, 0 if none.
+
+    Args:
+        weights: (frame, cells).
+        begin: the first cell.
+        end: the cell after the last.
+    """
+    pixels = weights[:, begin:end].any(dim=1).nonzero()
+    return (int(pixels[0]), int(pixels[-1]) + 1) if len(pixels) else (0, 0)

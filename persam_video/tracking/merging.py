@@ -1,6 +1,6 @@
 """Merge the objects' masks into a label map, and split it into masks again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from persam_video.config.settings import MaskSettings
-from persam_video.masks.boxes import boxes_of_labels, grow
+from persam_video.masks.boxes import Box, boxes_of_labels, grow, moved
 from persam_video.masks.components import keep_large, keep_touching
-from persam_video.masks.labels import merge_logits, one_hot
+from persam_video.masks.labels import PlacedLogits, merge_placed
 from persam_video.results import SoftMask
 from persam_video.sam.transform import InputTransform
 from persam_video.tracking.objects import TrackedObject
@@ -27,44 +27,33 @@ _NEARLY = 0.05
 neither 0 nor 1."""
 
 
-def full_logits(logits: Sequence[Tensor], transform: InputTransform) -> NDArray[np.float32]:
-    """Bring mask logits to the frame's size.
-
-    Args:
-        logits: N low-resolution masks (h, w) over the padded input.
-        transform: of the frame.
-
-    Returns:
-        float32 (N, H, W).
-    """
-    if not logits:
-        return np.zeros((0, *transform.frame_size), np.float32)
-    full = transform.restore(torch.stack(list(logits))[:, None])[:, 0]
-    return np.asarray(full.cpu(), np.float32)
-
-
 def merge_masks(
-    logits: NDArray[np.float32], objects: Sequence[TrackedObject], settings: MaskSettings
+    placed: Sequence[PlacedLogits],
+    objects: Sequence[TrackedObject],
+    size: tuple[int, int],
+    settings: MaskSettings,
 ) -> NDArray[np.uint8]:
     """Merge masks by their logits into one label map, and clean it.
 
     Args:
-        logits: (N, H, W).
+        placed: logits of each mask where it may be.
         objects: the objects of the masks, in their state after the previous frame.
+        size: height and width of the frame.
         settings: which components to remove.
 
     Returns:
         uint8 (H, W).
     """
-    labels = merge_logits(logits, [o.object_id for o in objects])
-    for o in objects:
-        mask = labels == o.object_id
-        labels[mask & ~_clean(mask, o, settings)] = 0
+    labels = merge_placed(placed, [o.object_id for o in objects], size)
+    for o, part in zip(objects, placed, strict=True):
+        mine = labels[part.window]
+        mask = mine == o.object_id
+        mine[mask & ~_clean(mask, part.box, o, settings)] = 0
     return labels
 
 
 def soft_masks(
-    logits: NDArray[np.float32],
+    placed: Sequence[PlacedLogits],
     ids: Sequence[int],
     labels: NDArray[np.uint8],
     transform: InputTransform,
@@ -72,7 +61,7 @@ def soft_masks(
     """Return soft masks: the model's probabilities near the edges of the masks.
 
     Args:
-        logits: (N, H, W).
+        placed: logits of each mask where it may be.
         ids: ids of the objects.
         labels: (H, W) label map that the masks were merged into.
         transform: transform of the frame.
@@ -91,7 +80,9 @@ def soft_masks(
             continue
         x0, y0, x1, y1 = near
         mask = (labels[y0:y1, x0:x1] == object_id).view(np.uint8)
-        logit = logits[ids.index(object_id), y0:y1, x0:x1]
+        part = placed[ids.index(object_id)]
+        left, top = part.box[:2]
+        logit = part.logits[y0 - top : y1 - top, x0 - left : x1 - left]
         sure = (1 / (1 + np.exp(-logit)) - _NEARLY) / (1 - 2 * _NEARLY)
         alpha = np.rint(255 * sure.clip(0, 1)).astype(np.uint8)
         # pixels that other objects won, or that were removed as specks, stay below one half
@@ -103,15 +94,20 @@ def soft_masks(
 
 
 def _clean(
-    mask: NDArray[np.bool_], tracked: TrackedObject, settings: MaskSettings
+    mask: NDArray[np.bool_], part: Box, tracked: TrackedObject, settings: MaskSettings
 ) -> NDArray[np.bool_]:
-    """Remove components that are specks, or too far from the object's last position."""
+    """Remove components that are specks, or too far from the object's last position.
+
+    Args:
+        mask: the mask in a part of the frame.
+        part: the box of that part.
+        tracked: the object.
+        settings: which components to remove.
+    """
     if tracked.tracked and settings.reach is not None:
-        x0, y0, x1, y1 = tracked.box
+        x0, y0, x1, y1 = moved(tracked.box, -part[0], -part[1])
         margin = round(settings.reach * max(x1 - x0, y1 - y0))
-        near = grow(tracked.box, margin, (mask.shape[0], mask.shape[1]))
-        # the last box lies in the frame, so the enlarged one does too
-        mask = mask if near is None else keep_touching(mask, near)
+        mask = keep_touching(mask, (x0 - margin, y0 - margin, x1 + margin, y1 + margin))
     return keep_large(mask, settings.min_component) if settings.min_component > 0 else mask
 
 
@@ -119,6 +115,7 @@ def won_masks(
     logits: Sequence[Tensor],
     ids: Sequence[int],
     labels: NDArray[np.uint8],
+    boxes: Mapping[int, Box | None],
     transform: InputTransform,
 ) -> Tensor:
     """Return soft masks without pixels that were removed or went to other objects.
@@ -127,12 +124,18 @@ def won_masks(
         logits: N low-resolution masks (h, w) over the padded input.
         ids: ids of their objects.
         labels: (H, W) merged label map.
+        boxes: of the objects in it, by id.
         transform: transform of the frame.
 
-        Returns:
-            (N, h, w), 0 to 1.
+    Returns:
+        (N, h, w), 0 to 1.
     """
     soft = torch.stack(list(logits)).sigmoid()
-    final = torch.from_numpy(one_hot(labels, ids)).to(soft.device)
-    area = transform.coverage(final, (soft.shape[1], soft.shape[2]))
-    return torch.where(grow_cells(area, 1) > 0, soft, torch.zeros_like(soft))
+    grid = soft.shape[1], soft.shape[2]
+    areas = []
+    for object_id in ids:
+        box = boxes[object_id] or (0, 0, 0, 0)
+        x0, y0, x1, y1 = box
+        mask = torch.from_numpy(labels[y0:y1, x0:x1] == object_id).to(soft.device)
+        areas.append(transform.coverage(mask, grid, box))
+    return torch.where(grow_cells(torch.stack(areas), 1) > 0, soft, torch.zeros_like(soft))

@@ -22,7 +22,7 @@ from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.tracking.ahead import embedding_of
 from persam_video.tracking.inputs import as_frame, as_mask, check_frame_size, check_object_id
 from persam_video.tracking.lost import believe
-from persam_video.tracking.merging import full_logits, merge_masks, soft_masks, won_masks
+from persam_video.tracking.merging import merge_masks, soft_masks, won_masks
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.segmenter import Candidate, Segmenter
 from persam_video.tracking.view import choose_view
@@ -232,9 +232,9 @@ class Tracker:
         believed = believe(followed, candidates, self.settings.lost)
         with self._clock.stage("merge"):
             seen = list(compress(followed, believed))
-            logits = [c.logits for c in compress(candidates, believed)]
-            full = full_logits(logits, embedding.transform)
-            labels = merge_masks(full, seen, self.settings.masks)
+            transform = embedding.transform
+            placed = [transform.placed(c.logits) for c in compress(candidates, believed)]
+            labels = merge_masks(placed, seen, transform.frame_size, self.settings.masks)
         if annotation is not None:
             labels = np.where(annotation.labels > 0, annotation.labels, labels)
             with self._clock.stage("learn"):
@@ -245,7 +245,7 @@ class Tracker:
         if self._soft:
             with self._clock.stage("merge"):
                 ids = [o.object_id for o in seen]
-                soft = soft_masks(full, ids, labels, embedding.transform)
+                soft = soft_masks(placed, ids, labels, transform)
         latest = _Latest(frame, embedding, labels, scores, cut, soft)
         with self._clock.stage("remember"):
             self._remember(latest, embedding, followed, candidates, believed)
@@ -300,7 +300,13 @@ class Tracker:
                 o.lose()
             return
         ids = [o.object_id for o in objects]
-        masks = won_masks([c.logits for c in candidates], ids, latest.labels, embedding.transform)
+        masks = won_masks(
+            [c.logits for c in candidates],
+            ids,
+            latest.labels,
+            latest.boxes,
+            embedding.transform,
+        )
         memories = remember(self.model, embedding, masks, cell_coverage(masks, embedding.grid))
         for o, box, candidate, mask, memory in zip(
             objects, boxes, candidates, masks, memories, strict=True

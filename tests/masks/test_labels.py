@@ -35,14 +35,14 @@ def test_where_masks_overlap_the_lowest_id_wins() -> None:
     np.testing.assert_array_equal(label_map(masks, [9, 2, 5]), [[2, 5]])
 
 
-@given(logit_planes, st.sampled_from([0.0, 0.5, -1.5]))
-def test_merge_is_the_argmax_with_the_background(logits: np.ndarray, threshold: float) -> None:
+@given(logit_planes)
+def test_merge_is_the_argmax_with_the_background(logits: np.ndarray) -> None:
     ids = IDS[: len(logits)]
     order = np.argsort(ids)
-    background = np.full((1, *logits.shape[1:]), threshold, np.float32)
+    background = np.zeros((1, *logits.shape[1:]), np.float32)
     planes = np.concatenate([background, np.where(np.isnan(logits), -np.inf, logits)[order]])
     expected = np.array([0, *sorted(ids)])[planes.argmax(axis=0)]
-    merged = merge_logits(logits, ids, threshold)
+    merged = merge_logits(logits, ids)
     assert merged.dtype == np.uint8
     np.testing.assert_array_equal(merged, expected)
 

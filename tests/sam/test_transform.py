@@ -80,6 +80,52 @@ def test_coverage_is_that_of_pooling_by_area_twice(size, multiple, cell, seed):
     assert ((found > 0) == (expected > 0)).all()
 
 
+@given(
+    SIZES,
+    st.sampled_from([(None, False), (32, False), (None, True)]),
+    st.integers(0, 2**32 - 1),
+    st.data(),
+)
+def test_placed_logits_are_those_of_the_frame_where_they_are_positive(size, kind, seed, data):
+    multiple, stretch = kind
+    x0, y0 = (data.draw(st.integers(0, side - 1)) for side in size[::-1])
+    x1, y1 = (
+        data.draw(st.integers(begin + 1, side))
+        for begin, side in zip((x0, y0), size[::-1], strict=True)
+    )
+    view = data.draw(st.sampled_from([None, (x0, y0, x1, y1)]))
+    transform = InputTransform.fit(size, 128, multiple, view, stretch=stretch)
+    rows, columns = (side // 4 for side in transform.padded_size)
+    logits = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed)) - 2
+    logits[:, : data.draw(st.integers(0, columns))] = -32
+    whole = transform.restore(logits[None, None])[0, 0].numpy()
+    placed = transform.placed(logits)
+    part = whole[placed.window]
+    np.testing.assert_allclose(placed.logits, part, atol=1e-3)
+    sure = np.abs(whole) > 1e-3
+    found = np.zeros(size, bool)
+    found[placed.window] = placed.logits > 0
+    assert np.array_equal(found[sure], whole[sure] > 0)
+
+
+@given(SIZES, st.sampled_from([None, 32]), st.integers(0, 2**32 - 1), st.data())
+def test_coverage_within_a_box_is_that_of_the_frame(size, multiple, seed, data):
+    x0, y0 = (data.draw(st.integers(0, side)) for side in size[::-1])
+    x1, y1 = (
+        data.draw(st.integers(begin, side))
+        for begin, side in zip((x0, y0), size[::-1], strict=True)
+    )
+    view = data.draw(st.sampled_from([None, (size[1] // 3, size[0] // 3, size[1], size[0])]))
+    transform = InputTransform.fit(size, 128, multiple, view)
+    masks = torch.zeros(2, *size)
+    masks[:, y0:y1, x0:x1] = torch.rand(
+        2, y1 - y0, x1 - x0, generator=torch.Generator().manual_seed(seed)
+    )
+    grid = tuple(side // 4 for side in transform.padded_size)
+    found = transform.coverage(masks[:, y0:y1, x0:x1], grid, (x0, y0, x1, y1))
+    torch.testing.assert_close(found, transform.coverage(masks, grid), atol=1e-5, rtol=0)
+
+
 def test_coordinates_scale_with_the_image():
     transform = InputTransform.fit((480, 854), 1024, None)
     corner = transform.coordinates(torch.tensor([[854.0, 480.0]]))
