@@ -12,7 +12,8 @@ Sources: Sandler et al., "MobileNetV2", CVPR 2018; Kirillov et al., "Segment Any
 Voigtlaender et al., "FEELVOS", CVPR 2019 (matching as a soft cue).
 """
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import cast
 
@@ -20,10 +21,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from persam_video.sam.convolutions import Activation, FusedConv2d, WinogradConv2d, can_fuse
 from persam_video.sam.decoder import FastLayerNorm2d, GuidedMaskDecoder, GuidedTwoWayTransformer
+from persam_video.sam.inference import inference
 from persam_video.sam.modules import PromptEncoder
 from persam_video.sam.network import CELL, ImageFeatures, Sam
 from persam_video.sam.readout import MemoryReadout
+
+
+def _fused(conv: nn.Module, activation: Activation = "none") -> FusedConv2d:
+    return FusedConv2d(cast(nn.Conv2d, conv), activation)
 
 
 class InvertedResidual(nn.Module):
@@ -32,16 +39,27 @@ class InvertedResidual(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()
         hidden = inputs * expansion
-        self.expand = nn.Conv2d(inputs, hidden, 1) if expansion != 1 else None
-        self.depthwise = nn.Conv2d(hidden, hidden, 3, stride, 1, groups=hidden)
-        self.project = nn.Conv2d(hidden, outputs, 1)
+        self.expand: nn.Module | None = None
+        if expansion != 1:
+            self.expand = nn.Conv2d(inputs, hidden, 1)
+        self.depthwise: nn.Module = nn.Conv2d(hidden, hidden, 3, stride, 1, groups=hidden)
+        self.activation: nn.Module = nn.ReLU6(inplace=True)
+        self.project: nn.Module = nn.Conv2d(hidden, outputs, 1)
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H/stride, W/stride)."""
-        hidden = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
-        out = cast(Tensor, self.project(F.relu6(self.depthwise(hidden), inplace=True)))
+        hidden = x if self.expand is None else self.activation(self.expand(x))
+        out = cast(Tensor, self.project(self.activation(self.depthwise(hidden))))
         return x + out if self.residual else out
+
+    def fuse(self) -> None:
+        """Compute the activations along with the convolutions."""
+        if self.expand is not None:
+            self.expand = _fused(self.expand, "relu6")
+        self.depthwise = _fused(self.depthwise, "relu6")
+        self.activation = nn.Identity()
+        self.project = _fused(self.project)
 
 
 class MobileNetV2Features(nn.Module):
@@ -51,7 +69,8 @@ class MobileNetV2Features(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3, 32, 3, 2, 1)
+        self.stem: nn.Module = nn.Conv2d(3, 32, 3, 2, 1)
+        self.activation: nn.Module = nn.ReLU6(inplace=True)
         # expansion, channels, repeats, stride: table 2 of the MobileNetV2 paper
         table = (
             (1, 16, 1, 1),
@@ -89,13 +108,20 @@ class MobileNetV2Features(nn.Module):
 
     def fine(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features at strides 4 (24 channels) and 8 (32 channels)."""
-        x = F.relu6(self.stem(x), inplace=True)
+        x = self.activation(self.stem(x))
         for block in self.blocks[:3]:
             x = block(x)
         quarter = x
         for block in self.blocks[3:6]:
             x = block(x)
         return quarter, x
+
+    def fuse(self) -> None:
+        """Compute the activations along with the convolutions."""
+        self.stem = _fused(self.stem, "relu6")
+        self.activation = nn.Identity()
+        for block in self.blocks:
+            cast(InvertedResidual, block).fuse()
 
     def coarse(self, eighth: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features at strides 16 (96 channels) and 32 (320 channels)."""
@@ -153,6 +179,11 @@ class ResidualBlock(nn.Module):
         """Map (B, C, h, w) to the same shape."""
         return x + cast(Tensor, self.body(x))
 
+    def use_winograd(self) -> None:
+        """Compute the convolutions with fewer products."""
+        for index in (2, 5):
+            self.body[index] = WinogradConv2d(cast(nn.Conv2d, self.body[index]))
+
 
 class LiteImageEncoder(nn.Module):
     """MobileNetV2, scene context and a residual neck.
@@ -166,13 +197,13 @@ class LiteImageEncoder(nn.Module):
         super().__init__()
         self.backbone = MobileNetV2Features()
         quarter, eighth, sixteenth, coarsest = self.backbone.channels
-        self.reduce = nn.Conv2d(coarsest, embed_dim, 1)
+        self.reduce: nn.Module = nn.Conv2d(coarsest, embed_dim, 1)
         self.context = ContextBlock(embed_dim)
-        self.merge = nn.Conv2d(4 * eighth + sixteenth + embed_dim, embed_dim, 1)
+        self.merge: nn.Module = nn.Conv2d(4 * eighth + sixteenth + embed_dim, embed_dim, 1)
         self.neck = nn.Sequential(
             ResidualBlock(embed_dim), ResidualBlock(embed_dim), FastLayerNorm2d(embed_dim)
         )
-        self.key_head = nn.Conv2d(embed_dim, key_dim, 1)
+        self.key_head: nn.Module = nn.Conv2d(embed_dim, key_dim, 1)
         self.skip_eighth = nn.Sequential(
             nn.Conv2d(eighth, 64, 3, padding=1), nn.GELU(), nn.Conv2d(64, embed_dim // 4, 1)
         )
@@ -196,6 +227,25 @@ class LiteImageEncoder(nn.Module):
             keys=F.normalize(self.key_head(embedding).float(), dim=1),
             skips=(self.skip_eighth(eighth), self.skip_quarter(quarter)),
         )
+
+    @inference()
+    def accelerated(self) -> "LiteImageEncoder":
+        """Return a copy for inference in fp32 on the CPU, which computes the same up to rounding.
+
+        It takes one image at a time.
+        """
+        fast = copy.deepcopy(self)
+        for block in fast.neck.children():
+            if isinstance(block, ResidualBlock):
+                block.use_winograd()
+        if can_fuse():
+            fast.backbone.fuse()
+            fast.reduce = _fused(fast.reduce)
+            fast.merge = _fused(fast.merge)
+            fast.key_head = _fused(fast.key_head)
+            for skip in (fast.skip_eighth, fast.skip_quarter):
+                skip[0], skip[1], skip[2] = _fused(skip[0], "gelu"), nn.Identity(), _fused(skip[2])
+        return fast
 
 
 class LitePromptEncoder(PromptEncoder):  # type: ignore[misc]
@@ -267,6 +317,10 @@ class LiteSam(Sam):
         """Encode normalised RGB images (B, 3, H, W), H and W multiples of 32."""
         features: ImageFeatures = self.image_encoder(images)
         return replace(features, embedding=features.embedding.float())
+
+    def fp32_cpu_encoder(self) -> Callable[[Tensor], ImageFeatures]:
+        """Return what encodes one image (1, 3, H, W) in fp32 on the CPU as ``encode`` does."""
+        return self.image_encoder.accelerated()
 
     def embed_matching(self, maps: Tensor) -> Tensor:
         """Embed similarity maps (N, channels, h, w) as a dense prompt (N, C, h, w)."""

@@ -105,6 +105,8 @@ class SamModel:
         if network.readout is not None:  # this part handles no coordinates
             network.readout.to(dtype)
         network.mask_decoder.to(device, dtype)
+        fp32_cpu = device.type == "cpu" and dtype is torch.float32
+        self._encode_images = network.fp32_cpu_encoder() if fp32_cpu else network.encode
         self._positions: dict[int, Tensor] = {}
 
     @property
@@ -161,7 +163,7 @@ class SamModel:
             (height, width), size, network.padding, view, stretch=network.stretches
         )
         image = transform.image(rgb, self.device).to(self.dtype)
-        found = network.encode(image.contiguous(memory_format=torch.channels_last))
+        found = self._encode_images(image.contiguous(memory_format=torch.channels_last))
         return ImageEmbedding(found.embedding, transform, found.keys, found.skips)
 
     @inference()

@@ -1,6 +1,6 @@
 """The network of a SAM, with the capabilities that only some of them have."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -70,6 +70,10 @@ class Sam(nn.Module):
         """Encode normalised RGB images (B, 3, H, W), padded; embedding and keys are float32."""
         embedding = self.image_encoder(images).float()
         return ImageFeatures(embedding, nn.functional.normalize(embedding, dim=1))
+
+    def fp32_cpu_encoder(self) -> Callable[[Tensor], ImageFeatures]:
+        """Return what encodes one image in fp32 on the CPU: ``encode``, or something faster."""
+        return self.encode
 
     def embed_matching(self, maps: Tensor) -> Tensor | None:
         """Embed similarity maps as a dense prompt (N, C, h, w); ``None`` if not supported."""

@@ -95,7 +95,7 @@ class InputTransform:
             device: device of the result.
 
         Returns:
-            float32 (1, 3, *padded_size).
+            float32 (1, 3, *padded_size), in channels-last layout.
         """
         height, width = self.input_size
         x0, y0, x1, y1 = self.seen
@@ -104,10 +104,12 @@ class InputTransform:
             rgb = np.asarray(
                 Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)
             )
-        image = _on_device(rgb, device).permute(2, 0, 1).float()
-        mean = torch.tensor(PIXEL_MEAN, dtype=torch.float32, device=device)[:, None, None]
-        std = torch.tensor(PIXEL_STD, dtype=torch.float32, device=device)[:, None, None]
-        return self._pad((image - mean) / std)[None]
+        # channels stay last, as convolutions take them, and whole rows are normalised at once
+        image = _on_device(rgb, device).float()
+        rows = image.view(height, -1)
+        rows -= torch.tensor(PIXEL_MEAN, dtype=torch.float32, device=device).repeat(width)
+        rows /= torch.tensor(PIXEL_STD, dtype=torch.float32, device=device).repeat(width)
+        return self._pad(image).permute(2, 0, 1)[None]
 
     def coverage(self, masks: Tensor, grid: tuple[int, int], within: Box | None = None) -> Tensor:
         """Return the share of each cell of a grid over the padded input that masks cover.
@@ -193,7 +195,7 @@ class InputTransform:
     def _pad(self, image: Tensor) -> Tensor:
         bottom = self.padded_size[0] - self.input_size[0]
         right = self.padded_size[1] - self.input_size[1]
-        return F.pad(image, (0, right, 0, bottom))
+        return F.pad(image, (0, 0, 0, right, 0, bottom))
 
 
 def _on_device(rgb: NDArray[np.uint8], device: torch.device) -> Tensor:

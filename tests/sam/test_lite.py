@@ -135,6 +135,18 @@ def drawn():
     return transform.image(rgb, torch.device("cpu"))
 
 
+@torch.inference_mode()
+def test_the_accelerated_encoder_computes_the_same(encoder, drawn):
+    features, fast = encoder(drawn), encoder.accelerated()(drawn)
+    pairs = zip(
+        (features.embedding, features.keys, *features.skips),
+        (fast.embedding, fast.keys, *fast.skips),
+        strict=True,
+    )
+    assert all(torch.allclose(*pair, atol=1e-4) for pair in pairs)
+    assert not fast.embedding.equal(features.embedding)  # it really is another computation
+
+
 def rounded(encoder):
     return copy.deepcopy(encoder).bfloat16().float()
 
