@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from threading import Thread
 from typing import Annotated
 
 import typer
@@ -109,5 +108,5 @@ def label_studio(
     typer.echo(f"label-studio: {address_of(host, listening)}")
     typer.echo(f"user: {USER}, password: {password}")
     typer.echo("press Ctrl-C to stop")
-    Thread(target=backend.warm_up, name="model", daemon=True).start()
+    backend.warm_up()
     serve_app(make_app(backend, password), listening)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from persam_video.config import Settings
@@ -66,3 +66,14 @@ class SharedModel:
 
                 self._model = load_model(self.settings)
             yield self._model
+
+    def warm_up(self) -> None:
+        """Load the model in the background, so that the first click need not wait for it."""
+
+        def load() -> None:
+            # the first one to need it is told of an error; and a program that ends meanwhile makes
+            # torch's import fail in ways of its own
+            with suppress(Exception), self.turn():
+                pass
+
+        threading.Thread(target=load, name="model", daemon=True).start()

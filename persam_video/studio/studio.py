@@ -339,15 +339,7 @@ class Studio:
 
     def warm_up(self) -> None:
         """Load the model in the background, so that the first click need not wait for it."""
-
-        def load() -> None:
-            try:
-                with self._model.turn():
-                    pass
-            except PersamVideoError:
-                pass  # the first request that needs it gets the error
-
-        threading.Thread(target=load, name="studio-model", daemon=True).start()
+        self._model.warm_up()
 
     def close(self) -> None:
         """End all jobs and close all sessions."""

@@ -43,13 +43,32 @@ def fails(*arguments, program=PROGRAM, to="studio"):
     return done.stderr
 
 
-def start_program(*arguments):
+# Ctrl-C while the model is loaded in the background, which goes on as long as the program ends
+WHILE_LOADING = """
+import atexit, signal, threading, time
+from persam_video.cli.main import main
+
+def loading():
+    return [each for each in threading.enumerate() if each.name == "model" and each.is_alive()]
+
+def interrupt():
+    while not loading():
+        time.sleep(0.001)
+    signal.raise_signal(signal.SIGINT)
+
+atexit.register(lambda: [each.join(60) for each in loading()])
+threading.Thread(target=interrupt, daemon=True).start()
+main()
+"""
+
+
+def start_program(*arguments, program=PROGRAM):
     secrets = ("PERSAM_STUDIO_TOKEN", "PERSAM_VIDEO_PASSWORD")
     environment = {k: v for k, v in os.environ.items() if k not in secrets}
     # tests that run in the background of a shell ignore Ctrl-C, and children would inherit that
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
-        [*PROGRAM, *map(str, arguments)],
+        [*program, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -110,6 +129,13 @@ def test_other_addresses_need_a_flag_and_are_warned_of(frames, tmp_path):
     process, _, again = start(tmp_path / "s", "--host", "0.0.0.0")
     end(process)
     assert again != token
+
+
+def test_ctrl_c_while_the_model_is_loaded_is_quiet(frames, tmp_path):
+    words = ("studio", frames, "--out", tmp_path / "s", "--port", "0", "--no-browser")
+    process = start_program(*words, program=[sys.executable, "-c", WHILE_LOADING])
+    _, told = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, told) == (130, "")
 
 
 def test_what_is_wrong_is_one_line(frames, tmp_path):

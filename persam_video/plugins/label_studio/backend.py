@@ -3,13 +3,12 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from persam_video.config import Settings
-from persam_video.errors import AnnotationError, PersamVideoError
+from persam_video.errors import AnnotationError
 from persam_video.plugins.label_studio.interface import Medium, find_medium
 from persam_video.plugins.label_studio.media import Media
 from persam_video.plugins.label_studio.pictures import PictureAnswers
@@ -48,9 +47,8 @@ class Backend:
         self.model_version = f"persam-video {version('persam-video')} {settings.model.name}"
 
     def warm_up(self) -> None:
-        """Load the model, so that the first click need not wait for it."""
-        with suppress(PersamVideoError), self._model.turn():  # the first one to need it is told
-            pass
+        """Load the model in the background, so that the first click need not wait for it."""
+        self._model.warm_up()
 
     def predict(self, request: Mapping[str, Any]) -> list[Any]:
         """Answer a request for predictions.
