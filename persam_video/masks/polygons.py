@@ -7,7 +7,6 @@ Coordinates are (x, y) where pixel (column, row) covers the square from (column,
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 _AT_ONCE = 1 << 20
 """Crossings of edges and rows that are worked out together."""
@@ -72,6 +71,9 @@ def polygon(mask: NDArray[np.bool_], tolerance: float = 0.0) -> NDArray[np.float
         float64 array of shape (N, 2), not closed, (x, y) as in ``outlines``; empty for an
         empty mask.
     """
+    # takes longer to load than the rest of what tracking needs besides torch
+    from scipy.spatial.distance import cdist  # noqa: PLC0415
+
     joined = np.zeros((0, 2))
     for line in outlines(mask):
         ring = _simplified(line, tolerance)

@@ -48,6 +48,17 @@ def test_help_waits_for_no_numerical_library():
     assert said.stdout == "[]\n"
 
 
+def test_tracking_waits_for_no_more_than_it_needs():
+    script = (
+        "import sys, persam_video.cli.track, persam_video.run.folder\n"
+        "print(sorted({'scipy', 'matplotlib', 'pandas', 'transformers'} & set(sys.modules)))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "[]\n"
+
+
 TRACK = "track clip.mp4 --mask first.png --out r"
 LINES = [
     ("--help", 0),
