@@ -1,5 +1,6 @@
-"""This process's peak memory, the cores it may use, and the priority of its threads."""
+"""This process's memory, the cores it may use, and the priority of its threads."""
 
+import ctypes
 import os
 import sys
 import threading
@@ -8,6 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from loky import cpu_count
+
+_M_ARENA_MAX = -8
+"""mallopt's number, from malloc.h, for the greatest number of heaps."""
 
 
 def peak_resident_bytes() -> int | None:
@@ -57,3 +61,14 @@ def same_priority() -> Iterator[None]:
             if task.name not in before:
                 with suppress(ProcessLookupError):  # it has ended by now
                     os.sched_setscheduler(int(task.name), policy, parameters)
+
+
+def share_heap() -> None:
+    """Let threads that start from now on take memory from the process's one heap, on Linux.
+
+    By default each gets a heap of its own, which keeps what its busiest moment needed: a hundred
+    mebibytes more while frames of 1080p are decoded, encoded, tracked and written side by side.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library than glibc
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

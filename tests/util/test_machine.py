@@ -30,3 +30,40 @@ def test_only_the_cores_that_may_be_used_count():
     )
     assert done.stdout == "1\n"
     assert 1 <= available_cores() <= len(os.sched_getaffinity(0))
+
+
+HEAPS = """
+import ctypes, sys, threading
+from persam_video.util.machine import share_heap
+c = ctypes.CDLL(None)
+c.fopen.restype, c.fopen.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_char_p)
+c.malloc_info.argtypes = (ctypes.c_int, ctypes.c_void_p)
+c.fclose.argtypes = (ctypes.c_void_p,)
+c.malloc.restype, c.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
+if sys.argv[2] == "shared":
+    share_heap()
+taken, done = threading.Barrier(4), threading.Event()
+def take():
+    c.malloc(1000)
+    taken.wait()
+    done.wait()
+for _ in range(3):
+    threading.Thread(target=take).start()
+taken.wait()
+told = c.fopen(sys.argv[1].encode(), b"w")
+c.malloc_info(0, told)
+c.fclose(told)
+done.set()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "confstr"), reason="the system has no C library of this kind")
+def test_threads_share_one_heap_if_told_so(tmp_path):
+    if "CS_GNU_LIBC_VERSION" not in os.confstr_names:
+        pytest.skip("the C library is not glibc")
+    heaps = {}
+    for how in ("shared", "own"):
+        told = tmp_path / how
+        subprocess.run([sys.executable, "-c", HEAPS, str(told), how], check=True)
+        heaps[how] = told.read_text().count("<heap nr=")
+    assert heaps["shared"] == 1 < heaps["own"]
