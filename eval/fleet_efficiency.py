@@ -2,28 +2,78 @@
 
     python -m eval.fleet_efficiency        # 100 clips; writes eval/results/fleet_efficiency.json
 
-Tracks the same clips with one and two workers on Ray and with two processes, in turns, one thread
-each, on this machine. What counts is the time from the first to the last finished video, without
-the start of Ray, the processes and the model; the least of the repeats, since what else the machine
-does only adds. Needs Ray (``pip install -e '.[ray]'``).
+Tracks clips of 24 frames in 480p with all usual outputs. The encoder's input is 256, a quarter of
+the usual work, so that what Ray costs for a clip weighs four times as much. Each worker has one
+thread. A run has three parts: until the first frame is written (the start of Ray, of the workers
+and their models), until the last video is finished, which is compared, and until the command has
+ended.
+
+Two ways run side by side, with the same number of clips for each worker, since what other programs
+take from the one they then take from the other, too: two workers on Ray beside two processes, then
+two workers on Ray beside one. Who computes is sampled from ``/proc``, so this runs on Linux. Needs
+Ray (``pip install -e '.[ray]'``).
 """
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from eval import common
-from eval.fleet_clips import FAST, fingerprints, write_clips
-from eval.fleet_faults import machines
+from eval.fleet_clips import fingerprints
+from persam_video.fleet.manifest import MANIFEST
+from persam_video.synthetic import SyntheticFiles, crossing, demo
 
-FEW = 5
-"""Clips of the run that tells what the command computes before the first one."""
+
+@dataclass(frozen=True)
+class Way:
+    """A way of tracking a list of videos.
+
+    Attributes:
+        name: what to call it.
+        workers: how many track.
+        ray: whether they do so on a Ray that is started for it.
+    """
+
+    name: str
+    workers: int
+    ray: bool
+
+    @property
+    def options(self) -> Sequence[str]:
+        """On the command line."""
+        return ("--workers", str(self.workers), *(("--ray", "local") if self.ray else ()))
+
+
+TWO_PROCESSES = Way("two processes", 2, ray=False)
+ONE_ON_RAY = Way("one worker on Ray", 1, ray=True)
+TWO_ON_RAY = Way("two workers on Ray", 2, ray=True)
+PAIRS = ((TWO_ON_RAY, TWO_PROCESSES), (TWO_ON_RAY, ONE_ON_RAY))
+_OPTIONS = ("--set", "model.image_size=256", "--device", "cpu", "--quiet")
+_FRAMES, _SIZE = 24, (854, 480)
+_SAMPLE_SECONDS = 0.25
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PARTS = (
+    ("multiprocessing", "workers"),
+    ("ray::IDLE", "workers that wait"),
+    ("ray::DashboardAgent", "dashboard agent"),
+    ("ray::RuntimeEnvAgent", "runtime environment agent"),
+    ("ray::", "workers"),
+    ("raylet/raylet", "raylet"),
+    ("gcs_server", "gcs server"),
+    ("log_monitor.py", "log monitor"),
+    ("dashboard.py", "dashboard"),
+    ("monitor.py", "autoscaler"),
+)
+"""Parts by what their command lines contain; the first that fits."""
 
 
 @dataclass(frozen=True)
@@ -32,87 +82,205 @@ class Timing:
 
     Attributes:
         way: how the clips were tracked.
-        seconds: of the whole command.
-        start_seconds: until the first video had ended.
-        busy_seconds: from the end of the first video to the end of the last one.
-        cpu_seconds: that the command itself computed, without its workers.
+        clips: how many.
+        workers: how many tracked.
+        start_seconds: until the first frame was written.
+        work_seconds: from there until the last video was finished.
+        end_seconds: from there until the command had ended.
+        start_cpu: seconds that were computed until the first frame, by part.
+        work_cpu: and after it.
+        tracking_seconds: of all videos, as the workers on Ray measured them; 0 elsewhere.
     """
 
     way: str
-    seconds: float
+    clips: int
+    workers: int
     start_seconds: float
-    busy_seconds: float
-    cpu_seconds: float
+    work_seconds: float
+    end_seconds: float
+    start_cpu: Mapping[str, float]
+    work_cpu: Mapping[str, float]
+    tracking_seconds: float
+
+    @property
+    def clip_seconds(self) -> float:
+        """Of a worker for a clip, while it works."""
+        return self.work_seconds * self.workers / self.clips
+
+    @property
+    def clip_cpu(self) -> float:
+        """Seconds that a clip was computed for, by all parts, while the workers work."""
+        return sum(self.work_cpu.values()) / self.clips
 
 
-def timed(way: str, jobs: Path, out: Path, more: Sequence[str]) -> Timing:
-    """Run ``persam-video batch``, and watch its results appear.
+@dataclass(frozen=True)
+class Pair:
+    """Two runs side by side.
+
+    Attributes:
+        first: the one.
+        other: the other one.
+        load: average over the minute before the end.
+    """
+
+    first: Timing
+    other: Timing
+    load: float
+
+
+def write_clips(folder: Path) -> tuple[SyntheticFiles, ...]:
+    """Write two videos with three objects."""
+    width, height = _SIZE
+    return tuple(
+        replace(clip(), width=width, height=height, length=_FRAMES).write(folder / clip.__name__)
+        for clip in (demo, crossing)
+    )
+
+
+def write_jobs(jobs: Path, videos: Sequence[SyntheticFiles], clips: int) -> Path:
+    """Write a list of jobs that tracks the videos in turns."""
+    lines = ["source,mask,name"]
+    for number in range(clips):
+        files = videos[number % len(videos)]
+        lines.append(f"{files.video},{files.first_mask},clip{number:03d}")
+    jobs.write_text("\n".join(lines) + "\n")
+    return jobs
+
+
+def timed(way: Way, clips: int, jobs: Path, out: Path) -> Timing:
+    """Run ``persam-video batch``, and watch who computes.
 
     Raises:
         RuntimeError: it failed.
     """
     begun = time.time()
+    words = ["batch", str(jobs), "--out", str(out), *_OPTIONS, *way.options]
     process = subprocess.Popen(
-        [sys.executable, "-m", "persam_video", "batch", str(jobs), "--out", str(out), *FAST, *more],
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [sys.executable, "-m", "persam_video", *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"},
     )
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    samples: list[tuple[float, dict[int, _Process]]] = [(begun, {})]
+    while process.poll() is None:
+        samples.append((time.time(), _sample(process.pid, samples[-1][1])))
+        time.sleep(_SAMPLE_SECONDS)
+    ended = time.time()
     if process.returncode:
-        raise RuntimeError(f"{way}: status {process.returncode}")
-    # the record is the last file of a run to be written
-    ends = sorted(path.stat().st_mtime for path in out.glob("*/run.json"))
-    cpu = used.ru_utime + used.ru_stime
-    return Timing(way, time.time() - begun, ends[0] - begun, ends[-1] - ends[0], cpu)
+        raise RuntimeError(f"{way.name}: status {process.returncode}")
+    first = min(path.stat().st_mtime for path in out.glob("*/masks/00000.png"))
+    last = max(path.stat().st_mtime for path in out.glob("*/run.json"))
+    at_first = _by_part(max((time_, each) for time_, each in samples if time_ <= first)[1])
+    at_end = _by_part(samples[-1][1])
+    at_work = {part: round(used - at_first.get(part, 0.0), 2) for part, used in at_end.items()}
+    lines = (out / MANIFEST).read_text().splitlines() if way.ray else []
+    return Timing(
+        way.name,
+        clips,
+        way.workers,
+        first - begun,
+        last - first,
+        ended - last,
+        at_first,
+        at_work,
+        sum(json.loads(line)["seconds"] for line in lines),
+    )
+
+
+@dataclass(frozen=True)
+class _Process:
+    part: str
+    seconds: float
+
+
+def _by_part(processes: Mapping[int, _Process]) -> dict[str, float]:
+    parts: Counter[str] = Counter()
+    for process in processes.values():
+        parts[process.part] += process.seconds  # type: ignore[assignment]
+    return {part: round(seconds, 2) for part, seconds in parts.most_common()}
+
+
+def _sample(root: int, before: Mapping[int, _Process]) -> dict[int, _Process]:
+    """Return a process and its descendants by their ids, and those that were there before."""
+    parents: dict[int, int] = {}
+    seconds: dict[int, float] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        pid = int(folder.name)
+        parents[pid] = int(fields[1])
+        seconds[pid] = (int(fields[11]) + int(fields[12])) / _TICKS
+    found = dict(before)
+    for pid in parents:
+        above = pid
+        while above != root and above in parents:
+            above = parents[above]
+        if above == root:
+            part = "command" if pid == root else _part(pid)
+            # one that ends has no command line any more
+            if part is None:
+                part = before[pid].part if pid in before else "other"
+            found[pid] = _Process(part, seconds[pid])
+    return found
+
+
+def _part(pid: int) -> str | None:
+    """Return what a process is, by its command line; ``None`` without one."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return None
+    return next((part for mark, part in _PARTS if mark in words), "other") if words else None
+
+
+def facts(pairs: Sequence[Pair], command: str) -> Mapping[str, object]:
+    """Return what is recorded."""
+    beside_processes, beside_one = pairs
+    on_ray = [pair.first for pair in pairs]
+    return {
+        "command": command,
+        "machine": common.machine(),
+        "cores": os.cpu_count(),
+        "two_workers_of_one": beside_one.other.clip_seconds / beside_one.first.clip_seconds,
+        "two_workers_of_one_cpu": beside_one.other.clip_cpu / beside_one.first.clip_cpu,
+        "ray_over_processes": (
+            beside_processes.first.clip_seconds / beside_processes.other.clip_seconds - 1
+        ),
+        "ray_over_processes_cpu": (
+            beside_processes.first.clip_cpu / beside_processes.other.clip_cpu - 1
+        ),
+        "idle_seconds": [
+            timing.clip_seconds - timing.tracking_seconds / timing.clips for timing in on_ray
+        ],
+        "start_seconds": median(timing.start_seconds for timing in on_ray),
+        "head_seconds": median(timing.work_cpu["command"] / timing.clips for timing in on_ray),
+        "pairs": [asdict(pair) for pair in pairs],
+    }
 
 
 def main() -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("--clips", type=common.count, default=100)
-    parser.add_argument("--frames", type=common.count, default=6)
-    parser.add_argument("--repeats", type=common.count, default=3)
+    parser.add_argument("--clips", type=common.count, default=100, help="for each two workers")
     parser.add_argument("--out", type=Path, default=common.RESULTS / "fleet_efficiency.json")
     options = parser.parse_args()
-    timings: list[Timing] = []
-    loads = [os.getloadavg()[0]]
-    with tempfile.TemporaryDirectory() as name, machines(2) as cluster:
+    pairs = []
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        jobs = write_clips(folder / "clips", options.clips, options.frames)
-        ways = {
-            "one worker on Ray": ("--ray", cluster.address, "--workers", "1"),
-            "two workers on Ray": ("--ray", cluster.address, "--workers", "2"),
-            "two processes": ("--workers", "2"),
-        }
-        outs = []
-        for repeat in range(options.repeats):
-            for number, (way, more) in enumerate(ways.items()):
-                outs.append(folder / f"out{repeat}-{number}")
-                timings.append(timed(way, jobs, outs[-1], more))
-                loads.append(os.getloadavg()[0])
-                print(timings[-1], flush=True)
-        few = write_clips(folder / "few", FEW, options.frames)
-        begin = timed("few", few, folder / "out-few", ways["two workers on Ray"])
-        if any(fingerprints(out) != fingerprints(outs[0]) for out in outs):
-            raise RuntimeError("the results differ")
-    busy = {way: [timing.busy_seconds for timing in timings if timing.way == way] for way in ways}
-    one, two, processes = (min(busy[way]) for way in ways)  # what else runs only adds
-    on_ray = [timing for timing in timings if timing.way == "two workers on Ray"]
-    head = median(timing.cpu_seconds for timing in on_ray) - begin.cpu_seconds
-    facts = {
-        "command": "python -m eval.fleet_efficiency"
-        f" --clips {options.clips} --frames {options.frames} --repeats {options.repeats}",
-        "machine": common.machine(),
-        "cores": os.cpu_count(),
-        "load": loads,
-        "timings": [asdict(timing) for timing in timings],
-        "head_seconds": max(0.0, head / (options.clips - FEW)),
-        "start_seconds": median(timing.start_seconds for timing in on_ray),
-        "two_workers_of_one": one / two / 2,
-        "ray_over_processes": two / processes - 1,
-    }
-    common.write_facts(options.out, facts)
-    print(f"efficiency {one / two / 2:.3f}, overhead {two / processes - 1:+.3f}, load {loads}")
+        videos = write_clips(folder)
+        for number, ways in enumerate(PAIRS):
+            clips = [max(1, options.clips * way.workers // 2) for way in ways]
+            jobs = [write_jobs(folder / f"{n}.csv", videos, n) for n in clips]
+            outs = [folder / f"out{number}-{way.workers}-{way.ray}" for way in ways]
+            with ThreadPoolExecutor() as pool:
+                pair = Pair(*pool.map(timed, ways, clips, jobs, outs), os.getloadavg()[0])
+            print(pair, flush=True)
+            pairs.append(pair)
+            found, other = map(fingerprints, outs)
+            if any(found[name] != sha256 for name, sha256 in other.items()):
+                raise RuntimeError("the results differ")
+    outcome = facts(pairs, f"python -m eval.fleet_efficiency --clips {options.clips}")
+    common.write_facts(options.out, outcome)
+    print({name: value for name, value in outcome.items() if name != "pairs"})
 
 
 if __name__ == "__main__":

@@ -37,10 +37,8 @@ from persam_video.fleet.storage import (
     check_mark,
     fetch,
     is_remote,
-    local_path,
     scratch_folder,
     shared_mark,
-    url_of,
 )
 from persam_video.fleet.worker import WorkerFacts, digest, worker_facts
 from persam_video.masks import MaskFile
@@ -52,6 +50,7 @@ from persam_video.sam.share import use_share
 from persam_video.sinks import RunRecord, RunStatus, read_tracks
 from persam_video.util.atomic import is_full
 from persam_video.util.lock import exclusive_folder
+from persam_video.util.urls import local_path, url_of
 from persam_video.util.workers import Share, Tell
 
 _RECORD = "run.json"

@@ -11,10 +11,11 @@ from typing import Any
 
 from persam_video.config import parse_assignments
 from persam_video.errors import ConfigError, PersamVideoError
-from persam_video.fleet.storage import is_remote, local_path, read_bytes
+from persam_video.fleet.storage import is_remote, read_bytes
 from persam_video.prompting import ObjectPrompts, parse_prompts
 from persam_video.run.annotations import Mask, parse_masks
 from persam_video.util.suggest import did_you_mean, nearest
+from persam_video.util.urls import local_path
 from persam_video.util.yaml import load_yaml
 
 _KEYS = ("source", "mask", "boxes", "points", "name", "settings")

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from persam_video.batch.jobs import Job
 from persam_video.errors import PersamVideoError
-from persam_video.fleet.storage import is_remote, size_of, url_of
+from persam_video.fleet.storage import is_remote, size_of
 from persam_video.masks import MaskFile, read_annotation
 from persam_video.masks.formats import is_picture
+from persam_video.util.urls import url_of
 from persam_video.video import FrameStream
 from persam_video.video.source import SourceKind, locate
 

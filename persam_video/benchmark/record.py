@@ -101,7 +101,7 @@ def read_record(path: Path) -> BenchmarkRecord:
     return record
 
 
-def check_same_run(earlier: BenchmarkRecord, now: BenchmarkRecord, folder: Path) -> None:
+def check_same_run(earlier: BenchmarkRecord, now: BenchmarkRecord, folder: str) -> None:
     """Check that an earlier run has the same settings, model and sequences.
 
     The dataset may have moved to another folder.
@@ -118,7 +118,7 @@ def check_same_run(earlier: BenchmarkRecord, now: BenchmarkRecord, folder: Path)
     _refuse(differences, folder, "other settings")
 
 
-def check_same_versions(earlier: BenchmarkRecord, now: BenchmarkRecord, folder: Path) -> None:
+def check_same_versions(earlier: BenchmarkRecord, now: BenchmarkRecord, folder: str) -> None:
     """Check that an earlier run was made with the same versions of the libraries.
 
     Raises:
@@ -151,7 +151,7 @@ def _differences(earlier: dict[str, Any], now: dict[str, Any], prefix: str = "")
     return found
 
 
-def _refuse(differences: list[str], folder: Path, what: str) -> None:
+def _refuse(differences: list[str], folder: str, what: str) -> None:
     if differences:
         raise OutputError(
             f"{folder}: holds a run with {what} ({'; '.join(differences)}): "

@@ -9,7 +9,7 @@ computes with one thread, so that rounding depends neither on the number of core
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -25,6 +25,7 @@ from persam_video.benchmark.record import (
     new_record,
     read_record,
 )
+from persam_video.benchmark.stored import StoredDataset, results_in
 from persam_video.benchmark.tracking import (
     BenchmarkFolder,
     FrameTracked,
@@ -34,13 +35,14 @@ from persam_video.benchmark.tracking import (
     SequenceTracked,
     plan_sequence,
 )
-from persam_video.benchmark.workers import Crew, Work, crew_here, crew_on_ray, use_threads
+from persam_video.benchmark.workers import Work, crew_here, crew_on_ray, use_threads
 from persam_video.config import Settings, load_settings
 from persam_video.davis.dataset import Task
 from persam_video.davis.protocol import TrackedDataset
 from persam_video.errors import ConfigError, DatasetError, OutputError, PersamVideoError
 from persam_video.fleet.options import RayOptions
 from persam_video.fleet.order import hand_out_order
+from persam_video.fleet.storage import is_remote
 from persam_video.run.estimate import Estimate, encode_seconds, estimate, is_slow
 from persam_video.sam.build import choose_device
 from persam_video.sam.model import SamModel
@@ -110,8 +112,10 @@ def run_benchmark(
     A keyboard interrupt ends the run early and keeps what is done; the record says so.
 
     Args:
-        dataset: the set, for the semi-supervised task.
-        out: folder for ``<sequence>/<frame>.png``, ``tracks/<sequence>.jsonl`` and ``run.json``.
+        dataset: the set, for the semi-supervised task; with ``ray`` also one that lies on a
+            storage, see ``persam_video.benchmark.stored``.
+        out: folder for ``<sequence>/<frame>.png``, ``tracks/<sequence>.jsonl`` and ``run.json``;
+            with ``ray`` also the URL of a storage.
         settings: the preset ``persam`` by default.
         model: a loaded model, with which this process tracks alone; loaded by the settings when not
             given.
@@ -137,21 +141,25 @@ def run_benchmark(
         PersamVideoError: the model or a setting cannot be used.
     """
     _check_arguments(dataset, workers, threads)
+    if ray is None and (is_remote(str(out)) or isinstance(dataset, StoredDataset)):
+        raise ConfigError("data sets and results on a storage are for the workers of a cluster")
     if model is not None and (workers > 1 or ray is not None):
         raise ConfigError("a loaded model serves this process only: leave workers at 1")
     settings = settings or load_settings()
-    folder = BenchmarkFolder(Path(out))
     checkpoint = settings.model.checkpoint
     files = [*keep] if checkpoint is None else [*keep, Path(checkpoint)]
-    folder.check(dataset.inputs | ProtectedInputs(tuple(files)), dataset.names)
-    plans = _plans(dataset)
-    work = Work(settings, folder, threads if ray is None else ray.cores)
-    crews: AbstractContextManager[Crew] = (
-        nullcontext(crew_here(work, workers, model))
-        if ray is None
-        else crew_on_ray(work, ray, len(plans), warn)
-    )
-    with exclusive_folder(folder.folder), crews as crew:
+    with ExitStack() as stack:
+        folder = stack.enter_context(results_in(str(out)))
+        folder.check(dataset.inputs | ProtectedInputs(tuple(files)), dataset.names)
+        plans = _plans(dataset)
+        source = dataset.mirror if isinstance(dataset, StoredDataset) else None
+        work = Work(settings, folder, threads if ray is None else ray.cores, source)
+        stack.enter_context(exclusive_folder(folder.folder))
+        crew = (
+            crew_here(work, workers, model)
+            if ray is None
+            else stack.enter_context(crew_on_ray(work, ray, len(plans), warn))
+        )
         record = new_record(dataset, settings, crew.info, work.threads)
         finished = _resume(folder, plans, record, overwrite=overwrite)
         monitor = _Monitor(plans, on_progress)
@@ -160,6 +168,7 @@ def run_benchmark(
         todo = [plan for plan in plans if plan.name not in finished]
         if ray is not None:
             todo = hand_out_order(todo, [plan.size_of_work for plan in todo])
+        stack.callback(folder.publish)
         with recording(folder.record, record):
             if todo and crew.model is not None and is_slow(crew.model):
                 monitor.estimated(todo[0].name, _estimate(todo, work, workers, crew.model))
@@ -254,23 +263,25 @@ def _resume(
 ) -> list[str]:
     """Adopt the finished sequences of an earlier run, and return their names."""
     if not folder.record.exists():
-        foreign = [plan.name for plan in plans if any(folder.masks(plan.name).glob("*.png"))]
+        foreign = [plan.name for plan in plans if folder.has_masks(plan.name)]
         if foreign:
             raise OutputError(
-                f"{folder.folder}: holds masks that no run made ({', '.join(foreign[:3])}), which "
+                f"{folder.place}: holds masks that no run made ({', '.join(foreign[:3])}), which "
                 "would be replaced: choose another folder, or move them away"
             )
         return []
     earlier = read_record(folder.record)
     if overwrite:
         return []
-    check_same_run(earlier, record, folder.folder)
+    check_same_run(earlier, record, folder.place)
     finished = []
     for plan in plans:
         known = earlier.sequences.pop(plan.name, None)
         if known is None:
             continue
-        if _is_whole(plan, known, folder.masks(plan.name)):
+        with folder.read_masks(plan.name) as masks:
+            whole = _is_whole(plan, known, masks)
+        if whole:
             record.finish(plan.name, known)
             finished.append(plan.name)
         else:
@@ -281,7 +292,7 @@ def _resume(
     if len(finished) == len(plans):
         record.versions = earlier.versions
     elif record.sequences:
-        check_same_versions(earlier, record, folder.folder)
+        check_same_versions(earlier, record, folder.place)
     return finished
 
 
@@ -334,6 +345,7 @@ def _follow(
         if isinstance(outcome, SequenceTracked):
             record.finish(outcome.name, outcome.record)
             write_run(folder.record, record)
+            folder.publish()
         else:
             failed.append(outcome.message)
         monitor.happened(outcome)

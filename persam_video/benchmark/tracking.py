@@ -7,8 +7,9 @@ of known objects is not used.
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,16 @@ class SequencePlan:
         return tuple(image.stem for image in self.images)
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All that is read when the sequence is tracked."""
+        return (*self.images, *(file for one in self.given for file in one.files))
+
+    def moved(self, move: Callable[[Path], Path]) -> "SequencePlan":
+        """Return the same sequence, with its files at other places."""
+        given = tuple(one.moved(move) for one in self.given)
+        return replace(self, images=tuple(map(move, self.images)), given=given)
+
+    @property
     def size_of_work(self) -> int:
         """Frames times pixels times objects of the first annotation."""
         height, width = self.size
@@ -73,6 +84,22 @@ class BenchmarkFolder:
     """
 
     folder: Path
+
+    @property
+    def place(self) -> str:
+        """The folder, or the URL, that users look into."""
+        return str(self.folder)
+
+    def has_masks(self, name: str) -> bool:
+        """Return whether there are masks of a sequence."""
+        return any(self.masks(name).glob("*.png"))
+
+    def read_masks(self, name: str) -> AbstractContextManager[Path]:
+        """Give a folder with the masks of a sequence; it need not exist."""
+        return nullcontext(self.masks(name))
+
+    def publish(self) -> None:
+        """Let the record appear where the results are; in a folder, it is there already."""
 
     def masks(self, name: str) -> Path:
         """Folder of a sequence's masks."""

@@ -5,7 +5,7 @@ A worker reports a frame before writing it, so that a worker whose parent was ki
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,19 +17,21 @@ from persam_video.benchmark.tracking import (
     BenchmarkFolder,
     FrameTracked,
     Outcome,
+    SequenceFailed,
     SequencePlan,
     SequenceTracked,
     track_sequence,
 )
 from persam_video.config import Settings
-from persam_video.errors import OutputError
+from persam_video.errors import OutputError, SourceError
+from persam_video.fleet.mirror import Mirror
 from persam_video.fleet.options import NodeError, RayOptions
 from persam_video.fleet.storage import Shelf, check_mark, scratch_folder, shared_mark
 from persam_video.fleet.worker import worker_facts
 from persam_video.sam.build import load_model
 from persam_video.sam.model import ModelInfo, SamModel
 from persam_video.sam.share import use_share
-from persam_video.util.atomic import is_full, write_output
+from persam_video.util.atomic import is_full
 from persam_video.util.workers import Executor, InProcess, Processes, Share, Tell
 
 
@@ -41,11 +43,13 @@ class Work:
         settings: how to track.
         out: where the results go.
         threads: threads per process.
+        source: the data set, where it lies on a storage.
     """
 
     settings: Settings
     out: BenchmarkFolder
     threads: int
+    source: Mirror | None = None
 
 
 @dataclass
@@ -99,18 +103,19 @@ def crew_on_ray(
     # imported late: it needs Ray
     from persam_video.fleet.ray_workers import RayWorkers  # noqa: PLC0415
 
-    folder = work.out.folder.absolute()
-    absolute = Work(work.settings, BenchmarkFolder(folder), work.threads)
-    with (
-        shared_mark(folder) as mark,
-        RayWorkers(partial(_make_fleet_tracker, absolute, mark), options, warn) as workers,
-    ):
-        Shelf(str(folder), "").sweep()
+    work = replace(work, out=replace(work.out, folder=work.out.folder.absolute()))
+    shelf = Shelf(work.out.place, "")
+    with ExitStack() as stack:
+        mark = None if shelf.remote else stack.enter_context(shared_mark(work.out.folder))
+        make = partial(_make_fleet_tracker, work, mark)
+        workers = stack.enter_context(RayWorkers(make, options, warn))
+        shelf.sweep()
         yield Crew(workers.facts(tasks).model, workers)
 
 
-def _make_fleet_tracker(work: Work, mark: Path, share: Share) -> "_FleetTracker":
-    check_mark(mark)
+def _make_fleet_tracker(work: Work, mark: Path | None, share: Share) -> "_FleetTracker":
+    if mark is not None:
+        check_mark(mark)
     use_share(share)
     return _FleetTracker(work, load_model(work.settings))
 
@@ -131,17 +136,33 @@ class _FleetTracker:
             NodeError: the disk of this machine is full.
         """
         with TemporaryDirectory(dir=self._scratch) as place:
-            out = BenchmarkFolder(Path(place))
+            out, inputs = BenchmarkFolder(Path(place, "out")), Path(place, "inputs")
             try:
-                outcome = track_sequence(plan, self._model, self._work.settings, out, tell)
+                outcome = self._track(plan, inputs, out, tell)
             except OutputError as error:
                 if is_full(error):
                     raise NodeError(str(error)) from error
                 raise
+            except SourceError as error:  # of this sequence alone
+                return SequenceFailed(plan.name, f"{plan.name}: {error}")
             if isinstance(outcome, SequenceTracked):
-                tracks = out.tracks(plan.name).read_bytes()
-                write_output(self._work.out.tracks(plan.name), tracks)
-                Shelf(str(self._work.out.folder), "").put(out.masks(plan.name))
+                shelf, tracks = Shelf(self._work.out.place, ""), out.tracks(plan.name)
+                shelf.write(tracks.relative_to(out.folder).as_posix(), tracks.read_bytes())
+                shelf.put(out.masks(plan.name))
+        return outcome
+
+    def _track(
+        self, plan: SequencePlan, inputs: Path, out: BenchmarkFolder, tell: Tell[FrameTracked]
+    ) -> Outcome:
+        source = self._work.source
+        if source is None:
+            return track_sequence(plan, self._model, self._work.settings, out, tell)
+        source.fetch(plan.files, inputs)
+        plan = plan.moved(lambda file: source.moved(file, inputs))
+        outcome = track_sequence(plan, self._model, self._work.settings, out, tell)
+        if isinstance(outcome, SequenceFailed):
+            message = outcome.message.replace(str(inputs), source.url)
+            return SequenceFailed(outcome.name, message)
         return outcome
 
     def close(self) -> None:

@@ -21,7 +21,6 @@ from persam_video.cli.options import (
     run_option,
 )
 from persam_video.cli.printing import Printer
-from persam_video.errors import ConfigError
 
 if TYPE_CHECKING:
     from persam_video.batch import JobResult
@@ -99,11 +98,11 @@ def batch(
     from persam_video.fleet.storage import is_remote
     from persam_video.sinks import RunStatus
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, parse_outputs
+    from persam_video.util.urls import local_path
 
+    ray.check_place(out)
     if not is_remote(out):
         output_path(out)
-    elif fleet is None:
-        raise ConfigError(f"{out}: needs --ray; --ray local does it on this machine")
     outputs = parse_outputs(save) if save else DEFAULT_OUTPUTS
     writing = overlay.sink_options()
     listed = read_jobs(jobs)
@@ -119,7 +118,7 @@ def batch(
             overrides=overrides,
             overwrite=overwrite,
             resume=resume,
-            keep=[*([] if is_remote(jobs) else [Path(jobs)]), *preset.files],
+            keep=[*([] if is_remote(jobs) else [Path(local_path(jobs))]), *preset.files],
             outputs=outputs,
             writing=writing,
             soft=overlay.soft,

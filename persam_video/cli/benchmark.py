@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from persam_video.cli.davis import BenchmarkOptions, track_all
+from persam_video.cli.davis import BenchmarkOptions, BenchmarkOut, opened_root, track_all
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
     ModelOptions,
     PresetOptions,
     RayCliOptions,
     input_option,
-    written,
 )
 from persam_video.cli.printing import Printer
 from persam_video.vos.benchmarks import Benchmark, detect
@@ -51,7 +50,7 @@ def benchmark(
     root: Annotated[
         Path, typer.Argument(help="Folder with the sets, with JPEGImages, or with list.txt.")
     ],
-    out: Annotated[Path, written("Folder for SEQUENCE/FRAME.png.")],
+    out: BenchmarkOut,
     dataset: DatasetOption = None,
     split: Annotated[
         str | None,
@@ -73,8 +72,11 @@ def benchmark(
 
     Example: persam-video benchmark MOSE --dataset mose --out results --zip mose.zip
     """
-    chosen = detect(root, split) if dataset is None else dataset
-    if chosen is Benchmark.DAVIS:
-        raise typer.BadParameter(f"{root} is DAVIS: run persam-video davis, which has its options")
-    opened = open_benchmark(root, chosen, split, sequence)
-    track_all(opened, out, preset, model, options, ray, printer)
+    with opened_root(root, ray) as (place, mirror):
+        chosen = detect(place, split) if dataset is None else dataset
+        if chosen is Benchmark.DAVIS:
+            raise typer.BadParameter(
+                f"{root} is DAVIS: run persam-video davis, which has its options"
+            )
+        opened = open_benchmark(place, chosen, split, sequence)
+        track_all(opened, mirror, out, preset, model, options, ray, printer)

@@ -199,6 +199,15 @@ class RayCliOptions:
             show_default="3",
         ),
     ] = None
+    stall_seconds: Annotated[
+        float | None,
+        fleet_option(
+            min=0,
+            help="After how long without a sign of a video, of a frame or while it is fetched, its "
+            "worker counts as hanging and is replaced; 0 for never.",
+            show_default="3600",
+        ),
+    ] = None
 
     def options(self, workers: int | None) -> "RayOptions | None":
         """Return what the fleet is made up of, or ``None`` without one.
@@ -215,17 +224,30 @@ class RayCliOptions:
             "cores": self.cores_per_worker,
             "gpus": self.gpus_per_worker,
             "retries": self.retries,
+            "stall_seconds": self.stall_seconds,
         }
         more = {name: value for name, value in given.items() if value is not None}
         if self.ray is None:
             if more:
                 raise typer.BadParameter(
-                    "--cores-per-worker, --gpus-per-worker and --retries are for --ray"
+                    "--cores-per-worker, --gpus-per-worker, --retries and --stall-seconds are for "
+                    "--ray"
                 )
             return None
         if find_spec("ray") is None:
             raise ConfigError("--ray needs Ray: pip install 'persam-video[ray]'")
         return RayOptions(self.ray, workers, **more)  # type: ignore[arg-type]
+
+    def check_place(self, place: str) -> None:
+        """Refuse a place on a storage where there is no fleet to use it.
+
+        Raises:
+            ConfigError: it is one.
+        """
+        from persam_video.fleet.storage import is_remote
+
+        if self.ray is None and is_remote(place):
+            raise ConfigError(f"{place}: needs --ray; --ray local does it on this machine")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a benchmark gives a tracker: the frames in which it may first see an object."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +20,13 @@ class GivenFrame(Protocol):
     @property
     def place(self) -> str:
         """Where it comes from, for messages."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What ``labels`` reads."""
+
+    def moved(self, move: Callable[[Path], Path]) -> "GivenFrame":
+        """Return the same, with its files at other places."""
 
     def labels(self, size: tuple[int, int]) -> "NDArray[np.uint8]":
         """Return the label map (H, W), in which 0 is background and 255 void.
@@ -52,6 +60,15 @@ class GivenPng:
     def place(self) -> str:
         """The file."""
         return str(self.path)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file."""
+        return (self.path,)
+
+    def moved(self, move: Callable[[Path], Path]) -> "GivenFrame":
+        """See ``GivenFrame``."""
+        return replace(self, path=move(self.path))
 
     def labels(self, size: tuple[int, int]) -> "NDArray[np.uint8]":
         """See ``GivenFrame``."""

@@ -1,6 +1,6 @@
 """What is asked of a dataset by those who track its sequences and by those who score them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,11 +13,11 @@ class TrackedDataset(Protocol):
     """A set of sequences to track."""
 
     @property
-    def root(self) -> Path:
-        """The folder of the dataset."""
+    def root(self) -> Path | str:
+        """The folder of the dataset, or its URL."""
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def names(self) -> Sequence[str]:
         """The sequences."""
 
     @property

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from persam_video.errors import DatasetError, SourceError
 from persam_video.fleet.storage import Shelf, read_bytes
-from persam_video.util.atomic import write_output, writing
+from persam_video.util.atomic import writing
 from persam_video.util.json import to_json
 
 MANIFEST = "manifest.jsonl"
@@ -132,10 +132,7 @@ class Manifest:
             row = (name, line.status, line.frames, rate, line.lost, line.worker, line.error or "")
             rows.writerow(row)
         place, data = self._shelf.of(REPORT), table.getvalue().encode(errors="backslashreplace")
-        if self._shelf.remote:
-            self._shelf.write(REPORT, data)
-        else:
-            write_output(Path(place), data)
+        self._shelf.write(REPORT, data)
         return place
 
     def _read(self) -> bytes:

@@ -7,6 +7,8 @@ a time, so that nothing queues up where it would be lost, or where a free worker
 import logging
 import os
 import signal
+import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -21,7 +23,7 @@ import ray
 from ray.exceptions import RayError
 
 from persam_video.errors import ConfigError, PersamVideoError
-from persam_video.fleet.options import LOCAL, RayOptions
+from persam_video.fleet.options import AUTO, LOCAL, RayOptions
 from persam_video.fleet.ray_actor import Ended, FleetActor, Ready, Refused
 from persam_video.fleet.worker import FleetHandler, WorkerFacts, facts_difference
 from persam_video.util.machine import available_cores
@@ -40,6 +42,12 @@ _PATIENCE = 5.0  # seconds that workers have to put their files in order
 _ROOM_SECONDS = 120.0  # without a worker, until the user is told what is waited for
 _MOST_DEATHS = 3  # of workers in a row, before one of them was ready
 _STORE_BYTES = 100 << 20  # Ray's object store has nothing to hold but reports
+_STANDARD_ERROR = 2
+_ANSWER_SECONDS = 10.0  # until a head that does not answer counts as out of reach
+# the first frame of either side of HTTP/2 has its settings (RFC 9113, sections 3.4 and 4.1)
+_HTTP2_SETTINGS = b"\x04"
+_HTTP2_HEADER_BYTES = 9
+_HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _HTTP2_SETTINGS + bytes(5)
 _log = logging.getLogger(__name__)
 
 
@@ -62,6 +70,7 @@ class _Worker(Generic[_TaskT]):
         awaited: what Ray is to give next: its preparation, reports, or ``None`` for an idle one.
         ready: what it said of itself, once it can be given tasks.
         attempt: its task.
+        heard: when it was given its task, or last reported something.
     """
 
     name: str
@@ -69,6 +78,7 @@ class _Worker(Generic[_TaskT]):
     awaited: Any
     ready: Ready | None = None
     attempt: _Attempt[_TaskT] | None = None
+    heard: float = 0.0
 
     @property
     def place(self) -> str:
@@ -170,18 +180,17 @@ class RayWorkers(Generic[_TaskT, _EventT, _ResultT]):
                         self._met(worker)
                         continue
                     ended = self._heard(worker, on_event)
-                    if ended is None:
-                        continue
-                    attempt, why = worker.attempt, ended if isinstance(ended, str) else ended.fault
-                    worker.attempt = worker.awaited = None
-                    if why is not None:
-                        self._leave_out(worker, why if isinstance(ended, Ended) else None)
-                        if lost := self._again(attempt, worker, why, waiting):
-                            yield lost
-                    elif isinstance(ended, Ended):
+                    if isinstance(ended, Ended) and ended.fault is None:
+                        worker.attempt = worker.awaited = None
                         if ended.error is not None:
                             raise ended.error
                         yield ended.result
+                    elif ended is not None and (lost := self._fail(worker, ended, waiting)):
+                        yield lost
+                for worker in self._stalled():
+                    why = f"nothing was heard of it for {self._options.stall_seconds:g} seconds"
+                    if lost := self._fail(worker, why, waiting):
+                        yield lost
         finally:
             self._dismiss([worker for worker in self._team if worker.attempt is not None])
 
@@ -200,7 +209,7 @@ class RayWorkers(Generic[_TaskT, _EventT, _ResultT]):
             ]
             if may:
                 waiting.remove(may[0])
-                worker.attempt = may[0]
+                worker.attempt, worker.heard = may[0], time.monotonic()
                 worker.awaited = worker.actor.work.options(num_returns="streaming").remote(
                     may[0].task
                 )
@@ -247,6 +256,7 @@ class RayWorkers(Generic[_TaskT, _EventT, _ResultT]):
             return "it ended"
         except RayError as error:
             return _cause(error)
+        worker.heard = time.monotonic()
         *reports, last = events
         for event in reports:
             on_event(event)
@@ -255,14 +265,31 @@ class RayWorkers(Generic[_TaskT, _EventT, _ResultT]):
         on_event(last)
         return None
 
-    def _again(
-        self,
-        attempt: _Attempt[_TaskT],
-        worker: _Worker[_TaskT],
-        why: str,
-        waiting: list[_Attempt[_TaskT]],
+    def _stalled(self) -> list[_Worker[_TaskT]]:
+        """Return the workers that have been silent about their task for too long."""
+        limit = self._options.stall_seconds
+        return [
+            worker
+            for worker in self._team
+            if limit and worker.attempt and time.monotonic() - worker.heard > limit
+        ]
+
+    def _fail(
+        self, worker: _Worker[_TaskT], ended: Ended | str, waiting: list[_Attempt[_TaskT]]
     ) -> TaskLost[_TaskT] | None:
-        """Let a task be tried again, or return it as lost."""
+        """Part with a worker; let its task be tried again, or return it as lost.
+
+        Args:
+            worker: has a task.
+            ended: what is wrong with its machine, or why it is gone.
+            waiting: gets a task that is to be tried again.
+        """
+        attempt, fault = worker.attempt, ended.fault if isinstance(ended, Ended) else None
+        why = ended if isinstance(ended, str) else str(fault)
+        worker.attempt = worker.awaited = None
+        self._leave_out(worker, fault)
+        if attempt is None:
+            return None
         attempt.tries += 1
         if worker.ready is not None:
             attempt.avoided.add(worker.ready.node)
@@ -392,21 +419,51 @@ def _connect(address: str) -> None:
         "object_store_memory": _STORE_BYTES,
         "include_dashboard": False,
     }
-    with _kept_signals():
+    answered = False
+    with _kept_signals(), _errors_into_log():
         try:
+            answered = address != LOCAL and _answers(address)
             ray.init(
                 address=address,
                 log_to_driver=False,
                 configure_logging=False,
                 **(local if address == LOCAL else {}),
             )
-        except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        except (OSError, RuntimeError, ValueError, RayError) as error:
             reason = str(error).split("\n", maxsplit=1)[0]
+            if answered:
+                raise ConfigError(
+                    f"the Ray cluster at {address} cannot be joined ({reason}): it needs the same "
+                    "version of Ray here, and the same RAY_AUTH_MODE and token"
+                ) from error
             raise ConfigError(
                 f"no Ray cluster at {address} ({reason}): start one with ray start --head, or "
                 "pass --ray local"
             ) from error
     _keep_quiet()
+
+
+def _answers(address: str) -> bool:
+    """Return whether the head of a cluster answers; ``False`` if the address does not name it.
+
+    Ray itself tries for ever where nothing answers.
+
+    Raises:
+        OSError: nothing does, or not as Ray's head, which is a gRPC server.
+    """
+    if address == AUTO:
+        address = os.environ.get("RAY_ADDRESS", AUTO)
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()):
+        return False
+    with socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS) as connection:
+        if os.environ.get("RAY_USE_TLS", "0") == "0":
+            connection.sendall(_HTTP2_GREETING)
+            with connection.makefile("rb") as answer:
+                header = answer.read(_HTTP2_HEADER_BYTES)
+            if header[3:4] != _HTTP2_SETTINGS:
+                raise ConnectionError("something else than Ray's head answers there")
+    return True
 
 
 @contextmanager
@@ -420,6 +477,22 @@ def _kept_signals() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _errors_into_log() -> Iterator[None]:
+    """Log what is written to standard error, where Ray's core tells each time it tries again."""
+    with tempfile.TemporaryFile() as kept:
+        before = os.dup(_STANDARD_ERROR)
+        os.dup2(kept.fileno(), _STANDARD_ERROR)
+        try:
+            yield
+        finally:
+            os.dup2(before, _STANDARD_ERROR)
+            os.close(before)
+            kept.seek(0)
+            for line in kept.read().decode(errors="replace").splitlines():
+                _log.info("%s", line)
 
 
 def _keep_quiet() -> None:

@@ -1,56 +1,31 @@
 """Files on shared storage: folders that all machines have, and URLs that fsspec knows."""
 
+import errno
 import logging
-import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from persam_video.errors import ConfigError, OutputError, PersamVideoError, SourceError
 from persam_video.fleet.options import NodeError
-from persam_video.util.atomic import make_folder, unfinished, writing
+from persam_video.util.atomic import make_folder, unfinished, write_output, writing
 from persam_video.util.lock import exclusive_folder
+from persam_video.util.urls import local_path, scheme_of
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
-_FOLDED = re.compile(r"([a-z][a-z0-9+.-]+):/(?!/)")
 _STREAMED = {"http", "https", "rtsp", "rtsps"}
 """Addresses that are read as they are, frame by frame."""
-
-_WITHOUT_HOST = {"file", "local", "hdfs"}
-"""What follows their two slashes is a path, and no bucket."""
 
 _SPARE_BYTES = 64 << 20
 _log = logging.getLogger(__name__)
 
 
-def local_path(text: str) -> str:
-    """Return the path that a ``file://`` URL stands for, and everything else as it is."""
-    if not text.lower().startswith("file://"):
-        return text
-    return unquote(urlsplit(text).path)
-
-
 def is_remote(text: str) -> bool:
     """Return whether a text is a URL of a storage, such as ``s3://bucket/clip.mp4``."""
-    match = _URL.match(text)
-    return match is not None and match[1].lower() not in {*_STREAMED, "file"}
-
-
-def url_of(path: Path) -> str:
-    """Return the text that a path was made from, where that may have been a URL.
-
-    A path folds the slashes of a URL into one.
-    """
-    folded = _FOLDED.match(str(path))
-    if folded is None:
-        return str(path)
-    slashes = "///" if folded[1].lower() in _WITHOUT_HOST else "//"
-    return f"{folded[1]}:{slashes}{str(path)[folded.end() :]}"
+    return scheme_of(text) not in {None, "file", *_STREAMED}
 
 
 def read_bytes(url: str) -> bytes:
@@ -72,6 +47,47 @@ def size_of(url: str) -> int:
     """
     with _reading(url) as (system, path):
         return int(system.du(path))
+
+
+def files_below(url: str) -> list[str]:
+    """Return the paths of all files in a folder on a storage, from that folder on, with slashes.
+
+    Raises:
+        SourceError: there are none, it cannot be read, or a name leads out of it.
+    """
+    with _reading(url) as (system, path):
+        system.invalidate_cache()
+        found = [PurePosixPath(file).relative_to(path) for file in system.find(path)]
+        if not found:
+            raise FileNotFoundError
+        for file in found:
+            if ".." in file.parts:  # a storage has no folders, and lets keys have any name
+                raise SourceError(f"{url}/{file}: leads out of the folder; rename it")
+        return [file.as_posix() for file in found]
+
+
+def fetch_files(files: Mapping[str, Path]) -> None:
+    """Copy files from a storage, several at a time where the storage can.
+
+    Args:
+        files: where each goes, by its URL; all of one storage.
+
+    Raises:
+        SourceError: one cannot be read.
+        NodeError: the local disk is full.
+    """
+    if not files:
+        return
+    for target in files.values():
+        make_folder(target.parent)
+    with _reading(next(iter(files))) as (system, _):
+        sources = [_opened(url)[1] for url in files]
+        try:
+            system.get(sources, [str(target) for target in files.values()])
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise NodeError(f"{next(iter(files.values())).parent}: the disk is full") from error
+            raise
 
 
 def fetch(url: str, into: Path) -> Path:
@@ -97,13 +113,11 @@ def fetch(url: str, into: Path) -> Path:
         )
     with _reading(url) as (system, path):
         copy = into / PurePosixPath(path).name
-        if not system.isdir(path):
+        if system.isdir(path):
+            folder = url.rstrip("/")
+            fetch_files({f"{folder}/{name}": copy / name for name in files_below(url)})
+        else:
             system.get_file(path, str(copy))
-            return copy
-        for file in system.find(path):
-            target = copy / PurePosixPath(file).relative_to(PurePosixPath(path))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            system.get_file(file, str(target))
         return copy
 
 
@@ -176,13 +190,16 @@ class Shelf:
             self._move(folder)
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file beside the folders of results, whole or not at all, on a storage.
+        """Write a file beside the folders of results, whole or not at all.
 
         Raises:
             OutputError: it cannot be written there.
         """
+        if not self.remote:
+            write_output(Path(self.of(name)), data)
+            return
         with _writing(self.of(name)) as (system, path):
-            _make_parent(system, path)
+            _make_parents(system, [path])
             system.pipe_file(path, data)
 
     def sweep(self) -> None:
@@ -214,10 +231,11 @@ class Shelf:
             system.invalidate_cache()
             if system.exists(path):
                 system.rm(path, recursive=True)
-            for file in files:
-                target = f"{path}/{file.relative_to(folder).as_posix()}"
-                _make_parent(system, target)
-                system.put_file(str(file), target)
+            targets = [f"{path}/{file.relative_to(folder).as_posix()}" for file in files]
+            _make_parents(system, targets)
+            # the last one when all others are there; these together, since storage takes its time
+            system.put([str(file) for file in files[:-1]], targets[:-1])
+            system.put_file(str(files[-1]), targets[-1])
 
 
 @contextmanager
@@ -306,17 +324,18 @@ def _opened(url: str) -> tuple[Any, str]:
 
         system, path = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
-        scheme = url.partition("://")[0]
+        scheme = scheme_of(url) or ""
         package = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}.get(scheme)
         what = f"pip install {package}" if package else "give a path or a URL that fsspec knows"
         raise ConfigError(f"{url}: {_words(error)}; {what}") from error
     return system, str(path).rstrip("/")
 
 
-def _make_parent(system: Any, path: str) -> None:
-    """Make the folder of a file on storages that have folders."""
-    with suppress(Exception):  # writing says what is wrong; a bucket may not be ours to look at
-        system.makedirs(path.rpartition("/")[0], exist_ok=True)
+def _make_parents(system: Any, files: Iterable[str]) -> None:
+    """Make the folders of files on storages that have folders."""
+    for folder in sorted({file.rpartition("/")[0] for file in files}):
+        with suppress(Exception):  # writing says what is wrong; a bucket may not be ours to look at
+            system.makedirs(folder, exist_ok=True)
 
 
 def _words(error: BaseException) -> str:

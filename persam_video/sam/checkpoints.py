@@ -1,7 +1,6 @@
 """Read weight files without running code from them."""
 
 import pickle
-import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ from persam_video.errors import ModelError
 from persam_video.sam.download import HUB_FILE
 from persam_video.sam.layouts import State, to_sam_layout
 from persam_video.sam.registry import MODELS, HieraDimensions, TinyVitDimensions, VitDimensions
+from persam_video.util.urls import scheme_of, url_of
 
 _WRAPPERS = ("model", "state_dict", "model_state")
 _HIERA = "image_encoder.vision.backbone.blocks."
-# a path has one slash where the URL that it was made of had two
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 
 
 def weight_file(checkpoint: Path) -> Path:
@@ -27,12 +25,11 @@ def weight_file(checkpoint: Path) -> Path:
     Raises:
         ModelError: it is a URL, or a folder that holds no weights in one file.
     """
-    scheme, *rest = checkpoint.parts or ("",)
-    if rest and _SCHEME.fullmatch(scheme) and not checkpoint.exists():
+    url = url_of(checkpoint)
+    if scheme_of(url) and not checkpoint.exists():
         raise ModelError(
-            f"{scheme}//{'/'.join(rest)} is a URL, and --checkpoint downloads nothing: download "
-            "the file yourself and pass it, or get a model's published weights with persam-video "
-            "models download"
+            f"{url} is a URL, and --checkpoint downloads nothing: download the file yourself and "
+            "pass it, or get a model's published weights with persam-video models download"
         )
     if not checkpoint.is_dir():
         return checkpoint

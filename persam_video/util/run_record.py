@@ -137,7 +137,7 @@ class RunRecord:
 _RecordT = TypeVar("_RecordT", bound=RunRecord)
 
 
-def check_program(old: RunRecord, new: RunRecord, folder: Path) -> None:
+def check_program(old: RunRecord, new: RunRecord, folder: Path | str) -> None:
     """Check that an earlier run was made by this version of the program.
 
     Raises:

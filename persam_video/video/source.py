@@ -1,7 +1,6 @@
 """Sources and the facts known about them before their frames are read."""
 
 import glob
-import re
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
@@ -13,8 +12,8 @@ from urllib.parse import urlsplit
 from persam_video.errors import SourceError
 from persam_video.util.arrays import kind_of
 from persam_video.util.names import why_missing
+from persam_video.util.urls import scheme_of
 
-_URL = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _URL_SCHEMES = ("http", "https", "rtsp", "rtsps")
 
 
@@ -107,8 +106,8 @@ def locate(source: str | Path | int) -> Location:
     text = str(source)
     if not text.strip():
         raise SourceError("the source is empty; give a video, folder, glob, camera index or URL")
-    if isinstance(source, str) and (match := _URL.match(text)):
-        return _url(text, match.group(1).lower())
+    if isinstance(source, str) and (scheme := scheme_of(text)):
+        return _url(text, scheme)
     path = Path(text).expanduser()
     try:
         if path.is_dir():

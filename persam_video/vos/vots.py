@@ -11,7 +11,7 @@ The objects get the labels 1, 2 and so on, in the order of their names.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -92,6 +92,12 @@ class GivenMasks:
     def place(self) -> str:
         """The first of the files."""
         return str(next(iter(self.trajectories.values())).path)
+
+    files = ()  # they have been read
+
+    def moved(self, move: Callable[[Path], Path]) -> "GivenMasks":
+        """See ``GivenFrame``."""
+        return self
 
     def labels(self, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Return the label map (H, W); where objects overlap, the smaller one is in front.

@@ -1,6 +1,7 @@
 """What the workers of a test's fleet do; they import it."""
 
 import ctypes
+import time
 from dataclasses import dataclass, replace
 
 from persam_video.errors import PersamVideoError
@@ -19,6 +20,8 @@ class Worker:
         tell(("began", task))
         if task == "crash":
             ctypes.string_at(0)  # as a decoder with a wrong pointer
+        if task == "hang":
+            time.sleep(1000)
         if task == "full":
             raise NodeError("the disk is full")
         if task == "wrong":

@@ -1,9 +1,11 @@
 """Workers that crash, are refused, or have a full disk, on a cluster of two small machines."""
 
 import os
+import socket
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -50,6 +52,15 @@ def test_a_task_that_crashes_its_worker_is_tried_again_and_the_others_are_done(a
     assert warned == []
 
 
+def test_a_worker_that_hangs_is_replaced(address):
+    tasks = ["hang", "a", "b"]
+    results, _ = run(address, fleet_tasks.make, tasks, [], workers=1, retries=1, stall_seconds=1.0)
+    (lost,) = [result for result in results if isinstance(result, TaskLost)]
+    assert sorted(result for result in results if isinstance(result, str)) == ["did a", "did b"]
+    assert (lost.task, lost.why.startswith("tried 2 times")) == ("hang", True)
+    assert "nothing was heard of it for 1 seconds" in lost.why
+
+
 def test_what_no_worker_can_do_is_one_line(address):
     for make, tasks, says in (
         (fleet_tasks.make, ["full", "a"], "the disk is full"),
@@ -73,6 +84,46 @@ def test_a_worker_that_differs_from_the_first_one_is_refused(address):
 def test_a_cluster_without_room_is_told(address):
     with pytest.raises(ConfigError, match="no machine of the cluster has 1000 cores and 0 GPUs"):
         run(address, fleet_tasks.make, ["a"], [], cores=1000)
+
+
+@contextmanager
+def listening(answer):
+    """Give the address of a server that sends this to whoever connects, or nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as connections:
+
+        def serve():
+            with suppress(OSError):  # closed
+                while True:
+                    connection = connections.enter_context(server.accept()[0])
+                    connection.sendall(answer)
+
+        Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_where_no_cluster_is_one_line_says_so_at_once(monkeypatch):
+    from persam_video.fleet import ray_workers
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free = f"127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setattr(ray_workers, "_ANSWER_SECONDS", 0.2)
+    with listening(b"HTTP/1.0 400 Bad Request\r\n") as web, listening(b"") as silent:
+        for address, says in (
+            (free, "Connection refused"),
+            (web, "something else than Ray's head answers"),
+            (silent, "timed out"),
+            ("head.invalid:6379", "not known|resolution"),
+            ("nonsense", "Invalid address"),
+        ):
+            with pytest.raises(
+                ConfigError, match=f"^no Ray cluster at {address} .*({says})"
+            ) as error:
+                run(address, fleet_tasks.make, ["a"], [])
+            assert "\n" not in str(error.value)
+            assert "pass --ray local" in str(error.value)
+    monkeypatch.setenv("RAY_ADDRESS", free)
+    with pytest.raises(ConfigError, match=r"no Ray cluster at auto .*Connection refused"):
+        run("auto", fleet_tasks.make, ["a"], [])
 
 
 def test_a_benchmark_has_the_masks_of_one_machine_and_is_verified_when_run_again(address, tmp_path):

@@ -10,14 +10,11 @@ from persam_video.fleet.storage import (
     check_mark,
     fetch,
     is_remote,
-    local_path,
     read_bytes,
     scratch_folder,
     shared_mark,
     size_of,
-    url_of,
 )
-from persam_video.masks import MaskFile
 from persam_video.util.lock import exclusive_folder
 
 
@@ -55,12 +52,6 @@ def results(folder, text):
 )
 def test_what_lies_on_a_storage(text, remote):
     assert is_remote(text) is remote
-
-
-def test_a_path_gives_back_the_url_it_was_made_from():
-    for text in ("s3://bucket/a/m.png", "file:///a/m.png", "hdfs:///a/m.png", "a/m.png", "/m.png"):
-        assert url_of(MaskFile.of(text).path) == text
-    assert local_path("file:///a%20b/m.png") == "/a b/m.png"
 
 
 def test_results_appear_and_are_replaced_and_taken_back(place, tmp_path):
@@ -103,6 +94,16 @@ def test_files_and_folders_are_fetched(tmp_path):
     frames = fetch("memory://in/frames", tmp_path)
     assert sorted(path.name for path in frames.iterdir()) == ["0.jpg", "1.jpg"]
     assert (size_of("memory://in/frames"), read_bytes("memory://in/a.mp4")) == (2, b"film")
+
+
+def test_a_key_that_leads_out_of_its_folder_is_refused(tmp_path):
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/in/frames/0.jpg", b"0")
+    # by itself, this storage would resolve it
+    system.store["/in/frames/../../0.jpg"] = system.store["/in/frames/0.jpg"]
+    with pytest.raises(SourceError, match="leads out of the folder"):
+        fetch("memory://in/frames", tmp_path / "a" / "b")
+    assert list(tmp_path.rglob("*.jpg")) == []
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def test_a_package_that_only_the_other_has_is_a_difference():
         ({"gpus": -1.0}, "GPUs per worker"),
         ({"gpus": 1.5}, "GPUs per worker"),
         ({"retries": -1}, "retries must be 0 or more"),
+        ({"stall_seconds": -1.0}, "stall seconds must be 0 or more"),
     ],
 )
 def test_what_no_fleet_can_be_is_told(wrong, says):
