@@ -9,7 +9,7 @@ computes with one thread, so that rounding depends neither on the number of core
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -35,7 +35,7 @@ from persam_video.benchmark.tracking import (
     SequenceTracked,
     plan_sequence,
 )
-from persam_video.benchmark.workers import Work, crew_here, crew_on_ray, use_threads
+from persam_video.benchmark.workers import Crew, Work, crew_here, crew_on_ray, use_threads
 from persam_video.config import Settings, load_settings
 from persam_video.davis.dataset import Task
 from persam_video.davis.protocol import TrackedDataset
@@ -154,12 +154,13 @@ def run_benchmark(
         plans = _plans(dataset)
         source = dataset.mirror if isinstance(dataset, StoredDataset) else None
         work = Work(settings, folder, threads if ray is None else ray.cores, source)
-        stack.enter_context(exclusive_folder(folder.folder))
-        crew = (
-            crew_here(work, workers, model)
+        crews: AbstractContextManager[Crew] = (
+            nullcontext(crew_here(work, workers, model))
             if ray is None
-            else stack.enter_context(crew_on_ray(work, ray, len(plans), warn))
+            else crew_on_ray(work, ray, len(plans), warn)
         )
+        stack.enter_context(exclusive_folder(folder.folder))
+        crew = stack.enter_context(crews)
         record = new_record(dataset, settings, crew.info, work.threads)
         finished = _resume(folder, plans, record, overwrite=overwrite)
         monitor = _Monitor(plans, on_progress)

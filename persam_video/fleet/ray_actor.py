@@ -18,7 +18,7 @@ from persam_video.util.logs import show_log
 from persam_video.util.run_record import installed_versions
 from persam_video.util.workers import Share
 
-_REPORT_SECONDS = 0.5  # reports of frames travel together, so that a fleet does not flood its head
+_REPORT_SECONDS = 2.0  # reports of frames travel together, so that a fleet does not flood its head
 
 
 @dataclass(frozen=True)

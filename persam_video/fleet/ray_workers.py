@@ -267,12 +267,14 @@ class RayWorkers(Generic[_TaskT, _EventT, _ResultT]):
 
     def _stalled(self) -> list[_Worker[_TaskT]]:
         """Return the workers that have been silent about their task for too long."""
-        limit = self._options.stall_seconds
-        return [
+        limit, now = self._options.stall_seconds, time.monotonic()
+        silent = [
             worker
             for worker in self._team
-            if limit and worker.attempt and time.monotonic() - worker.heard > limit
+            if limit and worker.attempt is not None and now - worker.heard > limit
         ]
+        # where this process itself was stopped for a while, what they said lies ready
+        return [worker for worker in silent if not ray.wait([worker.awaited], timeout=0)[0]]
 
     def _fail(
         self, worker: _Worker[_TaskT], ended: Ended | str, waiting: list[_Attempt[_TaskT]]
