@@ -272,7 +272,8 @@ def main() -> None:
             jobs = [write_jobs(folder / f"{n}.csv", videos, n) for n in clips]
             outs = [folder / f"out{number}-{way.workers}-{way.ray}" for way in ways]
             with ThreadPoolExecutor() as pool:
-                pair = Pair(*pool.map(timed, ways, clips, jobs, outs), os.getloadavg()[0])
+                first, beside = pool.map(timed, ways, clips, jobs, outs)
+            pair = Pair(first, beside, os.getloadavg()[0])
             print(pair, flush=True)
             pairs.append(pair)
             found, other = map(fingerprints, outs)

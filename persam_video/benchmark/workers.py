@@ -106,10 +106,10 @@ def crew_on_ray(
     work = replace(work, out=replace(work.out, folder=work.out.folder.absolute()))
     shelf = Shelf(work.out.place, "")
     with ExitStack() as stack:
+        shelf.sweep()
         mark = None if shelf.remote else stack.enter_context(shared_mark(work.out.folder))
         make = partial(_make_fleet_tracker, work, mark)
         workers = stack.enter_context(RayWorkers(make, options, warn))
-        shelf.sweep()
         yield Crew(workers.facts(tasks).model, workers)
 
 

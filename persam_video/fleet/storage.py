@@ -19,6 +19,9 @@ from persam_video.util.urls import local_path, scheme_of
 _STREAMED = {"http", "https", "rtsp", "rtsps"}
 """Addresses that are read as they are, frame by frame."""
 
+_MARK = ".fleet-"
+"""Begins the name of the file by which machines see that a folder is the same."""
+
 _SPARE_BYTES = 64 << 20
 _log = logging.getLogger(__name__)
 
@@ -203,10 +206,12 @@ class Shelf:
             system.pipe_file(path, data)
 
     def sweep(self) -> None:
-        """Remove what workers that were killed have left unfinished; nobody else may write here."""
+        """Remove what killed workers and commands have left; nobody else may write here."""
         if not self.remote and Path(self.place).is_dir():
             for left in Path(self.place).glob(".*.part-*"):
                 shutil.rmtree(left, ignore_errors=True)
+            for mark in Path(self.place).glob(f"{_MARK}*"):
+                mark.unlink(missing_ok=True)
 
     def _move(self, folder: Path) -> None:
         place = Path(self.of(folder.name))
@@ -245,7 +250,7 @@ def shared_mark(folder: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder cannot be written to.
     """
-    mark = make_folder(folder) / f".fleet-{uuid.uuid4().hex}"
+    mark = make_folder(folder) / f"{_MARK}{uuid.uuid4().hex}"
     with writing(mark):
         mark.touch()
     try:

@@ -79,9 +79,12 @@ def test_results_on_a_storage_count_only_with_their_last_file(tmp_path):
     assert not Shelf("memory://half", "run.json").has("clip")
 
 
-def test_what_a_killed_worker_left_beside_results_is_swept(tmp_path):
+def test_what_killed_workers_and_commands_left_beside_results_is_swept(tmp_path):
     shelf = Shelf(str(tmp_path), "run.json")
     results(tmp_path / ".clip.part-0123", "half")
+    with shared_mark(tmp_path) as mark:
+        left = mark.with_name(f"{mark.name}0")
+        left.touch()
     assert shelf.names() == set()
     shelf.sweep()
     assert list(tmp_path.iterdir()) == []
