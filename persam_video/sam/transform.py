@@ -206,13 +206,22 @@ def _on_device(rgb: NDArray[np.uint8], device: torch.device) -> Tensor:
     return pixels.to(device)
 
 
-@lru_cache(maxsize=8)
-def _cell_means(frame: int, resized: int, padded: int, cells: int) -> Tensor:
-    """Return the weight (cells, frame) of each frame pixel in each cell, along one axis."""
-    places, pixels = torch.arange(resized)[:, None], torch.arange(frame)
+def cell_means(frame: int, resized: int | Tensor, padded: int, cells: int) -> Tensor:
+    """Return the weight (cells, frame) of each frame pixel in each cell, along one axis.
+
+    Args:
+        frame: pixels of the frame, which are resized by area.
+        resized: pixels that they become; a tensor of one number while a graph is exported.
+        padded: pixels with the padding, which has no weights.
+        cells: a divisor of ``padded``.
+    """
+    places, pixels = torch.arange(padded)[:, None], torch.arange(frame)
     begins, ends = places * frame // resized, ((places + 1) * frame + resized - 1) // resized
     shares = ((pixels >= begins) & (pixels < ends)).float() / (ends - begins)
-    return F.pad(shares, (0, 0, 0, padded - resized)).view(cells, -1, frame).mean(dim=1)
+    return shares.view(cells, -1, frame).mean(dim=1)
+
+
+_cell_means = lru_cache(maxsize=8)(cell_means)
 
 
 @lru_cache(maxsize=8)

@@ -1,8 +1,9 @@
 """Export of the embedded model as ONNX files, for tracking with other runtimes.
 
 ``encoder.onnx`` encodes a frame; ``track.onnx`` and ``find.onnx`` do the work of ``Segmenter`` for
-a tracked and for a lost object; ``memory.onnx`` computes memories. The rest is up to the caller:
-``model.json`` has the numbers, and ``docs/track_with_onnx.py`` is a tracker.
+a tracked and for a lost object; ``learn.onnx`` and ``memory.onnx`` compute memories of an annotated
+and of a tracked frame. The rest is up to the caller: ``model.json`` has the numbers, and
+``docs/track_with_onnx.py`` is a tracker.
 """
 
 import importlib.util
@@ -23,7 +24,6 @@ from persam_video.sam.lite import LiteSam
 from persam_video.sam.model import SamModel
 from persam_video.sam.network import CELL
 from persam_video.sam.registry import model_spec
-from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD
 from persam_video.tracking.onnx_graphs import (
     EncoderGraph,
     MemoryGraph,
@@ -48,8 +48,8 @@ def export_onnx(
 
     Args:
         model: the embedded model, on the CPU in fp32.
-        out: folder for ``encoder.onnx``, ``memory.onnx``, ``track.onnx``, ``find.onnx`` and
-            ``model.json``. All of them are written, or none is.
+        out: folder for ``encoder.onnx``, ``learn.onnx``, ``memory.onnx``, ``track.onnx``,
+            ``find.onnx`` and ``model.json``. All of them are written, or none is.
         on_progress: called with the number of files written and the total.
 
     Returns:
@@ -91,7 +91,8 @@ def _graphs(model: SamModel) -> dict[str, _Graph]:
     settings = Settings()
     return {
         "encoder": EncoderGraph(network.image_encoder),
-        "memory": MemoryGraph(readout, settings),
+        "learn": MemoryGraph(readout, settings, annotated=True),
+        "memory": MemoryGraph(readout, settings, annotated=False),
         "track": ObjectGraph(network, readout, settings, tracked=True),
         "find": ObjectGraph(network, readout, settings, tracked=False),
     }
@@ -119,12 +120,14 @@ def _write(graph: _Graph, path: Path, grid: tuple[int, int]) -> None:
         )
 
 
-def _variable(name: str, dimensions: int) -> range:
-    """Return the dynamic axes of an input: those of the grid."""
-    if name in ("size", "corner", "target", "box"):
-        return range(0)
-    first = 1 if name in ("mask", "others", "coverage", "recent_coverage") else 2
-    return range(first, dimensions)
+def _variable(name: str, dimensions: int) -> tuple[int, ...]:
+    """Return the dynamic axes of an input: those of the grid, the frame or the memories."""
+    if name in ("frame_size", "input_size", "target", "recent_box"):
+        return ()
+    if name in ("image", "mask"):
+        return (0, 1)
+    grid = (dimensions - 2, dimensions - 1)
+    return (0, *grid) if name in ("memory_keys", "memory_values") else grid
 
 
 @contextmanager
@@ -149,8 +152,6 @@ def _numbers(model: SamModel) -> dict[str, object]:
         "sha256": model.info.sha256,
         "licence": model_spec(model.info.name).licence,
         "image_size": model.info.image_size,
-        "mean": PIXEL_MEAN,
-        "std": PIXEL_STD,
         "lost": settings.lost.model_dump(),
         "memory": settings.memory.model_dump(),
     }

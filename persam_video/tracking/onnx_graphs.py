@@ -1,11 +1,12 @@
-"""The embedded model's part of a step as four graphs, with the default settings built in.
+"""The embedded model's part of a step as five graphs, with the default settings built in.
 
 They compute what ``Segmenter`` does for one object, in a form that other runtimes can run: without
 Python control flow, and with no sizes but those of the inputs. Two things differ, with the same
 result: masks are computed everywhere and cropped to the window, since a graph cannot slice by a
 value; and tracked and lost objects, which have different numbers of prompts, have a graph each.
 
-All coordinates are (x, y) in pixels of the model's input, of which a cell is 16 by 16.
+The model's input is the resized frame. Its coordinates are (x, y), its boxes (x0, y0, x1, y1), and
+a cell is 16 by 16 of its pixels.
 """
 
 import torch
@@ -20,6 +21,7 @@ from persam_video.sam.decoder import OUTSIDE_WINDOW
 from persam_video.sam.lite import LiteImageEncoder, LiteSam
 from persam_video.sam.network import CELL
 from persam_video.sam.readout import VALUE_DIM, MemoryReadout, distances
+from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD, InputTransform, cell_means
 from persam_video.tracking.prior import grow_cells
 from persam_video.tracking.segmenter import WINDOW_CELLS, likeness
 
@@ -39,15 +41,21 @@ class EncoderGraph(nn.Module):
     def __init__(self, encoder: LiteImageEncoder) -> None:
         super().__init__()
         self.encoder = encoder
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(PIXEL_MEAN)[:, None, None])
+        self.register_buffer("std", torch.tensor(PIXEL_STD)[:, None, None])
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Encode a normalised RGB image (1, 3, H, W), H and W multiples of 32.
+        """Encode a frame that is resized: uint8 RGB (H, W, 3), its long side the model's size.
 
         Returns:
             Features (1, C, h, w), keys (1, D, h, w), and the skips (1, C/4, 2h, 2w) and
-            (1, C/8, 4h, 4w); h and w are H / 16 and W / 16.
+            (1, C/8, 4h, 4w); h and w are H / 16 and W / 16, rounded up to even numbers.
         """
-        found = self.encoder(image)
+        bottom, right = (-side % LiteSam.padding for side in image.shape[:2])
+        pixels = (image.permute(2, 0, 1).float() - self.mean) / self.std
+        found = self.encoder(F.pad(pixels, (0, right, 0, bottom))[None])
         return found.embedding, found.keys, *found.skips
 
 
@@ -57,31 +65,57 @@ class MemoryGraph(nn.Module):
     Args:
         readout: the model's.
         settings: settings of the tracker.
-
+        annotated: whether the mask is an annotation, not one that was tracked.
     """
 
-    inputs = ("features", "mask", "others")
-    outputs = ("coverage", "values", "target")
-
-    def __init__(self, readout: MemoryReadout, settings: Settings) -> None:
+    def __init__(self, readout: MemoryReadout, settings: Settings, *, annotated: bool) -> None:
         super().__init__()
         self.readout = readout
         self.pooling = settings.target.pooling
+        self.inputs = (
+            *("features", "input_size", "mask", "others"),
+            *(() if annotated else ("predicted",)),
+        )
+        self.outputs = (
+            *("coverage", "values", "soft", "box"),
+            *(("target",) if annotated else ()),
+        )
 
-    def forward(self, features: Tensor, mask: Tensor, others: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self,
+        features: Tensor,
+        input_size: Tensor,
+        mask: Tensor,
+        others: Tensor,
+        predicted: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
         """Compute the memory.
 
         Args:
             features: (1, C, h, w) of the frame.
-            mask: (1, 4h, 4w) soft mask of the object, 0 to 1.
-            others: (1, 4h, 4w) union of other objects' masks.
+            input_size: (2,) int64 height and width of the resized frame.
+            mask: bool (H, W) of the object in the frame itself, not empty.
+            others: (1, 4h, 4w) union of other objects' soft masks.
+            predicted: (1, 4h, 4w) soft mask that the model predicted; not of an annotation.
 
         Returns:
-            Coverage (1, h, w), values (1, V, h, w) and target embedding (1, C).
+            Coverage (1, h, w), values (1, V, h, w), soft mask (1, 4h, 4w) without pixels that
+            are not the object's, box (1, 4), and of an annotation its target embedding (1, C).
         """
-        coverage = _cells(mask)
+        rows, columns = (
+            cell_means(frame, resized, CELL * cells, _FINE * cells)
+            for frame, resized, cells in zip(
+                mask.shape, input_size.unbind(), features.shape[2:], strict=True
+            )
+        )
+        area = (rows @ mask.float() @ columns.T)[None]
+        box = _box_of(mask) * (input_size / torch.tensor(mask.shape)).flip(0).repeat(2)
+        if predicted is not None:
+            soft = predicted.where(grow_cells(area, 1) > 0, 0.0)
+            return _cells(soft), self.readout.values(features, soft, others), soft, box[None]
+        coverage = _cells(area)
         target = target_embedding(features, coverage, self.pooling)
-        return coverage, self.readout.values(features, mask, others), target
+        return coverage, self.readout.values(features, area, others), area, box[None], target
 
 
 class ObjectGraph(nn.Module):
@@ -94,7 +128,7 @@ class ObjectGraph(nn.Module):
         tracked: whether the object is tracked; a lost one is searched for everywhere.
     """
 
-    outputs = ("logits", "score", "likeness")
+    outputs = ("logits", "predicted", "score", "likeness")
 
     def __init__(
         self,
@@ -112,10 +146,10 @@ class ObjectGraph(nn.Module):
         self.settings = settings
         self.tracked = tracked
         self.inputs = (
-            *("features", "keys", "half", "quarter", "size", "corner", "target"),
-            *("memory_keys", "memory_values", "coverage"),
+            *("features", "keys", "half", "quarter", "frame_size", "input_size"),
+            *("target", "coverage", "memory_keys", "memory_values"),
             *("recent_keys", "recent_values", "recent_coverage"),
-            *(("mask", "others", "box") if tracked else ()),
+            *(("recent_soft", "recent_box", "others") if tracked else ()),
         )
 
     def forward(
@@ -124,59 +158,61 @@ class ObjectGraph(nn.Module):
         keys: Tensor,
         half: Tensor,
         quarter: Tensor,
-        size: Tensor,
-        corner: Tensor,
+        frame_size: Tensor,
+        input_size: Tensor,
         target: Tensor,
+        coverage: Tensor,
         memory_keys: Tensor,
         memory_values: Tensor,
-        coverage: Tensor,
         recent_keys: Tensor,
         recent_values: Tensor,
         recent_coverage: Tensor,
-        mask: Tensor | None = None,
+        recent_soft: Tensor | None = None,
+        recent_box: Tensor | None = None,
         others: Tensor | None = None,
-        box: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Segment the object.
 
         Args:
             features: (1, C, h, w) of the frame; likewise ``keys``, ``half`` and ``quarter``.
-            size: (2,) width and height of the frame in the input, without the padding.
-            corner: (2,) position of the frame's last pixel in the input.
+            frame_size: (2,) int64 height and width of the frame.
+            input_size: (2,) int64 height and width of the resized frame.
             target: (1, C) target embedding.
-            memory_keys: (1, D, M * h * w) keys of the annotated frame, and of M - 1 good ones.
-            memory_values: (1, V, M * h * w) their values.
-            coverage: (1, h, w) share of the annotated frame's cells that the object covers.
+            coverage: (1, h, w) of the annotated frame.
+            memory_keys: (M, D, h, w) keys of the annotated frame, and of M - 1 good ones.
+            memory_values: (M, V, h, w) their values.
             recent_keys: (1, D, h, w) of the last good frame; likewise ``recent_values`` (1, V, h,
                 w) and ``recent_coverage`` (1, h, w).
-            mask: (1, 4h, 4w) its last good soft mask, while it is tracked.
-            others: (1, 4h, 4w) union of the last masks of other tracked objects.
-            box: (1, 4) its last good box, (x0, y0, x1, y1).
+            recent_soft: (1, 4h, 4w) its soft mask, while the object is tracked.
+            recent_box: (1, 4) its box.
+            others: (1, 4h, 4w) union of the last soft masks of other tracked objects.
 
         Returns:
-            Mask logits (1, 4h, 4w), score (1,) and likeness (1,).
+            Mask logits (H, W) of the frame's size, soft mask (1, 4h, 4w), score (1,) and
+            likeness (1,).
         """
+        size, frame = (one.flip(0).float() for one in (input_size, frame_size))
         inside = self._inside(features, size)
         similarity = location_confidence(features, target)
         confidence = _standardised(similarity, inside)
         prior = torch.zeros_like(confidence)
         prior_others, share = prior, 0.0
-        if mask is not None and others is not None:
+        if recent_soft is not None and others is not None:
             share = self.settings.prior.alpha
             prior, prior_others = (
-                grow_cells(_cells(one), self.settings.prior.grow) for one in (mask, others)
+                grow_cells(_cells(one), self.settings.prior.grow) for one in (recent_soft, others)
             )
             confidence = blend(confidence, prior, confidence.new_full((1,), share))
         evidence = torch.stack([confidence, share * prior, share * prior_others], dim=1)
 
         matching = torch.cat(
             [
-                matching_maps(keys, memory_keys[:, :, : coverage.numel()], coverage),
+                matching_maps(keys, memory_keys[:1], coverage),
                 matching_maps(keys, recent_keys, recent_coverage),
             ],
             dim=1,
         )
-        long_term = self.readout.read(keys, memory_keys, memory_values)
+        long_term = self.readout.read(keys, _in_a_row(memory_keys), _in_a_row(memory_values))
         recent = self.readout.read(
             keys,
             recent_keys.flatten(2),
@@ -187,7 +223,8 @@ class ObjectGraph(nn.Module):
             long_term, recent, evidence
         )
 
-        points = self._points(confidence, inside, corner)
+        points = self._points(confidence, inside, (frame - 1) * size / frame)
+        box = recent_box
         window = None if box is None else self._window(box, confidence)
         first = self.prompt_encoder.no_mask_embed.weight[:, :, None, None] + dense
         sparse = points if box is None else torch.cat([points[:, :2], self._box(box, size)], dim=1)
@@ -200,7 +237,9 @@ class ObjectGraph(nn.Module):
         refined, iou = refined[:, 1:].index_select(1, best), iou[:, 1:].index_select(1, best)
         some = (logits > 0).any()
         logits, score = torch.where(some, refined, logits), torch.where(some, iou, score)
-        return logits[:, 0], score[:, 0].clamp(0, 1), likeness(logits[:, 0], matching)
+        logits, score = logits[:, 0], score[:, 0].clamp(0, 1)
+        full = _restored(logits, frame_size, input_size)
+        return full, logits.sigmoid(), score, likeness(logits, matching)
 
     def _inside(self, features: Tensor, size: Tensor) -> Tensor:
         """Return the mask (1, h, w) of cells that lie in the frame."""
@@ -212,7 +251,13 @@ class ObjectGraph(nn.Module):
         return distances(rows, rows, columns, columns)
 
     def _points(self, confidence: Tensor, inside: Tensor, corner: Tensor) -> Tensor:
-        """Embed the cells of highest and of lowest confidence, and the absence of a box."""
+        """Embed the cells of highest and of lowest confidence, and the absence of a box.
+
+        Args:
+            confidence: (1, h, w).
+            inside: (1, h, w) cells in the frame.
+            corner: (2,) position (x, y) of the frame's last pixel.
+        """
         outside = ~inside.flatten(1)
         flat = confidence.flatten(1)
         index = torch.stack(
@@ -287,6 +332,31 @@ def _cells(mask: Tensor) -> Tensor:
     return F.avg_pool2d(mask[:, None], _FINE)[:, 0]
 
 
+def _in_a_row(memories: Tensor) -> Tensor:
+    """Return the cells (1, C, M * h * w) of M frames (M, C, h, w)."""
+    return memories.transpose(0, 1).flatten(1)[None]
+
+
+def _box_of(mask: Tensor) -> Tensor:
+    """Return the box (4,) around a mask (H, W), as ``persam_video.masks.boxes.box_of`` does."""
+    edges = []
+    for axis in (0, 1):
+        some = mask.any(dim=axis)
+        places = torch.arange(some.shape[0])
+        begin = places.where(some, some.shape[0]).amin(dim=0)
+        edges.append(torch.stack([begin, (places + 1).where(some, 0).amax(dim=0)]))
+    return torch.stack(edges, dim=1).flatten()
+
+
+def _restored(logits: Tensor, frame_size: Tensor, input_size: Tensor) -> Tensor:
+    """Bring mask logits (1, 4h, 4w) to the frame: (H, W)."""
+    height, width = frame_size.tolist()
+    down, across = input_size.tolist()
+    padded = (CELL // _FINE * logits.shape[1], CELL // _FINE * logits.shape[2])
+    transform = InputTransform((height, width), (down, across), padded)
+    return transform.restore(logits[:, None])[0, 0]
+
+
 def _standardised(similarity: Tensor, inside: Tensor) -> Tensor:
     """Standardise as ``persam_video.persam.confidence.standardise`` does, over a mask (1, h, w)."""
     count = inside.sum()
@@ -307,29 +377,30 @@ def example_inputs(names: tuple[str, ...], grid: tuple[int, int]) -> tuple[Tenso
     """
     rows, columns = grid
     height, width = CELL * rows, CELL * columns
-    fine = (1, _FINE * rows, _FINE * columns)
-    shapes: dict[str, tuple[int, ...]] = {
-        "image": (1, 3, height, width),
-        "features": (1, 256, rows, columns),
-        "keys": (1, 128, rows, columns),
-        "half": (1, 64, 2 * rows, 2 * columns),
-        "quarter": (1, 32, 4 * rows, 4 * columns),
-        "target": (1, 256),
-        "memory_keys": (1, 128, 2 * rows * columns),
-        "memory_values": (1, VALUE_DIM, 2 * rows * columns),
-        "coverage": (1, rows, columns),
-        "recent_keys": (1, 128, rows, columns),
-        "recent_values": (1, VALUE_DIM, rows, columns),
-        "recent_coverage": (1, rows, columns),
-        "mask": fine,
+    fine = torch.rand(1, _FINE * rows, _FINE * columns)
+    keys, values = torch.rand(2, 128, rows, columns), torch.rand(2, VALUE_DIM, rows, columns)
+    examples = {
+        "image": torch.zeros(height - 3, width - 5, 3, dtype=torch.uint8),
+        "input_size": torch.tensor([height - 3, width - 5]),
+        "frame_size": torch.tensor([2 * height, 2 * width]),
+        "mask": torch.ones(2 * height, 2 * width, dtype=torch.bool),
+        "features": torch.rand(1, 256, rows, columns),
+        "keys": keys[:1],
+        "half": torch.rand(1, 64, 2 * rows, 2 * columns),
+        "quarter": torch.rand(1, 32, 4 * rows, 4 * columns),
+        "target": torch.rand(1, 256),
+        "coverage": torch.rand(1, rows, columns),
+        "memory_keys": keys,
+        "memory_values": values,
+        "recent_keys": keys[:1],
+        "recent_values": values[:1],
+        "recent_coverage": torch.rand(1, rows, columns),
+        "recent_soft": fine,
+        "recent_box": torch.tensor([[width / 4, height / 4, width / 2, height / 2]]),
+        "predicted": fine,
         "others": fine,
     }
-    places = {
-        "size": torch.tensor([width, height]).float(),
-        "corner": torch.tensor([width - 1, height - 1]).float(),
-        "box": torch.tensor([[width / 4, height / 4, width / 2, height / 2]]),
-    }
-    return tuple(places[name] if name in places else torch.rand(shapes[name]) for name in names)
+    return tuple(examples[name].clone() for name in names)
 
 
 def _cut(logits: Tensor, window: Tensor) -> Tensor:
