@@ -17,6 +17,7 @@ from persam_video.results import FrameResult
 
 _LAG = 0.35  # seconds that the camera takes to reach its object
 _PORTRAIT = "9:16"
+_LARGEST = 8192  # pixels of a side, as of the largest pictures of H.264
 _SHAPE = re.compile(r"(\d{1,5})([:x])(\d{1,5})")
 
 
@@ -33,6 +34,8 @@ def follow(value: str | None, style: OverlayStyle) -> list[Style]:
         )
     width, height = int(match[1]), int(match[3])
     if match[2] == "x":
+        if max(width, height) > _LARGEST:
+            raise ConfigError(f"follow={value}: a side has at most {_LARGEST} pixels")
         return [Follow(width, height, is_size=True, object_id=style.follow)]
     return [Follow(width / float(style.pixel_aspect), height, object_id=style.follow)]
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from persam_video.drawing.overlay import Painter
 from persam_video.drawing.overlay_style import OverlayStyle
+from persam_video.errors import ConfigError
 from persam_video.results import FrameResult
 
 HEIGHT, WIDTH = 90, 160
@@ -103,6 +104,12 @@ def test_it_follows_the_object_that_is_asked_for():
 )
 def test_sizes(shape, frame, size):
     assert Painter(OverlayStyle((f"follow={shape}",))).size(*frame) == size
+
+
+@pytest.mark.parametrize("shape", ["0x10", "10", "99999x99999"])
+def test_what_is_no_shape_or_size_is_refused(shape):
+    with pytest.raises(ConfigError, match=rf"^follow={shape}: "):
+        Painter(OverlayStyle((f"follow={shape}",)))
 
 
 def test_a_frame_smaller_than_the_size_is_enlarged():
