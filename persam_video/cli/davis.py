@@ -152,7 +152,7 @@ def track_all(
     if options.submission is not None and is_remote(place):
         raise typer.BadParameter("--zip needs the results in a folder: copy them, and run it there")
     if options.submission is not None:
-        check_archive(options.submission, dataset, Path(place))
+        check_archive(options.submission, dataset, Path(place), overwrite=options.overwrite)
     settings = preset.settings(model)
     with benchmark_bars(quiet=printer.quiet, lines=not printer.says_nothing) as show:
         record = run_benchmark(

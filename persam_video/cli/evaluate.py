@@ -1,7 +1,7 @@
 """``persam-video evaluate``: score results against a benchmark."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +12,7 @@ from persam_video.cli.benchmark import DatasetOption, open_benchmark
 from persam_video.cli.groups import with_option_groups
 from persam_video.cli.options import (
     DavisOptions,
+    OverwriteOption,
     ScoresFile,
     input_option,
     run_option,
@@ -60,6 +61,7 @@ def evaluate(
     scores: ScoresFile = None,
     csv: Annotated[Path | None, written("Folder for the CSV files of the official code.")] = None,
     report: Annotated[Path | None, written("File for an HTML page of curves and pictures.")] = None,
+    overwrite: OverwriteOption = False,
     workers: Annotated[
         int | None, run_option(min=1, help="Threads.", show_default="one per core")
     ] = None,
@@ -86,8 +88,8 @@ def evaluate(
     from persam_video.vos.vots import VotsDataset
 
     only_official = (official or official_path is not None) and not compare
-    files = _Files(scores, csv, report)
-    if only_official and files != _Files(None, None, None):
+    files = _Files(scores, csv, report, overwrite)
+    if only_official and any((scores, csv, report)):
         # these files hold our own figures
         raise typer.BadParameter("--scores, --csv and --report need --compare")
     if scores is not None:
@@ -109,7 +111,7 @@ def evaluate(
     if isinstance(dataset, VotsDataset):
         if csv is not None or report is not None:
             raise typer.BadParameter("VOTS has its own measures: leave --csv and --report out")
-        _score_vots(results, dataset, scores, workers, printer)
+        _score_vots(results, dataset, files, workers, printer)
         return
     if not which.sequence and (recorded := recorded_sequences(results, dataset)):
         printer.say(
@@ -131,11 +133,27 @@ def _detected(root: Path, split: str | None) -> Benchmark:
 
 @dataclass(frozen=True)
 class _Files:
-    """Files to write the scores to."""
+    """Files to write the scores to, and whether they may replace others."""
 
     scores: Path | None
     csv: Path | None
     report: Path | None
+    overwrite: bool
+
+    def check(self, results: Path, dataset: "Dataset", tables: Sequence[Path] = ()) -> None:
+        """Check that they would replace no input, and nothing that is to stay.
+
+        Args:
+            results: folder of the results that are scored.
+            dataset: the benchmark.
+            tables: the files of the folder ``csv``.
+        """
+        from persam_video.davis.results import evaluation_inputs
+        from persam_video.util.atomic import check_free
+
+        places = [*tables, *(path for path in (self.scores, self.report) if path is not None)]
+        evaluation_inputs(results, dataset.inputs).check(places)
+        check_free(*places, overwrite=self.overwrite)
 
 
 def _score_officially(
@@ -160,16 +178,12 @@ def _score(
     from persam_video.cli.progress import counting_bar
     from persam_video.davis.evaluation import evaluate as score_davis
     from persam_video.davis.official import difference, run_official
-    from persam_video.davis.results import evaluation_inputs
     from persam_video.davis.tables import csv_paths, figures, tables, write_csv, write_json
     from persam_video.report.page import write_report
     from persam_video.vos.dataset import VosDataset
     from persam_video.vos.evaluation import evaluate_vos
 
-    evaluation_inputs(results, dataset.inputs).check(
-        [path for path in (files.scores, files.report) if path is not None]
-        + ([] if files.csv is None else list(csv_paths(files.csv, dataset.split)))
-    )
+    files.check(results, dataset, () if files.csv is None else csv_paths(files.csv, dataset.split))
     with counting_bar("scoring", quiet=printer.quiet) as progress, printer.timed("scoring"):
         if isinstance(dataset, VosDataset):
             evaluation = evaluate_vos(results, dataset, workers=workers, on_progress=progress)
@@ -195,22 +209,20 @@ def _score(
 def _score_vots(
     results: Path,
     dataset: "VotsDataset",
-    scores: Path | None,
+    files: _Files,
     workers: int | None,
     printer: Printer,
 ) -> None:
     from persam_video.cli.progress import counting_bar
-    from persam_video.davis.results import evaluation_inputs
     from persam_video.util.atomic import write_output
     from persam_video.util.json import to_json
     from persam_video.vos.quality import evaluate_vots
 
-    if scores is not None:
-        evaluation_inputs(results, dataset.inputs).check([scores])
+    files.check(results, dataset)
     with counting_bar("scoring", quiet=printer.quiet) as progress, printer.timed("scoring"):
         evaluation = evaluate_vots(results, dataset, workers=workers, on_progress=progress)
     printer.tables(evaluation.tables())
-    if scores is not None:
+    if files.scores is not None:
         text = json.dumps(to_json(evaluation, lambda number: None), indent=1, allow_nan=False)
-        write_output(scores, f"{text}\n".encode())
+        write_output(files.scores, f"{text}\n".encode())
     printer.document(evaluation)

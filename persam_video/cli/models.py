@@ -9,7 +9,7 @@ import typer
 
 from persam_video.cli import completion
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import input_option, model_option, written
+from persam_video.cli.options import OverwriteOption, input_option, model_option, written
 from persam_video.cli.printing import Printer
 from persam_video.errors import ModelError
 from persam_video.util.table import Table
@@ -156,19 +156,23 @@ def export_onnx(
         int | None,
         model_option(help="Long side of the input in pixels.", show_default="the model's own"),
     ] = None,
+    overwrite: OverwriteOption = False,
     printer: Printer,
 ) -> None:
     """Export the embedded model as ONNX files, for tracking with other runtimes.
 
-    encoder.onnx encodes a frame of any size, track.onnx segments an object, find.onnx a lost one,
-    and memory.onnx turns a frame into memory. Needs persam-video[onnx].
+    encoder.onnx encodes a frame of any size, learn.onnx learns an object from its mask, track.onnx
+    segments it, find.onnx does so while it is lost, and memory.onnx remembers a tracked frame.
+    Needs persam-video[onnx].
 
     Example: persam-video models export-onnx lite --out onnx
     """
     from persam_video.cli.progress import counting_bar
     from persam_video.sam.build import load_sam
     from persam_video.tracking.onnx_export import export_onnx as export
+    from persam_video.util.atomic import check_free
 
+    check_free(out, overwrite=overwrite)
     model = load_sam(name, device="cpu", precision="fp32", image_size=image_size)
     with counting_bar("exporting", quiet=printer.quiet) as progress:
         files = export(model, out, on_progress=progress)

@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from persam_video.cli.groups import with_option_groups
-from persam_video.cli.options import ModelOptions, PresetOptions, ScoresFile, input_option, written
+from persam_video.cli.options import (
+    ModelOptions,
+    OverwriteOption,
+    PresetOptions,
+    ScoresFile,
+    input_option,
+    written,
+)
 from persam_video.cli.printing import Printer
 
 
@@ -27,6 +34,7 @@ def perseg(
     model: ModelOptions,
     scores: ScoresFile = None,
     report: Annotated[Path | None, written("File for an HTML page of scores and pictures.")] = None,
+    overwrite: OverwriteOption = False,
     printer: Printer,
 ) -> None:
     """Segment PerSeg, each object from its reference photos, and print mIoU and boundary IoU.
@@ -45,7 +53,7 @@ def perseg(
     from persam_video.perseg import PerSegDataset
     from persam_video.perseg.dataset import REFERENCE
     from persam_video.report.perseg import PerSegReport
-    from persam_video.util.atomic import check_suffix
+    from persam_video.util.atomic import check_free, check_suffix
     from persam_video.util.inputs import ProtectedInputs
     from persam_video.util.table import Table
 
@@ -57,6 +65,7 @@ def perseg(
         check_suffix(file, suffix)
     data = (root / "Images", root / "Annotations")
     ProtectedInputs(tuple(preset.files), trees=data).check([file for file, _ in outputs])
+    check_free(*(file for file, _ in outputs), overwrite=overwrite)
     from persam_video.perseg import evaluate_perseg
     from persam_video.perseg.evaluation import figures, write_json
 

@@ -73,7 +73,7 @@ def prompt(
     from persam_video.cli.progress import status_line
     from persam_video.masks import MaskFile
     from persam_video.prompting import parse_prompts
-    from persam_video.util.atomic import check_suffix, staged
+    from persam_video.util.atomic import check_free, check_suffix, staged
     from persam_video.util.inputs import ProtectedInputs, same_place
     from persam_video.video.inputs import source_inputs
     from persam_video.video.source import locate
@@ -81,8 +81,7 @@ def prompt(
     files = [path for path in (out, picture) if path is not None]
     for path in files:
         check_suffix(path, ".png")
-        if path.exists() and not overwrite:
-            raise OutputError(f"{path} already exists: pass --overwrite, or choose another name")
+    check_free(*files, overwrite=overwrite)
     if picture is not None and same_place(out, picture):
         raise OutputError(f"{picture} is also the file for the mask: choose another name")
     checkpoint = [] if model.checkpoint is None else [model.checkpoint]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from persam_video.drawing.colours import overlay_colour
 from persam_video.drawing.overlay import draw_overlay
 from persam_video.drawing.tags import draw_caption
-from persam_video.errors import DatasetError, OutputError, SourceError
+from persam_video.errors import DatasetError, SourceError
 from persam_video.masks.folder import MaskFiles
 from persam_video.report import pictures
 from persam_video.report.charts import Band, curve, middle
@@ -41,7 +41,7 @@ from persam_video.run.mask_folder import match_masks
 from persam_video.run.outputs import OutputPaths
 from persam_video.run.stored import StoredResults, open_stored
 from persam_video.sinks.outputs import Output, SinkOptions
-from persam_video.util.atomic import staged, write_bytes
+from persam_video.util.atomic import check_free, staged, write_bytes
 from persam_video.util.inputs import ProtectedInputs
 from persam_video.video import Frame, SourceInfo, VideoWriter
 
@@ -141,8 +141,7 @@ def compare_runs(
         check_page(place, overwrite=overwrite)
     if film is not None:
         Output.OVERLAY.kind.check(film, SinkOptions())
-        if film.exists() and not overwrite:
-            raise OutputError(f"{film} is there already: pass --overwrite, or another place")
+        check_free(film, overwrite=overwrite)
     true = _Truth.of(truth, pair)
     missing = pair.why_no_frames()
     if film is not None and missing is not None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from persam_video.drawing.colours import overlay_colour
 from persam_video.drawing.overlay import draw_overlay
-from persam_video.errors import DatasetError, OutputError, SourceError
+from persam_video.errors import DatasetError, SourceError
 from persam_video.masks.boxes import Box, box_of
 from persam_video.report.charts import Band, middle
 from persam_video.report.findings import Finding, ObjectFacts, Reason, frames_to_look_at
@@ -28,7 +28,7 @@ from persam_video.report.picture import (
 from persam_video.report.plots import Period, Plot, by_object, lost_bands, object_plots, ticks
 from persam_video.results import FrameResult
 from persam_video.run.stored import open_stored
-from persam_video.util.atomic import check_suffix, write_output
+from persam_video.util.atomic import check_free, check_suffix, write_output
 from persam_video.video import Frame, SourceInfo
 
 MOST_WITH_PICTURES = 12
@@ -216,8 +216,7 @@ def check_page(place: Path, *, overwrite: bool) -> None:
         OutputError: its name does not end in ``.html``, or it exists and may not be replaced.
     """
     check_suffix(place, ".html", ".htm")
-    if place.exists() and not (overwrite and place.is_file()):
-        raise OutputError(f"{place} is there already: pass --overwrite, or another place")
+    check_free(place, overwrite=overwrite)
 
 
 def _why_no_frames(folder: Path, source: str | Path | None) -> str | None:

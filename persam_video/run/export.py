@@ -16,7 +16,7 @@ from persam_video.sinks.outputs import (
     known_output,
     open_kind,
 )
-from persam_video.util.atomic import check_suffix, staged, write_bytes
+from persam_video.util.atomic import check_free, check_suffix, staged, write_bytes
 from persam_video.util.inputs import OutputFolder, ProtectedInputs
 from persam_video.util.json import to_json
 from persam_video.video.selection import ALL, Selection
@@ -180,16 +180,12 @@ def _convert(
         places = [place, *([place.with_suffix(".json")] if tells else [])]
         folders = [OutputFolder(place, kind.folder_suffixes)] if kind.folder_suffixes else []
         (stored.inputs | ProtectedInputs(options.files)).check(places, folders)
-        for path in places:
-            if not overwrite and (path.is_file() or (path.is_dir() and any(path.iterdir()))):
-                raise OutputError(
-                    f"{path} already exists: pass --overwrite, or choose another name"
-                )
+        check_free(*places, overwrite=overwrite)
         options = replace(options, stride=stored.stride)
         # masks that do not fit show here, while nothing is written yet
         first = next(stored.results, None)
         results = chain(() if first is None else (first,), stored.results)
-        count, seen = 0, False
+        chosen, count, seen = options.objects, 0, False
         with staged(place) as written:
             with open_kind(kind, written, stored.info, options) as sink:
                 for frame, result in results:
@@ -197,14 +193,20 @@ def _convert(
                         sink.pass_over(result)
                         continue
                     sink.write(frame, result)
-                    seen = seen or any(known.area for known in result.objects)
+                    seen = seen or any(
+                        known.area and (chosen is None or known.object_id in chosen)
+                        for known in result.objects
+                    )
                     count += 1
             if not count and frames != ALL:
                 raise DatasetError(f"{folder}: has no result for {_named(frames)}; track it first")
             if not seen and frames == ALL:
+                what, advice = "an object", "how it was tracked"
+                if chosen is not None:  # a wrong id must not leave unhidden what was to be hidden
+                    what, advice = "an object that was chosen", "their ids"
                 raise DatasetError(
-                    f"{folder}: none of its {count} frames shows an object, so that there is "
-                    "nothing to convert; check how it was tracked"
+                    f"{folder}: none of its {count} frames shows {what}, so that there is "
+                    f"nothing to convert; check {advice}"
                 )
             done = Exported(
                 output,

@@ -182,6 +182,17 @@ def check_suffix(path: Path, *suffixes: str) -> None:
         )
 
 
+def check_free(*places: Path, overwrite: bool) -> None:
+    """Check that no output is there already; an empty folder may be.
+
+    Raises:
+        OutputError: one is, and may not be replaced.
+    """
+    for place in places:
+        if not overwrite and (place.is_file() or (place.is_dir() and any(place.iterdir()))):
+            raise OutputError(f"{place} already exists: pass --overwrite, or choose another name")
+
+
 def make_folder(folder: Path) -> Path:
     """Create a folder and its parents, and return it.
 

@@ -31,8 +31,14 @@ Entry = tuple[str, bytes]
 """A file in an archive: its name and contents."""
 
 
-def check_archive(path: Path, dataset: Dataset, results: Path) -> None:
-    """Refuse an archive that is not a ZIP, or that would replace files of the run.
+def check_archive(path: Path, dataset: Dataset, results: Path, *, overwrite: bool) -> None:
+    """Refuse an archive that is not a ZIP, or that would replace files.
+
+    Args:
+        path: the archive.
+        dataset: the set that is tracked.
+        results: folder of the results.
+        overwrite: whether the run starts over, and may replace an earlier archive.
 
     Raises:
         OutputError: it is such an archive.
@@ -41,6 +47,11 @@ def check_archive(path: Path, dataset: Dataset, results: Path) -> None:
     dataset.inputs.check([path])
     if same_place(path, results):
         raise OutputError(f"{path} is the folder of the results: choose another file")
+    if path.exists() and not overwrite:  # it may be the downloaded data set
+        raise OutputError(
+            f"{path} already exists: choose another name, or remove it; --overwrite tracks all "
+            "sequences again and replaces it"
+        )
 
 
 def write_submission(path: Path, dataset: Dataset, results: Path) -> int:

@@ -57,6 +57,13 @@ def test_youtube_vos_from_a_run_to_the_archive_and_the_scores(run, youtube, tmp_
     with zipfile.ZipFile(archive) as opened:
         assert opened.namelist() == [f"Annotations/clip/{name}.png" for name in FRAMES]
     assert json.loads((out / "run.json").read_text())["source"]["dataset"] == "youtube-vos"
+    written = archive.read_bytes()
+    ran = run("benchmark", youtube, "--out", out, "--zip", archive, *FAST)
+    assert ran.status == 2
+    assert f"{archive} already exists" in ran.err.replace("\n", "")
+    ran = run("benchmark", youtube, "--out", out, "--zip", archive, *FAST, "--overwrite")
+    assert (ran.status, ran.err) == (0, "")
+    assert archive.read_bytes() == written
     scores, report = tmp_path / "scores.json", tmp_path / "report.html"
     ran = run("evaluate", out, youtube, "--scores", scores, "--report", report)
     assert (ran.status, ran.err) == (0, "")

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from persam_video.cli.evaluate import evaluate
-from persam_video.errors import DatasetError
+from persam_video.errors import DatasetError, OutputError
 
 app = typer.Typer()
 app.command()(evaluate)
@@ -74,6 +74,20 @@ def test_a_report_is_written(scored, tmp_path):
     text = (tmp_path / "new" / "report.html").read_text()
     assert text.startswith("<!doctype html>")
     assert "cat" in text
+
+
+def test_files_are_replaced_only_when_asked(scored, tmp_path):
+    paths = {"--scores": "scores.json", "--report": "page.html", "--csv": "global_results-val.csv"}
+    for option, name in paths.items():
+        file = tmp_path / name
+        file.write_text("kept")
+        given = (scored.results, scored.root, option, tmp_path if option == "--csv" else file)
+        found = run(*given)
+        assert isinstance(found.exception, OutputError)
+        assert str(found.exception).startswith(f"{file} already exists: pass --overwrite")
+        assert file.read_text() == "kept"
+        assert run(*given, "--overwrite").exit_code == 0
+        assert file.read_text() != "kept"
 
 
 def test_faults_end_with_an_error_and_no_output(scored, tmp_path):

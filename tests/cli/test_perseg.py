@@ -54,6 +54,9 @@ def test_scores_by_object_and_overall(run, root, tmp_path, method):
         f"{figures['boundary IoU']:.4f}",
     ]
     assert len(lines) == 5
+    again = run("perseg", root, "--scores", file, *FAST)
+    assert again.status == 2
+    assert "scores.json already exists" in again.err
 
 
 def test_json_holds_what_the_file_holds(run, root, tmp_path):

@@ -111,7 +111,7 @@ def test_masks_of_other_programs_need_their_source(tmp_path, clip):
 def test_what_is_there_stays(store, tmp_path):
     run = store()
     report_run(run)
-    with pytest.raises(OutputError, match=r"report\.html is there already: pass --overwrite"):
+    with pytest.raises(OutputError, match=r"report\.html already exists: pass --overwrite"):
         report_run(run)
     report_run(run, overwrite=True)
     with pytest.raises(OutputError, match=r"such a file ends in \.html"):

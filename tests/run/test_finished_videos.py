@@ -116,6 +116,13 @@ def test_only_some_objects_are_hidden(place, tmp_path):
     assert "object 9 was chosen, and is in no frame" in done.warnings
 
 
+def test_nothing_is_written_if_none_of_the_chosen_objects_is_there(place, tmp_path):
+    options = SinkOptions(style=OverlayStyle(("anonymise",)), objects=frozenset({9}))
+    with pytest.raises(DatasetError, match=r"shows an object that was chosen.* check their ids$"):
+        render(place / "masks", place / "clip.mp4", tmp_path / "a.mp4", options=options)
+    assert not any(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("styles", [("fill",), ("trail", "labels"), ("background=green", "follow")])
 def test_what_is_untouched_differs_by_the_codec_only(place, tmp_path, styles):
     made = replace(style(*styles, contour=0), names={1: "x"})
