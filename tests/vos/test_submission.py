@@ -70,4 +70,4 @@ def test_the_archive_replaces_nothing_that_is_needed(miniature, tmp_path):
     inside.touch()
     for path in (inside, tmp_path / "submission.tar"):
         with pytest.raises(OutputError):
-            check_archive(path, dataset, miniature.results)
+            check_archive(path, dataset, miniature.results, overwrite=True)
