@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch.nn import functional as F
@@ -10,6 +11,8 @@ from torch.nn import functional as F
 from eval.fit_weights import Scene as FitScene
 from eval.fit_weights import reference_fit, reference_prompts
 from eval.speed.models import TimedSam, VitModels, vit_models
+from eval.speed.peers import Cutie
+from eval.speed.runs import film
 from eval.speed.scenes import Scene, balls
 from eval.speed.timing import Comparison, Spent
 from persam_video.config import load_settings
@@ -41,15 +44,20 @@ class Extent:
     warm_up: bool
 
 
-def comparisons(vit: str, extent: Extent) -> Iterator[Comparison]:
+def comparisons(
+    vit: str | None, extent: Extent, cutie: Cutie | None = None
+) -> Iterator[Comparison]:
     """Yield one comparison after the other; a model is released before the next one is built.
 
     Args:
-        vit: vit_b, vit_l or vit_h.
+        vit: vit_b, vit_l or vit_h; none of a ViT when not given.
         extent: how much is done.
+        cutie: to compare with.
     """
-    yield from _of_vit(vit_models(vit), extent)
+    if vit is not None:
+        yield from _of_vit(vit_models(vit), extent)
     yield from _of_lite(extent.lite_frames)
+    yield from _of_runs(extent.lite_frames, cutie)
 
 
 def _of_vit(models: VitModels, extent: Extent) -> Iterator[Comparison]:
@@ -125,6 +133,31 @@ def _of_lite(frames: int) -> Iterator[Comparison]:
         theirs=lambda: _follow(fp32, one),
         notes=speed,
     )
+
+
+def _of_runs(frames: int, cutie: Cutie | None) -> Iterator[Comparison]:
+    """Yield those of whole runs: the video is decoded, tracked, drawn over and encoded."""
+    model = load_sam("lite", device="cpu")
+    run = "embedded model, 1 object, `track` with masks and overlay"
+    with film(frames, (854, 480)) as small:
+        for name, size, aim in (("1080p", (1920, 1080), 1.5), ("4K", (3840, 2160), 2.5)):
+            with film(frames, size) as large:
+                yield Comparison(
+                    f"{run}: 480p against {name}",
+                    aim=f"at most {aim}",
+                    work=f"{frames} frames",
+                    ours=partial(small.track, model),
+                    theirs=partial(large.track, model),
+                )
+        if cutie is not None:
+            scene = balls(1, frames)
+            yield Comparison(
+                f"{run}, against the steps of Cutie-small in fp32",
+                aim="10 where bf16 is native, 6 with AVX2",
+                work=f"{frames} frames of 854x480, the first one learned from",
+                ours=partial(small.track, model),
+                theirs=partial(cutie.follow, scene),
+            )
 
 
 def _encode(model: SamModel, scene: Scene) -> Spent:

@@ -9,8 +9,13 @@ from hypothesis import strategies as st
 
 from eval import common
 from eval.speed.cost import Cost, Load, Point, fit
+from eval.speed.peers import Cutie
+from eval.speed.runs import film
 from eval.speed.scenes import balls
 from eval.speed.timing import Comparison, Spent
+from persam_video.errors import ConfigError
+from persam_video.masks.png import read_label_png
+from persam_video.video import FrameStream
 
 
 def test_sides_run_in_turns_and_the_ratio_is_theirs_by_ours():
@@ -71,3 +76,16 @@ def test_a_model_is_found_again_from_what_it_says(cost):
     assert found.error < 1e-6
     for load in loads:
         assert found.seconds(load) == pytest.approx(cost.seconds(load), rel=1e-4)
+
+
+def test_a_film_is_there_while_it_is_needed():
+    with film(3, (64, 48)) as made:
+        assert FrameStream(made.video).info.frame_count == 3
+        assert read_label_png(made.mask).shape == (48, 64)
+        assert not made.out.exists()
+    assert not made.video.exists()
+
+
+def test_a_checkout_of_cutie_has_its_settings(tmp_path):
+    with pytest.raises(ConfigError, match="is no checkout of Cutie"):
+        Cutie(tmp_path)
