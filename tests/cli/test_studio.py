@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from urllib.error import HTTPError
@@ -28,19 +27,6 @@ def frames(tmp_path):
         pixels = np.full((32, 48, 3), 60 * index, np.uint8)
         Image.fromarray(pixels).save(folder / f"{index:05}.png")
     return folder
-
-
-def fails(*arguments, program=PROGRAM, to="studio"):
-    done = subprocess.run(
-        [*program, *[to] * bool(to), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    return done.stderr
 
 
 # Ctrl-C while the model is loaded in the background, which goes on as long as the program ends
@@ -92,7 +78,7 @@ def end(process):
     return told
 
 
-def test_a_session_is_served_and_goes_on(frames, tmp_path):
+def test_a_session_is_served_and_goes_on(frames, tmp_path, fails):
     out = tmp_path / "session"
     process, port, token = start(frames, "--out", out)
     try:
@@ -101,7 +87,7 @@ def test_a_session_is_served_and_goes_on(frames, tmp_path):
             urlopen(request, timeout=PATIENCE)
         request.add_header("Authorization", f"Bearer {token}")
         assert b'"name":"frames"' in urlopen(request, timeout=PATIENCE).read()
-        assert "another run" in fails(out, "--port", "0", "--no-browser")
+        assert "another run" in fails("studio", out, "--no-browser")
     finally:
         end(process)
     process, _, again = start(out)
@@ -109,7 +95,7 @@ def test_a_session_is_served_and_goes_on(frames, tmp_path):
     assert again == token
 
 
-def test_a_session_begins_with_masks(frames, tmp_path):
+def test_a_session_begins_with_masks(frames, tmp_path, fails):
     out, mask = tmp_path / "session", tmp_path / "mask.png"
     labels = np.zeros((32, 48), np.uint8)
     labels[4:9, 4:9] = 3
@@ -118,9 +104,9 @@ def test_a_session_begins_with_masks(frames, tmp_path):
     end(process)
     found = json.loads((out / "session.json").read_text("utf-8"))
     assert [(each["frame"], each["object"]) for each in found["gestures"]] == [(1, 3)]
-    told = fails(frames, "--mask", mask, "--out", out, "--port", "0", "--no-browser")
+    told = fails("studio", frames, "--mask", mask, "--out", out, "--no-browser")
     assert "leave out --mask" in told
-    assert "give a video" in fails(out, "--mask", mask)
+    assert "give a video" in fails("studio", out, "--mask", mask)
 
 
 def test_other_addresses_need_a_flag_and_are_warned_of(frames, tmp_path):
@@ -138,15 +124,11 @@ def test_ctrl_c_while_the_model_is_loaded_is_quiet(frames, tmp_path):
     assert (process.returncode, told) == (130, "")
 
 
-def test_what_is_wrong_is_one_line(frames, tmp_path):
-    assert "no such file" in fails(tmp_path / "none.mp4", "--out", tmp_path / "a")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        told = fails(frames, "--out", tmp_path / "b", "--port", port, "--no-browser")
-    assert f"cannot listen on 127.0.0.1:{port}" in told
-    assert "leave out --out" in fails(tmp_path / "b", "--out", tmp_path / "c")
+def test_what_is_wrong_is_one_line(frames, tmp_path, fails, taken):
+    assert "no such file" in fails("studio", tmp_path / "none.mp4", "--out", tmp_path / "a")
+    told = fails("studio", frames, "--out", tmp_path / "b", "--no-browser")
+    assert f"cannot listen on 127.0.0.1:{taken}" in told
+    assert "leave out --out" in fails("studio", tmp_path / "b", "--out", tmp_path / "c")
 
 
 def test_a_missing_extra_is_named(frames):
@@ -159,6 +141,14 @@ def test_a_missing_extra_is_named(frames):
         "from persam_video.cli.main import main\n"
         "main()\n"
     )
-    told = fails(frames, program=[sys.executable, "-c", without])
+    done = subprocess.run(
+        [sys.executable, "-c", without, "studio", frames],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    told = done.stderr
+    assert (done.returncode, told.count("\n")) == (2, 1)
     assert "pip install 'persam-video[studio]'" in told
     assert "uvicorn" in told
