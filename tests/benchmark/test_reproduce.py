@@ -173,7 +173,7 @@ def test_without_a_data_set_the_trial_is_suggested(tmp_path):
 def test_weights_that_are_missing_are_told_before_anything_is_tracked(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
     made = tmp_path / "made"
-    reproduce(PublishedBenchmark.PERSEG, None, made, dry_run=True)
+    miniature_perseg(made / "miniature")
     with pytest.raises(ModelError, match="persam-video models download vit_h"):
         reproduce(PublishedBenchmark.PERSEG, made / "miniature", tmp_path / "out")
     with pytest.raises(PersamVideoError):

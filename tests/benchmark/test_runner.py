@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -83,8 +84,15 @@ def settings(**overrides):
     return load_settings("persam", SETTINGS | overrides)
 
 
+@cache
+def loaded():
+    return load_model(settings())
+
+
 def run(root, out, *, year=2017, only=(), changes=None, **options):
     dataset = DavisDataset(root, year, "val", only=only)
+    if changes is None and options.get("workers", 1) == 1:
+        options["model"] = loaded()
     return run_benchmark(dataset, out, settings=settings(**(changes or {})), **options)
 
 
@@ -97,11 +105,37 @@ def masks(out):
 
 
 @pytest.fixture(scope="module")
-def whole(template, tmp_path_factory):
-    """What a run that is not interrupted gives."""
+def finished_once(template, tmp_path_factory):
+    """The folder of a run that is not interrupted."""
     out = tmp_path_factory.mktemp("whole") / "out"
     run(template, out)
-    return masks(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def again_once(template, tmp_path_factory):
+    """The folder of a run of a single sequence."""
+    out = tmp_path_factory.mktemp("again") / "out"
+    run(template, out, only=["again"])
+    return out
+
+
+@pytest.fixture(scope="module")
+def whole(finished_once):
+    """What a run that is not interrupted gives."""
+    return masks(finished_once)
+
+
+@pytest.fixture
+def finished(finished_once, out):
+    """A copy of the finished run, to be spoilt and gone on with."""
+    return shutil.copytree(finished_once, out)
+
+
+@pytest.fixture
+def finished_again(again_once, out):
+    """A copy of the run of a single sequence."""
+    return shutil.copytree(again_once, out)
 
 
 class Stop:
@@ -258,8 +292,8 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", list(DAMAGES)[:5])
-def test_a_finished_sequence_is_verified(template, whole, out, damage):
-    run(template, out)
+def test_a_finished_sequence_is_verified(template, whole, finished, damage):
+    out = finished
     DAMAGES[damage](out / "cross" / "00002.png")
     seen = []
     record = run(template, out, on_progress=seen.append)
@@ -269,11 +303,10 @@ def test_a_finished_sequence_is_verified(template, whole, out, damage):
     assert states == {"pond": "verified", "cross": "finished", "again": "verified"}
 
 
-def test_what_is_in_the_way_is_one_clear_line(template, out):
-    run(template, out)
-    DAMAGES["a folder"](out / "cross" / "00002.png")
+def test_what_is_in_the_way_is_one_clear_line(template, finished):
+    DAMAGES["a folder"](finished / "cross" / "00002.png")
     with pytest.raises(OutputError, match=r"out/cross.*cannot be written"):
-        run(template, out)
+        run(template, finished)
 
 
 @pytest.mark.parametrize(
@@ -287,8 +320,8 @@ def test_what_is_in_the_way_is_one_clear_line(template, out):
         ({"year": 2016}, "year was 2017, now 2016"),
     ],
 )
-def test_a_run_of_other_settings_is_not_gone_on_with(template, out, options, said):
-    run(template, out, only=["again"])
+def test_a_run_of_other_settings_is_not_gone_on_with(template, finished_again, options, said):
+    out = finished_again
     before = masks(out), (out / "run.json").read_bytes()
     with pytest.raises(OutputError, match=said) as caught:
         run(template, out, **options)
@@ -299,8 +332,8 @@ def test_a_run_of_other_settings_is_not_gone_on_with(template, out, options, sai
     assert record.status.value == "finished"
 
 
-def test_a_run_of_another_model_is_not_gone_on_with(template, out):
-    run(template, out, only=["again"])
+def test_a_run_of_another_model_is_not_gone_on_with(template, finished_again):
+    out = finished_again
     record = json.loads((out / "run.json").read_text())
     record["model"]["sha256"] = "0" * 64
     (out / "run.json").write_text(json.dumps(record))
@@ -308,8 +341,8 @@ def test_a_run_of_another_model_is_not_gone_on_with(template, out):
         run(template, out)
 
 
-def test_other_versions_may_verify_but_not_add(template, out):
-    run(template, out, only=["again"])
+def test_other_versions_may_verify_but_not_add(template, finished_again):
+    out = finished_again
     record = json.loads((out / "run.json").read_text())
     record["versions"]["torch"] = "1.0"
     (out / "run.json").write_text(json.dumps(record))
@@ -318,8 +351,8 @@ def test_other_versions_may_verify_but_not_add(template, out):
         run(template, out)
 
 
-def test_the_dataset_may_move_and_sequences_may_be_added(template, root, whole, out):
-    run(template, out, only=["again"])
+def test_the_dataset_may_move_and_sequences_may_be_added(root, whole, finished_again):
+    out = finished_again
     record = run(root, out, only=["pond", "cross"])
     assert set(record.sequences) == set(LENGTHS)
     assert masks(out) == whole
