@@ -235,26 +235,24 @@ def _part(pid: int) -> str | None:
 
 def facts(pairs: Sequence[Pair], command: str) -> Mapping[str, object]:
     """Return what is recorded."""
-    beside_processes, beside_one = pairs
     on_ray = [pair.first for pair in pairs]
     return {
         "command": command,
         "machine": common.machine(),
         "cores": os.cpu_count(),
-        "two_workers_of_one": beside_one.other.clip_seconds / beside_one.first.clip_seconds,
-        "two_workers_of_one_cpu": beside_one.other.clip_cpu / beside_one.first.clip_cpu,
-        "ray_over_processes": (
-            beside_processes.first.clip_seconds / beside_processes.other.clip_seconds - 1
-        ),
-        "ray_over_processes_cpu": (
-            beside_processes.first.clip_cpu / beside_processes.other.clip_cpu - 1
-        ),
-        "idle_seconds": [
-            timing.clip_seconds - timing.tracking_seconds / timing.clips for timing in on_ray
-        ],
         "start_seconds": median(timing.start_seconds for timing in on_ray),
         "head_seconds": median(timing.work_cpu["command"] / timing.clips for timing in on_ray),
-        "pairs": [asdict(pair) for pair in pairs],
+        "pairs": [{**compared(pair), **asdict(pair)} for pair in pairs],
+    }
+
+
+def compared(pair: Pair) -> dict[str, float]:
+    """Return what a clip costs the first way, in parts of the other one, and how long it waits."""
+    first, other = pair.first, pair.other
+    return {
+        "seconds_ratio": first.clip_seconds / other.clip_seconds,
+        "cpu_ratio": first.clip_cpu / other.clip_cpu,
+        "idle_seconds": first.clip_seconds - first.tracking_seconds / first.clips,
     }
 
 
@@ -274,14 +272,13 @@ def main() -> None:
             with ThreadPoolExecutor() as pool:
                 first, beside = pool.map(timed, ways, clips, jobs, outs)
             pair = Pair(first, beside, os.getloadavg()[0])
-            print(pair, flush=True)
+            print(pair, compared(pair), flush=True)
             pairs.append(pair)
             found, other = map(fingerprints, outs)
             if any(found[name] != sha256 for name, sha256 in other.items()):
                 raise RuntimeError("the results differ")
-    outcome = facts(pairs, f"python -m eval.fleet_efficiency --clips {options.clips}")
-    common.write_facts(options.out, outcome)
-    print({name: value for name, value in outcome.items() if name != "pairs"})
+    command = f"python -m eval.fleet_efficiency --clips {options.clips}"
+    common.write_facts(options.out, facts(pairs, command))
 
 
 if __name__ == "__main__":
