@@ -102,9 +102,10 @@ class GuidedAttention(Attention):  # type: ignore[misc]
         logits = torch.baddbmm(bias.flatten(1)[..., None], asked.flatten(1, 2), q.transpose(1, 2))
         weights = torch.softmax(logits.view(batch, heads, count, -1), dim=2).to(v.dtype)
         columns = self.out_proj.weight.view(-1, heads, keys.shape[-1])
-        given = torch.einsum("bnhd,chd->bhnc", values, columns).flatten(1, 2)
-        answers = weights.flatten(1, 2).transpose(1, 2)
-        return torch.baddbmm(self.out_proj.bias, answers, given)
+        # the weights of each head sum to one, and so the heads' shares of the bias to all of it
+        share = self.out_proj.bias / heads
+        given = (torch.einsum("bnhd,chd->bhnc", values, columns) + share).flatten(1, 2)
+        return cast(Tensor, weights.flatten(1, 2).transpose(1, 2) @ given)
 
     def _by_head(self, weight: Tensor) -> Tensor:
         """Return a projection's weight (H * D, C) as (H, D, C)."""
@@ -229,8 +230,8 @@ class GuidedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc]
         Returns:
             Tokens (B, Nt, C) and image tokens (B, h*w, C).
         """
-        keys = image_embedding.flatten(2).transpose(1, 2)
-        key_pe = image_pe.flatten(2).transpose(1, 2)
+        # from any memory layout, each image token lies in one piece
+        keys, key_pe = (x.permute(0, 2, 3, 1).flatten(1, 2) for x in (image_embedding, image_pe))
         queries, query_pe = point_embedding, point_embedding
         if target_embedding is not None:
             # PerSAM adds the target to the first layer's queries in place, on the tensor that also
@@ -370,7 +371,8 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
             near = tuple(cut(features, features.shape[2] // height) for features in skips)
         upscaled = self._upscale(cut(source, 1), near)[0]
         inside = upscaled[:, 4 * (y0 - top) : 4 * (y1 - top), 4 * (x0 - left) : 4 * (x1 - left)]
-        logits = (hyper @ inside.flatten(1)).view(-1, *inside.shape[1:])
+        inside = inside.permute(1, 2, 0)  # as it lies in memory
+        logits = (inside.flatten(0, 1) @ hyper.T).T.reshape(-1, *inside.shape[:2])
         border = torch.cat([logits[:, [0, -1]].flatten(1), logits[:, :, [0, -1]].flatten(1)], dim=1)
         outside = border.mean(dim=1).clamp(max=OUTSIDE_WINDOW)
         masks = outside[:, None, None].repeat(1, 4 * height, 4 * width)

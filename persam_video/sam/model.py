@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from persam_video.masks.boxes import Box
 from persam_video.sam.inference import inference
@@ -86,6 +86,9 @@ class SamModel:
         info: its description.
         device: where it runs.
         dtype: dtype of the encoder and the decoder; the prompt encoder stays in fp32.
+
+    Attributes:
+        encode_images: encodes one normalised image (1, 3, H, W), padded.
     """
 
     def __init__(
@@ -99,15 +102,15 @@ class SamModel:
         self.device = device
         self.dtype = dtype
         self.network = network.eval()
-        network.image_encoder.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _to(network.image_encoder, device, dtype)
         # coordinates lose too much precision in 16 bits, and this part is cheap
-        network.prompt_encoder.to(device, torch.float32)
+        _to(network.prompt_encoder, device, torch.float32)
         if network.readout is not None:  # this part handles no coordinates
             network.readout.to(dtype)
-        network.mask_decoder.to(device, dtype)
+        _to(network.mask_decoder, device, dtype)
         fp32_cpu = device.type == "cpu" and dtype is torch.float32
-        self._encode_images = network.fp32_cpu_encoder() if fp32_cpu else network.encode
-        self._positions: dict[int, Tensor] = {}
+        self.encode_images = network.fp32_cpu_encoder() if fp32_cpu else network.encode
+        self._positions: dict[tuple[int, int], Tensor] = {}
 
     @property
     def takes_matching(self) -> bool:
@@ -131,11 +134,13 @@ class SamModel:
 
     def _position(self, grid: tuple[int, int]) -> Tensor:
         """Return the positional encoding (1, C, h, w) of the cells, the same for all prompts."""
-        side = max(grid)
-        if side not in self._positions:
-            position: Tensor = self.network.prompt_encoder.pe_layer((side, side))[None]
-            self._positions[side] = position.to(self.dtype)
-        return self._positions[side][:, :, : grid[0], : grid[1]]
+        if grid not in self._positions:
+            side = max(grid)
+            whole: Tensor = self.network.prompt_encoder.pe_layer((side, side))[None]
+            position = whole[:, :, : grid[0], : grid[1]].to(self.dtype)
+            # the decoder's tokens have their channels last: adding other layouts takes long
+            self._positions[grid] = position.contiguous(memory_format=torch.channels_last)
+        return self._positions[grid]
 
     @inference()
     def encode(
@@ -163,7 +168,7 @@ class SamModel:
             (height, width), size, network.padding, view, stretch=network.stretches
         )
         image = transform.image(rgb, self.device).to(self.dtype)
-        found = self._encode_images(image.contiguous(memory_format=torch.channels_last))
+        found = self.encode_images(image.contiguous(memory_format=torch.channels_last))
         return ImageEmbedding(found.embedding, transform, found.keys, found.skips)
 
     @inference()
@@ -235,3 +240,8 @@ class SamModel:
         scale = self.info.image_size / max(transform.input_size)
         # the prompt encoder takes the middle of a pixel
         return xy if scale == 1 else (xy + 0.5) * scale - 0.5
+
+
+def _to(part: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    """Move a part of a network, and let its convolutions keep the channels last."""
+    part.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -28,3 +28,11 @@ def test_a_stage_that_fails_counts_and_leaves_the_clock_in_order():
             pass
     assert set(clock.seconds) == {"inner", "outer"}
     assert all(seconds >= 0 for seconds in clock.seconds.values())
+
+
+def test_a_clock_counts_whatever_grows():
+    readings = iter([0, 3, 10, 11])
+    clock = StageClock(lambda: next(readings))
+    with clock.stage("outer"), clock.stage("inner"):
+        pass
+    assert clock.seconds == {"inner": 7, "outer": 4}

@@ -1,0 +1,23 @@
+import pytest
+
+from eval.cost import LEARNED, ORDER, operations, track
+from eval.speed.scenes import balls
+from persam_video.sam import load_sam
+from persam_video.util.timing import StageClock
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_sam("lite", device="cpu", precision="fp32", image_size=128)
+
+
+def test_every_stage_of_a_frame_has_its_line(model):
+    scene = balls(2, LEARNED + 1, size=(128, 96))
+    assert set(track(model, scene, StageClock())) == set(ORDER)
+
+
+def test_more_objects_cost_more_to_predict_but_nothing_more_to_encode(model):
+    one, three = (operations(model, balls(n, LEARNED + 1, size=(128, 96))) for n in (1, 3))
+    assert one["encode"] == three["encode"] > 0
+    assert one["encode: neck"] == three["encode: neck"] > 0
+    assert three["predict: transformer"] == 3 * one["predict: transformer"] > 0
