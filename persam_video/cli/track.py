@@ -194,7 +194,8 @@ def track(
     for warning in record.warnings:
         printer.warn(warning)
     tracked = record.frames_done - sum(record.resumed_at[-1:])
-    rate = tracked / max(sum(record.timings.values()), 1e-9)
+    seconds = sum(record.timings.values()) - record.timings.get("open", 0.0)
+    rate = tracked / max(seconds, 1e-9)
     printer.say(f"{record.frames_done} frames, {rate:.1f} frames per second")
     for place in (*places.values(), OutputPaths(out).record):
         printer.say(f"  {place}")

@@ -136,7 +136,8 @@ def track_to_folder(
                     paths.prompt_picture, session.first, annotation, options.prompts
                 )
             backward_results = session.go_back(paths.backward, on_progress)
-            last = run.into_sinks(backward_results, options.snapshot_seconds)
+            with session.clock.stage("finish"):  # all that its inner stages leave: ending the files
+                last = run.into_sinks(backward_results, options.snapshot_seconds)
             if unused := [index for index in session.annotations if index > last]:
                 record.warnings.append(
                     f"the source ended before frame {unused[0]}, so its mask was not used"

@@ -1,7 +1,7 @@
 """Opening and checking everything that a run needs, in one place."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -39,7 +39,7 @@ class Session:
         annotations: the annotated frames, including objects from prompts in the first one.
         model: the loaded model.
         tracker: a tracker that has seen no frame.
-        clock: timer of the tracker's stages.
+        clock: timer of the tracker's stages, and of "open".
     """
 
     source: str | Path | int
@@ -136,29 +136,43 @@ def open_session(
         PersamVideoError: the source, an annotation, the model or a setting cannot be used, or the
             frames are beyond the end of the source.
     """
+    clock = StageClock()
+    with ExitStack() as stack:
+        with clock.stage("open"):
+            session = _opened(source, options, model, clock, stack)
+        yield session
+
+
+def _opened(
+    source: str | Path | int,
+    options: TrackOptions,
+    model: SamModel | None,
+    clock: StageClock,
+    stack: ExitStack,
+) -> Session:
+    """Return an open session, whose source the stack closes; see ``open_session``."""
     settings, frames = options.settings, options.frames
     prompts, photos = options.prompts, options.photos
-    with open_stream(source, options.decoder, frames, options.live) as stream:
-        annotations = load_annotations(
-            options.mask, stream.info, frames, prompts, photos, source=source
-        )
-        annotated = {*annotations, frames.start} if prompts else {*annotations}
-        check_procedure(
-            settings, annotated, frames.start, photos=bool(photos), backward=options.backward
-        )
-        if options.backward:
-            check_backward(stream.info)
-        model = model or load_model(settings)
-        clock = StageClock()
-        tracker = make_tracker(
-            model,
-            settings,
-            clock,
-            annotations.photos,
-            options.min_score,
-            soft=options.soft,
-        )
-        first = next(stream)
-        if prompts:
-            annotations = add_prompted(annotations, model, first, prompts)
-        yield Session(source, options, stream, first, annotations, model, tracker, clock)
+    stream = stack.enter_context(open_stream(source, options.decoder, frames, options.live))
+    annotations = load_annotations(
+        options.mask, stream.info, frames, prompts, photos, source=source
+    )
+    annotated = {*annotations, frames.start} if prompts else {*annotations}
+    check_procedure(
+        settings, annotated, frames.start, photos=bool(photos), backward=options.backward
+    )
+    if options.backward:
+        check_backward(stream.info)
+    model = model or load_model(settings)
+    tracker = make_tracker(
+        model,
+        settings,
+        clock,
+        annotations.photos,
+        options.min_score,
+        soft=options.soft,
+    )
+    first = next(stream)
+    if prompts:
+        annotations = add_prompted(annotations, model, first, prompts)
+    return Session(source, options, stream, first, annotations, model, tracker, clock)

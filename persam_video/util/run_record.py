@@ -107,7 +107,8 @@ class RunRecord:
         resumed_at: number of finished frames at each resumption.
         timings: seconds of the run's own thread by stage, since the run was last resumed. Decoding,
             writing and, for some models, encoding run in separate threads, so theirs are those
-            it waited for them.
+            it waited for them. ``open`` is the time until the first frame is there, ``finish``
+            that for ending the files.
         peak_memory: peak resident memory of the process in bytes;
             ``None`` if unknown.
         warnings: the warnings shown to the user.

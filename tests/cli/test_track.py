@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
+from persam_video.config import load_settings
 from persam_video.masks.png import read_label_png, write_label_png
+from persam_video.run import track_to_folder
 from persam_video.sinks import read_run, read_tracks
 from persam_video.video import VideoWriter
 from tests.mjpeg import decoded, jpegs
@@ -88,11 +90,29 @@ def test_the_profile_accounts_for_all_seconds(run, clip, tmp_path):
     *lines, memory = ran.out.split("time per stage\n")[1].splitlines()
     assert lines[0].split() == ["stage", "s", "ms", "per", "frame", "%"]
     shares = {line.split()[0]: float(line.split()[-1]) for line in lines[1:]}
-    assert {"decode", "encode", "prompt", "predict", "merge", "remember", "write"} <= set(shares)
+    stages = {
+        "open",
+        "decode",
+        "encode",
+        "prompt",
+        "predict",
+        "merge",
+        "remember",
+        "write",
+        "finish",
+    }
+    assert stages <= set(shares)
     assert sum(shares.values()) == pytest.approx(100, abs=1)
     record = read_run(tmp_path / "out" / "run.json")
     assert set(record.timings) == set(shares)
     assert memory == f"peak memory {record.peak_memory / 2**20:,.0f} MiB"
+
+
+def test_the_stages_make_up_the_run(clip, tmp_path):
+    settings = load_settings("persam", {"model.image_size": 256, "model.device": "cpu"})
+    begun = time.perf_counter()
+    record = track_to_folder(clip.video, clip.first_mask, tmp_path / "out", settings=settings)
+    assert sum(record.timings.values()) >= 0.95 * (time.perf_counter() - begun)
 
 
 def test_nothing_else_is_left_behind(finished):
