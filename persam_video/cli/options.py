@@ -257,7 +257,8 @@ class ModelOptions:
     model: Annotated[
         str | None,
         model_option(
-            help="lite, vit_t, vit_b, vit_l, vit_h, sam2.1-tiny, -small, -base+, -large.",
+            help="lite, vit_t, vit_b, vit_l, vit_h, sam2.1-tiny, -small, -base+, -large, edgetam, "
+            "or a folder of SAM 2 that transformers saved.",
             autocompletion=completion.models,
         ),
     ] = None

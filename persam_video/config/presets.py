@@ -2,8 +2,8 @@
 
 A preset holds only what differs from the defaults, which are those of the embedded model. Another
 family of models may change a preset: ``configs/vit/persam.yaml`` holds what the preset ``persam``
-changes for ``vit_b`` and its kin, and for SAM 2.1. An unknown key is an error that names the
-nearest known one.
+changes for ``vit_b`` and its kin, and for SAM 2.1 and EdgeTAM, for which ``configs/sam2`` changes
+more. An unknown key is an error that names the nearest known one.
 """
 
 import re
@@ -19,8 +19,9 @@ from persam_video.util.nested import flatten
 from persam_video.util.suggest import did_you_mean
 from persam_video.util.yaml import load_yaml
 
-# nothing was measured with either, and PerSAM's papers speak for both
-_SAME_AS = {"sam2": "vit"}
+# nothing was measured with any, and PerSAM's papers speak for all; then come the rules of SAM 2
+_SAM2 = ("vit", "sam2")
+_FAMILIES = {"sam2": _SAM2, "edgetam": _SAM2}
 
 _MOST_SHOWN = 80  # characters of a wrong value
 
@@ -159,12 +160,16 @@ def _read(preset: str | Path) -> tuple[dict[str, Any], str, bool]:
 def _family_changes(preset: str, model: str) -> dict[str, Any]:
     """Return what the family of a model, such as ``vit``, changes in a preset, by dotted key."""
     family = re.split(r"[_.-]", model)[0]
-    family = _SAME_AS.get(family, family)
-    file = _folder() / family / f"{preset}.yaml"
-    # a name that is a path would lead elsewhere
-    if not family.isalnum() or not file.is_file():
-        return {}
-    return flatten(load_yaml(file.read_text(encoding="utf-8")))
+    # the folder of a model that transformers saved is one of SAM 2's kind
+    saved = bool(model) and (Path(model) / "config.json").is_file()
+    families = _SAM2 if saved else _FAMILIES.get(family, (family,))
+    changes: dict[str, Any] = {}
+    for name in families:
+        file = _folder() / name / f"{preset}.yaml"
+        # a name that is a path would lead elsewhere
+        if name.isalnum() and file.is_file():
+            changes |= flatten(load_yaml(file.read_text(encoding="utf-8")))
+    return changes
 
 
 def _explain(error: ValidationError, origin: str) -> str:

@@ -23,7 +23,9 @@ class ModelSettings(Section):
     """Which SAM, where and how."""
 
     name: str = _setting(
-        "lite", "lite (embedded), vit_t, vit_b, vit_l, vit_h, sam2.1-tiny, -small, -base+, -large"
+        "lite",
+        "lite (embedded), vit_t, vit_b, vit_l, vit_h, sam2.1-tiny, -small, -base+, -large, "
+        "edgetam, or a folder",
     )
     checkpoint: Path | None = _setting(
         None, "weight file, or folder; null uses the one that `models download` fetched"
@@ -76,6 +78,9 @@ class GuidanceSettings(Section):
 class CascadeSettings(Section):
     """The refinement after the first pass."""
 
+    first: Literal["single", "best"] = _setting(
+        "single", "mask of the first pass: the single one, or the best of the three"
+    )
     passes: int = _setting(1, "refinements: 0, 1 (by mask), 2 (then by mask and box)", ge=0, le=2)
     matching: bool = _setting(True, "keep the matching maps while refining")
     readout: bool = _setting(True, "keep what was read from memory while refining")
@@ -97,7 +102,9 @@ class MemorySettings(Section):
     """Past frames that are remembered besides the annotated and the last one."""
 
     frames: int = _setting(2, "maximum number; the oldest is dropped", ge=0, le=16)
-    every: int = _setting(5, "remember every Nth good frame", ge=1, le=1000)
+    every: int = _setting(
+        5, "good frames between two that are remembered; 0 remembers all", ge=0, le=1000
+    )
     score: float = _setting(0.8, "score from which a frame counts as good", ge=0, le=1)
 
 

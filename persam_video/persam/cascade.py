@@ -18,11 +18,13 @@ class Cascade:
         passes: refinements after the first pass: 0, 1 (mask prompt) or 2 (mask prompt and box).
         matching: keep the matching maps in the refinements.
         readout: keep what was read from memory in the refinements.
+        best: whether the first pass takes the best of the three masks, not the single one.
     """
 
     passes: int = 2
     matching: bool = True
     readout: bool = True
+    best: bool = False
 
     def run(
         self,
@@ -43,7 +45,7 @@ class Cascade:
             One mask for each object: logits (N, 1, h, w), predicted IoU (N, 1).
         """
         prompts = model.embed_matching(prompts)
-        result = _first_pass(model.decode(embedding, prompts), weights)
+        result = _first_pass(model.decode(embedding, prompts), weights, best=self.best)
         plain = replace(
             prompts,
             attention_bias=None,
@@ -59,12 +61,17 @@ class Cascade:
         return result
 
 
-def _first_pass(prediction: MaskPrediction, weights: Tensor | None) -> MaskPrediction:
+def _first_pass(
+    prediction: MaskPrediction, weights: Tensor | None, *, best: bool
+) -> MaskPrediction:
+    three = prediction.masks(slice(1, None))
     if weights is None:
-        return MaskPrediction(prediction.logits[:, :1], prediction.iou[:, :1])
+        return three.best() if best else prediction.masks(slice(0, 1))
     shares = torch.cat([1 - weights.sum(1, keepdim=True), weights], dim=1)
-    iou = (prediction.iou[:, 1:] * shares).sum(dim=1, keepdim=True)
-    return MaskPrediction(mix_masks(prediction.logits[:, 1:], weights), iou)
+    iou = (three.iou * shares).sum(dim=1, keepdim=True)
+    # a mask is nearly linear in its token, so the tokens are mixed as the masks are
+    tokens = None if three.tokens is None else (three.tokens * shares[..., None]).sum(1)[:, None]
+    return replace(three, logits=mix_masks(three.logits, weights), iou=iou, tokens=tokens)
 
 
 def _refine(
@@ -82,10 +89,7 @@ def _refine(
     masks = result.logits[some]
     boxes = mask_boxes(masks[:, 0], embedding) if boxed else None
     answer = model.decode(embedding, replace(prompts, masks=masks, boxes=boxes))
-    best = MaskPrediction(answer.logits[:, 1:], answer.iou[:, 1:]).best()
-    logits, iou = result.logits.clone(), result.iou.clone()
-    logits[some], iou[some] = best.logits, best.iou
-    return MaskPrediction(logits, iou)
+    return result.updated(some, answer.masks(slice(1, None)).best())
 
 
 def mask_boxes(logits: Tensor, embedding: ImageEmbedding) -> Tensor:

@@ -1,5 +1,6 @@
 """Learn objects from an annotated image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from persam_video.masks.annotation import Annotation
 from persam_video.persam.confidence import extreme_cells
 from persam_video.persam.mask_weights import fit_mask_weights
 from persam_video.persam.matching import Memory, cell_coverage
+from persam_video.persam.readouts import readout_of
+from persam_video.persam.seen import Predicted, SeenObjects
 from persam_video.persam.target import location_confidence, target_embedding
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
@@ -36,7 +39,11 @@ class LearnedObject:
 
 
 def learn_objects(
-    model: SamModel, embedding: ImageEmbedding, annotation: Annotation, settings: Settings
+    model: SamModel,
+    embedding: ImageEmbedding,
+    annotation: Annotation,
+    settings: Settings,
+    step: int = 0,
 ) -> list[LearnedObject]:
     """Learn the objects of an annotation from its image.
 
@@ -45,6 +52,7 @@ def learn_objects(
         embedding: embedding of the annotated image.
         annotation: annotation of the image's size.
         settings: only ``method``, ``target`` and ``weights`` are used.
+        step: number of the image among those that a tracker took.
 
     Returns:
         One for each id, in order.
@@ -58,7 +66,7 @@ def learn_objects(
     weights: Tensor | list[None] = [None] * len(ids)
     if settings.method == "persam-f":
         weights = _fit_weights(model, embedding, targets, soft, settings)
-    memories = remember(model, embedding, soft, coverage)
+    memories = remember(model, embedding, soft, coverage, masks, step)
     return [
         LearnedObject(object_id, targets[n], memories[n], soft[n], weights[n])
         for n, object_id in enumerate(ids)
@@ -66,7 +74,12 @@ def learn_objects(
 
 
 def remember(
-    model: SamModel, embedding: ImageEmbedding, masks: Tensor, coverage: Tensor
+    model: SamModel,
+    embedding: ImageEmbedding,
+    masks: Tensor,
+    coverage: Tensor,
+    source: Tensor | Predicted | None = None,
+    step: int = 0,
 ) -> list[Memory]:
     """Create a frame's memories of its objects.
 
@@ -75,23 +88,19 @@ def remember(
         embedding: of the frame.
         masks: (N, 4h, 4w) soft masks of all objects in the frame, 0 to 1.
         coverage: (N, h, w) share of each cell that they cover.
+        source: where the masks are from, see ``persam_video.persam.seen.SeenObjects``; needed by
+            a model with SAM 2's memory.
+        step: number of the frame among those that the tracker took.
 
     Returns:
         One for each object.
     """
-    values: Tensor | list[None] = [None] * len(masks)
-    if model.readout is not None:
-        values = model.readout.values(embedding.features, masks, others(masks))
-    extent = embedding.transform.extent
-    return [Memory(embedding.keys, c, extent, v) for c, v in zip(coverage, values, strict=True)]
-
-
-def others(masks: Tensor) -> Tensor:
-    """Return, for each of N soft masks (N, h, w), the union of the others."""
-    if len(masks) == 1:
-        return torch.zeros_like(masks)
-    highest = masks.topk(2, dim=0).values
-    return torch.where(masks == highest[:1], highest[1:], highest[:1])
+    readout = readout_of(model)
+    values: Sequence[Tensor | None] = [None] * len(masks)
+    if readout is not None:
+        values = readout.values(embedding, SeenObjects(masks, source))
+    extent, keys = embedding.transform.extent, embedding.keys
+    return [Memory(keys, c, extent, v, step) for c, v in zip(coverage, values, strict=True)]
 
 
 def _fit_weights(

@@ -28,13 +28,16 @@ class Memory:
         keys: (1, D, h, w) matching keys of the image.
         coverage: (h, w) share of each cell that the object covers, 0 to 1.
         extent: area of the grid, (x0, y0, x1, y1) in frame pixels.
-        values: (V, h, w) values of the cells, for a model with a memory readout.
+        values: what the model's readout keeps of the object: (V, h, w) values of the cells, or
+            (T, D) tokens of SAM 2; ``None`` for a model without a readout.
+        step: number of the image among those that the tracker took.
     """
 
     keys: Tensor
     coverage: Tensor
     extent: Extent
     values: Tensor | None = None
+    step: int = 0
 
 
 def cell_coverage(masks: Tensor, cells: tuple[int, int]) -> Tensor:
@@ -50,6 +53,14 @@ def cell_coverage(masks: Tensor, cells: tuple[int, int]) -> Tensor:
         (N, h, w) float32, 0 to 1.
     """
     return F.adaptive_avg_pool2d(masks.float().unsqueeze(1), cells).squeeze(1)
+
+
+def others(masks: Tensor) -> Tensor:
+    """Return, for each of N soft masks (N, h, w), the union of the others."""
+    if len(masks) == 1:
+        return torch.zeros_like(masks)
+    highest = masks.topk(2, dim=0).values
+    return torch.where(masks == highest[:1], highest[1:], highest[:1])
 
 
 def object_cells(coverage: Tensor) -> Tensor:

@@ -24,12 +24,14 @@ class Recalled:
         recent: the last good frame.
         moved: (x, y) expected displacement since the last frame, in frame pixels.
         share: share of the temporal prior, 0 to 1: how much less distant cells count.
+        step: number of the frame that reads, among those that the tracker took.
     """
 
     long_term: tuple[Memory, ...]
     recent: Memory
     moved: tuple[float, float]
     share: float
+    step: int = 0
 
 
 def recall(

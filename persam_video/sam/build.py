@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,11 +22,18 @@ from persam_video.sam.network import CELL, Sam
 from persam_video.sam.registry import (
     HieraDimensions,
     ModelSpec,
+    SavedShape,
     TinyVitDimensions,
     VitDimensions,
     model_spec,
 )
 from persam_video.sam.sam2 import Sam2
+from persam_video.sam.sam2_config import (
+    VideoConfig,
+    hiera_config,
+    require_transformers,
+    saved_config,
+)
 from persam_video.sam.tiny_vit import TinyVitImageEncoder
 from persam_video.sam.vit import FusedImageEncoderViT
 from persam_video.util.download import file_sha256
@@ -45,12 +53,15 @@ def load_sam(
     """Load a SAM.
 
     Args:
-        model: lite (ships with the package), vit_t, vit_b, vit_l, vit_h, or sam2.1-tiny, -small,
-            -base+ or -large, which need persam-video[sam2].
+        model: lite (ships with the package), vit_t, vit_b, vit_l, vit_h; sam2.1-tiny, -small,
+            -base+ or -large, which need persam-video[sam2]; edgetam, which needs
+            persam-video[edgetam]; or a folder that transformers saved a Sam2VideoModel or
+            EdgeTamVideoModel in.
         checkpoint: weight file, safetensors or .pth, in the layout of segment-anything, MobileSAM,
             HQ-SAM or Hugging Face, or a folder that transformers saved a model in. Without it, the
             published file is taken from the cache (``persam_video.sam.download``), where
-            ``persam-video models download`` puts it, or for SAM 2.1 from Hugging Face's cache.
+            ``persam-video models download`` puts it, or for SAM 2.1 and EdgeTAM from Hugging
+            Face's cache.
         device: auto, cpu, cuda or mps; auto takes the best one available.
         precision: auto, fp32, bf16 or fp16; auto takes bf16 if the device supports it natively.
         image_size: long side of the input in pixels; only lite takes other than its default.
@@ -61,9 +72,14 @@ def load_sam(
     spec = model_spec(model)
     place = choose_device(device)
     chosen = choose_precision(precision, place)
+    config = None
+    if isinstance(spec.encoder, SavedShape):
+        require_transformers()
+        config = saved_config(_weight_file(spec, checkpoint).parent)
+        spec = replace(spec, image_size=config.image_size)
     side = _image_size(spec, image_size)
-    network = _unfilled_network(spec, side)
-    file = _weight_file(spec) if checkpoint is None else weight_file(Path(checkpoint))
+    network = _unfilled_network(spec, side, config=config)
+    file = _weight_file(spec, checkpoint)
     # checked before the file is parsed
     sha256 = _checkpoint_sha256(file)
     published = spec.weights is not None and spec.weights.sha256 == sha256
@@ -87,16 +103,21 @@ def load_sam(
     )
 
 
-def _unfilled_network(spec: ModelSpec, image_size: int, *, hq: bool = False) -> Sam:
+def _unfilled_network(
+    spec: ModelSpec, image_size: int, *, hq: bool = False, config: VideoConfig | None = None
+) -> Sam:
     """Build a model whose weights come from a file."""
     # On the meta device no random weights are drawn just to be overwritten by the file. But its
     # first use imports half of torch's compiler, which takes longer than drawing a small model.
     with nullcontext() if spec.encoder is None else torch.device("meta"):
-        return build_network(spec, image_size, hq=hq).float()  # whatever the default dtype is
+        network = Sam2(config) if config is not None else build_network(spec, image_size, hq=hq)
+        return network.float()  # whatever the default dtype is
 
 
-def _weight_file(spec: ModelSpec) -> Path:
-    """Return a model's default weight file."""
+def _weight_file(spec: ModelSpec, checkpoint: str | Path | None) -> Path:
+    """Return the weight file of a checkpoint, by default the model's own."""
+    if checkpoint is not None:
+        return weight_file(Path(checkpoint))
     if spec.repository is not None:
         found = hub_path(spec.repository)
         if found is None:
@@ -105,6 +126,8 @@ def _weight_file(spec: ModelSpec) -> Path:
                 f"{spec.repository}, or pass --checkpoint FOLDER"
             )
         return found
+    if isinstance(spec.encoder, SavedShape):
+        return weight_file(Path(spec.name))
     if spec.weights is None:
         return embedded_path()
     file = cached_path(spec.weights)
@@ -136,12 +159,18 @@ def _image_size(spec: ModelSpec, wanted: int | None) -> int:
 
 
 def build_network(spec: ModelSpec, image_size: int, *, hq: bool = False) -> Sam:
-    """Build a model with random weights; ``hq`` adds what HQ-SAM adds to Meta's and MobileSAM."""
+    """Build a model with random weights; ``hq`` adds what HQ-SAM adds to Meta's and MobileSAM.
+
+    Raises:
+        ModelError: a package that the model needs is missing, or its shape is in a file.
+    """
     shape = spec.encoder
     if shape is None:
         return LiteSam(image_size)
     if isinstance(shape, HieraDimensions):
-        return Sam2(shape, image_size)
+        return Sam2(hiera_config(shape, image_size))
+    if isinstance(shape, SavedShape):
+        raise ModelError(f"the shape of {spec.name} is in the folder of its weights: load it")
     cells = image_size // CELL
     image_encoder = _image_encoder(shape, image_size)
     prompt_encoder = PromptEncoder(

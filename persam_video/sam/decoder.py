@@ -13,6 +13,7 @@ Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 import torch
@@ -250,6 +251,23 @@ class GuidedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc]
         return self.norm_final_attn(queries + attended), keys
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """Output of the mask decoder for a batch of prompts.
+
+    Attributes:
+        masks: (B, 1 + M, 4h, 4w) mask logits, the single mask first.
+        iou: (B, 1 + M) predicted IoU.
+        tokens: (B, 1 + M, C) what each mask's token became.
+        presence: (B,) logit of the object's being in sight, if the decoder predicts it.
+    """
+
+    masks: Tensor
+    iou: Tensor
+    tokens: Tensor
+    presence: Tensor | None
+
+
 class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
     """SAM's mask decoder with PerSAM's guidance and, optionally, high-resolution skips.
 
@@ -298,7 +316,36 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
         skips: tuple[Tensor, ...] | None = None,
         windows: Sequence[Window] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Predict all masks of a batch of prompts.
+        """Predict all masks of a batch of prompts; see ``decode``.
+
+        Returns:
+            Mask logits (B, 1 + M, 4h, 4w), the single mask first, and predicted IoU (B, 1 + M).
+        """
+        decoded = self.decode(
+            image_embeddings,
+            image_pe,
+            sparse_prompt_embeddings,
+            dense_prompt_embeddings,
+            attention_bias=attention_bias,
+            target_embedding=target_embedding,
+            skips=skips,
+            windows=windows,
+        )
+        return decoded.masks, decoded.iou
+
+    def decode(
+        self,
+        image_embeddings: Tensor,
+        image_pe: Tensor,
+        sparse_prompt_embeddings: Tensor,
+        dense_prompt_embeddings: Tensor,
+        *,
+        attention_bias: Tensor | None = None,
+        target_embedding: Tensor | None = None,
+        skips: tuple[Tensor, ...] | None = None,
+        windows: Sequence[Window] | None = None,
+    ) -> Decoded:
+        """Predict all masks of a batch of prompts, and what is known beside them.
 
         Args:
             image_embeddings: (1 or B, C, h, w).
@@ -310,9 +357,6 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
             skips: features of a higher resolution, a multiple of h and w, that the decoder
                 takes; for this one (1, C/4, 2h, 2w) and (1, C/8, 4h, 4w).
             windows: for each prompt, the cells in which its masks are computed; by default all.
-
-        Returns:
-            Mask logits (B, 1 + M, 4h, 4w), the single mask first, and predicted IoU (B, 1 + M).
         """
         batch = sparse_prompt_embeddings.shape[0]
         output_tokens = self._output_tokens()
@@ -336,7 +380,16 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
                     for n, window in enumerate(windows)
                 ]
             )
-        return masks, self.iou_prediction_head(hidden[:, 0])
+        return Decoded(
+            masks,
+            self.iou_prediction_head(hidden[:, 0]),
+            hidden[:, 1 : 1 + self.num_mask_tokens],
+            self._presence(hidden),
+        )
+
+    def _presence(self, hidden: Tensor) -> Tensor | None:
+        """Return the logits (B,) of the objects' being in sight; ``None`` if not predicted."""
+        return None
 
     def _output_tokens(self) -> Tensor:
         """Return the learned tokens (T, C): that of the predicted IoU, those of the masks."""

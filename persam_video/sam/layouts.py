@@ -18,6 +18,8 @@ _BATCH_NORM_EPS = 1e-5
 _WRAPPED = re.compile(r"((?:\w+\.)+)(?:image|vision)_encoder\.")
 _UNUSED = ("image_encoder.head.", "image_encoder.norm_head.")
 
+_HEADS = r"(_mlps\.\d|\.(?:iou_prediction|pred_obj_score)_head)"
+
 # applied in turn to each name
 _HUGGING_FACE_NAMES = tuple(
     (re.compile(pattern), replacement)
@@ -45,9 +47,9 @@ _HUGGING_FACE_NAMES = tuple(
         (r"\.upscale_conv2\.", ".output_upscaling.3."),
         (r"\.layer_norm(\d|_final_attn)\.", r".norm\1."),
         # the heads have three layers, of which only the middle one is in a list
-        (r"(_mlps\.\d|\.iou_prediction_head)\.layers\.0\.", r"\1.layers.1."),
-        (r"(_mlps\.\d|\.iou_prediction_head)\.proj_in\.", r"\1.layers.0."),
-        (r"(_mlps\.\d|\.iou_prediction_head)\.proj_out\.", r"\1.layers.2."),
+        (_HEADS + r"\.layers\.0\.", r"\1.layers.1."),
+        (_HEADS + r"\.proj_in\.", r"\1.layers.0."),
+        (_HEADS + r"\.proj_out\.", r"\1.layers.2."),
     )
 )
 
@@ -65,17 +67,17 @@ _SAM2_LAYERS = tuple(
         (r"\.mlp\.proj_out\.", ".mlp.lin2."),
     )
 )
-# what remembers past frames, and whether the object is in sight
+# what remembers past frames
 _SAM2_MEMORY = (
     "memory_",
     "mask_downsample.",
     "object_pointer_proj.",
     "temporal_positional_encoding_projection_layer.",
-    "no_memory_positional_encoding",
     "no_object_pointer",
     "occlusion_spatial_embedding_parameter",
-    "mask_decoder.pred_obj_score_head.",
+    "spatial_perceiver.",
 )
+_SAM2_UNUSED = "no_memory_positional_encoding"
 
 
 def _unwrapped(state: State) -> State:
@@ -105,7 +107,7 @@ def _from_hugging_face(state: State) -> State:
 def _from_sam2(state: State) -> State:
     converted: State = {}
     for name, value in state.items():
-        if name.startswith(_SAM2_MEMORY):
+        if name == _SAM2_UNUSED:
             continue
         if name == "prompt_encoder.point_embed.weight":  # all kinds of points in one tensor
             for kind, row in enumerate(value):
@@ -116,6 +118,8 @@ def _from_sam2(state: State) -> State:
 
 
 def _sam2_name(hugging_face_name: str) -> str:
+    if hugging_face_name.startswith(_SAM2_MEMORY):
+        return f"memory.{hugging_face_name}"
     for theirs, ours in _SAM2_ENCODER.items():
         if hugging_face_name.startswith(theirs):
             return ours + hugging_face_name.removeprefix(theirs)

@@ -75,6 +75,4 @@ def decode_in_parts(
         decode_in_parts(decode, prompts.take(part))
         for part in (everyone[: count // 2], everyone[count // 2 :])
     ]
-    return MaskPrediction(
-        torch.cat([part.logits for part in parts]), torch.cat([part.iou for part in parts])
-    )
+    return MaskPrediction.concatenate(parts)

@@ -12,7 +12,7 @@ from persam_video.sam.inference import inference
 from persam_video.sam.memory import decode_in_parts, explained
 from persam_video.sam.network import Sam
 from persam_video.sam.prompts import MaskPrediction, Prompts
-from persam_video.sam.readout import MemoryReadout
+from persam_video.sam.readout import VALUE_DIM, MemoryReadout
 from persam_video.sam.transform import InputTransform
 
 
@@ -78,6 +78,19 @@ class ModelInfo:
     precision: str
 
 
+@dataclass(frozen=True)
+class ValueLayout:
+    """What the values in a model's memories look like.
+
+    Attributes:
+        shape: of one memory's values.
+        dtype: of the values.
+    """
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
 class SamModel:
     """A SAM on a device, in a precision.
 
@@ -107,6 +120,8 @@ class SamModel:
         _to(network.prompt_encoder, device, torch.float32)
         if network.readout is not None:  # this part handles no coordinates
             network.readout.to(dtype)
+        if network.memory is not None:
+            network.memory.to(device, dtype)
         _to(network.mask_decoder, device, dtype)
         fp32_cpu = device.type == "cpu" and dtype is torch.float32
         self.encode_images = network.fp32_cpu_encoder() if fp32_cpu else network.encode
@@ -122,10 +137,11 @@ class SamModel:
         """The memory readout; ``None`` for a model trained without it."""
         return self.network.readout
 
-    @property
-    def value_type(self) -> torch.dtype | None:
-        """Dtype of the values in this model's memories; ``None`` if they have none."""
-        return None if self.readout is None else self.dtype
+    def value_layout(self, grid: tuple[int, int]) -> ValueLayout | None:
+        """Return the layout of the values in memories of a grid; ``None`` if they have none."""
+        if self.network.memory is not None:
+            return ValueLayout(self.network.memory.value_shape(grid), self.dtype)
+        return None if self.readout is None else ValueLayout((VALUE_DIM, *grid), self.dtype)
 
     @property
     def encodes_side_by_side(self) -> bool:
@@ -205,7 +221,7 @@ class SamModel:
     def _decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
         sparse, dense = self._embed(embedding, prompts)
         target = prompts.target_embedding
-        logits, iou = self.network.mask_decoder.predict_masks(
+        decoded = self.network.mask_decoder.decode(
             embedding.features.to(self.dtype),
             self._position(embedding.grid),
             sparse.to(self.dtype),
@@ -215,7 +231,14 @@ class SamModel:
             skips=embedding.skips,
             windows=None if prompts.windows is None else prompts.windows.tolist(),
         )
-        return MaskPrediction(logits.float(), iou.float())
+        if decoded.presence is None:
+            return MaskPrediction(decoded.masks.float(), decoded.iou.float())
+        return MaskPrediction(
+            decoded.masks.float(),
+            decoded.iou.float(),
+            decoded.tokens.float(),
+            decoded.presence.float(),
+        )
 
     def _embed(self, embedding: ImageEmbedding, prompts: Prompts) -> tuple[Tensor, Tensor]:
         transform, encoder = embedding.transform, self.network.prompt_encoder

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from persam_video.sam.decoder import GuidedMaskDecoder
 from persam_video.sam.modules import PromptEncoder
 from persam_video.sam.readout import MemoryReadout
+from persam_video.sam.sam2_memory import Sam2Memory
 
 CELL = 16
 """Side of one cell of the image embedding, in pixels of the input."""
@@ -39,6 +40,7 @@ class Sam(nn.Module):
         mask_decoder: the guided decoder.
 
     Attributes:
+        memory: SAM 2's memory of past frames; ``None`` for a model trained without it.
         padding: the input is padded to a multiple of this; ``None`` pads to a square.
         stretches: whether the input is stretched to a square, and not padded.
         takes_matching: whether it was trained with the dense matching prompt.
@@ -60,6 +62,7 @@ class Sam(nn.Module):
         self.image_encoder = image_encoder
         self.prompt_encoder = prompt_encoder
         self.mask_decoder = mask_decoder
+        self.memory: Sam2Memory | None = None
 
     @property
     def readout(self) -> MemoryReadout | None:

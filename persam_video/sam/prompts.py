@@ -1,7 +1,9 @@
 """Prompt and prediction containers."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
+import torch
 from torch import Tensor
 
 
@@ -61,13 +63,50 @@ class MaskPrediction:
     Attributes:
         logits: (N, M, h, w) low-resolution mask logits, over the padded input.
         iou: (N, M) predicted IoU of each mask.
+        tokens: (N, M, C) what the decoder's token of each mask became, where it is needed.
+        presence: (N,) logit of the object's being in sight, for a model that predicts it.
     """
 
     logits: Tensor
     iou: Tensor
+    tokens: Tensor | None = None
+    presence: Tensor | None = None
+
+    def masks(self, which: slice) -> "MaskPrediction":
+        """Keep some of the masks of every object."""
+        tokens = None if self.tokens is None else self.tokens[:, which]
+        return replace(self, logits=self.logits[:, which], iou=self.iou[:, which], tokens=tokens)
 
     def best(self) -> "MaskPrediction":
         """Keep, for each object, the mask of the highest predicted IoU: (N, 1, ...)."""
         index = self.iou.argmax(dim=1)
         rows = index.new_tensor(range(len(index)))
-        return MaskPrediction(self.logits[rows, index][:, None], self.iou[rows, index][:, None])
+        return replace(
+            self,
+            logits=self.logits[rows, index][:, None],
+            iou=self.iou[rows, index][:, None],
+            tokens=None if self.tokens is None else self.tokens[rows, index][:, None],
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence["MaskPrediction"]) -> "MaskPrediction":
+        """Put predictions of a model for some objects each together, in order."""
+        tokens = [part.tokens for part in parts if part.tokens is not None]
+        presence = [part.presence for part in parts if part.presence is not None]
+        return MaskPrediction(
+            torch.cat([part.logits for part in parts]),
+            torch.cat([part.iou for part in parts]),
+            torch.cat(tokens) if tokens else None,
+            torch.cat(presence) if presence else None,
+        )
+
+    def updated(self, chosen: Tensor, newer: "MaskPrediction") -> "MaskPrediction":
+        """Replace the prediction for some objects, by a bool mask (N,)."""
+        values = {}
+        for field in fields(self):
+            old, new = getattr(self, field.name), getattr(newer, field.name)
+            if old is not None:
+                old = old.clone()
+                old[chosen] = new
+            values[field.name] = old
+        return MaskPrediction(**values)

@@ -1,6 +1,7 @@
 """Registry of the models."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from persam_video.errors import ModelError
 from persam_video.util.suggest import did_you_mean
@@ -62,6 +63,11 @@ class HieraDimensions:
 
 
 @dataclass(frozen=True)
+class SavedShape:
+    """Shape of a model that the configuration beside its weights describes, as EdgeTAM's."""
+
+
+@dataclass(frozen=True)
 class PublishedWeights:
     """A weight file that its authors publish.
 
@@ -99,7 +105,7 @@ class ModelSpec:
     name: str
     description: str
     image_size: int
-    encoder: VitDimensions | TinyVitDimensions | HieraDimensions | None
+    encoder: VitDimensions | TinyVitDimensions | HieraDimensions | SavedShape | None
     weights: PublishedWeights | None
     licence: str
     repository: str | None = None
@@ -110,7 +116,8 @@ _META = "https://dl.fbaipublicfiles.com/segment_anything"
 # Kirillov et al., "Segment Anything", ICCV 2023; the dimensions are those of segment-anything's
 # own builders. Zhang et al., "Faster Segment Anything", 2023: MobileSAM, whose encoder is the
 # 5-million TinyViT of Wu et al., ECCV 2022. Ravi et al., "SAM 2: Segment Anything in Images and
-# Videos", ICLR 2025, with the Hiera encoders of its published configurations.
+# Videos", ICLR 2025, with the Hiera encoders of its published configurations. Zhou et al.,
+# "EdgeTAM: On-Device Track Anything Model", CVPR 2025.
 MODELS = {
     spec.name: spec
     for spec in (
@@ -173,7 +180,7 @@ MODELS = {
         *(
             ModelSpec(
                 f"sam2.1-{size}",
-                f"SAM 2.1 {size}, without its memory",
+                f"SAM 2.1 {size}",
                 1024,
                 encoder,
                 None,
@@ -190,6 +197,15 @@ MODELS = {
                 ("large", HieraDimensions(144, 2, (2, 6, 36, 4), (23, 33, 43), (8, 4, 16, 8))),
             )
         ),
+        ModelSpec(
+            "edgetam",
+            "EdgeTAM (RepViT)",
+            1024,
+            SavedShape(),
+            None,
+            "Apache-2.0",
+            "yonigozlan/EdgeTAM-hf",
+        ),
     )
 }
 
@@ -197,9 +213,14 @@ MODELS = {
 def model_spec(name: str) -> ModelSpec:
     """Look a model up.
 
+    Args:
+        name: its name, or a folder that transformers saved a video model in.
+
     Raises:
         ModelError: no model has that name.
     """
     if name in MODELS:
         return MODELS[name]
+    if Path(name).is_dir():
+        return ModelSpec(name, "saved by transformers", 1024, SavedShape(), None, "unknown")
     raise ModelError(f"unknown model '{name}': {did_you_mean(name, MODELS)}")

@@ -1,76 +1,44 @@
-"""SAM 2.1 on single images: transformers' image encoder, with the guided mask decoder.
+"""SAM 2.1 and EdgeTAM: transformers' image encoder and memory, with the guided mask decoder.
 
 SAM 2.1 kept SAM's prompt encoder and two-way transformer, so PerSAM's guidance works on it
 unchanged. What differs: features of the encoder's first stages enter the upscaling of the masks, a
 token for the object's presence stands beside the mask tokens, a point that is none follows a box,
-and images are stretched to a square instead of padded. Its memory of past frames is not used.
+and images are stretched to a square instead of padded. Its memory of past frames is in
+``persam_video.sam.sam2_memory``. EdgeTAM has another image encoder and a smaller memory.
 
 Source: Ravi et al., "SAM 2: Segment Anything in Images and Videos", ICLR 2025.
 """
 
+from collections.abc import Iterable
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from persam_video.errors import ModelError
 from persam_video.sam.decoder import FastLayerNorm2d, GuidedMaskDecoder, GuidedTwoWayTransformer
-from persam_video.sam.modules import PromptEncoder
+from persam_video.sam.modules import MLP, PromptEncoder
 from persam_video.sam.network import CELL, ImageFeatures, Sam
-from persam_video.sam.registry import HieraDimensions
-
-_EMBED_DIM = 256
+from persam_video.sam.sam2_config import VideoConfig
+from persam_video.sam.sam2_memory import sam2_memory
 
 
 class Sam2ImageEncoder(nn.Module):
-    """transformers' Hiera with its feature pyramid.
+    """transformers' image encoder with its feature pyramid: Hiera, or EdgeTAM's RepViT.
 
     Args:
-        shape: shape of the Hiera.
-        image_size: side of the square input, in pixels.
-
-    Raises:
-        ModelError: transformers is not installed.
+        config: configuration of the video model.
     """
 
-    def __init__(self, shape: HieraDimensions, image_size: int) -> None:
+    def __init__(self, config: VideoConfig) -> None:
         super().__init__()
-        try:
-            from transformers import (  # noqa: PLC0415
-                Sam2HieraDetConfig,
-                Sam2VisionConfig,
-                Sam2VisionModel,
-            )
-        except ImportError as error:
-            raise ModelError(
-                "SAM 2.1 needs transformers: pip install 'persam-video[sam2]'"
-            ) from error
-        widths, heads = (
-            [first * 2**stage for stage in range(4)] for first in (shape.width, shape.heads)
-        )
-        sides = [image_size // stride for stride in (4, 8, CELL)]
-        self.vision = Sam2VisionModel(
-            Sam2VisionConfig(
-                backbone_config=Sam2HieraDetConfig(
-                    hidden_size=shape.width,
-                    num_attention_heads=shape.heads,
-                    image_size=[image_size, image_size],
-                    window_positional_embedding_background_size=list(shape.background),
-                    blocks_per_stage=list(shape.blocks),
-                    embed_dim_per_stage=widths,
-                    num_attention_heads_per_stage=heads,
-                    window_size_per_stage=list(shape.windows),
-                    global_attention_blocks=list(shape.global_blocks),
-                ),
-                backbone_channel_list=widths[::-1],
-                backbone_feature_sizes=[[side, side] for side in sides],
-                fpn_hidden_size=_EMBED_DIM,
-            )
-        )
-        self.conv_s0 = nn.Conv2d(_EMBED_DIM, _EMBED_DIM // 8, 1)
-        self.conv_s1 = nn.Conv2d(_EMBED_DIM, _EMBED_DIM // 4, 1)
-        self.no_memory_embedding = nn.Parameter(torch.zeros(1, 1, _EMBED_DIM))
+        from transformers import AutoModel  # noqa: PLC0415
+
+        width = config.vision_config.fpn_hidden_size
+        self.vision = AutoModel.from_config(config.vision_config)
+        self.conv_s0 = nn.Conv2d(width, width // 8, 1)
+        self.conv_s1 = nn.Conv2d(width, width // 4, 1)
+        self.no_memory_embedding = nn.Parameter(torch.zeros(1, 1, width))
 
     def forward(self, images: Tensor) -> ImageFeatures:
         """Encode normalised RGB images (B, 3, H, W), squares of the image size."""
@@ -102,13 +70,27 @@ class Sam2PromptEncoder(PromptEncoder):  # type: ignore[misc]
 class Sam2MaskDecoder(GuidedMaskDecoder):
     """The guided mask decoder with SAM 2.1's token for the object's presence, and its skips."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: VideoConfig) -> None:
+        shape = config.mask_decoder_config
+        width = shape.hidden_size
         super().__init__(
-            _EMBED_DIM, GuidedTwoWayTransformer(2, _EMBED_DIM, num_heads=8, mlp_dim=2048)
+            width,
+            GuidedTwoWayTransformer(
+                shape.num_hidden_layers,
+                width,
+                shape.num_attention_heads,
+                shape.mlp_dim,
+                attention_downsample_rate=shape.attention_downsample_rate,
+            ),
+            iou_head_hidden_dim=shape.iou_head_hidden_dim,
         )
-        self.obj_score_token = nn.Embedding(1, _EMBED_DIM)
+        self.obj_score_token = nn.Embedding(1, width)
+        self.pred_obj_score_head = MLP(width, width, 1, 3)
         self.iou_prediction_head.sigmoid_output = True
-        self.output_upscaling[1] = FastLayerNorm2d(_EMBED_DIM // 4)
+        self.output_upscaling[1] = FastLayerNorm2d(width // 4)
+
+    def _presence(self, hidden: Tensor) -> Tensor:
+        return cast(Tensor, self.pred_obj_score_head(hidden[:, 1 + self.num_mask_tokens])[:, 0])
 
     def _output_tokens(self) -> Tensor:
         # attention does not see the order of tokens, so this one may come last
@@ -123,23 +105,35 @@ class Sam2MaskDecoder(GuidedMaskDecoder):
 
 
 class Sam2(Sam):
-    """SAM 2.1 without its memory.
+    """SAM 2.1 or EdgeTAM, with its memory if the weights have one.
 
     Args:
-        shape: shape of the image encoder.
-        image_size: side of the square input, in pixels.
+        config: configuration of the video model.
     """
 
     stretches = True
+    image_encoder: Sam2ImageEncoder
 
-    def __init__(self, shape: HieraDimensions, image_size: int) -> None:
-        cells = image_size // CELL
+    def __init__(self, config: VideoConfig) -> None:
+        side = config.image_size
         super().__init__(
-            Sam2ImageEncoder(shape, image_size),
-            Sam2PromptEncoder(_EMBED_DIM, (cells, cells), (image_size, image_size), 16),
-            Sam2MaskDecoder(),
+            Sam2ImageEncoder(config),
+            Sam2PromptEncoder(
+                config.prompt_encoder_config.hidden_size, (side // CELL,) * 2, (side, side), 16
+            ),
+            Sam2MaskDecoder(config),
         )
+        self.memory = sam2_memory(config)
 
     def encode(self, images: Tensor) -> ImageFeatures:
         """Encode normalised RGB images (B, 3, H, W), squares of the image size."""
         return cast(ImageFeatures, self.image_encoder(images))
+
+    def without_memory(self, features: Tensor) -> Tensor:
+        """Take what stands for missing memories away from an image embedding (B, C, h, w)."""
+        return features - self.image_encoder.no_memory_embedding.view(1, -1, 1, 1).float()
+
+    def leave_out_missing(self, names: Iterable[str]) -> None:
+        """Drop the memory if the weights lack it, as those of single images do."""
+        if not any(name.startswith("memory.") for name in names):
+            self.memory = None

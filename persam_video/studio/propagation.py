@@ -211,7 +211,7 @@ class Propagation(Iterator[FrameResult]):
             try:
                 with session.model.turn() as model:
                     like = model.encode(frame.rgb)
-                    values = model.value_type
+                    values = model.value_layout(like.grid)
                 fitted = session.settings.method == "persam-f"
                 state = self._state(number)
                 snapshot = read_snapshot(state, like, fitted=fitted, values=values)

@@ -79,12 +79,15 @@ class TrackedObject:
         """Store the memory of a good frame, and now and then keep the previous one.
 
         Args:
-            newest: the memory of a frame with a good mask.
+            newest: the memory of a frame with a good mask, or of any where the model remembers
+                absence, too.
             score: score of that mask.
             settings: how many past frames are kept, and which.
         """
         self.age += 1
-        if settings.frames and self.age > settings.every and score >= settings.score:
+        due = self.age > settings.every and score >= settings.score
+        # the annotated frame is remembered anyway
+        if settings.frames and due and self.recent.step != self.annotated.step:
             self.past = (*self.past, self.recent)[-settings.frames :]
             self.age = 0
         self.recent = newest

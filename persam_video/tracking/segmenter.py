@@ -1,19 +1,22 @@
 """Segment a frame: build prompts from each object's memories, and predict the masks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from persam_video.config import Settings
+from persam_video.errors import ConfigError
 from persam_video.masks.annotation import Annotation
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import blend, extreme_cells, standardise
-from persam_video.persam.learning import learn_objects, others
-from persam_video.persam.matching import cell_coverage, match_memories
-from persam_video.persam.recall import Recalled, recall
+from persam_video.persam.learning import learn_objects
+from persam_video.persam.matching import cell_coverage, match_memories, others
+from persam_video.persam.readouts import Readout, readout_of
+from persam_video.persam.recall import Recalled
+from persam_video.persam.seen import Predicted
 from persam_video.persam.target import location_confidence
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
@@ -24,6 +27,9 @@ from persam_video.util.timing import StageClock
 
 _UNKNOWN = 32.0
 """Magnitude of the logit that replaces NaN and infinity."""
+
+_ABSENT = -1024.0
+"""SAM 2's logit of an object that is out of sight."""
 
 WINDOW_CELLS = 4.0
 """Smallest margin around an object's last box in which it is searched for: 64 input pixels."""
@@ -40,11 +46,13 @@ class Candidate:
             annotated frame or in the last good one, whichever is higher: mean difference of the
             two cosine similarities over the mask, -2 to 2. It is low for small objects, whose
             cells hold background too, and 0 for a model without matching maps.
+        predicted: what the model predicted for this object, if it predicts the presence of one.
     """
 
     logits: Tensor
     score: float
     likeness: float
+    predicted: Predicted | None = None
 
     @property
     def empty(self) -> bool:
@@ -59,6 +67,9 @@ class Segmenter:
         model: the SAM.
         settings: all are used except ``model``, ``memory``, ``zoom``, ``lost`` and ``masks``.
         clock: timer of the stages "prompt" and "predict".
+
+    Raises:
+        ConfigError: the settings do not suit the model.
     """
 
     def __init__(self, model: SamModel, settings: Settings, clock: StageClock) -> None:
@@ -66,14 +77,26 @@ class Segmenter:
         self._clock = clock
         self._settings = settings
         chosen = settings.cascade
-        self._cascade = Cascade(chosen.passes, chosen.matching, chosen.readout)
+        self._cascade = Cascade(
+            chosen.passes, chosen.matching, chosen.readout, best=chosen.first == "best"
+        )
+        self._readout = readout_of(model) if settings.prompts.readout else None
+        check_suits(model, settings, self._readout)
 
-    def learn(self, embedding: ImageEmbedding, annotation: Annotation) -> list[TrackedObject]:
+    @property
+    def remembers_absence(self) -> bool:
+        """Whether frames in which an object was not found are to be remembered, too."""
+        return self._readout is not None and self._readout.remembers_absence
+
+    def learn(
+        self, embedding: ImageEmbedding, annotation: Annotation, step: int
+    ) -> list[TrackedObject]:
         """Learn the objects of an annotation from its frame.
 
         Args:
             embedding: embedding of the annotated frame.
             annotation: annotation of the frame's size.
+            step: number of the frame among those that the tracker took.
 
         Returns:
             A new object for each id.
@@ -88,13 +111,19 @@ class Segmenter:
                 box=annotation.boxes[learned.object_id],
                 weights=learned.weights,
             )
-            for learned in learn_objects(self._model, embedding, annotation, self._settings)
+            for learned in learn_objects(self._model, embedding, annotation, self._settings, step)
         ]
 
     def segment(
-        self, embedding: ImageEmbedding, objects: Sequence[TrackedObject]
+        self, embedding: ImageEmbedding, objects: Sequence[TrackedObject], step: int
     ) -> list[Candidate]:
-        """Segment objects in a frame: all tracked ones together, and all lost ones."""
+        """Segment objects in a frame: all tracked ones together, and all lost ones.
+
+        Args:
+            embedding: of the frame.
+            objects: the objects.
+            step: number of the frame among those that the tracker took.
+        """
         found: dict[int, Candidate] = {}
         for tracked in (True, False):
             group = [o for o in objects if o.tracked == tracked]
@@ -102,7 +131,7 @@ class Segmenter:
                 continue
             weights = [o.weights for o in group if o.weights is not None]
             with self._clock.stage("prompt"):
-                prompts = self._prompts(embedding, group, tracked)
+                prompts = self._prompts(embedding, group, tracked, step)
             with self._clock.stage("predict"):
                 answer = self._cascade.run(
                     self._model, embedding, prompts, torch.stack(weights) if weights else None
@@ -110,13 +139,18 @@ class Segmenter:
             # a NaN from the model must not reach a mask or a score
             logits = answer.logits[:, 0].nan_to_num(-_UNKNOWN, _UNKNOWN, -_UNKNOWN)
             scores = answer.iou[:, 0].nan_to_num(0.0).clamp(0, 1).tolist()
+            if answer.presence is not None:
+                logits = logits.where(answer.presence[:, None, None] > 0, _ABSENT)
             alike = _likenesses(logits, prompts.matching)
-            for o, mask, score, like in zip(group, logits, scores, alike, strict=True):
-                found[o.object_id] = Candidate(mask, score, like)
+            own = Predicted.first(replace(answer, logits=logits[:, None]))
+            predicted = [None] * len(group) if own is None else own.split()
+            parts = zip(group, logits, scores, alike, predicted, strict=True)
+            for o, mask, score, like, one in parts:
+                found[o.object_id] = Candidate(mask, score, like, one)
         return [found[o.object_id] for o in objects]
 
     def _prompts(
-        self, embedding: ImageEmbedding, group: Sequence[TrackedObject], tracked: bool
+        self, embedding: ImageEmbedding, group: Sequence[TrackedObject], tracked: bool, step: int
     ) -> Prompts:
         """Build the prompts of the first pass; a lost object gets none from its last mask."""
         chosen, prior = self._settings.prompts, self._settings.prior
@@ -154,14 +188,15 @@ class Segmenter:
         if chosen.matching and self._model.takes_matching:
             matching = _match(embedding, group)
         readout = None
-        if chosen.readout and self._model.readout is not None:
+        if self._readout is not None:
             evidence[:, 0] = confidence
-            recalled = [self._recalled(o, tracked) for o in group]
-            readout = recall(self._model.readout, embedding, recalled, evidence)
+            recalled = [self._recalled(o, tracked, step) for o in group]
+            readout = self._readout.read(embedding, recalled, evidence)
+        pointed = cells.shape[1] > 0
         guidance = self._settings.guidance
         return Prompts(
-            points=embedding.cell_centres(cells),
-            point_labels=labels,
+            points=embedding.cell_centres(cells) if pointed else None,
+            point_labels=labels if pointed else None,
             boxes=boxes,
             masks=masks,
             attention_bias=confidence.flatten(1)[:, None, None] if guidance.attention else None,
@@ -171,12 +206,38 @@ class Segmenter:
             windows=windows,
         )
 
-    def _recalled(self, o: TrackedObject, tracked: bool) -> Recalled:
+    def _recalled(self, o: TrackedObject, tracked: bool, step: int) -> Recalled:
         """Return the memories to read for an object; a lost one is searched for everywhere."""
         prior = self._settings.prior
         x, y = o.velocity * prior.motion
         share = prior.alpha if tracked else 0.0
-        return Recalled((o.annotated, *o.past), o.recent, (float(x), float(y)), share)
+        return Recalled((o.annotated, *o.past), o.recent, (float(x), float(y)), share, step)
+
+
+def check_suits(model: SamModel, settings: Settings, readout: Readout | None) -> None:
+    """Check that a model can track with the settings.
+
+    Args:
+        model: the model.
+        settings: all settings.
+        readout: the readout that is used.
+
+    Raises:
+        ConfigError: nothing would tell the model where an object is, or it cannot look at a part
+            of a frame.
+    """
+    prompts = settings.prompts
+    pointed = prompts.positive_points > 0 or prompts.box or prompts.mask
+    if readout is None and not pointed:
+        raise ConfigError(
+            f"these settings leave it to a memory to say where objects are, and {model.info.name} "
+            "reads none: use sam2.1-* or edgetam with the weights for videos, or the preset persam"
+        )
+    if model.network.memory is not None and readout is not None and settings.zoom.limit > 1:
+        raise ConfigError(
+            f"{model.info.name} compares places across frames, so it has to see all of each: set "
+            "zoom.limit to 1"
+        )
 
 
 def _windows(group: Sequence[TrackedObject], share: float, embedding: ImageEmbedding) -> Tensor:

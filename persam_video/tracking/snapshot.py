@@ -21,8 +21,7 @@ from persam_video.masks.boxes import Box, clip
 from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.persam.matching import Memory
 from persam_video.results import ObjectState
-from persam_video.sam.model import ImageEmbedding
-from persam_video.sam.readout import VALUE_DIM
+from persam_video.sam.model import ImageEmbedding, ValueLayout
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.util.atomic import write_bytes
 from persam_video.video.cuts import PICTURE_SHAPE
@@ -139,6 +138,7 @@ class _StoredMemory(BaseModel):
     coverage: StoredTensor
     extent: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
     values: StoredTensor | None
+    step: NonNegativeInt
 
 
 class _StoredObject(BaseModel):
@@ -158,7 +158,7 @@ class _StoredObject(BaseModel):
 
 
 class _Header(BaseModel):
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     frames: NonNegativeInt
     last: NonNegativeInt
     frame_size: tuple[int, int] | None
@@ -190,7 +190,7 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
 
 
 def read_snapshot(
-    path: Path, like: ImageEmbedding, *, fitted: bool, values: torch.dtype | None
+    path: Path, like: ImageEmbedding, *, fitted: bool, values: ValueLayout | None
 ) -> Snapshot:
     """Read a snapshot, if a tracker can continue from it.
 
@@ -199,7 +199,7 @@ def read_snapshot(
         like: embedding of a frame of the run by the model that will continue; the state must have
             its shapes and dtypes, and tensors go to its device.
         fitted: whether the objects must have PerSAM-F's mask weights, or none.
-        values: dtype of the memories' values; ``None`` for a model that does not read them.
+        values: layout of the memories' values; ``None`` for a model that does not read them.
 
     Raises:
         OutputError: the file cannot be read, is not a snapshot of this version, or its state is not
@@ -249,6 +249,7 @@ def _pack_memory(memory: Memory, shelf: TensorShelf) -> _StoredMemory:
         coverage=shelf.put(memory.coverage),
         extent=memory.extent,
         values=None if memory.values is None else shelf.put(memory.values),
+        step=memory.step,
     )
 
 
@@ -260,13 +261,13 @@ class _Unpacker:
         tensors: tensors of the file.
         like: an embedding with the expected shapes, dtypes and device.
         fitted: whether objects must have mask weights, or none.
-        values: expected dtype of the memories' values; ``None`` if they must have none.
+        values: expected layout of the memories' values; ``None`` if they must have none.
     """
 
     tensors: TensorUnpacker
     like: ImageEmbedding
     fitted: bool
-    values: torch.dtype | None
+    values: ValueLayout | None
 
     def state(self, header: _Header) -> TrackerState:
         size = self.like.transform.frame_size
@@ -323,13 +324,14 @@ class _Unpacker:
         values = (
             None
             if stored.values is None or self.values is None
-            else self.tensors.get(stored.values, (VALUE_DIM, *grid), self.values)
+            else self.tensors.get(stored.values, self.values.shape, self.values.dtype)
         )
         return Memory(
             self.tensors.get(stored.keys, keys.shape, keys.dtype),
             self._shares(stored.coverage, grid),
             stored.extent,
             values,
+            stored.step,
         )
 
     def _shares(self, stored: StoredTensor, shape: tuple[int, int]) -> Tensor:

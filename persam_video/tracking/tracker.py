@@ -16,6 +16,7 @@ from persam_video.masks.boxes import Box, boxes_of_labels
 from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.persam.learning import remember
 from persam_video.persam.matching import cell_coverage
+from persam_video.persam.seen import Predicted
 from persam_video.results import FrameResult, SoftMask
 from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
@@ -228,7 +229,7 @@ class Tracker:
         with self._clock.stage("encode"):
             embedding = self._encode(frame, annotation)
         followed = [self._objects[i] for i in self.object_ids if i not in given]
-        candidates = self._segmenter.segment(embedding, followed)
+        candidates = self._segmenter.segment(embedding, followed, self._steps)
         believed = believe(followed, candidates, self.settings.lost)
         with self._clock.stage("merge"):
             seen = list(compress(followed, believed))
@@ -238,7 +239,7 @@ class Tracker:
         if annotation is not None:
             labels = np.where(annotation.labels > 0, annotation.labels, labels)
             with self._clock.stage("learn"):
-                learned = self._segmenter.learn(embedding, annotation)
+                learned = self._segmenter.learn(embedding, annotation, self._steps)
             self._objects |= {o.object_id: o for o in learned}
         scores = {o.object_id: c.score for o, c in zip(followed, candidates, strict=True)}
         soft = {}
@@ -271,7 +272,7 @@ class Tracker:
         embedding = latest.embedding
         if embedding is None or not _shows(embedding, annotation):
             embedding = embedding_of(latest.frame, self.model)
-        (learned,) = self._segmenter.learn(embedding, annotation)
+        (learned,) = self._segmenter.learn(embedding, annotation, self._steps - 1)
         self._objects[object_id] = learned
         labels = _without(latest.labels, object_id)
         labels[annotation.labels > 0] = object_id
@@ -291,11 +292,12 @@ class Tracker:
         candidates: Sequence[Candidate],
         believed: Sequence[bool],
     ) -> None:
-        """Update the state of each object; only good masks are remembered."""
+        """Update the state of each object; as a rule only good masks are remembered."""
         boxes = [
             latest.boxes[o.object_id] if b else None for o, b in zip(objects, believed, strict=True)
         ]
-        if not any(boxes):
+        absent_too = self._segmenter.remembers_absence
+        if not objects or not (any(boxes) or absent_too):
             for o in objects:
                 o.lose()
             return
@@ -307,7 +309,9 @@ class Tracker:
             latest.boxes,
             embedding.transform,
         )
-        memories = remember(self.model, embedding, masks, cell_coverage(masks, embedding.grid))
+        coverage = cell_coverage(masks, embedding.grid)
+        predicted = Predicted.of([c.predicted for c in candidates])
+        memories = remember(self.model, embedding, masks, coverage, predicted, self._steps)
         for o, box, candidate, mask, memory in zip(
             objects, boxes, candidates, masks, memories, strict=True
         ):
@@ -315,6 +319,7 @@ class Tracker:
                 o.lose()
             else:
                 o.see(box, mask, candidate.likeness)
+            if box is not None or absent_too:
                 o.remember(memory, candidate.score, self.settings.memory)
 
     def _result(self, latest: _Latest) -> FrameResult:

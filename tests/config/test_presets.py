@@ -6,7 +6,7 @@ from persam_video.util.yaml import load_yaml
 
 
 def test_the_presets_ship_and_load():
-    assert {"persam", "persam_f"} <= set(presets())
+    assert {"persam", "persam_f", "sam2"} <= set(presets())
     assert load_settings("persam").method == "persam"
     assert load_settings("persam_f").method == "persam-f"
 
@@ -48,9 +48,13 @@ def test_a_family_changes_only_what_differs_from_its_preset(file):
 
 
 @pytest.mark.parametrize(
-    "model", ["vit_t", "vit_b", "vit_l", "vit_h", "sam2.1-tiny", "sam2.1-base+"]
+    "model",
+    ["vit_t", "vit_b", "vit_l", "vit_h", "sam2.1-tiny", "sam2.1-base+", "edgetam", "folder"],
 )
-def test_meta_s_models_start_from_the_published_settings(model):
+def test_meta_s_models_start_from_the_published_settings(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "config.json").touch()
     settings = load_settings("persam", {"model.name": model})
     assert settings.guidance.attention
     assert settings.guidance.semantic
@@ -59,6 +63,14 @@ def test_meta_s_models_start_from_the_published_settings(model):
     fitted = load_settings("persam_f", {"model.name": model})
     assert not fitted.guidance.semantic
     assert fitted.prompts.negative_points == 0
+
+
+@pytest.mark.parametrize("model", ["sam2.1-large", "edgetam"])
+@pytest.mark.parametrize("preset", ["persam", "persam_f", "sam2"])
+def test_models_of_sam_2_s_kind_remember_by_its_rules(model, preset):
+    memory = load_settings(preset, {"model.name": model}).memory
+    assert memory == load_settings("sam2").memory
+    assert memory != load_settings(preset, {"model.name": "vit_h"}).memory or preset == "sam2"
 
 
 def test_single_settings_go_before_those_of_the_family():

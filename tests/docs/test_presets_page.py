@@ -16,6 +16,12 @@ COLUMNS = {
         ("persam", "vit_h"),
         ("persam_f", "vit_h"),
     ),
+    "SAM 2.1 and EdgeTAM": (
+        ("persam", "vit_h"),
+        ("persam", "sam2.1-tiny"),
+        ("persam_f", "sam2.1-tiny"),
+        ("sam2", "sam2.1-tiny"),
+    ),
     "Photos": (
         ("images", "lite"),
         ("images_f", "lite"),
@@ -63,6 +69,15 @@ def test_the_photo_presets_are_told_where_they_differ():
         if any(value != shown(usual[key]) for value in row)
     }
     assert {key: row[:4] for key, row in table("Photos").items()} == differing
+
+
+def test_what_models_of_sam_2_s_kind_change_is_told():
+    differing = {
+        key: row
+        for key, row in values(COLUMNS["SAM 2.1 and EdgeTAM"]).items()
+        if row[1] != row[0] or row[3] != row[0]
+    }
+    assert {key: row[:4] for key, row in table("SAM 2.1 and EdgeTAM").items()} == differing
 
 
 @pytest.mark.parametrize("section", COLUMNS)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from persam_video.persam.learning import others, remember
-from persam_video.persam.matching import cell_coverage
+from persam_video.persam.learning import remember
+from persam_video.persam.matching import cell_coverage, others
 from persam_video.persam.recall import Recalled, recall
 from persam_video.sam import load_sam
 from persam_video.sam.readout import PRIOR_CHANNELS

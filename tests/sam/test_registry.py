@@ -12,7 +12,7 @@ PUBLISHED = [spec for spec in MODELS.values() if spec.weights is not None]
 
 def test_the_family_is_complete():
     sam2 = [f"sam2.1-{size}" for size in ("tiny", "small", "base+", "large")]
-    assert list(MODELS) == ["lite", "vit_t", "vit_b", "vit_l", "vit_h", *sam2]
+    assert list(MODELS) == ["lite", "vit_t", "vit_b", "vit_l", "vit_h", *sam2, "edgetam"]
     assert all(name == spec.name for name, spec in MODELS.items())
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from persam_video.errors import ModelError
+from persam_video.config import load_settings
+from persam_video.errors import ConfigError, ModelError
 from persam_video.sam.build import build_network, load_sam
 from persam_video.sam.checkpoints import recognise
-from persam_video.sam.layouts import to_sam_layout
 from persam_video.sam.prompts import Prompts
 from persam_video.sam.registry import MODELS, HieraDimensions, ModelSpec
+from persam_video.tracking.tracker import Tracker
+from tests import tiny_sam2
 
 TINY = ModelSpec(
     "sam2.1-nano", "", 256, HieraDimensions(16, 1, (1, 2, 3, 1), (2, 4, 5)), None, "", "nobody/none"
@@ -130,11 +132,34 @@ def test_the_sizes_are_told_apart(name):
 
 
 @needs_transformers
-def test_what_belongs_to_the_memory_is_left_out(theirs):
-    state = theirs.state_dict()
-    usual = to_sam_layout(state).keys()
-    more = {"memory_encoder.projection.weight": torch.zeros(1), "no_object_pointer": torch.zeros(1)}
-    assert to_sam_layout(state | more).keys() == usual
+def test_weights_of_single_images_have_no_memory(ours):
+    assert ours.network.memory is None
+    assert ours.value_layout((16, 16)) is None
+    with pytest.raises(ConfigError, match=r"sam2\.1-nano reads none"):
+        Tracker(ours, load_settings("sam2", {"model.name": TINY.name}))
+
+
+@pytest.mark.parametrize("kind", tiny_sam2.KINDS)
+def test_single_frames_of_video_models_have_the_logits_of_transformers(kind, tmp_path, frame):
+    tiny_sam2.require(kind)
+    import transformers
+
+    tiny_sam2.save(kind, tmp_path)
+    ours = load_sam(str(tmp_path), device="cpu", precision="fp32")
+    name = {"sam2_video": "Sam2Model", "edgetam_video": "EdgeTamModel"}[kind]
+    theirs = getattr(transformers, name).from_pretrained(tmp_path).eval()
+    embedding = ours.encode(frame)
+    prediction = ours.decode(embedding, Prompts(boxes=BOX))
+    transform = embedding.transform
+    with torch.inference_mode():
+        expected = theirs(
+            pixel_values=transform.image(frame, ours.device),
+            input_boxes=transform.coordinates(BOX.view(1, 2, 2)).view(1, 1, 4),
+        )
+    assert expected.pred_masks.std() > 0.01
+    assert torch.allclose(prediction.logits[:, 1:], expected.pred_masks[0], atol=1e-4)
+    assert torch.allclose(prediction.iou[:, 1:], expected.iou_scores[0], atol=1e-5)
+    assert torch.allclose(prediction.presence, expected.object_score_logits[0, :, 0], atol=1e-4)
 
 
 @needs_transformers
@@ -151,9 +176,6 @@ def test_the_smallest_size_is_that_of_transformers(ours):
 
 @needs_transformers
 def test_it_tracks_with_persam(ours):
-    from persam_video.config import load_settings
-    from persam_video.tracking.tracker import Tracker
-
     settings = load_settings("persam", {"model.name": TINY.name})
     assert settings.guidance.attention
     tracker = Tracker(ours, settings)
@@ -174,6 +196,34 @@ def test_without_weights_the_download_is_named(tmp_path, monkeypatch):
         ModelError, match=r"hf download facebook/sam2\.1-hiera-base-plus, or .*FOLD"
     ):
         load_sam("sam2.1-base+", device="cpu")
+
+
+@needs_transformers
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (None, r"holds no config\.json"),
+        ("{", "cannot be read as a configuration"),
+        ('{"model_type": "sam"}', "a model of the kind 'sam'"),
+        ('{"model_type": "sam2_video", "multimask_min_pt_num": 1}', "multimask_min_pt_num 1"),
+    ],
+)
+def test_a_folder_of_something_else_is_refused(tmp_path, config, message):
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    with pytest.raises(ModelError, match=message) as refused:
+        load_sam(str(tmp_path), device="cpu")
+    assert "\n" not in str(refused.value)
+
+
+@needs_transformers
+@pytest.mark.skipif(find_spec("timm") is not None, reason="timm is installed")
+def test_without_timm_the_extra_is_named(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / "config.json").write_text('{"model_type": "edgetam_video"}')
+    with pytest.raises(ModelError, match=r"persam-video\[edgetam\]"):
+        load_sam(str(tmp_path), device="cpu")
 
 
 @needs_transformers

@@ -18,7 +18,7 @@ from persam_video.config.settings import CutSettings, MaskSettings
 from persam_video.errors import ModelError
 from persam_video.masks import read_annotation
 from persam_video.masks.png import write_label_png
-from persam_video.persam.learning import others
+from persam_video.persam.matching import others
 from persam_video.results import ObjectState
 from persam_video.sam.build import load_sam
 from persam_video.sam.inference import inference

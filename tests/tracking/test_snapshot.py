@@ -26,7 +26,7 @@ def parts(value):
     if isinstance(value, tuple) and value and isinstance(value[0], Memory):
         return [part for memory in value for part in parts(memory)]
     if isinstance(value, Memory):
-        return [value.keys, value.coverage, value.extent, value.values]
+        return [value.keys, value.coverage, value.extent, value.values, value.step]
     return [value]
 
 
@@ -41,7 +41,8 @@ def test_a_restored_tracker_goes_on_exactly_as_the_first(model, demo_frames, tmp
     write_snapshot(tmp_path / "state", Snapshot(4, 3, first.state()))
     like = model.encode(demo_frames[0][0].rgb)
     fitted = preset == "persam_f"
-    snapshot = read_snapshot(tmp_path / "state", like, fitted=fitted, values=model.dtype)
+    values = model.value_layout(like.grid)
+    snapshot = read_snapshot(tmp_path / "state", like, fitted=fitted, values=values)
     assert (snapshot.frames, snapshot.last) == (4, 3)
     second.restore(snapshot.state)
     for frame, _ in demo_frames[4:7]:
@@ -57,7 +58,8 @@ def test_every_field_of_an_object_survives(model, demo_frames, tmp_path):
     before = tracker.state()
     write_snapshot(tmp_path / "state", Snapshot(2, 1, before))
     like = model.encode(demo_frames[0][0].rgb)
-    after = read_snapshot(tmp_path / "state", like, fitted=True, values=model.dtype).state
+    values = model.value_layout(like.grid)
+    after = read_snapshot(tmp_path / "state", like, fitted=True, values=values).state
     assert (after.frame_size, after.steps) == (before.frame_size, before.steps)
     for old, new in zip(before.objects, after.objects, strict=True):
         for field in fields(TrackedObject):
@@ -105,6 +107,10 @@ class Stored:
     def like(self):
         return self.model.encode(self.frame)
 
+    @cached_property
+    def values(self):
+        return self.model.value_layout(self.like.grid)
+
     def read(self, path, header, tensors):
         """Write a file of these parts, and read it."""
         path.write_bytes(save(tensors, metadata={"persam-video": json.dumps(header)}))
@@ -112,7 +118,7 @@ class Stored:
 
     def read_file(self, path):
         fitted = self.settings.method == "persam-f"
-        return read_snapshot(path, self.like, fitted=fitted, values=self.model.dtype)
+        return read_snapshot(path, self.like, fitted=fitted, values=self.values)
 
     def step(self, snapshot):
         """Go on from a snapshot with the next frame."""
@@ -155,15 +161,15 @@ def test_a_snapshot_of_another_method_model_or_size_is_refused(stored, tmp_path)
     path = tmp_path / "state"
     stored.read(path, stored.header, stored.tensors)
     with pytest.raises(OutputError, match="another method"):
-        read_snapshot(path, stored.like, fitted=False, values=stored.model.dtype)
+        read_snapshot(path, stored.like, fitted=False, values=stored.values)
     turned = stored.model.encode(np.zeros((96, 64, 3), np.uint8))
     with pytest.raises(OutputError, match=r"frames are \(64, 96\) instead of \(96, 64\)"):
-        read_snapshot(path, turned, fitted=True, values=stored.model.dtype)
+        read_snapshot(path, turned, fitted=True, values=stored.values)
     with pytest.raises(OutputError, match="another model"):
         read_snapshot(path, stored.like, fitted=True, values=None)
     larger = load_sam("lite", image_size=256, device="cpu").encode(stored.frame)
     with pytest.raises(OutputError, match="instead of"):
-        read_snapshot(path, larger, fitted=True, values=stored.model.dtype)
+        read_snapshot(path, larger, fitted=True, values=stored.values)
 
 
 @pytest.mark.parametrize(
