@@ -1,5 +1,6 @@
 """Configurations of transformers' SAM 2.1 and EdgeTAM, from a known shape or a saved folder."""
 
+import json
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -98,25 +99,37 @@ def saved_config(folder: Path) -> VideoConfig:
             f"{folder} holds no {CONFIG_FILE}: give a folder that transformers saved a "
             "Sam2VideoModel or EdgeTamVideoModel in"
         )
+    kind = _kind(file)
+    if kind not in _KINDS:
+        raise ModelError(
+            f"{folder} holds a model of the kind '{kind}', and --model takes folders of "
+            f"{' and '.join(_KINDS)}: give the name of a model, and this folder as --checkpoint"
+        )
+    if kind == EDGETAM:
+        _check_timm()
     try:
         config = transformers.AutoConfig.from_pretrained(
             str(folder), local_files_only=True, attn_implementation="sdpa"
         )
     except Exception as error:  # whatever a damaged file makes transformers raise
-        raise ModelError(f"{file} cannot be read as a configuration: save the model again") from (
-            error
-        )
-    if config.model_type not in _KINDS:
-        raise ModelError(
-            f"{folder} holds a model of the kind '{config.model_type}', and --model takes folders "
-            f"of {' and '.join(_KINDS)}: give the name of a model, and this folder as --checkpoint"
-        )
+        raise _unreadable(file) from error
     for rule, expected in _RULES.items():
         if getattr(config, rule) != expected:
             raise ModelError(f"{file} has {rule} {getattr(config, rule)}: only {expected} works")
-    if config.model_type == EDGETAM:
-        _check_timm()
     return config
+
+
+def _kind(file: Path) -> object:
+    """Return the kind of model that a configuration says it is of."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(file) from error
+    return values.get("model_type") if isinstance(values, dict) else None
+
+
+def _unreadable(file: Path) -> ModelError:
+    return ModelError(f"{file} cannot be read as a configuration: save the model again")
 
 
 def _check_timm() -> None:

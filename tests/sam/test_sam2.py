@@ -1,5 +1,6 @@
 """SAM 2.1 beside transformers' own modules, with random weights of a tiny configuration."""
 
+import json
 from importlib.util import find_spec
 
 import numpy as np
@@ -204,6 +205,8 @@ def test_without_weights_the_download_is_named(tmp_path, monkeypatch):
     [
         (None, r"holds no config\.json"),
         ("{", "cannot be read as a configuration"),
+        ("[]", "a model of the kind 'None'"),
+        ('{"model_type": "sam2_video", "num_maskmem": "x"}', "cannot be read as a configuration"),
         ('{"model_type": "sam"}', "a model of the kind 'sam'"),
         ('{"model_type": "sam2_video", "multimask_min_pt_num": 1}', "multimask_min_pt_num 1"),
     ],
@@ -221,7 +224,10 @@ def test_a_folder_of_something_else_is_refused(tmp_path, config, message):
 @pytest.mark.skipif(find_spec("timm") is not None, reason="timm is installed")
 def test_without_timm_the_extra_is_named(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"")
-    (tmp_path / "config.json").write_text('{"model_type": "edgetam_video"}')
+    backbone = {"model_type": "timm_wrapper"}
+    vision = {"model_type": "edgetam_vision_model", "backbone_config": backbone}
+    config = {"model_type": "edgetam_video", "vision_config": vision}
+    (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match=r"persam-video\[edgetam\]"):
         load_sam(str(tmp_path), device="cpu")
 
