@@ -111,7 +111,7 @@ class MemorySettings(Section):
 class ZoomSettings(Section):
     """The part of a frame that the model sees while no object is lost."""
 
-    limit: float = _setting(1.0, "largest magnification; 1 shows the whole frame", ge=1, le=8)
+    limit: float = _setting(2.0, "largest magnification; 1 shows the whole frame", ge=1, le=8)
     room: float = _setting(
         2.0, "side of the view, relative to the box around all objects", ge=1, le=10
     )

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from persam_video.cli.main import app
 from persam_video.config import Settings
-from persam_video.config.settings import CutSettings, MaskSettings
+from persam_video.config.settings import CutSettings, MaskSettings, ZoomSettings
 from persam_video.errors import ModelError
 from persam_video.masks import read_annotation
 from persam_video.masks.png import write_label_png
@@ -31,6 +31,8 @@ from persam_video.video.image_decoder import read_image
 EXAMPLE = Path(__file__).parents[2] / "docs" / "track_with_onnx.py"
 SIZE = 320
 CLOSE = 1e-3
+WHOLE = ZoomSettings(limit=1)
+"""The files show the model the whole frame."""
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +74,9 @@ class Beside:
 
     def __init__(self, model, run):
         self.model, self.run = model, run
-        self.tracker = Tracker(model, Settings())
-        self.segmenter = Segmenter(model, Settings(), StageClock())
+        settings = Settings(zoom=WHOLE)
+        self.tracker = Tracker(model, settings)
+        self.segmenter = Segmenter(model, settings, StageClock())
         self.largest = {}
 
     @inference()
@@ -216,9 +219,11 @@ def test_the_example_tracks_without_torch_as_the_tracker_does(model, onnx, demo_
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    # the example leaves out the tracker's cleaning of masks, and its scene cuts
+    # the example leaves out the tracker's cleaning of masks, its scene cuts and its zoom
     settings = Settings(
-        masks=MaskSettings(min_component=0, reach=None), cuts=CutSettings(detect=False)
+        masks=MaskSettings(min_component=0, reach=None),
+        cuts=CutSettings(detect=False),
+        zoom=WHOLE,
     )
     tracker = Tracker(model, settings)
     for number, (frame, _) in enumerate(demo_frames):

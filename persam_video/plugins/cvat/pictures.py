@@ -30,7 +30,9 @@ def load(preset: str, model: str | None, device: str | None) -> tuple[Settings, 
         ModelError: the model cannot be loaded.
     """
     given = {"model.name": model, "model.device": device}
-    settings = load_settings(preset, {key: value for key, value in given.items() if value})
+    # frames are encoded as a whole, once for all shapes in them, so each cannot have its own view
+    fixed = {"zoom.limit": 1.0}
+    settings = load_settings(preset, {k: v for k, v in given.items() if v} | fixed)
     return settings, load_model(settings)
 
 
