@@ -1,13 +1,13 @@
 """Sequences with ground truth, held in memory, and tracking them repeatedly.
 
-Encoding a frame costs most of the time and does not depend on the settings, so every frame is
-encoded once and its embedding is kept.
+Encoding a whole frame costs most of the time and does not depend on the settings, so every frame is
+encoded once and its embedding is kept; the views of a tracker that zooms in are encoded each time.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,11 +113,10 @@ class _Replay:
 
     def __init__(self, model: SamModel, embeddings: Iterator[ImageEmbedding]) -> None:
         self._embeddings = embeddings
-        self.embed_matching, self.decode = model.embed_matching, model.decode
-        self.device = model.device
-        self.takes_matching = model.takes_matching
-        self.readout = model.readout
         self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
 
     def encode(self, rgb: Labels, view: Box | None = None) -> ImageEmbedding:
         kept = next(self._embeddings)

@@ -1,0 +1,21 @@
+"""Sequences that are encoded once and tracked repeatedly."""
+
+import numpy as np
+import pytest
+
+from eval.sequences import EncodedSequence, Sequence
+from persam_video.config import load_settings
+from persam_video.tracking import Tracker
+
+
+@pytest.mark.parametrize("limit", [1.0, 2.0])
+def test_stored_embeddings_give_the_trackers_masks(model, demo_frames, limit):
+    settings = load_settings("persam", {"zoom.limit": limit})
+    frames = tuple(frame for frame, _ in demo_frames[:3])
+    labels = np.where(demo_frames[0][1] == 1, np.uint8(1), np.uint8(0))
+    encoded = EncodedSequence(Sequence("koi", frames, (labels,) * 3, {0: labels}), model)
+    tracker = Tracker(model, settings)
+    expected = [tracker.step(frame, labels if frame.index == 0 else None) for frame in frames]
+    for _ in range(2):  # the embeddings serve again
+        for found, wanted in zip(encoded.track(settings), expected, strict=True):
+            assert np.array_equal(found.labels, wanted.labels)
