@@ -1,7 +1,7 @@
 """Everything that computes with a model, on devices that are not there."""
 
 import copy
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -101,7 +101,14 @@ def test_objects_are_tracked_as_on_the_cpu(device, frames, preset, overrides):
     _, results = track(load(device), frames, settings)
     for one, other in zip(results, expected, strict=True):
         assert np.array_equal(one.labels, other.labels)
-        assert one.objects == other.objects
+        # on the CPU, the encoder's convolutions are other ones: the same up to rounding
+        scores = [pytest.approx(o.score, abs=1e-5) for o in other.objects]
+        assert [o.score for o in one.objects] == scores
+        assert _unscored(one) == _unscored(other)
+
+
+def _unscored(result):
+    return [replace(o, score=0.0) for o in result.objects]
 
 
 NANO = ModelSpec("nano", "", 256, VitDimensions(64, 2, 2, (1,)), None, "")

@@ -16,8 +16,8 @@ def test_a_report_is_written_and_its_tables_are_printed(run, store):
     again = run("report", stored)
     assert (again.status, again.out) == (2, "")
     assert again.err == (
-        f"persam-video: error: {stored / 'report.html'} is there already: "
-        "pass --overwrite, or another place\n"
+        f"persam-video: error: {stored / 'report.html'} already exists: "
+        "pass --overwrite, or choose another name\n"
     )
     assert run("report", stored, "--overwrite", "--quiet").out == ""
 

@@ -65,7 +65,7 @@ def test_the_video_has_both_halves(store, tmp_path):
     left, right = frames[10][40, 42], frames[10][40, 96 + 42]  # in object 2
     assert np.abs(left.astype(int) - right).max() > 20
     ground = frames[10][58, 5], frames[10][58, 96 + 5]
-    assert np.abs(ground[0].astype(int) - ground[1]).max() < 12
+    assert np.abs(ground[0].astype(int) - ground[1]).max() < 20
 
 
 def test_runs_of_one_name_are_told_apart(store, tmp_path):
@@ -100,7 +100,7 @@ def test_what_does_not_fit_is_refused(store, tmp_path, truth, clip):
     with pytest.raises(SourceError, match="give their source, too"):
         compare_runs(truth, truth)
     (tmp_path / "page.html").write_text("mine")
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="already exists"):
         compare_runs(a, b, tmp_path / "page.html")
     with pytest.raises(OutputError, match="is an input"):
         compare_runs(a, b, video=clip, overwrite=True)

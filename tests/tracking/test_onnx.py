@@ -137,7 +137,7 @@ class Beside:
 
     def _segmented(self, graph, embedding, known, number, given):
         found = self.run(graph, given)
-        expected = self.segmenter.segment(embedding, known)[number]
+        expected = self.segmenter.segment(embedding, known, self.tracker.state().steps)[number]
         full = embedding.transform.restore(expected.logits[None, None])[0, 0]
         self.note("logits", found["logits"], full)
         self.note("predicted", found["predicted"][0], expected.logits.sigmoid())
