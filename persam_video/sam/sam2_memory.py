@@ -140,30 +140,18 @@ class Sam2Memory(nn.Module):
         sine = self._sine(since, dim=width).to(dtype)
         when = self.temporal_positional_encoding_projection_layer(sine)
         keys = [one[:count] for one in memories] + [one[count:] for one, _ in pointers]
-        found = self._attend(
+        found = self.memory_attention(
             flat,
             torch.cat(keys)[:, None],
             position.flatten(2).permute(2, 0, 1),
             torch.cat([places.flatten(0, 1), when.repeat_interleave(split, dim=0)])[:, None],
-            pointer_tokens=split * len(pointers),
-            frames=len(memories),
+            *self._counts(split * len(pointers), len(memories)),
         )
-        return found.reshape(1, rows, columns, width).permute(0, 3, 1, 2)
+        return cast(Tensor, found.reshape(1, rows, columns, width).permute(0, 3, 1, 2))
 
-    def _attend(
-        self,
-        features: Tensor,
-        memory: Tensor,
-        features_place: Tensor,
-        memory_place: Tensor,
-        *,
-        pointer_tokens: int,
-        frames: int,
-    ) -> Tensor:
-        return cast(
-            Tensor,
-            self.memory_attention(features, memory, features_place, memory_place, pointer_tokens),
-        )
+    def _counts(self, pointer_tokens: int, frames: int) -> tuple[int, ...]:
+        """Return what the attention has to be told of the tokens that it is given."""
+        return (pointer_tokens,)
 
     def _spatial_places(self, features: Tensor) -> Tensor:
         """Return the positional encoding (T, D) of spatial tokens, the same for all frames."""
@@ -201,22 +189,8 @@ class EdgeTamMemory(Sam2Memory):
         tokens, places = zip(*resampled, strict=True)
         return torch.cat(tokens), torch.cat(places)
 
-    def _attend(
-        self,
-        features: Tensor,
-        memory: Tensor,
-        features_place: Tensor,
-        memory_place: Tensor,
-        *,
-        pointer_tokens: int,
-        frames: int,
-    ) -> Tensor:
-        return cast(
-            Tensor,
-            self.memory_attention(
-                features, memory, features_place, memory_place, pointer_tokens, frames
-            ),
-        )
+    def _counts(self, pointer_tokens: int, frames: int) -> tuple[int, ...]:
+        return pointer_tokens, frames
 
 
 def sam2_memory(config: VideoConfig) -> Sam2Memory:
