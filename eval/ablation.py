@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from eval import common
-from eval.sequences import EncodedSequence, Sequence, clip_sequence, davis_sequences
+from eval.sequences import EncodedSequence, Sequence, davis_sequences, schoolgirls
 from persam_video.config import load_settings
 from persam_video.sam.build import load_model
 from persam_video.sam.model import ModelInfo
@@ -107,9 +107,7 @@ def main() -> None:
         chosen = [_first(one) for one in davis if one.name in PLAIN_SEQUENCES]
         _run([(None, PLAIN_VARIANTS)], chosen, len(chosen), "ablation_plain")
         return
-    sequences = [*davis]
-    clips = args.data / "clips"
-    sequences.append(clip_sequence(clips / "schoolgirls.mp4", clips / "schoolgirls"))
+    sequences = [*davis, schoolgirls(args.data)]
     jobs: list[_Job] = [(None, VARIANTS[:2])]
     if args.only:
         jobs = [(None, tuple(variant for variant in VARIANTS if variant.name in args.only))]

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from eval import common
-from eval.sequences import EncodedSequence, Sequence, davis_sequences, synthetic_sequence
+from eval.sequences import EncodedSequence, Sequence, davis_sequences, drawn_sequences
 from persam_video import synthetic
 from persam_video.config import load_settings, parse_assignments
 from persam_video.sam.build import load_model
@@ -94,12 +94,11 @@ def main() -> None:
     args = parser.parse_args()
 
     sequences = [
-        synthetic_sequence(name, clip)
-        for name, clip in (
-            ("exit_and_return", synthetic.exit_and_return()),
-            ("come_and_go", synthetic.come_and_go()),
-            ("crossing", synthetic.crossing()),
-            ("lookalike", synthetic.lookalike()),
+        *drawn_sequences(
+            synthetic.exit_and_return,
+            synthetic.come_and_go,
+            synthetic.crossing,
+            synthetic.lookalike,
         )
     ]
     if args.data is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eval import common
-from eval.sequences import EncodedSequence, Sequence, clip_sequence, synthetic_sequence
+from eval.sequences import EncodedSequence, Sequence, drawn_sequences, schoolgirls
 from persam_video import synthetic
 from persam_video.config import load_settings
 from persam_video.sam.build import load_model
@@ -26,18 +26,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def clips(data: Path | None) -> list[Sequence]:
     """Return the clips to track; without development data, only the drawn ones."""
-    found = [
-        synthetic_sequence(name, clip)
-        for name, clip in (
-            ("lookalike", synthetic.lookalike()),
-            ("crossing", synthetic.crossing()),
-            ("exit_and_return", synthetic.exit_and_return()),
-        )
-    ]
-    if data is not None:
-        folder = data / "clips"
-        found.append(clip_sequence(folder / "schoolgirls.mp4", folder / "schoolgirls"))
-    return found
+    drawn = drawn_sequences(synthetic.lookalike, synthetic.crossing, synthetic.exit_and_return)
+    return [*drawn] if data is None else [*drawn, schoolgirls(data)]
 
 
 def main() -> None:

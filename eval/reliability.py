@@ -105,18 +105,15 @@ def calibration_error(bins: Sequence[Bin]) -> float:
 
 def clips(data: Path | None) -> Iterator[source.Sequence]:
     """Yield the clips; without development data, only the synthetic ones."""
-    drawn = {
-        "exit_and_return": synthetic.exit_and_return(),
-        "come_and_go": synthetic.come_and_go(),
-        "crossing": synthetic.crossing(),
-        "lookalike": synthetic.lookalike(),
-    }
-    for name, clip in drawn.items():
-        yield source.synthetic_sequence(name, clip)
+    yield from source.drawn_sequences(
+        synthetic.exit_and_return,
+        synthetic.come_and_go,
+        synthetic.crossing,
+        synthetic.lookalike,
+    )
     if data is not None:
         yield from source.davis_sequences(data / "davis")
-        folder = data / "clips"
-        yield source.clip_sequence(folder / "schoolgirls.mp4", folder / "schoolgirls")
+        yield source.schoolgirls(data)
 
 
 def main() -> None:

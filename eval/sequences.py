@@ -4,7 +4,7 @@ Encoding a whole frame costs most of the time and does not depend on the setting
 encoded once and its embedding is kept; the views of a tracker that zooms in are encoded each time.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -77,6 +77,18 @@ def synthetic_sequence(name: str, clip: SyntheticClip) -> Sequence:
         only = np.where(truth[first] == object_id, truth[first], 0).astype(np.uint8)
         given[first] = given[first] + only if first in given else only
     return Sequence(name, frames, truth, given)
+
+
+def drawn_sequences(*clips: Callable[[], SyntheticClip]) -> Iterator[Sequence]:
+    """Draw clips, which are named like the functions that give them."""
+    for clip in clips:
+        yield synthetic_sequence(clip.__name__, clip())
+
+
+def schoolgirls(data: Path) -> Sequence:
+    """Read the clip of seven look-alikes from the development data."""
+    folder = data / "clips"
+    return clip_sequence(folder / "schoolgirls.mp4", folder / "schoolgirls")
 
 
 class EncodedSequence:
