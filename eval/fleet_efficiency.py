@@ -2,16 +2,16 @@
 
     python -m eval.fleet_efficiency        # 100 clips; writes eval/results/fleet_efficiency.json
 
-Tracks clips of 24 frames in 480p with all usual outputs. The encoder's input is 256, a quarter of
-the usual work, so that what Ray costs for a clip weighs four times as much. Each worker has one
-thread. A run has three parts: until the first frame is written (the start of Ray, of the workers
-and their models), until the last video is finished, which is compared, and until the command has
-ended.
+Tracks clips of 24 frames in 480p with all usual outputs. Unless ``--image-size`` says otherwise,
+the encoder's input is 256, a ninth of the usual pixels, so that what Ray costs for a clip weighs
+the more. Each worker has one thread. A run has three parts: until the first frame is written (the
+start of Ray, of the workers and their models), until the last video is finished, which is
+compared, and until the command has ended.
 
 Two ways run side by side, with the same number of clips for each worker, since what other programs
 take from the one they then take from the other, too: two workers on Ray beside two processes, then
-two workers on Ray beside one. Who computes is sampled from ``/proc``, so this runs on Linux. Needs
-Ray (``pip install -e '.[ray]'``).
+two workers on Ray beside one. On a quiet machine, ``--in-turns`` gives each all cores. Who computes
+is sampled from ``/proc``, so this runs on Linux. Needs Ray (``pip install -e '.[ray]'``).
 """
 
 import json
@@ -57,7 +57,8 @@ TWO_PROCESSES = Way("two processes", 2, ray=False)
 ONE_ON_RAY = Way("one worker on Ray", 1, ray=True)
 TWO_ON_RAY = Way("two workers on Ray", 2, ray=True)
 PAIRS = ((TWO_ON_RAY, TWO_PROCESSES), (TWO_ON_RAY, ONE_ON_RAY))
-_OPTIONS = ("--set", "model.image_size=256", "--device", "cpu", "--quiet")
+_OPTIONS = ("--device", "cpu", "--quiet")
+_IMAGE_SIZE = 256
 _FRAMES, _SIZE = 24, (854, 480)
 _SAMPLE_SECONDS = 0.25
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -147,14 +148,22 @@ def write_jobs(jobs: Path, videos: Sequence[SyntheticFiles], clips: int) -> Path
     return jobs
 
 
-def timed(way: Way, clips: int, jobs: Path, out: Path) -> Timing:
+def timed(way: Way, image_size: int, clips: int, jobs: Path, out: Path) -> Timing:
     """Run ``persam-video batch``, and watch who computes.
+
+    Args:
+        way: how the clips are tracked.
+        image_size: long side of the encoder's input.
+        clips: how many ``jobs`` lists.
+        jobs: the list.
+        out: folder of the results.
 
     Raises:
         RuntimeError: it failed.
     """
     begun = time.time()
-    words = ["batch", str(jobs), "--out", str(out), *_OPTIONS, *way.options]
+    size = ("--set", f"model.image_size={image_size}")
+    words = ["batch", str(jobs), "--out", str(out), *size, *_OPTIONS, *way.options]
     process = subprocess.Popen(
         [sys.executable, "-m", "persam_video", *words],
         env={**os.environ, "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"},
@@ -259,18 +268,21 @@ def compared(pair: Pair) -> dict[str, float]:
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--clips", type=common.count, default=100, help="for each two workers")
+    parser.add_argument("--in-turns", action="store_true", help="not side by side")
+    parser.add_argument("--image-size", type=common.count, default=_IMAGE_SIZE)
     parser.add_argument("--out", type=Path, default=common.RESULTS / "fleet_efficiency.json")
     options = parser.parse_args()
     pairs = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         videos = write_clips(folder)
+        sizes = [options.image_size] * len(PAIRS[0])
         for number, ways in enumerate(PAIRS):
             clips = [max(1, options.clips * way.workers // 2) for way in ways]
             jobs = [write_jobs(folder / f"{n}.csv", videos, n) for n in clips]
             outs = [folder / f"out{number}-{way.workers}-{way.ray}" for way in ways]
-            with ThreadPoolExecutor() as pool:
-                first, beside = pool.map(timed, ways, clips, jobs, outs)
+            with ThreadPoolExecutor(1 if options.in_turns else len(ways)) as pool:
+                first, beside = pool.map(timed, ways, sizes, clips, jobs, outs)
             pair = Pair(first, beside, os.getloadavg()[0])
             print(pair, compared(pair), flush=True)
             pairs.append(pair)
@@ -278,6 +290,10 @@ def main() -> None:
             if any(found[name] != sha256 for name, sha256 in other.items()):
                 raise RuntimeError("the results differ")
     command = f"python -m eval.fleet_efficiency --clips {options.clips}"
+    if options.image_size != _IMAGE_SIZE:
+        command += f" --image-size {options.image_size}"
+    if options.in_turns:
+        command += " --in-turns"
     common.write_facts(options.out, facts(pairs, command))
 
 
