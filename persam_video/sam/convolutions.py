@@ -1,4 +1,4 @@
-"""Faster convolutions for inference in fp32 on the CPU; their results are the same up to rounding.
+"""Faster convolutions for inference on the CPU; their results are the same up to rounding.
 
 Source of the Winograd convolution: Lavin and Gray, "Fast Algorithms for Convolutional Neural
 Networks", CVPR 2016.
@@ -91,10 +91,11 @@ class WinogradConv2d(nn.Module):
 class FusedConv2d(nn.Module):
     """A convolution and its activation in one pass over memory, by oneDNN.
 
-    The weights are brought into oneDNN's layout once.
+    In fp32, the weights are brought into oneDNN's layout once. In bf16 they stay as they are: not
+    knowing the image's size, oneDNN chooses a layout that makes some sizes ten times as slow.
 
     Args:
-        conv: the convolution, in fp32.
+        conv: the convolution, in fp32 or bf16, see ``can_fuse``.
         activation: follows the convolution.
     """
 
@@ -102,9 +103,9 @@ class FusedConv2d(nn.Module):
         super().__init__()
         self.bias = cast(Tensor, conv.bias).detach()
         self.shape = (conv.padding, conv.stride, conv.dilation, conv.groups)
-        self.weight = torch.ops.mkldnn._reorder_convolution_weight(
-            conv.weight.detach(), *self.shape
-        )
+        self.weight = conv.weight.detach()
+        if self.weight.dtype is torch.float32:
+            self.weight = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *self.shape)
         # name, numbers and variant, as oneDNN knows it
         self.activation: tuple[str, list[float], str] = {
             "none": ("none", [], ""),
@@ -120,8 +121,16 @@ class FusedConv2d(nn.Module):
         return found
 
 
-def can_fuse() -> bool:
-    """Return whether this torch has what ``FusedConv2d`` needs, which its compiler uses, too."""
-    return torch.backends.mkldnn.is_available() and hasattr(  # type: ignore[no-untyped-call]
-        torch.ops.mkldnn, "_convolution_pointwise"
+def can_fuse(dtype: torch.dtype) -> bool:
+    """Return whether ``FusedConv2d`` computes in a precision here.
+
+    It needs what this torch's compiler uses, too, and for bf16 a processor that has it.
+    """
+    mkldnn = torch.ops.mkldnn
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    if not hasattr(mkldnn, "_convolution_pointwise"):
+        return False
+    return dtype is torch.float32 or (
+        dtype is torch.bfloat16 and bool(mkldnn._is_mkldnn_bf16_supported())
     )

@@ -230,15 +230,17 @@ class LiteImageEncoder(nn.Module):
 
     @inference()
     def accelerated(self) -> "LiteImageEncoder":
-        """Return a copy for inference in fp32 on the CPU, which computes the same up to rounding.
+        """Return a copy for inference on the CPU, which computes the same up to rounding.
 
         It takes one image at a time.
         """
         fast = copy.deepcopy(self)
-        for block in fast.neck.children():
-            if isinstance(block, ResidualBlock):
-                block.use_winograd()
-        if can_fuse():
+        dtype = next(self.parameters()).dtype
+        if dtype is torch.float32:  # the transforms need more digits than bf16 has
+            for block in fast.neck.children():
+                if isinstance(block, ResidualBlock):
+                    block.use_winograd()
+        if can_fuse(dtype):
             fast.backbone.fuse()
             fast.reduce = _fused(fast.reduce)
             fast.merge = _fused(fast.merge)
@@ -318,8 +320,8 @@ class LiteSam(Sam):
         features: ImageFeatures = self.image_encoder(images)
         return replace(features, embedding=features.embedding.float())
 
-    def fp32_cpu_encoder(self) -> Callable[[Tensor], ImageFeatures]:
-        """Return what encodes one image (1, 3, H, W) in fp32 on the CPU as ``encode`` does."""
+    def cpu_encoder(self) -> Callable[[Tensor], ImageFeatures]:
+        """See ``Sam``; one image (1, 3, H, W) at a time."""
         return self.image_encoder.accelerated()
 
     def embed_matching(self, maps: Tensor) -> Tensor:

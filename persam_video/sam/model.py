@@ -123,8 +123,7 @@ class SamModel:
         if network.memory is not None:
             network.memory.to(device, dtype)
         _to(network.mask_decoder, device, dtype)
-        fp32_cpu = device.type == "cpu" and dtype is torch.float32
-        self.encode_images = network.fp32_cpu_encoder() if fp32_cpu else network.encode
+        self.encode_images = network.cpu_encoder() if device.type == "cpu" else network.encode
         self._positions: dict[tuple[int, int], Tensor] = {}
 
     @property
@@ -185,7 +184,7 @@ class SamModel:
         )
         image = transform.image(rgb, self.device).to(self.dtype)
         found = self.encode_images(image.contiguous(memory_format=torch.channels_last))
-        return ImageEmbedding(found.embedding, transform, found.keys, found.skips)
+        return ImageEmbedding(found.embedding.float(), transform, found.keys, found.skips)
 
     @inference()
     def embed_matching(self, prompts: Prompts) -> Prompts:

@@ -74,8 +74,11 @@ class Sam(nn.Module):
         embedding = self.image_encoder(images).float()
         return ImageFeatures(embedding, nn.functional.normalize(embedding, dim=1))
 
-    def fp32_cpu_encoder(self) -> Callable[[Tensor], ImageFeatures]:
-        """Return what encodes one image in fp32 on the CPU: ``encode``, or something faster."""
+    def cpu_encoder(self) -> Callable[[Tensor], ImageFeatures]:
+        """Return what encodes one image on the CPU: ``encode``, or something faster.
+
+        The embedding may be in the network's own precision.
+        """
         return self.encode
 
     def embed_matching(self, maps: Tensor) -> Tensor | None:

@@ -21,14 +21,26 @@ def test_winograd_s_convolution_agrees_at_all_sizes(conv, size):
     assert torch.allclose(found, conv(image), atol=1e-5)
 
 
-@pytest.mark.skipif(not can_fuse(), reason="this torch has no fused convolutions")
+@pytest.fixture(params=["fp32", "bf16"])
+def precision(request):
+    """Give a precision that convolutions are fused in here, and how exact it is."""
+    dtype, exact = {"fp32": (torch.float32, 1e-5), "bf16": (torch.bfloat16, 2**-6)}[request.param]
+    if not can_fuse(dtype):
+        pytest.skip(f"nothing is fused in {request.param} here")
+    return dtype, exact
+
+
 @pytest.mark.parametrize(
     ("activation", "expected"), [("none", lambda x: x), ("relu6", F.relu6), ("gelu", F.gelu)]
 )
 @pytest.mark.parametrize("groups", [1, 8])
 @torch.inference_mode()
-def test_a_fused_activation_follows_the_convolution(activation, expected, groups):
+def test_a_fused_activation_follows_the_convolution(precision, activation, expected, groups):
     torch.manual_seed(0)
-    conv = nn.Conv2d(8, 16, 3, 2, 1, groups=groups).to(memory_format=torch.channels_last)
-    image = 20 * torch.randn(2, 8, 9, 14).contiguous(memory_format=torch.channels_last)
-    assert torch.allclose(FusedConv2d(conv, activation)(image), expected(conv(image)), atol=1e-5)
+    dtype, exact = precision
+    conv = nn.Conv2d(8, 16, 3, 2, 1, groups=groups)
+    conv.to(dtype, memory_format=torch.channels_last)
+    image = 20 * torch.randn(2, 8, 9, 14).to(dtype).contiguous(memory_format=torch.channels_last)
+    found = FusedConv2d(conv, activation)(image)
+    assert found.dtype is dtype
+    assert torch.allclose(found, expected(conv(image)), atol=exact, rtol=exact)

@@ -3,10 +3,12 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from persam_video.sam import load_sam
 from persam_video.sam.build import build_network
 from persam_video.sam.checkpoints import load_weights, read_state_dict
+from persam_video.sam.convolutions import FusedConv2d, can_fuse
 from persam_video.sam.download import embedded_path
 from persam_video.sam.prompts import MaskPrediction, Prompts
 from persam_video.sam.registry import model_spec
@@ -145,6 +147,18 @@ def test_the_accelerated_encoder_computes_the_same(encoder, drawn):
     )
     assert all(torch.allclose(*pair, atol=1e-4) for pair in pairs)
     assert not fast.embedding.equal(features.embedding)  # it really is another computation
+
+
+@pytest.mark.skipif(not can_fuse(torch.bfloat16), reason="no native bf16")
+@torch.inference_mode()
+def test_the_accelerated_encoder_computes_the_same_in_bf16(encoder, drawn):
+    encoder.backbone.prepare_for_rounding()
+    encoder.to(torch.bfloat16, memory_format=torch.channels_last)
+    image = drawn.bfloat16().contiguous(memory_format=torch.channels_last)
+    features, fast = encoder(image), encoder.accelerated()(image)
+    assert any(isinstance(part, FusedConv2d) for part in encoder.accelerated().modules())
+    likeness = F.cosine_similarity(features.embedding.float(), fast.embedding.float(), dim=1)
+    assert likeness.min() > 0.999
 
 
 def rounded(encoder):
