@@ -2,7 +2,7 @@
 
     python -m eval.cost
 
-Tracks balls on frames of 854x480 with the embedded model in fp32, frame by frame. The operations
+Tracks balls on frames of 854x480 with the embedded model, frame by frame. The operations
 of the matrix products and convolutions are counted as they are carried out, a multiplication and an
 addition as two, and the rate is that of a product of two large matrices. Times are the processor's,
 which other programs touch less than those on the clock: medians of five clips. Writes
@@ -65,15 +65,17 @@ Cost = dict[str, float]
 
 def main() -> None:
     parser = common.parser(__doc__)
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--out", type=Path, default=common.RESULTS / "cost.md")
     options = parser.parse_args()
     torch.set_num_threads(1)  # as encoders run side by side
 
-    model = load_sam("lite", device="cpu", precision="fp32")
-    rate = matrix_rate()
+    model = load_sam("lite", device="cpu", precision=options.precision)
+    rate = matrix_rate(model.dtype)
     parts = [
         f"# What a frame costs\n\n`python -m eval.cost`: medians of {REPEATS} clips of 854x480, "
-        f"processor's time per frame. {common.machine()}; a product of two large matrices runs at "
+        f"processor's time per frame, in {model.info.precision}. {common.machine()}; a product of "
+        "two large matrices runs at "
         f"{rate / 1e9:.0f} GFLOP/s of each core. Each line is without those below it that begin "
         "with its name."
     ]
@@ -140,9 +142,9 @@ def parts_of(model: SamModel, clock: StageClock) -> Iterator[None]:
         yield
 
 
-def matrix_rate(side: int = 1536) -> float:
+def matrix_rate(dtype: torch.dtype, side: int = 1536) -> float:
     """Return the operations per second of each core, in a product of two large matrices."""
-    first, second = torch.randn(2, side, side).unbind()
+    first, second = torch.randn(2, side, side).to(dtype).unbind()
     taken = []
     for _ in range(REPEATS + 1):
         begun = process_time()
