@@ -85,7 +85,8 @@ def _refine(
     some = (result.logits[:, 0] > 0).flatten(1).any(dim=1)
     if not some.any():
         return result
-    prompts = plain.take(some)
+    # copying the dense prompts of many objects takes time, and as a rule all have a mask
+    prompts = plain if some.all() else plain.take(some)
     masks = result.logits[some]
     boxes = mask_boxes(masks[:, 0], embedding) if boxed else None
     answer = model.decode(embedding, replace(prompts, masks=masks, boxes=boxes))

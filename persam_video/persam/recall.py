@@ -12,7 +12,7 @@ from torch import Tensor
 
 from persam_video.persam.matching import Memory
 from persam_video.sam.model import ImageEmbedding
-from persam_video.sam.readout import MemoryReadout, distances
+from persam_video.sam.readout import Distances, MemoryReadout
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ def recall(
         prior: (N, 3, h, w), see ``persam_video.sam.readout.MemoryReadout.embed``.
 
     Returns:
-        (N, C, h, w).
+        (N, C, h, w), in the precision of the readout.
     """
     long_term = _read_shared(readout, embedding, [o.long_term for o in objects], None)
     local = [(o.moved, o.share) for o in objects]
     recent = _read_shared(readout, embedding, [(o.recent,) for o in objects], local)
-    return readout.embed(long_term, recent, prior).float()
+    return readout.embed(long_term, recent, prior)
 
 
 _Local = tuple[tuple[float, float], float]
@@ -63,23 +63,32 @@ def _read_shared(
     memories: Sequence[tuple[Memory, ...]],
     local: Sequence[_Local] | None,
 ) -> Tensor:
-    """Read each object's memories (N, V, h, w), comparing shared frames once."""
-    shared: dict[object, list[int]] = {}
+    """Read each object's memories (N, V, h, w), comparing shared frames once.
+
+    Args:
+        readout: readout of the model that made the memories' values.
+        embedding: of the frame.
+        memories: of each object.
+        local: of each object's last frame, how the object has moved since, and the prior's share;
+            ``None`` for the long-term memory.
+    """
+    shared: dict[tuple[int, ...], dict[_Local | None, list[int]]] = {}
     for number, remembered in enumerate(memories):
         frames = tuple(id(memory.keys) for memory in remembered)
-        shared.setdefault((frames, None if local is None else local[number]), []).append(number)
+        alike = shared.setdefault(frames, {})
+        alike.setdefault(None if local is None else local[number], []).append(number)
     found: dict[int, Tensor] = {}
-    for numbers in shared.values():
-        first = memories[numbers[0]]
+    for groups in shared.values():
+        first = memories[next(iter(groups.values()))[0]]
         keys = torch.cat([memory.keys.flatten(2) for memory in first], dim=2)
-        values = torch.stack([_values(memories[number]) for number in numbers])
-        distance = None
-        if local is not None:
-            moved, share = local[numbers[0]]
-            distance = share * _distances(embedding, first[0], moved)[None]
-        read = readout.read(embedding.keys, keys, values.flatten(0, 1)[None], distance)
-        for number, part in zip(numbers, read[0].chunk(len(numbers)), strict=True):
-            found[number] = part
+        affinities = readout.affinities(embedding.keys, keys, recent=local is not None)
+        for where, numbers in groups.items():
+            near = affinities
+            if where is not None:
+                near = near - readout.far(_distances(embedding, first[0], *where))
+            values = torch.cat([_values(memories[number]) for number in numbers])
+            read = readout.read(near, values[None], embedding.grid)[0]
+            found.update(zip(numbers, read.chunk(len(numbers)), strict=True))
     return torch.stack([found[number] for number in range(len(memories))])
 
 
@@ -88,8 +97,10 @@ def _values(remembered: tuple[Memory, ...]) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def _distances(embedding: ImageEmbedding, memory: Memory, moved: tuple[float, float]) -> Tensor:
-    """Return squared distances (h*w, g*v) between cells, in cells of the embedding."""
+def _distances(
+    embedding: ImageEmbedding, memory: Memory, moved: tuple[float, float], share: float
+) -> Distances:
+    """Return the distances from cells of the embedding, in its cells, times the prior's share."""
     here, there = embedding.transform.extent, memory.extent
     rows, columns = embedding.grid
     other_rows, other_columns = memory.coverage.shape
@@ -100,7 +111,7 @@ def _distances(embedding: ImageEmbedding, memory: Memory, moved: tuple[float, fl
         _centres(here[0], here[2], columns) / side[0],
         (_centres(there[0], there[2], other_columns) + moved[0]) / side[0],
     )
-    return distances(*(place.to(embedding.keys.device) for place in places))
+    return Distances.between(*(place.to(embedding.keys.device) for place in places)).shared(share)
 
 
 def _centres(begin: float, end: float, count: int) -> Tensor:

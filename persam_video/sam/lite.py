@@ -315,6 +315,12 @@ class LiteSam(Sam):
         """The memory readout; ``None`` with weights trained without it."""
         return self.prompt_encoder.memory
 
+    @property
+    def dense_prompts(self) -> tuple[nn.Module, ...]:
+        """What embeds the matching prompt, and the memory readout."""
+        encoder = self.prompt_encoder
+        return (encoder.matching,) if encoder.memory is None else (encoder.matching, encoder.memory)
+
     def encode(self, images: Tensor) -> ImageFeatures:
         """Encode normalised RGB images (B, 3, H, W), H and W multiples of 32."""
         features: ImageFeatures = self.image_encoder(images)
@@ -325,8 +331,12 @@ class LiteSam(Sam):
         return self.image_encoder.accelerated()
 
     def embed_matching(self, maps: Tensor) -> Tensor:
-        """Embed similarity maps (N, channels, h, w) as a dense prompt (N, C, h, w)."""
-        return self.prompt_encoder.embed_matching(maps)
+        """Embed similarity maps (N, channels, h, w) as a dense prompt (N, C, h, w).
+
+        It is in the precision of the weights.
+        """
+        dtype = next(self.prompt_encoder.matching.parameters()).dtype
+        return self.prompt_encoder.embed_matching(maps.to(dtype))
 
     def leave_out_missing(self, names: Iterable[str]) -> None:
         """Drop the memory readout if the weights lack it, as older ones do."""

@@ -98,7 +98,8 @@ class SamModel:
         network: the network; it is moved to the device.
         info: its description.
         device: where it runs.
-        dtype: dtype of the encoder and the decoder; the prompt encoder stays in fp32.
+        dtype: dtype of the encoder, the decoder and what embeds dense prompts; the rest of the
+            prompt encoder stays in fp32.
 
     Attributes:
         encode_images: encodes one normalised image (1, 3, H, W), padded.
@@ -118,8 +119,8 @@ class SamModel:
         _to(network.image_encoder, device, dtype)
         # coordinates lose too much precision in 16 bits, and this part is cheap
         _to(network.prompt_encoder, device, torch.float32)
-        if network.readout is not None:  # this part handles no coordinates
-            network.readout.to(dtype)
+        for part in network.dense_prompts:  # these parts handle none
+            _to(part, device, dtype)
         if network.memory is not None:
             network.memory.to(device, dtype)
         _to(network.mask_decoder, device, dtype)
@@ -223,8 +224,8 @@ class SamModel:
         decoded = self.network.mask_decoder.decode(
             embedding.features.to(self.dtype),
             self._position(embedding.grid),
-            sparse.to(self.dtype),
-            dense.to(self.dtype),
+            sparse,
+            dense,
             attention_bias=prompts.attention_bias,
             target_embedding=None if target is None else target.to(self.dtype),
             skips=embedding.skips,
@@ -250,11 +251,11 @@ class SamModel:
         rows, columns = embedding.grid
         count = len(prompts)
         sparse = sparse.expand(count, -1, -1)
-        dense = dense[:, :, :rows, :columns].expand(count, -1, -1, -1)
+        dense = dense[:, :, :rows, :columns].to(self.dtype).expand(count, -1, -1, -1)
         for part in (self.embed_matching(prompts).dense, prompts.readout):
             if part is not None:
-                dense = dense + part
-        return sparse, dense
+                dense = dense + part.to(self.dtype)
+        return sparse.to(self.dtype), dense
 
     def _coordinates(self, xy: Tensor, transform: InputTransform) -> Tensor:
         """Bring (..., 2), (x, y) in frame pixels, to pixels of an input of the image size."""

@@ -69,6 +69,11 @@ class Sam(nn.Module):
         """The memory readout; ``None`` for a model trained without it."""
         return None
 
+    @property
+    def dense_prompts(self) -> tuple[nn.Module, ...]:
+        """Parts of the prompt encoder that embed dense prompts, from no coordinates."""
+        return ()
+
     def encode(self, images: Tensor) -> ImageFeatures:
         """Encode normalised RGB images (B, 3, H, W), padded; embedding and keys are float32."""
         embedding = self.image_encoder(images).float()

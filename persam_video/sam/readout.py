@@ -10,6 +10,7 @@ and values); Yang et al., "Associating Objects with Transformers", NeurIPS 2021 
 objects in a value, a short-term memory that is local).
 """
 
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -72,31 +73,49 @@ class MemoryReadout(nn.Module):
         mixed = self.image(features.to(dtype)) + self.masks(both.to(dtype))
         return cast(Tensor, mixed + self.mix(mixed))
 
-    def read(
-        self, keys: Tensor, memory_keys: Tensor, values: Tensor, distance: Tensor | None = None
-    ) -> Tensor:
-        """Read the values of remembered cells.
+    def affinities(self, keys: Tensor, memory_keys: Tensor, *, recent: bool = False) -> Tensor:
+        """Compare the cells of frames with remembered cells.
 
         Args:
             keys: (B, D, h, w) L2-normalised keys of the frames that read.
             memory_keys: (B, D, M) L2-normalised keys of the remembered cells.
+            recent: whether these are the last frame's, or those of the long-term memory.
+
+        Returns:
+            (B, h*w, M) logits, in the precision of the weights.
+        """
+        dtype = self.image.weight.dtype
+        sharpness = self.log_sharpness[int(recent)].exp()
+        queries = (keys.flatten(2).transpose(1, 2) * sharpness).to(dtype)
+        return queries @ memory_keys.to(dtype)
+
+    def far(self, distances: "Distances") -> Tensor:
+        """Return what remembered cells of the last frame lose by their distance.
+
+        Returns:
+            (B, h*w, g*v), to be subtracted from their affinities.
+        """
+        dtype = self.image.weight.dtype
+        locality = self.log_locality.exp()
+        down = (locality * distances.down).to(dtype)[:, :, None, :, None]
+        across = (locality * distances.across).to(dtype)[:, None, :, None, :]
+        return (down + across).flatten(3).flatten(1, 2)
+
+    def read(self, affinities: Tensor, values: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Read the values of remembered cells.
+
+        Args:
+            affinities: (B, h*w, M) of the cells that read with the remembered ones.
             values: (B, K, M) their values; K is V, or the concatenated V of several objects.
-            distance: for the last frame's memory: (B or 1, h*w, M) squared distances between
-                cells, in cells, times the prior's share. ``None`` reads the long-term memory.
+            grid: (h, w).
 
         Returns:
             (B, K, h, w).
         """
-        local = distance is not None
-        sharpness = self.log_sharpness[1 if local else 0].exp()
-        queries = (keys.flatten(2).transpose(1, 2) * sharpness).to(values.dtype)
-        logits = queries @ memory_keys.to(values.dtype)
-        if distance is not None:
-            logits = logits - (self.log_locality.exp() * distance).to(logits.dtype)
-        weights = torch.softmax(logits, dim=-1).to(values.dtype)
+        weights = torch.softmax(affinities, dim=-1).to(values.dtype)
         # in this order: the transposed product takes three times as long
         read = (weights @ values.transpose(1, 2)).transpose(1, 2)
-        return read.reshape(*read.shape[:2], *keys.shape[-2:])
+        return read.reshape(*read.shape[:2], *grid)
 
     def embed(self, long_term: Tensor, recent: Tensor, prior: Tensor) -> Tensor:
         """Embed readings as a dense prompt.
@@ -114,15 +133,36 @@ class MemoryReadout(nn.Module):
         return cast(Tensor, self.fuse(everything))
 
 
-def distances(rows: Tensor, other_rows: Tensor, columns: Tensor, other_columns: Tensor) -> Tensor:
-    """Return squared distances (h*w, g*v) between the cells of two grids by their coordinates.
+@dataclass(frozen=True)
+class Distances:
+    """Squared distances between the cells of two grids, along each axis, in cells.
 
-    Args:
-        rows: (h,) of the first grid.
-        other_rows: (g,) of the second grid.
-        columns: (w,) of the first grid.
-        other_columns: (v,) of the second grid.
+    Their sum is the squared distance of two cells.
+
+    Attributes:
+        down: (B, h, g) between rows.
+        across: (B, w, v) between columns.
     """
-    down = (rows[:, None] - other_rows[None]).square()
-    across = (columns[:, None] - other_columns[None]).square()
-    return (down[:, None, :, None] + across[None, :, None, :]).flatten(2).flatten(0, 1)
+
+    down: Tensor
+    across: Tensor
+
+    @staticmethod
+    def between(
+        rows: Tensor, others: Tensor, columns: Tensor, other_columns: Tensor
+    ) -> "Distances":
+        """Return the distances of two grids by the coordinates of their cells.
+
+        Args:
+            rows: (h,) of the first grid.
+            others: (g,) of the second grid.
+            columns: (w,) of the first grid.
+            other_columns: (v,) of the second grid.
+        """
+        down = (rows[:, None] - others[None]).square()
+        across = (columns[:, None] - other_columns[None]).square()
+        return Distances(down[None], across[None])
+
+    def shared(self, share: Tensor | float) -> "Distances":
+        """Return them times a share of the temporal prior, one or (B, 1, 1)."""
+        return Distances(share * self.down, share * self.across)

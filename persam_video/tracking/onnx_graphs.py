@@ -20,7 +20,7 @@ from persam_video.persam.target import location_confidence, target_embedding
 from persam_video.sam.decoder import OUTSIDE_WINDOW
 from persam_video.sam.lite import LiteImageEncoder, LiteSam
 from persam_video.sam.network import CELL
-from persam_video.sam.readout import VALUE_DIM, MemoryReadout, distances
+from persam_video.sam.readout import VALUE_DIM, Distances, MemoryReadout
 from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD, InputTransform, cell_means
 from persam_video.tracking.prior import grow_cells
 from persam_video.tracking.segmenter import WINDOW_CELLS, likeness
@@ -212,13 +212,12 @@ class ObjectGraph(nn.Module):
             ],
             dim=1,
         )
-        long_term = self.readout.read(keys, _in_a_row(memory_keys), _in_a_row(memory_values))
-        recent = self.readout.read(
-            keys,
-            recent_keys.flatten(2),
-            recent_values.flatten(2),
-            share * self._distances(features)[None],
-        )
+        readout, grid = self.readout, (keys.shape[2], keys.shape[3])
+        affinities = readout.affinities(keys, _in_a_row(memory_keys))
+        long_term = readout.read(affinities, _in_a_row(memory_values), grid)
+        affinities = readout.affinities(keys, recent_keys.flatten(2), recent=True)
+        far = readout.far(self._distances(features).shared(share))
+        recent = readout.read(affinities - far, recent_values.flatten(2), grid)
         dense = self.prompt_encoder.embed_matching(matching) + self.readout.embed(
             long_term, recent, evidence
         )
@@ -246,9 +245,9 @@ class ObjectGraph(nn.Module):
         rows, columns = (torch.arange(features.shape[axis]) * CELL for axis in (2, 3))
         return ((rows[:, None] < size[1]) & (columns[None] < size[0]))[None]
 
-    def _distances(self, features: Tensor) -> Tensor:
+    def _distances(self, features: Tensor) -> Distances:
         rows, columns = (torch.arange(features.shape[axis], dtype=torch.float32) for axis in (2, 3))
-        return distances(rows, rows, columns, columns)
+        return Distances.between(rows, rows, columns, columns)
 
     def _points(self, confidence: Tensor, inside: Tensor, corner: Tensor) -> Tensor:
         """Embed the cells of highest and of lowest confidence, and the absence of a box.

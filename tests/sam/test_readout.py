@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from persam_video.sam.readout import PRIOR_CHANNELS, VALUE_DIM, MemoryReadout, distances
+from persam_video.sam.readout import PRIOR_CHANNELS, VALUE_DIM, Distances, MemoryReadout
 
 GRID = (3, 4)
 
@@ -44,27 +44,41 @@ def test_a_cell_reads_the_value_of_the_cell_that_looks_like_it(readout):
     values = torch.randn(1, 5, 12)
     order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
     shuffled = remembered.flatten(2)[..., order].unflatten(2, GRID)
-    read = readout.read(shuffled, remembered.flatten(2), values)
+    read = readout.read(readout.affinities(shuffled, remembered.flatten(2)), values, GRID)
     torch.testing.assert_close(read.flatten(2), values[..., order], atol=1e-3, rtol=0)
 
 
 def cell_distances(grid):
     rows, columns = (torch.arange(count, dtype=torch.float32) for count in grid)
-    return distances(rows, rows, columns, columns)
+    return Distances.between(rows, rows, columns, columns)
 
 
 @torch.inference_mode()
 def test_what_is_far_away_counts_for_less_and_not_without_a_prior(readout):
     same = F.normalize(torch.ones(1, 16, *GRID), dim=1)  # all cells look alike
     values = torch.eye(12)[None]  # a cell's value is its number
-    distance = cell_distances(GRID)[None]
-    near = readout.read(same, same.flatten(2), values, distance)[0].flatten(1)
+    affinities = readout.affinities(same, same.flatten(2), recent=True)
+    far = readout.far(cell_distances(GRID))
+    near = readout.read(affinities - far, values, GRID)[0].flatten(1)
     assert (near.argmax(dim=0) == torch.arange(12)).all()
-    even = readout.read(same, same.flatten(2), values, 0 * distance)
+    assert (readout.far(cell_distances(GRID).shared(0.0)) == 0).all()
+    even = readout.read(affinities, values, GRID)
     torch.testing.assert_close(even, torch.full_like(even, 1 / 12))
 
 
-def test_distances_are_squared_and_in_cells():
-    found = cell_distances((2, 3)).tolist()
+@torch.inference_mode()
+def test_distances_are_squared_and_in_cells(readout):
+    readout.log_locality.zero_()  # its exponential is one
+    found = readout.far(cell_distances((2, 3)))[0].tolist()
     assert found[0] == [0, 1, 4, 1, 2, 5]
     assert found[4] == [2, 1, 2, 1, 0, 1]
+
+
+@torch.inference_mode()
+def test_each_object_has_its_own_share(readout):
+    shares = torch.tensor([0.0, 0.5, 1.0])[:, None, None]
+    found, whole = (
+        readout.far(cell_distances(GRID).shared(shares)),
+        readout.far(cell_distances(GRID)),
+    )
+    torch.testing.assert_close(found, shares * whole)

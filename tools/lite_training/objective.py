@@ -29,7 +29,7 @@ from persam_video.persam.matching import cell_coverage, matching_maps
 from persam_video.persam.target import location_confidence, target_embedding
 from persam_video.sam.lite import LiteSam
 from persam_video.sam.network import CELL, ImageFeatures
-from persam_video.sam.readout import MemoryReadout, distances
+from persam_video.sam.readout import Distances, MemoryReadout
 from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD
 from persam_video.tracking.prior import grow_cells, mask_prompt, seen_from
 
@@ -355,15 +355,13 @@ class Rollout:
         memory = self._scene.memory
         keys = self._scene.keys(frame)
         kept = [self._annotated] if self._past is None else [self._annotated, self._past]
-        long_term = memory.read(
-            keys,
-            torch.cat([remembered.keys.flatten(2) for remembered in kept], dim=2),
-            torch.cat([remembered.values.flatten(2) for remembered in kept], dim=2),
-        )
-        distance = share * _cell_distances(self._scene.grid)
-        recent = memory.read(
-            keys, self._recent.keys.flatten(2), self._recent.values.flatten(2), distance
-        )
+        grid = self._scene.grid
+        remembered = torch.cat([one.keys.flatten(2) for one in kept], dim=2)
+        values = torch.cat([one.values.flatten(2) for one in kept], dim=2)
+        long_term = memory.read(memory.affinities(keys, remembered), values, grid)
+        affinities = memory.affinities(keys, self._recent.keys.flatten(2), recent=True)
+        far = memory.far(_cell_distances(grid).shared(share))
+        recent = memory.read(affinities - far, self._recent.values.flatten(2), grid)
         return memory.embed(long_term, recent, prior)
 
     def _points(self, confidence: Tensor) -> tuple[Tensor, Tensor]:
@@ -433,7 +431,7 @@ def embed_points(model: LiteSam, points: Tensor, labels: Tensor) -> Tensor:
     return embedded
 
 
-def _cell_distances(grid: tuple[int, int]) -> Tensor:
-    """Return squared distances (h*w, h*w), in cells, between the cells of a grid (h, w)."""
+def _cell_distances(grid: tuple[int, int]) -> Distances:
+    """Return the distances between the cells of a grid (h, w)."""
     rows, columns = (torch.arange(count, dtype=torch.float32) for count in grid)
-    return distances(rows, rows, columns, columns)
+    return Distances.between(rows, rows, columns, columns)
