@@ -4,17 +4,19 @@ import importlib.util
 import json
 import re
 import shlex
-import subprocess
 import sys
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
 import pytest
 import typer
 
+import persam_video
 from persam_video.cli import main as program
+from persam_video.sam import build
+from persam_video.sam.registry import model_spec
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -99,6 +101,18 @@ def test_command_lines_are_understood(words):
     takes(words, "--help")
 
 
+@pytest.fixture
+def small_model(monkeypatch):
+    """Load the embedded model for small images in this process, where nothing else is asked for."""
+
+    def small(name):
+        spec = model_spec(name)
+        return replace(spec, image_size=256) if name == "lite" else spec
+
+    monkeypatch.setattr(build, "model_spec", small)
+
+
+@pytest.mark.usefixtures("small_model")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_run_from_top_to_bottom(page, workplace, monkeypatch):
     monkeypatch.chdir(workplace)
@@ -121,6 +135,8 @@ def run(line, monkeypatch):
         return
     if takes(words[1:], "--set") and words[1] != "config":
         words += SMALL
+    if words[1] == "reproduce":
+        words += ("--workers", "1")  # no others, which had to load torch and the large model
     monkeypatch.setattr(sys, "argv", words)
     printed = StringIO()
     try:
@@ -143,22 +159,32 @@ def python_blocks():
     ]
 
 
-def run_python(folder, source):
-    done = subprocess.run(
-        [sys.executable, "-c", source], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def run_python(small_model, monkeypatch, capsys):
+    """Give a function that runs a program in a folder, and gives what it prints.
+
+    In this process, where torch is loaded already, and with a small model.
+    """
+
+    def run_it(folder, source):
+        # what is loaded here must not help a program that says too little
+        asked = set(re.findall(r"\bpersam_video\.(\w+)\(", source))
+        assert asked <= set(persam_video.__all__)
+        monkeypatch.chdir(folder)
+        exec(compile(source, "snippet", "exec"), {"__name__": "__main__"})
+        return capsys.readouterr().out
+
+    return run_it
 
 
 @pytest.mark.parametrize("source", python_blocks())
-def test_python_runs(source, workplace):
+def test_python_runs(source, workplace, run_python):
     if "plugins.notebook" in source:
         pytest.importorskip("anywidget", reason="no anywidget (the extra 'notebook')")
     run_python(workplace, source)
 
 
-def test_the_notebook_runs_from_top_to_bottom(tmp_path):
+def test_the_notebook_runs_from_top_to_bottom(tmp_path, run_python):
     cells = json.loads((ROOT / "docs" / "tour.ipynb").read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     assert len(code) >= 4
