@@ -149,6 +149,7 @@ def track(
     from persam_video.run.annotations import parse_masks
     from persam_video.sinks import RunStatus
     from persam_video.sinks.outputs import DEFAULT_OUTPUTS, STORES, parse_outputs, place_of
+    from persam_video.util.garbage import lasting_objects
     from persam_video.util.live_page import LivePage
     from persam_video.video.source import locate
 
@@ -172,7 +173,8 @@ def track(
     )
     masks = parse_masks(mask or [])
     locate(source)
-    from persam_video.run import track_to_folder
+    with lasting_objects():
+        from persam_video.run import track_to_folder
 
     before = "marking the objects" if options.prompts else "starting"
     with ExitStack() as stack:
