@@ -234,7 +234,8 @@ class LiteImageEncoder(nn.Module):
 
         It takes one image at a time.
         """
-        fast = copy.deepcopy(self)
+        # weights that nothing rearranges are shared
+        fast = copy.deepcopy(self, {id(weight): weight for weight in self.parameters()})
         dtype = next(self.parameters()).dtype
         if dtype is torch.float32:  # the transforms need more digits than bf16 has
             for block in fast.neck.children():
