@@ -93,17 +93,17 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     args = parser.parse_args()
 
+    # before the others are drawn, which takes long: the folder may not be there
+    davis = [] if args.data is None else davis_sequences(args.data / "davis")
     sequences = [
         *drawn_sequences(
             synthetic.exit_and_return,
             synthetic.come_and_go,
             synthetic.crossing,
             synthetic.lookalike,
-        )
+        ),
+        *(sequence for sequence in davis if sequence.name in OCCLUDED),
     ]
-    if args.data is not None:
-        davis = davis_sequences(args.data / "davis")
-        sequences += [sequence for sequence in davis if sequence.name in OCCLUDED]
     settings = load_settings("persam", parse_assignments(args.set))
     model = load_model(settings)
     rows = {}
