@@ -35,9 +35,9 @@ class Squares:
         return path
 
 
-@pytest.fixture
-def squares(tmp_path):
-    frames = tmp_path / "frames"
+def draw(folder):
+    """Draw the frames of the squares into a folder."""
+    frames = folder / "frames"
     frames.mkdir()
     noise = np.random.default_rng(5).integers(60, 90, (*SIZE, 3))
     truth = []
@@ -51,7 +51,12 @@ def squares(tmp_path):
             labels[y : y + 18, x : x + 18] = object_id
         Image.fromarray(rgb).save(frames / f"{index:05d}.png")
         truth.append(labels)
-    return Squares(frames, tuple(truth), tmp_path)
+    return Squares(frames, tuple(truth), folder)
+
+
+@pytest.fixture
+def squares(tmp_path):
+    return draw(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,12 @@ from safetensors.torch import save
 from persam_video.config import load_settings
 from persam_video.errors import ConfigError, OutputError
 from persam_video.run import FrameRange, track_to_folder
+from persam_video.sam.build import load_model
 from persam_video.sinks import RunStatus
+from tests.run.conftest import draw
+
+# squares are found in a grid of eight cells, too
+SMALL = {"model.image_size": 128, "model.device": "cpu"}
 
 # kills itself amid the results of a frame, without a chance to clean up
 KILLED = textwrap.dedent(
@@ -33,7 +38,7 @@ KILLED = textwrap.dedent(
 
     track_to_folder(
         source, mask, out, resume=True, snapshot_seconds=0, on_progress=kill,
-        settings=load_settings("persam", {"model.image_size": 256, "model.device": "cpu"}),
+        settings=load_settings("persam", small),
     )
     """
 )
@@ -72,10 +77,23 @@ def begin(squares, settings, loaded):
     return call
 
 
-@pytest.fixture
-def whole(begin, squares):
-    begin("whole")
-    return outputs(squares.folder / "whole")
+@pytest.fixture(scope="module")
+def settings():
+    return load_settings("persam", SMALL)
+
+
+@pytest.fixture(scope="module")
+def loaded(settings):
+    return load_model(settings)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, settings, loaded):
+    """Give the outputs of a run that nothing cut off."""
+    squares = draw(tmp_path_factory.mktemp("whole"))
+    out = squares.folder / "out"
+    track_to_folder(squares.frames, squares.mask(0, 1, 2), out, settings=settings, model=loaded)
+    return outputs(out)
 
 
 def cut(begin, done, **options):
@@ -167,6 +185,7 @@ def start(processes, squares, out, done):
         "out": out,
         "done": done,
         "threads": torch.get_num_threads(),
+        "small": SMALL,
     }
     process = processes.Process(target=exec, args=(KILLED, names))
     process.start()
@@ -289,7 +308,7 @@ def test_a_run_is_not_resumed_as_another(begin, squares):
         r"settings.prior.alpha was 0.5, now 0.3": {
             "settings": load_settings(
                 "persam",
-                {"model.image_size": 256, "model.device": "cpu", "prior.alpha": 0.3},
+                {**SMALL, "prior.alpha": 0.3},
             )
         },
         r"source.stride was 1, now 2": {"frames": FrameRange(stride=2)},
