@@ -112,6 +112,7 @@ BEFORE_TYPER = """
 import os, signal, sys
 from persam_video.cli.main import main
 number = int(sys.argv.pop())
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
 def interrupt(frame, event, argument):
     if frame.f_code.co_name == "get_command":  # typer's, which looks at every command first
         sys.setprofile(None)
