@@ -55,7 +55,7 @@ def squares(tmp_path):
 
 @pytest.fixture(scope="session")
 def settings():
-    return load_settings("persam", {"model.image_size": 256, "model.device": "cpu"})
+    return load_settings("persam", {"model.image_size": 128, "model.device": "cpu"})
 
 
 @pytest.fixture(scope="session")

@@ -635,7 +635,7 @@ import sys
 from persam_video.config import load_settings
 from persam_video.studio import InteractiveSession
 
-settings = load_settings("persam", {"model.image_size": 256, "model.device": "cpu"})
+settings = load_settings("persam", {"model.image_size": 128, "model.device": "cpu"})
 session = InteractiveSession(sys.argv[1], sys.argv[2], settings=settings)
 session.add_object("red")
 session.stroke(0, 1, [(19.5, 19.5)], 8)
