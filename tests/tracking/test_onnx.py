@@ -30,6 +30,7 @@ from persam_video.video.image_decoder import read_image
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "track_with_onnx.py"
 SIZE = 320
+REAL_FRAMES = 18  # by then there are as many memories as there ever are, and one was dropped
 CLOSE = 1e-3
 WHOLE = ZoomSettings(limit=1)
 """The files show the model the whole frame."""
@@ -186,7 +187,7 @@ def test_every_step_of_a_drawn_clip_is_the_models(model, run, demo_frames):
 
 def test_every_step_of_a_real_clip_is_the_models(model, run, shared_data):
     folder = shared_data / "davis"
-    paths = sorted((folder / "JPEGImages/480p/dog").glob("*.jpg"))
+    paths = sorted((folder / "JPEGImages/480p/dog").glob("*.jpg"))[:REAL_FRAMES]
     annotation = read_annotation(folder / "Annotations/480p/dog/00000.png")
     largest = compare_clip(model, run, [read_image(path) for path in paths], annotation)
     assert max(largest.values()) < CLOSE, largest
