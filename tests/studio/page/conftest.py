@@ -9,6 +9,7 @@ from persam_video.masks.png import read_label_png
 from persam_video.synthetic import SyntheticClip, SyntheticFiles, demo
 from tests.studio.page.browser import (
     ARGUMENTS,
+    SMALL,
     Page,
     RunningStudio,
     StudioSession,
@@ -61,7 +62,8 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio]:
     pytest.importorskip("starlette", reason="no starlette (the extra 'studio')")
     folder = tmp_path_factory.mktemp("studio")
     (folder / "root").mkdir()
-    with running_studio("--root", folder / "root", "--out", folder / "sessions") as running:
+    places = ("--root", folder / "root", "--out", folder / "sessions")
+    with running_studio(*places, *SMALL) as running:
         yield running
 
 

@@ -7,9 +7,10 @@ import av
 import numpy as np
 import pytest
 
+from persam_video.config import load_settings, parse_assignments
 from persam_video.masks.png import read_label_png
 from tests.studio.conftest import draw
-from tests.studio.page.browser import Page, StudioSession
+from tests.studio.page.browser import SMALL, Page, StudioSession
 from tests.studio.page.conftest import BALL, KOI, LENGTH
 from tests.studio.page.whole_clip import (
     check_masks,
@@ -74,7 +75,9 @@ def test_points_tracks_and_corrects_as_the_library_does(
     page.press("t")
     page.wait_for_job()
     assert session.get()["annotated"] == [0, 6]
-    check_masks(session, library_masks(clip.video, tmp_path / "library", sent, range(LENGTH)))
+    small = load_settings("persam", parse_assignments(SMALL[1:]))
+    expected = library_masks(clip.video, tmp_path / "library", sent, range(LENGTH), small)
+    check_masks(session, expected)
 
     # and what is exported is what was shown; the folder is what tracking leaves
     page.press("Control+e")

@@ -22,15 +22,22 @@ import av
 import numpy as np
 
 from eval import common
+from persam_video.config import Settings
 from persam_video.masks.png import read_label_png
 from persam_video.video import FrameStream, VideoWriter
 from tests.studio.conftest import draw
-from tests.studio.page.browser import ARGUMENTS, Page, StudioSession, chromium, running_studio
+from tests.studio.page.browser import (
+    ARGUMENTS,
+    SMALL,
+    Page,
+    StudioSession,
+    chromium,
+    running_studio,
+)
 from tests.studio.page.points import deepest_point
 
 CORRECTED = 40
 MEASURED = (150, 500, 999)  # frames of the long clip at which memory is measured
-SMALL = ("--set", "model.image_size=256")  # a thousand frames in minutes
 
 
 @dataclass(frozen=True)
@@ -149,13 +156,17 @@ def mark_two(page: Page, address: str, points: Sequence[tuple[float, float]]) ->
 
 
 def library_masks(
-    video: Path, folder: Path, gestures: Sequence[dict], frames: Sequence[int]
+    video: Path,
+    folder: Path,
+    gestures: Sequence[dict],
+    frames: Sequence[int],
+    settings: Settings | None = None,
 ) -> dict[int, np.ndarray]:
     """Return the label maps that the library gives for gestures, each frame's then tracked on."""
     from persam_video.studio.gestures import mark_of
     from persam_video.studio.session import InteractiveSession
 
-    with InteractiveSession(video, folder) as session:
+    with InteractiveSession(video, folder, settings=settings) as session:
         for object_id in sorted({gesture["object"] for gesture in gestures}):
             assert session.add_object().id == object_id
         for frame, made in groupby(gestures, key=lambda gesture: gesture["frame"]):
