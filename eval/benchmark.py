@@ -71,8 +71,11 @@ def main() -> None:
     print("\n".join(_of_programs(peak, starts)))
     out = options.out or (None if options.quick else common.RESULTS / "speed.json")
     if out is not None:
+        command = "python -m eval.benchmark" + (" --quick" if options.quick else "")
+        command += f" --vit {options.vit}" if options.vit != parser.get_default("vit") else ""
+        command += " --cutie CHECKOUT" if cutie else ""
         facts = {
-            "command": "python -m eval.benchmark" + (" --quick" if options.quick else ""),
+            "command": command,
             "machine": common.machine(),
             "repeats": repeats,
             "results": results,
@@ -81,7 +84,8 @@ def main() -> None:
         }
         common.write_facts(out, facts)
         write_bytes(
-            out.with_suffix(".md"), _page(results, _of_programs(peak, starts), repeats).encode()
+            out.with_suffix(".md"),
+            _page(command, results, _of_programs(peak, starts), repeats).encode(),
         )
 
 
@@ -108,12 +112,12 @@ def _of_programs(peak: float, starts: Starts) -> tuple[str, ...]:
     )
 
 
-def _page(results: list[Result], programs: Sequence[str], repeats: int) -> str:
+def _page(command: str, results: list[Result], programs: Sequence[str], repeats: int) -> str:
     table = common.table(HEADER, [_cells(result) for result in results])
     notes = "\n".join(f"- {r.name}: {'; '.join(r.notes)}." for r in results if r.notes)
     programs = [f"- {line}" for line in programs]
     return (
-        f"# Speed\n\n`python -m eval.benchmark`: medians of {repeats} repetitions, "
+        f"# Speed\n\n`{command}`: medians of {repeats} repetitions, "
         f"both sides alternating. {common.machine()}.\n\n{table}\n\n{notes}\n"
         + "\n".join(programs)
         + "\n"

@@ -7,7 +7,9 @@ from functools import partial
 
 import torch
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
+from eval.cost import matrix_rate
 from eval.fit_weights import Scene as FitScene
 from eval.fit_weights import reference_fit, reference_prompts
 from eval.speed.models import TimedSam, VitModels, vit_models
@@ -68,10 +70,19 @@ def _of_vit(models: VitModels, extent: Extent) -> Iterator[Comparison]:
         "reckoned as above"
     )
 
-    def likeness(_: Spent) -> tuple[str, ...]:
+    def of_encoder(median: Spent) -> tuple[str, ...]:
         ours, theirs = (m.kept.features for m in (models.native, models.original) if m.kept)
         mean = float(F.cosine_similarity(ours, theirs, dim=1).mean())
-        return (f"ours in {precision}", f"mean cosine similarity of the cells {mean:.6f}")
+        with FlopCounterMode(display=False) as counter:
+            _encode(models.native, scene)
+        rate = counter.get_total_flops() / median.processor
+        share = rate / matrix_rate(models.native.dtype)
+        return (
+            f"ours in {precision}",
+            f"mean cosine similarity of the cells {mean:.6f}",
+            f"{rate / 1e9:.0f} GFLOP/s of each core, {100 * share:.0f} % of the rate of a product "
+            "of two large matrices",
+        )
 
     yield Comparison(
         f"image encoder, {name}, against segment-anything in fp32",
@@ -79,7 +90,7 @@ def _of_vit(models: VitModels, extent: Extent) -> Iterator[Comparison]:
         work="one frame",
         ours=lambda: _encode(models.native, scene),
         theirs=lambda: _encode(models.original, scene),
-        notes=likeness,
+        notes=of_encoder,
         warm_up=extent.warm_up,
     )
     models.native.reckons = models.original.reckons = True
