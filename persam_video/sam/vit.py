@@ -6,9 +6,9 @@ unchanged. The result differs only by rounding. What makes it faster:
 * the matrix of all attention weights, 0.8 GB in each global block of ViT-B in fp32, is never
   materialised; the fused kernel computes it in blocks;
 * the relative position is the sum of a bias for the row and one for the column of the key. In 16
-  bits, where matrix products are cheapest, both are appended to the query, and one-hot codes of the
-  row and column to the key, so that one product gives the biased logits. In fp32 wider products
-  would cost more than the bias itself: it is added as a mask of a few MiB at a time;
+  bits on a GPU, where matrix products are cheapest, both are appended to the query, and one-hot
+  codes of the row and column to the key, so that one product gives the biased logits. Elsewhere
+  wider products would cost more than the bias itself: it is added as a mask of a few MiB at a time;
 * windows are partitioned after the projection to queries, keys and values, so that their padding, a
   fifth of all tokens, is not projected: its projection is known to be the bias.
 
@@ -72,7 +72,7 @@ class FusedAttention(ViTAttention):  # type: ignore[misc]
         if not self.use_rel_pos:
             return _fused(q, k, v, None, self.scale)
         by_row, by_column = self._biases(q, size)
-        if q.dtype == torch.float32:
+        if q.dtype == torch.float32 or q.device.type == "cpu":
             return _masked_attention(q, k, v, by_row, by_column, self.scale)
         return _folded_attention(q, k, v, by_row, by_column, self.scale)
 
@@ -90,7 +90,12 @@ class FusedAttention(ViTAttention):  # type: ignore[misc]
 def _masked_attention(
     q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor, scale: float
 ) -> Tensor:
-    """Add the biases as a mask, a few queries or a few windows at a time."""
+    """Add the biases as a mask, a few queries or a few windows at a time.
+
+    The kernel adds a mask of float32 to logits of float32 in 16 bits, too, so that no bias is
+    rounded any further.
+    """
+    by_row, by_column = by_row.float(), by_column.float()
     count, length = q.shape[:2]
     group = max(1, _MASK_ELEMENTS // length**2)
     span = min(length, max(1, _MASK_ELEMENTS // length))

@@ -8,7 +8,7 @@ import torch
 
 from persam_video.sam.modules import ImageEncoderViT
 from persam_video.sam.prompts import Prompts
-from persam_video.sam.vit import FusedImageEncoderViT
+from persam_video.sam.vit import FusedImageEncoderViT, _folded_attention, _masked_attention
 
 
 def shape(**changes):
@@ -81,11 +81,16 @@ def test_the_same_as_the_original_in_a_block_of_vit_b(pair, global_blocks):
     assert largest_difference(pair(options), images) < 1e-4
 
 
-def test_biases_folded_into_the_product_are_the_same(pair):
-    """The way of 16-bit precisions, computed in 64 bits, where only a mistake could show."""
-    original, fused = (encoder.double() for encoder in pair(shape()))
-    images = torch.randn(1, 3, 96, 96, dtype=torch.float64)
-    assert largest_difference((original, fused), images) < 1e-9
+@pytest.mark.parametrize("attend", [_folded_attention, _masked_attention])
+@pytest.mark.parametrize(("rows", "columns"), [(3, 4), (5, 5)])
+def test_both_ways_add_the_biases_of_rows_and_columns(attend, rows, columns):
+    rng = torch.Generator().manual_seed(2)
+    q, k, v = torch.randn(3, 2, rows * columns, 16, generator=rng)
+    by_row = torch.randn(2, rows * columns, rows, generator=rng)
+    by_column = torch.randn(2, rows * columns, columns, generator=rng)
+    bias = (by_row[..., None] + by_column[..., None, :]).flatten(2)
+    expected = torch.softmax(q @ k.transpose(1, 2) / 4 + bias, dim=-1) @ v
+    torch.testing.assert_close(attend(q, k, v, by_row, by_column, 1 / 4), expected)
 
 
 def test_training_reaches_the_relative_position(pair):
