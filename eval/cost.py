@@ -21,6 +21,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from eval import common
+from eval.speed.rates import matrix_rate
 from eval.speed.scenes import Scene, balls
 from persam_video.config import load_settings
 from persam_video.errors import ModelError
@@ -140,17 +141,6 @@ def parts_of(model: SamModel, clock: StageClock) -> Iterator[None]:
             hooks.callback(begin.remove)
             hooks.callback(end.remove)
         yield
-
-
-def matrix_rate(dtype: torch.dtype, side: int = 1536) -> float:
-    """Return the operations per second of each core, in a product of two large matrices."""
-    first, second = torch.randn(2, side, side).to(dtype).unbind()
-    taken = []
-    for _ in range(REPEATS + 1):
-        begun = process_time()
-        first @ second
-        taken.append(process_time() - begun)
-    return float(2 * side**3 / min(taken))
 
 
 def page(seconds: Cost, flops: Cost, rate: float) -> str:

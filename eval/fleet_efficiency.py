@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -148,12 +149,12 @@ def write_jobs(jobs: Path, videos: Sequence[SyntheticFiles], clips: int) -> Path
     return jobs
 
 
-def timed(way: Way, image_size: int, clips: int, jobs: Path, out: Path) -> Timing:
+def timed(image_size: int, way: Way, clips: int, jobs: Path, out: Path) -> Timing:
     """Run ``persam-video batch``, and watch who computes.
 
     Args:
-        way: how the clips are tracked.
         image_size: long side of the encoder's input.
+        way: how the clips are tracked.
         clips: how many ``jobs`` lists.
         jobs: the list.
         out: folder of the results.
@@ -276,13 +277,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         videos = write_clips(folder)
-        sizes = [options.image_size] * len(PAIRS[0])
+        track = partial(timed, options.image_size)
         for number, ways in enumerate(PAIRS):
             clips = [max(1, options.clips * way.workers // 2) for way in ways]
             jobs = [write_jobs(folder / f"{n}.csv", videos, n) for n in clips]
             outs = [folder / f"out{number}-{way.workers}-{way.ray}" for way in ways]
             with ThreadPoolExecutor(1 if options.in_turns else len(ways)) as pool:
-                first, beside = pool.map(timed, ways, sizes, clips, jobs, outs)
+                first, beside = pool.map(track, ways, clips, jobs, outs)
             pair = Pair(first, beside, os.getloadavg()[0])
             print(pair, compared(pair), flush=True)
             pairs.append(pair)

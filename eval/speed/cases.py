@@ -9,11 +9,11 @@ import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from eval.cost import matrix_rate
 from eval.fit_weights import Scene as FitScene
 from eval.fit_weights import reference_fit, reference_prompts
 from eval.speed.models import TimedSam, VitModels, vit_models
 from eval.speed.peers import Cutie
+from eval.speed.rates import matrix_rate
 from eval.speed.runs import film
 from eval.speed.scenes import Scene, balls
 from eval.speed.timing import Comparison, Spent
