@@ -163,6 +163,12 @@ class Distances:
         across = (columns[:, None] - other_columns[None]).square()
         return Distances(down[None], across[None])
 
+    @staticmethod
+    def within(grid: tuple[int, int]) -> "Distances":
+        """Return the distances between the cells of one grid (h, w)."""
+        rows, columns = (torch.arange(count, dtype=torch.float32) for count in grid)
+        return Distances.between(rows, rows, columns, columns)
+
     def shared(self, share: Tensor | float) -> "Distances":
         """Return them times a share of the temporal prior, one or (B, 1, 1)."""
         return Distances(share * self.down, share * self.across)

@@ -216,7 +216,7 @@ class ObjectGraph(nn.Module):
         affinities = readout.affinities(keys, _in_a_row(memory_keys))
         long_term = readout.read(affinities, _in_a_row(memory_values), grid)
         affinities = readout.affinities(keys, recent_keys.flatten(2), recent=True)
-        far = readout.far(self._distances(features).shared(share))
+        far = readout.far(Distances.within(grid).shared(share))
         recent = readout.read(affinities - far, recent_values.flatten(2), grid)
         dense = self.prompt_encoder.embed_matching(matching) + self.readout.embed(
             long_term, recent, evidence
@@ -244,10 +244,6 @@ class ObjectGraph(nn.Module):
         """Return the mask (1, h, w) of cells that lie in the frame."""
         rows, columns = (torch.arange(features.shape[axis]) * CELL for axis in (2, 3))
         return ((rows[:, None] < size[1]) & (columns[None] < size[0]))[None]
-
-    def _distances(self, features: Tensor) -> Distances:
-        rows, columns = (torch.arange(features.shape[axis], dtype=torch.float32) for axis in (2, 3))
-        return Distances.between(rows, rows, columns, columns)
 
     def _points(self, confidence: Tensor, inside: Tensor, corner: Tensor) -> Tensor:
         """Embed the cells of highest and of lowest confidence, and the absence of a box.

@@ -48,20 +48,15 @@ def test_a_cell_reads_the_value_of_the_cell_that_looks_like_it(readout):
     torch.testing.assert_close(read.flatten(2), values[..., order], atol=1e-3, rtol=0)
 
 
-def cell_distances(grid):
-    rows, columns = (torch.arange(count, dtype=torch.float32) for count in grid)
-    return Distances.between(rows, rows, columns, columns)
-
-
 @torch.inference_mode()
 def test_what_is_far_away_counts_for_less_and_not_without_a_prior(readout):
     same = F.normalize(torch.ones(1, 16, *GRID), dim=1)  # all cells look alike
     values = torch.eye(12)[None]  # a cell's value is its number
     affinities = readout.affinities(same, same.flatten(2), recent=True)
-    far = readout.far(cell_distances(GRID))
+    far = readout.far(Distances.within(GRID))
     near = readout.read(affinities - far, values, GRID)[0].flatten(1)
     assert (near.argmax(dim=0) == torch.arange(12)).all()
-    assert (readout.far(cell_distances(GRID).shared(0.0)) == 0).all()
+    assert (readout.far(Distances.within(GRID).shared(0.0)) == 0).all()
     even = readout.read(affinities, values, GRID)
     torch.testing.assert_close(even, torch.full_like(even, 1 / 12))
 
@@ -69,7 +64,7 @@ def test_what_is_far_away_counts_for_less_and_not_without_a_prior(readout):
 @torch.inference_mode()
 def test_distances_are_squared_and_in_cells(readout):
     readout.log_locality.zero_()  # its exponential is one
-    found = readout.far(cell_distances((2, 3)))[0].tolist()
+    found = readout.far(Distances.within((2, 3)))[0].tolist()
     assert found[0] == [0, 1, 4, 1, 2, 5]
     assert found[4] == [2, 1, 2, 1, 0, 1]
 
@@ -77,8 +72,6 @@ def test_distances_are_squared_and_in_cells(readout):
 @torch.inference_mode()
 def test_each_object_has_its_own_share(readout):
     shares = torch.tensor([0.0, 0.5, 1.0])[:, None, None]
-    found, whole = (
-        readout.far(cell_distances(GRID).shared(shares)),
-        readout.far(cell_distances(GRID)),
-    )
+    distances = Distances.within(GRID)
+    found, whole = readout.far(distances.shared(shares)), readout.far(distances)
     torch.testing.assert_close(found, shares * whole)

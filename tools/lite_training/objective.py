@@ -360,7 +360,7 @@ class Rollout:
         values = torch.cat([one.values.flatten(2) for one in kept], dim=2)
         long_term = memory.read(memory.affinities(keys, remembered), values, grid)
         affinities = memory.affinities(keys, self._recent.keys.flatten(2), recent=True)
-        far = memory.far(_cell_distances(grid).shared(share))
+        far = memory.far(Distances.within(grid).shared(share))
         recent = memory.read(affinities - far, self._recent.values.flatten(2), grid)
         return memory.embed(long_term, recent, prior)
 
@@ -429,9 +429,3 @@ def embed_points(model: LiteSam, points: Tensor, labels: Tensor) -> Tensor:
     place = place.masked_fill(labels[..., None] < 0, 0.0)
     embedded: Tensor = place + kinds[labels.long() + 1]
     return embedded
-
-
-def _cell_distances(grid: tuple[int, int]) -> Distances:
-    """Return the distances between the cells of a grid (h, w)."""
-    rows, columns = (torch.arange(count, dtype=torch.float32) for count in grid)
-    return Distances.between(rows, rows, columns, columns)
