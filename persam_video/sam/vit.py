@@ -95,7 +95,8 @@ def _masked_attention(
     The kernel adds a mask of float32 to logits of float32 in 16 bits, too, so that no bias is
     rounded any further.
     """
-    by_row, by_column = by_row.float(), by_column.float()
+    exact = torch.promote_types(q.dtype, torch.float32)
+    by_row, by_column = by_row.to(exact), by_column.to(exact)
     count, length = q.shape[:2]
     group = max(1, _MASK_ELEMENTS // length**2)
     span = min(length, max(1, _MASK_ELEMENTS // length))
