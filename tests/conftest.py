@@ -41,6 +41,27 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def randomise() -> Callable:
+    """Fill the weights that a new network has at zero or one, so that they count."""
+
+    import torch
+    from torch import nn
+
+    def fill(network):
+        torch.manual_seed(0)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.running_mean, std=0.1)
+                nn.init.uniform_(module.running_var, 0.5, 2)
+        for weight in network.parameters():
+            if weight.numel() > 1 and weight.std() == 0:
+                nn.init.normal_(weight, mean=float(weight.detach().mean()), std=0.1)
+        return network.eval()
+
+    return fill
+
+
 @dataclass(frozen=True)
 class Ran:
     """What a run of the program gave."""

@@ -86,24 +86,6 @@ def frame() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def randomise() -> Callable[[nn.Module], nn.Module]:
-    """Fill the weights that a new network has at zero or one, so that they count."""
-
-    def fill(network: nn.Module) -> nn.Module:
-        torch.manual_seed(0)
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                nn.init.normal_(module.running_mean, std=0.1)
-                nn.init.uniform_(module.running_var, 0.5, 2)
-        for weight in network.parameters():
-            if weight.numel() > 1 and weight.std() == 0:
-                nn.init.normal_(weight, mean=float(weight.detach().mean()), std=0.1)
-        return network.eval()
-
-    return fill
-
-
-@pytest.fixture(scope="session")
 def as_model() -> Callable[[Sam], SamModel]:
     """Wrap a network as ``load_sam`` does, in fp32 on the CPU."""
     return lambda network: SamModel(
