@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from persam_video.sam.decoder import FastLayerNorm2d, GuidedMaskDecoder, GuidedTwoWayTransformer
 from persam_video.sam.modules import MLP
-from persam_video.sam.network import ImageFeatures, Sam
+from persam_video.sam.network import ImageFeatures, Sam, normalised
 from persam_video.sam.tiny_vit import TinyVitImageEncoder
 from persam_video.sam.vit import FusedImageEncoderViT
 
@@ -92,8 +92,7 @@ class HqSam(Sam):
     mask_decoder: HqMaskDecoder
 
     def encode(self, images: Tensor) -> ImageFeatures:
-        """Encode normalised RGB images (B, 3, H, W); embedding and keys are float32."""
+        """Encode normalised RGB images (B, 3, H, W)."""
         embedding, early = self.image_encoder.with_early_features(images)
         fine = self.mask_decoder.fine_features(embedding, early)
-        embedding = embedding.float()
-        return ImageFeatures(embedding, nn.functional.normalize(embedding, dim=1), (fine,))
+        return ImageFeatures(embedding, normalised(embedding), (fine,))

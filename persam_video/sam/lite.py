@@ -14,7 +14,6 @@ Voigtlaender et al., "FEELVOS", CVPR 2019 (matching as a soft cue).
 
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import cast
 
 import torch
@@ -25,7 +24,7 @@ from persam_video.sam.convolutions import Activation, FusedConv2d, WinogradConv2
 from persam_video.sam.decoder import FastLayerNorm2d, GuidedMaskDecoder, GuidedTwoWayTransformer
 from persam_video.sam.inference import inference
 from persam_video.sam.modules import PromptEncoder
-from persam_video.sam.network import CELL, ImageFeatures, Sam
+from persam_video.sam.network import CELL, ImageFeatures, Sam, normalised
 from persam_video.sam.readout import MemoryReadout
 
 
@@ -224,7 +223,7 @@ class LiteImageEncoder(nn.Module):
         embedding = self.neck(self.merge(merged))
         return ImageFeatures(
             embedding=embedding,
-            keys=F.normalize(self.key_head(embedding).float(), dim=1),
+            keys=normalised(self.key_head(embedding)),
             skips=(self.skip_eighth(eighth), self.skip_quarter(quarter)),
         )
 
@@ -324,8 +323,7 @@ class LiteSam(Sam):
 
     def encode(self, images: Tensor) -> ImageFeatures:
         """Encode normalised RGB images (B, 3, H, W), H and W multiples of 32."""
-        features: ImageFeatures = self.image_encoder(images)
-        return replace(features, embedding=features.embedding.float())
+        return cast(ImageFeatures, self.image_encoder(images))
 
     def cpu_encoder(self) -> Callable[[Tensor], ImageFeatures]:
         """See ``Sam``; one image (1, 3, H, W) at a time."""

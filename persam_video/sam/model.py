@@ -21,10 +21,10 @@ class ImageEmbedding:
     """One encoded frame.
 
     Attributes:
-        features: (1, C, h, w) image embedding over the padded input.
+        features: (1, C, h, w) float32 image embedding over the padded input.
         transform: mapping between the frame and the input.
-        keys: (1, D, h, w) L2-normalised matching keys; without a head for them, the normalised
-            features.
+        keys: (1, D, h, w) L2-normalised matching keys in the model's precision; without a head for
+            them, the normalised features.
         skips: high-resolution features, where the model has them.
     """
 

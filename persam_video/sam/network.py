@@ -16,7 +16,7 @@ CELL = 16
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """Output of an image encoder for a batch of images.
+    """Output of an image encoder for a batch of images, in the network's precision.
 
     Attributes:
         embedding: (B, C, h, w) image embedding, one cell for 16 pixels.
@@ -29,6 +29,11 @@ class ImageFeatures:
     embedding: Tensor
     keys: Tensor
     skips: tuple[Tensor, ...] | None = None
+
+
+def normalised(features: Tensor) -> Tensor:
+    """Divide the features (B, D, h, w) of each cell by their length, computed in 32 bits."""
+    return nn.functional.normalize(features.float(), dim=1).to(features.dtype)
 
 
 class Sam(nn.Module):
@@ -75,15 +80,12 @@ class Sam(nn.Module):
         return ()
 
     def encode(self, images: Tensor) -> ImageFeatures:
-        """Encode normalised RGB images (B, 3, H, W), padded; embedding and keys are float32."""
-        embedding = self.image_encoder(images).float()
-        return ImageFeatures(embedding, nn.functional.normalize(embedding, dim=1))
+        """Encode normalised RGB images (B, 3, H, W), padded."""
+        embedding = self.image_encoder(images)
+        return ImageFeatures(embedding, normalised(embedding))
 
     def cpu_encoder(self) -> Callable[[Tensor], ImageFeatures]:
-        """Return what encodes one image on the CPU: ``encode``, or something faster.
-
-        The embedding may be in the network's own precision.
-        """
+        """Return what encodes one image on the CPU: ``encode``, or something faster."""
         return self.encode
 
     def embed_matching(self, maps: Tensor) -> Tensor | None:
