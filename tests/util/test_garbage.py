@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from persam_video.util.garbage import lasting_objects
+from persam_video.util.garbage import lasting_objects, uncollected
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +32,15 @@ def test_objects_of_the_block_are_not_collected_but_later_ones_are():
     assert (Node.gone, gc.isenabled()) == (1, True)
 
 
-def test_collection_that_is_off_stays_off():
+def test_a_block_is_left_alone_and_what_it_leaves_is_collected():
+    with uncollected():
+        assert not gc.isenabled()
+    assert (gc.isenabled(), gc.get_freeze_count()) == (True, 0)
+
+
+@pytest.mark.parametrize("block", [lasting_objects, uncollected])
+def test_collection_that_is_off_stays_off(block):
     gc.disable()
-    with lasting_objects():
+    with block():
         pass
     assert not gc.isenabled()
