@@ -149,7 +149,7 @@ class MaskSettings(Section):
         0.02, "remove components smaller than this share of the largest", ge=0, le=1
     )
     reach: float | None = _setting(
-        0.15,
+        0.2,
         "remove components further from the last box than this share of its longer side, if "
         "another is closer; null keeps them",
         ge=0,

@@ -192,7 +192,7 @@ def test_a_lookalike_elsewhere_does_not_become_part_of_the_object(model, demo_fr
     for frame, labels in demo_frames[:4]:
         rgb = frame.rgb.copy()
         koi = labels == 1
-        shift = rgb.shape[0] // 2
+        shift = 5 * rgb.shape[0] // 9  # a quarter of its length lies between the two
         rgb[shift:][koi[:-shift]] = frame.rgb[:-shift][koi[:-shift]]
         frames.append((Frame(frame.index, rgb, frame.time), np.where(koi, labels, 0)))
     truth = frames[-1][1] == 1
