@@ -14,11 +14,10 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from persam_video.sam.decoder import FastLayerNorm2d, GuidedMaskDecoder, GuidedTwoWayTransformer
 from persam_video.sam.modules import MLP, PromptEncoder
-from persam_video.sam.network import CELL, ImageFeatures, Sam
+from persam_video.sam.network import CELL, ImageFeatures, Sam, normalised
 from persam_video.sam.sam2_config import VideoConfig
 from persam_video.sam.sam2_memory import sam2_memory
 
@@ -43,9 +42,9 @@ class Sam2ImageEncoder(nn.Module):
     def forward(self, images: Tensor) -> ImageFeatures:
         """Encode normalised RGB images (B, 3, H, W), squares of the image size."""
         quarter, eighth, coarse = self.vision(images).fpn_hidden_states
-        embedding = (coarse + self.no_memory_embedding.view(1, -1, 1, 1)).float()
+        embedding = coarse + self.no_memory_embedding.view(1, -1, 1, 1)
         return ImageFeatures(
-            embedding, F.normalize(embedding, dim=1), (self.conv_s1(eighth), self.conv_s0(quarter))
+            embedding, normalised(embedding), (self.conv_s1(eighth), self.conv_s0(quarter))
         )
 
 
