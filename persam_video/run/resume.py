@@ -204,9 +204,19 @@ class Snapshots:
     def finish(self) -> None:
         """Write the state after the last finished frame, unless the file holds it already.
 
-        Raises nothing: a store reports its failure when it is closed, and the error that ended
+        No failure is raised: a store reports its own when it is closed, and the error that ended
         the run takes precedence.
+
+        Raises:
+            KeyboardInterrupt: it came amid the writing, which is done nevertheless.
         """
+        try:
+            self._write_rest()
+        except KeyboardInterrupt:
+            self._write_rest()
+            raise
+
+    def _write_rest(self) -> None:
         with suppress(PersamVideoError):
             if self._unwritten is not None:
                 self._write(self._unwritten)

@@ -17,7 +17,7 @@ from persam_video.config import load_settings
 from persam_video.errors import ConfigError, OutputError
 from persam_video.run import FrameRange, track_to_folder
 from persam_video.sam.build import load_model
-from persam_video.sinks import RunStatus
+from persam_video.sinks import RunStatus, ThreadedSink
 from tests.run.conftest import draw
 
 # squares are found in a grid of eight cells, too
@@ -124,6 +124,24 @@ def test_an_interrupted_run_tracks_no_frame_again(begin, whole, squares, interru
     assert (record.status, record.frames_done) == (RunStatus.INTERRUPTED, done)
     record = begin(resume=True, snapshot_seconds=1000)
     assert (record.status, record.resumed_at) == (RunStatus.FINISHED, [done])
+    assert outputs(squares.folder / "out") == whole
+
+
+def test_an_interrupt_amid_the_last_snapshot_does_not_lose_it(
+    begin, whole, squares, interrupts, monkeypatch
+):
+    wait, waited = ThreadedSink.wait, []
+
+    def interrupted(store):
+        waited.append(store)
+        if len(waited) == 1:
+            signal.raise_signal(signal.SIGINT)
+        wait(store)
+
+    monkeypatch.setattr(ThreadedSink, "wait", interrupted)
+    record = begin(snapshot_seconds=1000)
+    assert (record.status, record.frames_done) == (RunStatus.INTERRUPTED, 12)
+    assert begin(resume=True).resumed_at == [12]
     assert outputs(squares.folder / "out") == whole
 
 
