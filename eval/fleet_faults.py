@@ -100,7 +100,8 @@ class Machines:
 def machines(number: int) -> Iterator[Machines]:
     """Start a cluster on this machine, for itself alone, and end it after the block."""
     mine = {
-        "RAY_AUTH_MODE": "disabled",
+        # a process that has started Ray before goes on with the mode of then
+        "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",
         # a machine counts as gone after seconds, not after half a minute
