@@ -11,7 +11,7 @@ from torch import Tensor
 
 from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation
-from persam_video.masks.boxes import box_of
+from persam_video.masks.boxes import Box, box_of
 from persam_video.masks.components import keep_large, keep_nearest, keep_overlapping
 from persam_video.masks.labels import merge_logits
 from persam_video.prompting.prompts import ObjectPrompts, PixelPrompts
@@ -25,6 +25,12 @@ recognised better at this size, what is small in it at the full one."""
 
 _SURE = 8.0
 """Logit of what is surely the object, in a mask that is shown to a SAM."""
+
+_MARGINS = (0.25, 0.5)
+"""How much of what is around a box is looked at with it, in shares of its width and height."""
+
+_NEARLY = 0.8
+"""Answers count whose quality is at least this share of the best one's."""
 
 _SPECK = 0.02
 """Components below this share of the largest are removed, as the tracker does."""
@@ -65,7 +71,8 @@ def annotate(
 
     The model is prompted again with its own logits as mask prompt. Of a SAM's three masks, the one
     with the highest predicted IoU is taken. The embedded model answers in two sizes of the frame,
-    and of all its answers the one counts that has the highest predicted IoU and fills a box best.
+    and for a box in two that show it alone; the mask is the mean of those answers whose predicted
+    IoU is nearly the highest, and which fill a box nearly as well as the best.
 
     Args:
         model: the SAM.
@@ -85,7 +92,9 @@ def annotate(
     size = (rgb.shape[0], rgb.shape[1])
     placed = [prompt.in_pixels(size, corrects=previous is not None) for prompt in prompts]
     embeddings = embeddings or encode_for_prompts(model, rgb)
-    logits = np.stack([_segment(model, embeddings, prompt, previous, refine) for prompt in placed])
+    logits = np.stack(
+        [_segment(model, rgb, embeddings, prompt, previous, refine) for prompt in placed]
+    )
     labels = merge_logits(logits, [prompt.object_id for prompt in placed])
     for prompt in placed:
         mask = labels == prompt.object_id
@@ -120,24 +129,22 @@ class _Candidate:
 
     Attributes:
         embedding: what was looked at.
-        asked: the prompts.
         low: (1, 1, h, w) low-resolution logits.
         quality: what speaks for it, 0 to 1.
     """
 
     embedding: ImageEmbedding
-    asked: Prompts
     low: Tensor
     quality: float
 
-    def refined(self, model: SamModel) -> Tensor:
-        """Return the answer (1, 1, h, w) to the same prompts with this one as mask prompt."""
-        answer = model.decode(self.embedding, replace(self.asked, masks=self.low))
-        return answer.logits[:, :1] if model.readout is not None else answer.best().logits
+    def logits(self) -> Tensor:
+        """Return the answer (H, W) in the frame's size."""
+        return self.embedding.transform.restore(self.low)[0, 0]
 
 
 def _segment(
     model: SamModel,
+    rgb: NDArray[np.uint8],
     embeddings: Sequence[ImageEmbedding],
     prompts: PixelPrompts,
     previous: NDArray[np.bool_] | None,
@@ -147,10 +154,11 @@ def _segment(
 
     Args:
         model: the SAM.
+        rgb: uint8 (H, W, 3).
         embeddings: of the frame.
         prompts: prompts of the object.
         previous: bool (H, W), the mask to correct.
-        refine: whether the model is shown what it answered.
+        refine: whether the model is shown what it answered, and looks into a box by itself.
     """
     asked = [_as_prompts(prompts, model.device)]
     if model.readout is not None and prompts.box is not None and not prompts.points:
@@ -158,19 +166,50 @@ def _segment(
         x0, y0, x1, y1 = prompts.box
         middle = replace(prompts, points=(((x0 + x1) / 2, (y0 + y1) / 2),))
         asked.append(_as_prompts(middle, model.device))
-    candidates = [
-        candidate
-        for embedding in embeddings
-        for one in asked
-        for candidate in _candidates(model, embedding, one, previous, refine)
-    ]
-    best = max(candidates, key=lambda candidate: candidate.quality)
-    low = best.refined(model) if refine else best.low
-    logits = best.embedding.transform.restore(low)[0, 0].cpu().numpy()
+
+    def look(embedding: ImageEmbedding) -> list[_Candidate]:
+        return [
+            candidate
+            for one in asked
+            for candidate in _candidates(model, embedding, one, previous, refine)
+        ]
+
+    candidates = [candidate for embedding in embeddings for candidate in look(embedding)]
+    if model.readout is not None and refine:
+        size = (rgb.shape[0], rgb.shape[1])
+        side = min(model.info.image_size, _TRAINING_WINDOW)
+        for view in () if prompts.box is None else _closer(prompts.box, size):
+            candidates += look(model.encode(rgb, view, side))
+        best = _blended(candidates)
+    else:
+        best = max(candidates, key=lambda candidate: candidate.quality).logits()
+    logits: NDArray[np.float32] = best.cpu().numpy()
     if prompts.box is None:
         return logits
-    inside = _box_mask(prompts.box, best.embedding.transform.frame_size)
+    inside = _box_mask(prompts.box, logits.shape)
     return np.where(inside, logits, np.float32(OUTSIDE))
+
+
+def _closer(box: tuple[float, float, float, float], size: tuple[int, int]) -> Iterator[Box]:
+    """Yield the parts of a frame (H, W) around a box that are worth looking at by themselves."""
+    x0, y0, x1, y1 = box
+    for margin in _MARGINS:
+        across, down = margin * (x1 - x0), margin * (y1 - y0)
+        yield (
+            max(0, math.floor(x0 - across)),
+            max(0, math.floor(y0 - down)),
+            min(size[1], math.ceil(x1 + across)),
+            min(size[0], math.ceil(y1 + down)),
+        )
+
+
+def _blended(candidates: Sequence[_Candidate]) -> Tensor:
+    """Return logits (H, W) of the mean probability of the candidates that are nearly the best."""
+    enough = _NEARLY * max(candidate.quality for candidate in candidates)
+    good = [candidate for candidate in candidates if candidate.quality >= enough]
+    weights = torch.tensor([max(candidate.quality, 1e-3) ** 4 for candidate in good])
+    chances = torch.stack([candidate.logits().sigmoid().cpu() for candidate in good])
+    return torch.logit(torch.einsum("n,nhw->hw", weights / weights.sum(), chances), eps=1e-6)
 
 
 def _candidates(
@@ -186,6 +225,8 @@ def _candidates(
     answer = model.decode(embedding, first)
     if model.readout is None:
         answer = answer.best()
+        if refine:
+            answer = model.decode(embedding, replace(asked, masks=answer.logits)).best()
     elif refine:
         # the single mask is the object most often, the second of the others more of it than a part
         starts = answer.logits[0, : 1 if previous is not None else 2, None]
@@ -193,7 +234,7 @@ def _candidates(
     for low, iou in zip(answer.logits[:, :1], answer.iou[:, 0], strict=True):
         mask = low[0].cpu().numpy() > 0
         fit = _filled(mask, embedding, asked) ** 0.5 * _obeyed(mask, embedding, asked)
-        yield _Candidate(embedding, asked, low[None], float(iou) * fit)
+        yield _Candidate(embedding, low[None], float(iou) * fit)
 
 
 def _obeyed(mask: NDArray[np.bool_], embedding: ImageEmbedding, asked: Prompts) -> float:

@@ -34,6 +34,20 @@ def test_boxes_give_the_objects_in_them(model, picture):
         assert (mine & wanted).sum() / (mine | wanted).sum() > 0.7
 
 
+def test_a_small_object_is_looked_at_by_itself(model, picture):
+    rgb, truth = picture
+    height, width = truth.shape
+    shown = cv2.GaussianBlur(cv2.resize(rgb, (2 * width, 3 * height)), (0, 0), 25)
+    labels = np.zeros(shown.shape[:2], np.uint8)
+    place = np.s_[500 : 500 + height // 4, 700 : 700 + width // 4]
+    size = (width // 4, height // 4)
+    shown[place] = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    labels[place] = cv2.resize(truth, size, interpolation=cv2.INTER_NEAREST)
+    mask, wanted = annotate(model, shown, boxes(labels, [3])).mask(3), labels == 3
+    # 0.68 where the model sees no more than the whole frame
+    assert (mask & wanted).sum() / (mask | wanted).sum() > 0.85
+
+
 def test_nothing_lies_outside_of_a_box(model, picture):
     rgb, _ = picture
     annotation = annotate(model, rgb, [ObjectPrompts(9, (60.0, 60.0, 150.0, 120.0))])
