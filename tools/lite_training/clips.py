@@ -22,6 +22,7 @@ FRAMES = 4
 TARGETS = 2
 _MAX_ID = 60
 _PASTED = 100
+_MAX_PASTED = 3
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,13 @@ class ClipBatch:
         rgb: uint8 (B, 4 frames, H, W, 3), the annotated one first.
         targets: uint8 (B, 2 objects, 4 frames, H, W): 1 object, 0 elsewhere, 255 ignore. The two
             are the same one where a clip has no other.
+        rest: uint8 (B, 4 frames, H, W), 1 where other labelled objects are.
         video: bool (B,), whether the clip comes from a real video.
     """
 
     rgb: NDArray[np.uint8]
     targets: NDArray[np.uint8]
+    rest: NDArray[np.uint8]
     video: NDArray[np.bool_]
 
 
@@ -46,8 +49,9 @@ class ClipSettings:
 
     Attributes:
         video_share: share of clips from real videos.
-        paste: chance that a foreign object is pasted in.
-        look_alike: chance that the pasted object is a copy of the clip's own.
+        group: share of the clips from stills that are of a still with several objects.
+        paste: chance that foreign objects are pasted in, one to three of them.
+        look_alike: chance that the pasted objects are copies of the clip's own.
         absent: chance that one of the later frames shows another scene.
         leave: chance that the camera loses sight of the object for a frame.
         bend: chance that the frames of a still are bent, each in its own way.
@@ -55,6 +59,7 @@ class ClipSettings:
     """
 
     video_share: float = 0.4
+    group: float = 0.3
     paste: float = 0.5
     look_alike: float = 0.45
     absent: float = 0.05
@@ -75,18 +80,31 @@ def clip_batches(
         size = sizes[rng.integers(len(sizes))]
         made = [_clip(data, settings, size, rng) for _ in range(clips)]
         yield ClipBatch(
-            np.stack([rgb for rgb, _, _ in made]),
-            np.stack([targets for _, targets, _ in made]),
-            np.array([video for _, _, video in made]),
+            np.stack([clip.rgb for clip in made]),
+            np.stack([clip.targets for clip in made]),
+            np.stack([clip.rest for clip in made]),
+            np.array([clip.video for clip in made]),
         )
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """One clip of a batch, with the fields of the batch."""
+
+    rgb: NDArray[np.uint8]
+    targets: NDArray[np.uint8]
+    rest: NDArray[np.uint8]
+    video: bool
 
 
 def _clip(
     data: TrainingData, settings: ClipSettings, size: tuple[int, int], rng: Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], bool]:
+) -> _Clip:
     while True:
         video = bool(rng.random() < settings.video_share)
-        sources = _video_frames(data, rng) if video else _still(data, rng) * FRAMES
+        grouped = bool(data.groups) and rng.random() < settings.group
+        stills = data.groups if grouped else data.stills
+        sources = _video_frames(data, rng) if video else _still(stills, rng) * FRAMES
         target = _some_object(sources[0].labels, rng)
         if target is None:
             continue
@@ -106,10 +124,13 @@ def _clip(
             labels.append(label)
         if rng.random() < settings.paste:
             own = rng.random() < settings.look_alike
-            donor = sources[0] if own else _still(data, rng)[0]
-            _paste_moving(rgbs, labels, donor, target if own else None, rng)
+            donor = sources[0] if own else _still(data.stills, rng)[0]
+            count = 1 if rng.random() < 0.6 else int(rng.integers(2, _MAX_PASTED + 1))
+            for number in range(count):
+                label = _PASTED + number
+                _paste_moving(rgbs, labels, donor, target if own else None, label, rng)
         if rng.random() < settings.absent:
-            other = _still(data, rng)[0]
+            other = _still(data.stills, rng)[0]
             chosen = _some_object(other.labels, rng)
             if chosen is not None:
                 place = int(rng.integers(2, FRAMES))
@@ -131,14 +152,16 @@ def _clip(
                 for t in targets
             ]
         )
+        rest = np.stack([~np.isin(lab, [0, VOID, *targets]) for lab in labels]).astype(np.uint8)
         frames = np.stack(rgbs)
         if flip:
-            frames, masks = frames[:, :, ::-1], masks[..., ::-1]
-        return np.ascontiguousarray(frames), np.ascontiguousarray(masks), video
+            frames, masks, rest = frames[:, :, ::-1], masks[..., ::-1], rest[..., ::-1]
+        frames, masks, rest = map(np.ascontiguousarray, (frames, masks, rest))
+        return _Clip(frames, masks, rest, video)
 
 
-def _still(data: TrainingData, rng: Generator) -> list[LabelledImage]:
-    return [data.stills[rng.integers(len(data.stills))]]
+def _still(stills: list[LabelledImage], rng: Generator) -> list[LabelledImage]:
+    return [stills[rng.integers(len(stills))]]
 
 
 def _video_frames(data: TrainingData, rng: Generator) -> list[LabelledImage]:
@@ -283,6 +306,7 @@ def _paste_moving(
     labels: list[NDArray[np.uint8]],
     donor: LabelledImage,
     chosen: int | None,
+    label: int,
     rng: Generator,
 ) -> None:
     """Paste one object of ``donor`` into the frames, on a smooth path of its own."""
@@ -315,7 +339,7 @@ def _paste_moving(
         colour = cv2.warpAffine(cut.rgb, mat, wh, borderMode=cv2.BORDER_REFLECT_101)
         share = alpha.astype(np.float32) / 255
         rgbs[frame] = _uint8(cv2.blendLinear(colour, rgbs[frame], share, 1 - share))
-        labels[frame] = np.where(alpha > 127, _PASTED, labels[frame]).astype(np.uint8)
+        labels[frame] = np.where(alpha > 127, label, labels[frame]).astype(np.uint8)
 
 
 def _choose_targets(labels: list[NDArray[np.uint8]], rng: Generator) -> list[int] | None:

@@ -3,6 +3,7 @@
 import csv
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -37,6 +38,11 @@ class TrainingData:
     stills: list[LabelledImage]
     videos: list[list[LabelledImage]]
 
+    @cached_property
+    def groups(self) -> list[LabelledImage]:
+        """The stills with several objects."""
+        return [still for still in self.stills if _objects(still.labels) > 1]
+
 
 HELD_OUT = Path(__file__).with_name("held_out.txt")
 """Names of the held-out stills that clicks are scored on, one per line."""
@@ -70,7 +76,7 @@ def load_training_data(root: Path, limit: int | None = None) -> TrainingData:
             list(pool.map(lambda image: read_labelled(image, image.with_suffix(".png")), frames))
             for frames in (sorted(folder.glob("*.webp")) for folder in sequences)
         ]
-    return TrainingData([still for still in stills if _has_object(still.labels)], videos)
+    return TrainingData([still for still in stills if _objects(still.labels)], videos)
 
 
 def read_labelled(image: Path, mask: Path) -> LabelledImage:
@@ -91,5 +97,5 @@ def read_labelled(image: Path, mask: Path) -> LabelledImage:
     return LabelledImage(np.ascontiguousarray(bgr[:, :, ::-1]), labels.astype(np.uint8))
 
 
-def _has_object(labels: NDArray[np.uint8]) -> bool:
-    return bool(((labels > 0) & (labels < VOID)).any())
+def _objects(labels: NDArray[np.uint8]) -> int:
+    return int(np.count_nonzero(np.bincount(labels.ravel(), minlength=256)[1:VOID]))

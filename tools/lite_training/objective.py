@@ -50,7 +50,7 @@ class Objective(torch.nn.Module):
 
     def forward(self, batch: ClipBatch, rng: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a batch of clips and the figures to log."""
-        scene = self._scene(batch)
+        scene = self._scene(batch, rng)
         frames = batch.rgb.shape[1]
         rollout = Rollout(scene, rng)
         followed = [rollout.step(frame) for frame in range(1, frames)]
@@ -75,7 +75,7 @@ class Objective(torch.nn.Module):
         }
         return total, figures
 
-    def _scene(self, batch: ClipBatch) -> "Scene":
+    def _scene(self, batch: ClipBatch, rng: torch.Generator) -> "Scene":
         model = self.model
         clips, frames, height, width, _ = batch.rgb.shape
         images = torch.from_numpy(batch.rgb).flatten(0, 1).float()
@@ -95,7 +95,12 @@ class Objective(torch.nn.Module):
         truth = F.adaptive_avg_pool2d(truth, fine)
         known = (F.adaptive_avg_pool2d(known, fine) > 0.99).float()
         first = torch.arange(clips).repeat_interleave(per_clip) * frames
-        return Scene(model, features, first, truth, known, distinct)
+        # some of the time, as when a person has annotated no more than these
+        rest = torch.from_numpy(batch.rest).float() * chance(clips, 0.6, rng)[:, None, None, None]
+        rest = F.adaptive_avg_pool2d(rest, fine).flatten(0, 1)
+        rest = damage_masks(rest[:, None], rng).view(clips, frames, *fine)
+        rest = rest.repeat_interleave(per_clip, dim=0)
+        return Scene(model, features, first, truth, known, distinct, rest)
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,8 @@ class Scene:
         truth: (N, frames, 4h, 4w) share of the object, 0 to 1.
         known: (N, frames, 4h, 4w) 1 where the truth is known.
         distinct: (N,) bool, whether an object's neighbour in the batch is another one.
+        rest: (N, frames, 4h, 4w) 0 to 1, objects besides the two of the clip, as a tracker that
+            follows them all would see them.
     """
 
     model: LiteSam
@@ -134,6 +141,7 @@ class Scene:
     truth: Tensor
     known: Tensor
     distinct: Tensor
+    rest: Tensor
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -160,10 +168,10 @@ class Scene:
         """Return each object's matching keys (N, D, h, w) of a frame."""
         return self.features.keys[self.first + frame]
 
-    def others(self, masks: Tensor) -> Tensor:
-        """Return the masks (N, 4h, 4w) of the other object of each clip, zero without one."""
+    def others(self, masks: Tensor, frame: int) -> Tensor:
+        """Return where other objects (N, 4h, 4w) are than those of the masks (N, 4h, 4w)."""
         swapped = masks.view(-1, 2, *masks.shape[1:]).flip(1).flatten(0, 1)
-        return swapped * self.distinct[:, None, None]
+        return torch.maximum(swapped * self.distinct[:, None, None], self.rest[:, frame])
 
     def target(self, frame: int) -> Tensor:
         """Return target embeddings (N, C) by the truth of a frame."""
@@ -280,13 +288,13 @@ class Rollout:
 
     def _remember(self, frame: int, masks: Tensor) -> _Remembered:
         scene = self._scene
-        values = scene.memory.values(scene.embedding(frame), masks, scene.others(masks))
+        values = scene.memory.values(scene.embedding(frame), masks, scene.others(masks, frame))
         return _Remembered(scene.keys(frame), cell_coverage(masks, scene.grid), values)
 
     def _see(self, frame: int, masks: Tensor) -> None:
         """Keep the masks of a frame for the next one."""
         rng, scene = self._rng, self._scene
-        masks = masks * (masks >= scene.others(masks))
+        masks = masks * (masks >= scene.others(masks, frame))
         truth = scene.truth[:, frame]
         own = chance(len(masks), 0.75, rng)[:, None, None]
         masks = torch.where(own, masks, damage_masks(truth[:, None], rng)[:, 0])
@@ -317,8 +325,10 @@ class Rollout:
         ) * chance(count, 0.85, rng)
         alpha = alpha * tracked
         share = alpha[:, None, None]
+        # a prior for the first frame is made of that frame
+        seen = max(frame - 1, 1)
         own, others = (
-            grow_cells(cell_coverage(m, scene.grid), 1) for m in (masks, scene.others(masks))
+            grow_cells(cell_coverage(m, scene.grid), 1) for m in (masks, scene.others(masks, seen))
         )
         similarity = location_confidence(scene.embedding(frame).float(), self._target.float())
         confidence = blend(standardise(similarity.detach(), scene.grid), own, alpha)
