@@ -127,8 +127,8 @@ def _clip(
             donor = sources[0] if own else _still(data.stills, rng)[0]
             count = 1 if rng.random() < 0.6 else int(rng.integers(2, _MAX_PASTED + 1))
             for number in range(count):
-                label = _PASTED + number
-                _paste_moving(rgbs, labels, donor, target if own else None, label, rng)
+                chosen = target if own else None
+                _paste_moving(rgbs, labels, donor, chosen, _PASTED + number, rng)
         if rng.random() < settings.absent:
             other = _still(data.stills, rng)[0]
             chosen = _some_object(other.labels, rng)
