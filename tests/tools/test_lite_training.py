@@ -38,6 +38,22 @@ def test_clips_have_four_frames_and_two_objects_that_are_seen_at_first(frames):
         assert (seen >= 120).all()
 
 
+def test_where_other_objects_are_is_told_apart(frames):
+    rest = 0
+    for batch in batches(frames, 6, paste=1.0, look_alike=1.0):
+        assert batch.rest.shape == (2, 4, 96, 128)
+        assert not (batch.rest[:, None] & (batch.targets == 1)).any()
+        assert not (batch.rest[:, None] & (batch.targets == 255)).any()
+        rest += int(batch.rest.sum())
+    assert rest > 0
+
+
+def test_stills_with_several_objects_are_drawn_more_often(frames):
+    one = LabelledImage(frames[0].rgb, (frames[0].labels == 1).astype(np.uint8))
+    data = TrainingData([one, *frames[:1]], [frames])
+    assert data.groups == frames[:1]
+
+
 def test_a_camera_that_turns_away_loses_the_object_for_a_while(frames):
     kept = {"video_share": 0.0, "paste": 0.0, "absent": 0.0, "bend": 0.0}
     area = [
