@@ -234,7 +234,7 @@ def _candidates(
     for low, iou in zip(answer.logits[:, :1], answer.iou[:, 0], strict=True):
         mask = low[0].cpu().numpy() > 0
         fit = _filled(mask, embedding, asked) ** 0.5 * _obeyed(mask, embedding, asked)
-        yield _Candidate(embedding, low[None], float(iou) * fit)
+        yield _Candidate(embedding, low[None], max(0.0, float(iou)) * fit)
 
 
 def _obeyed(mask: NDArray[np.bool_], embedding: ImageEmbedding, asked: Prompts) -> float:

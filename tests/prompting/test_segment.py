@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from persam_video.errors import AnnotationError
 from persam_video.masks import boxes_of_labels, keep_nearest
@@ -108,6 +109,15 @@ def test_prompts_are_needed_and_must_fit(model, picture):
         annotate(model, rgb, [])
     with pytest.raises(AnnotationError, match="outside the frame"):
         annotate(model, rgb, [ObjectPrompts(1, points=((9999, 0),))])
+
+
+def test_answers_that_a_model_thinks_nothing_of_give_a_mask_too(picture):
+    rgb, truth = picture
+    doubting = load_sam("lite", device="cpu", precision="fp32", image_size=256)
+    with torch.no_grad():
+        doubting.network.mask_decoder.iou_prediction_head.layers[-1].bias -= 5
+    mask = annotate(doubting, rgb, boxes(truth, [1])).mask(1)
+    assert (mask & (truth == 1)).sum() / (mask | (truth == 1)).sum() > 0.4
 
 
 def test_plain_sams_refine_their_best_mask(picture):

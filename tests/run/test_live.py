@@ -107,7 +107,6 @@ def test_frames_that_come_while_tracking_is_busy_are_dropped_and_counted(
     assert read_run(out / "run.json").frames_dropped == record.frames_dropped
     assert any("were dropped" in warning for warning in record.warnings)
     indices = [int(path.stem) for path in sorted((out / "masks").iterdir())]
-    assert indices[0] == 0
     # every frame that is missing was counted
     assert indices[-1] - 3 <= record.frames_dropped
 
