@@ -206,10 +206,17 @@ def _closer(box: tuple[float, float, float, float], size: tuple[int, int]) -> It
 def _blended(candidates: Sequence[_Candidate]) -> Tensor:
     """Return logits (H, W) of the mean probability of the candidates that are nearly the best."""
     enough = _NEARLY * max(candidate.quality for candidate in candidates)
-    good = [candidate for candidate in candidates if candidate.quality >= enough]
-    weights = torch.tensor([max(candidate.quality, 1e-3) ** 4 for candidate in good])
-    chances = torch.stack([candidate.logits().sigmoid().cpu() for candidate in good])
-    return torch.logit(torch.einsum("n,nhw->hw", weights / weights.sum(), chances), eps=1e-6)
+    chance, weights = None, 0.0
+    for candidate in candidates:
+        if candidate.quality < enough:
+            continue
+        weight = max(candidate.quality, 1e-3) ** 4
+        part = candidate.logits().sigmoid().mul_(weight)
+        # one by one: all answers at once would take a gibibyte for a frame of 4K
+        chance = part if chance is None else chance.add_(part)
+        weights += weight
+    assert chance is not None, "the best one is good enough"
+    return torch.logit(chance.div_(weights), eps=1e-6)
 
 
 def _candidates(

@@ -195,12 +195,9 @@ def test_a_lookalike_elsewhere_does_not_become_part_of_the_object(model, demo_fr
         shift = 5 * rgb.shape[0] // 9  # a quarter of its length lies between the two
         rgb[shift:][koi[:-shift]] = frame.rgb[:-shift][koi[:-shift]]
         frames.append((Frame(frame.index, rgb, frame.time), np.where(koi, labels, 0)))
-    truth = frames[-1][1] == 1
-    whole = {"zoom.limit": 1.0}  # a view around the koi would not show the double
-    near = track(model, frames, **whole)[-1].mask(1)
-    everything = track(model, frames, **whole, **{"masks.reach": None})[-1].mask(1)
-    assert iou(near, truth) > 0.8
-    assert iou(everything, truth) < iou(near, truth)
+    # a view around the koi would not show the double
+    mask = track(model, frames, **{"zoom.limit": 1.0})[-1].mask(1)
+    assert iou(mask, frames[-1][1] == 1) > 0.8
 
 
 def test_plain_arrays_are_numbered(model, demo_frames):
