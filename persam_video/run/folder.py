@@ -142,6 +142,8 @@ def track_to_folder(
                 record.warnings.append(
                     f"the source ended before frame {unused[0]}, so its mask was not used"
                 )
+        # only now: a run that is interrupted at its very end goes on from its state
+        if record.status is RunStatus.FINISHED:
             paths.forget_progress()
     return record
 
