@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation
-from persam_video.masks.boxes import Box, box_of
+from persam_video.masks.boxes import box_of, clip
 from persam_video.masks.components import keep_large, keep_nearest, keep_overlapping
 from persam_video.masks.labels import merge_logits
 from persam_video.prompting.prompts import ObjectPrompts, PixelPrompts
@@ -166,57 +167,54 @@ def _segment(
         x0, y0, x1, y1 = prompts.box
         middle = replace(prompts, points=(((x0 + x1) / 2, (y0 + y1) / 2),))
         asked.append(_as_prompts(middle, model.device))
-
-    def look(embedding: ImageEmbedding) -> list[_Candidate]:
-        return [
-            candidate
-            for one in asked
-            for candidate in _candidates(model, embedding, one, previous, refine)
-        ]
-
-    candidates = [candidate for embedding in embeddings for candidate in look(embedding)]
-    if model.readout is not None and refine:
-        size = (rgb.shape[0], rgb.shape[1])
-        side = min(model.info.image_size, _TRAINING_WINDOW)
-        for view in () if prompts.box is None else _closer(prompts.box, size):
-            candidates += look(model.encode(rgb, view, side))
-        best = _blended(candidates)
+    embedded = model.readout is not None and refine
+    if embedded and prompts.box is not None:
+        embeddings = (*embeddings, *_closer(model, rgb, prompts.box))
+    candidates = [
+        candidate
+        for embedding in embeddings
+        for one in asked
+        for candidate in _candidates(model, embedding, one, previous, refine)
+    ]
+    if embedded:
+        answer = _blended(candidates)
     else:
-        best = max(candidates, key=lambda candidate: candidate.quality).logits()
-    logits: NDArray[np.float32] = best.cpu().numpy()
+        answer = max(candidates, key=lambda candidate: candidate.quality).logits()
+    logits: NDArray[np.float32] = answer.cpu().numpy()
     if prompts.box is None:
         return logits
     inside = _box_mask(prompts.box, logits.shape)
     return np.where(inside, logits, np.float32(OUTSIDE))
 
 
-def _closer(box: tuple[float, float, float, float], size: tuple[int, int]) -> Iterator[Box]:
-    """Yield the parts of a frame (H, W) around a box that are worth looking at by themselves."""
+def _closer(
+    model: SamModel, rgb: NDArray[np.uint8], box: tuple[float, float, float, float]
+) -> list[ImageEmbedding]:
+    """Encode what is around a box by itself, once with each margin."""
     x0, y0, x1, y1 = box
+    views = []
     for margin in _MARGINS:
         across, down = margin * (x1 - x0), margin * (y1 - y0)
-        yield (
-            max(0, math.floor(x0 - across)),
-            max(0, math.floor(y0 - down)),
-            min(size[1], math.ceil(x1 + across)),
-            min(size[0], math.ceil(y1 + down)),
-        )
+        begin = math.floor(x0 - across), math.floor(y0 - down)
+        end = math.ceil(x1 + across), math.ceil(y1 + down)
+        views.append(clip((*begin, *end), (rgb.shape[0], rgb.shape[1])))
+    side = min(model.info.image_size, _TRAINING_WINDOW)
+    # a large box has the whole frame around it with either margin
+    encoded = {view: model.encode(rgb, view, side) for view in set(views)}
+    return [encoded[view] for view in views]
 
 
 def _blended(candidates: Sequence[_Candidate]) -> Tensor:
     """Return logits (H, W) of the mean probability of the candidates that are nearly the best."""
     enough = _NEARLY * max(candidate.quality for candidate in candidates)
-    chance, weights = None, 0.0
-    for candidate in candidates:
-        if candidate.quality < enough:
-            continue
-        weight = max(candidate.quality, 1e-3) ** 4
-        part = candidate.logits().sigmoid().mul_(weight)
-        # one by one: all answers at once would take a gibibyte for a frame of 4K
-        chance = part if chance is None else chance.add_(part)
-        weights += weight
-    assert chance is not None, "the best one is good enough"
-    return torch.logit(chance.div_(weights), eps=1e-6)
+    good = [candidate for candidate in candidates if candidate.quality >= enough]
+    weights = [max(candidate.quality, 1e-3) ** 4 for candidate in good]
+    # added up one by one: all answers at once would take a gibibyte for a frame of 4K
+    parts = (
+        weight * candidate.logits().sigmoid()
+        for weight, candidate in zip(weights, good, strict=True)
+    )
+    return torch.logit(reduce(torch.add, parts) / sum(weights), eps=1e-6)
 
 
 def _candidates(
