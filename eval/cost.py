@@ -73,8 +73,11 @@ def main() -> None:
 
     model = load_sam("lite", device="cpu", precision=options.precision)
     rate = matrix_rate(model.dtype)
+    command = "python -m eval.cost"
+    if options.precision != parser.get_default("precision"):
+        command += f" --precision {options.precision}"
     parts = [
-        f"# What a frame costs\n\n`python -m eval.cost`: medians of {REPEATS} clips of 854x480, "
+        f"# What a frame costs\n\n`{command}`: medians of {REPEATS} clips of 854x480, "
         f"processor's time per frame, in {model.info.precision}. {common.machine()}; a product of "
         "two large matrices runs at "
         f"{rate / 1e9:.0f} GFLOP/s of each core. Each line is without those below it that begin "
