@@ -16,8 +16,9 @@ from safetensors.torch import save
 from persam_video.config import load_settings
 from persam_video.errors import ConfigError, OutputError
 from persam_video.run import FrameRange, track_to_folder
+from persam_video.run.outputs import OutputPaths
 from persam_video.sam.build import load_model
-from persam_video.sinks import RunStatus, ThreadedSink
+from persam_video.sinks import RunStatus, ThreadedSink, read_run
 from tests.run.conftest import draw
 
 # squares are found in a grid of eight cells, too
@@ -143,6 +144,18 @@ def test_an_interrupt_amid_the_last_snapshot_does_not_lose_it(
     assert (record.status, record.frames_done) == (RunStatus.INTERRUPTED, 12)
     assert begin(resume=True).resumed_at == [12]
     assert outputs(squares.folder / "out") == whole
+
+
+def test_the_state_is_there_until_the_record_says_finished(begin, squares, monkeypatch):
+    forget, said = OutputPaths.forget_progress, []
+
+    def forgetting(paths):
+        said.append((paths.state.exists(), read_run(paths.record).status))
+        forget(paths)
+
+    monkeypatch.setattr(OutputPaths, "forget_progress", forgetting)
+    begin()
+    assert said == [(True, RunStatus.FINISHED)]
 
 
 def test_a_run_interrupted_amid_its_frames_again_and_again(begin, whole, squares, interrupts):

@@ -48,7 +48,7 @@ def test_where_other_objects_are_is_told_apart(frames):
     assert rest > 0
 
 
-def test_stills_with_several_objects_are_drawn_more_often(frames):
+def test_groups_are_the_stills_with_several_objects(frames):
     one = LabelledImage(frames[0].rgb, (frames[0].labels == 1).astype(np.uint8))
     data = TrainingData([one, *frames[:1]], [frames])
     assert data.groups == frames[:1]
