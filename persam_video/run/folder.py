@@ -48,7 +48,7 @@ from persam_video.sinks.outputs import (
 from persam_video.util.atomic import discard, unfinished
 from persam_video.util.live_page import LivePage
 from persam_video.util.lock import exclusive_folder
-from persam_video.util.machine import peak_resident_bytes, share_heap
+from persam_video.util.machine import peak_resident_bytes, settle_heap
 from persam_video.video import Frame, FrameStream
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def track_to_folder(
 
     A keyboard interrupt ends the run early and keeps what is done; the record says so. During the
     run, torch's threads may be divided among encoders (``persam_video.tracking.ahead``), and from
-    then on threads share one heap (``persam_video.util.machine``); both affect the whole process.
+    then on threads share one heap, which keeps what is freed (``persam_video.util.machine``); both
+    affect the whole process.
 
     Args:
         source: video file, folder of images, glob, camera index or URL.
@@ -92,7 +93,7 @@ def track_to_folder(
             used, or the folder holds a different run. If that shows before the first frame,
             nothing is written.
     """
-    share_heap()
+    settle_heap()
     options = with_keywords(options or FolderOptions(), mask, {**keywords})
     if options.overwrite and options.resume:
         raise ConfigError("--overwrite starts over and --resume continues: pass only one of them")
