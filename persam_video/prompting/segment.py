@@ -15,6 +15,7 @@ from persam_video.masks.annotation import Annotation
 from persam_video.masks.boxes import box_of, clip
 from persam_video.masks.components import keep_large, keep_nearest, keep_overlapping
 from persam_video.masks.labels import merge_logits
+from persam_video.prompting.colours import cut_out
 from persam_video.prompting.prompts import ObjectPrompts, PixelPrompts
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
@@ -32,6 +33,12 @@ _MARGINS = (0.25, 0.5)
 
 _NEARLY = 0.8
 """Answers count whose quality is at least this share of the best one's."""
+
+_AGREEMENT = 2
+"""Power of the IoU with the cut along the colours, in the quality of an answer."""
+
+_SLIGHT = np.float32(0.1)
+"""Logit of what the colours decide against the model."""
 
 _SPECK = 0.02
 """Components below this share of the largest are removed, as the tracker does."""
@@ -73,7 +80,8 @@ def annotate(
     The model is prompted again with its own logits as mask prompt. Of a SAM's three masks, the one
     with the highest predicted IoU is taken. The embedded model answers in two sizes of the frame,
     and for a box in two that show it alone; the mask is the mean of those answers whose predicted
-    IoU is nearly the highest, and which fill a box nearly as well as the best.
+    IoU is nearly the highest, and which fill a box nearly as well as the best. Where that mean is
+    unsure, the colours decide (``persam_video.prompting.colours``).
 
     Args:
         model: the SAM.
@@ -142,6 +150,14 @@ class _Candidate:
         """Return the answer (H, W) in the frame's size."""
         return self.embedding.transform.restore(self.low)[0, 0]
 
+    def compared(self, mask: NDArray[np.bool_]) -> "_Candidate":
+        """Return the answer, counting for as much as it agrees with a mask (H, W)."""
+        wanted = _as_logits(self.embedding, mask)[0, 0] > 0
+        found = self.low[0, 0] > 0
+        union = (wanted | found).sum().item()
+        agreement = (wanted & found).sum().item() / union if union else 1.0
+        return replace(self, quality=self.quality * agreement**_AGREEMENT)
+
 
 def _segment(
     model: SamModel,
@@ -176,15 +192,37 @@ def _segment(
         for one in asked
         for candidate in _candidates(model, embedding, one, previous, refine)
     ]
-    if embedded:
-        answer = _blended(candidates)
-    else:
-        answer = max(candidates, key=lambda candidate: candidate.quality).logits()
-    logits: NDArray[np.float32] = answer.cpu().numpy()
-    if prompts.box is None:
+    if not embedded:
+        return _inside(prompts.box, max(candidates, key=lambda one: one.quality).logits())
+    logits = _inside(prompts.box, _blended(candidates))
+    like_cut = _by_colours(rgb, logits, prompts) > 0
+    candidates = [candidate.compared(like_cut) for candidate in candidates]
+    return _by_colours(rgb, _inside(prompts.box, _blended(candidates)), prompts)
+
+
+def _inside(box: tuple[float, float, float, float] | None, logits: Tensor) -> NDArray[np.float32]:
+    """Return logits (H, W), restricted to a box."""
+    found: NDArray[np.float32] = logits.cpu().numpy()
+    if box is None:
+        return found
+    return np.where(_box_mask(box, found.shape), found, np.float32(OUTSIDE))
+
+
+def _by_colours(
+    rgb: NDArray[np.uint8], logits: NDArray[np.float32], prompts: PixelPrompts
+) -> NDArray[np.float32]:
+    """Return logits (H, W) whose signs follow the colours of the frame."""
+    around = box_of(logits > 0)
+    if prompts.box is not None:
+        x0, y0, x1, y1 = prompts.box
+        around = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
+    if around is None:
         return logits
-    inside = _box_mask(prompts.box, logits.shape)
-    return np.where(inside, logits, np.float32(OUTSIDE))
+    probability = np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+    cut = cut_out(rgb, probability, around, prompts)
+    if prompts.box is not None:
+        cut &= logits > OUTSIDE
+    return np.where(cut == (logits > 0), logits, np.where(cut, _SLIGHT, -_SLIGHT))
 
 
 def _closer(
