@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eval.common import iou
 from persam_video.masks.png import read_label_png, write_label_png
 from persam_video.sinks import read_tracks
 from persam_video.synthetic import come_and_go
@@ -12,10 +13,6 @@ from persam_video.tracking import ObjectState
 
 ENTERS, LEAVES, RETURNS = 30, 50, 70
 SETTLING = 8  # frames in which an object is only partly in the picture, or has to be seen twice
-
-
-def overlap(first, second):
-    return (first & second).sum() / max((first | second).sum(), 1)
 
 
 @pytest.mark.slow
@@ -48,9 +45,9 @@ def test_objects_that_enter_leave_and_return_keep_their_ids(run, tmp_path):
             assert record.objects[0].state is ObjectState.LOST
             assert not (found == 1).any()
         if index < LEAVES - SETTLING or index >= RETURNS + SETTLING:
-            overlaps[1].append(overlap(found == 1, labels == 1))
+            overlaps[1].append(iou(found == 1, labels == 1))
         if index >= ENTERS + SETTLING:
-            overlaps[2].append(overlap(found == 2, labels == 2))
+            overlaps[2].append(iou(found == 2, labels == 2))
     for found in overlaps.values():
         assert min(found) > 0.5
         assert np.mean(found) > 0.75

@@ -5,15 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
+from eval.common import iou
 from persam_video.config import load_settings
 from persam_video.errors import AnnotationError, ConfigError
 from persam_video.images import OneShotSegmenter, Reference, Search
 from persam_video.masks import Annotation, box_of, read_annotation
 from persam_video.sam import load_sam
-
-
-def iou(first, second):
-    return np.count_nonzero(first & second) / np.count_nonzero(first | second)
 
 
 def reference(photo):

@@ -4,6 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from eval.common import iou
 from persam_video.config import load_settings
 from persam_video.errors import AnnotationError, ConfigError, SourceError
 from persam_video.masks.png import read_label_png
@@ -16,11 +17,6 @@ from persam_video.sinks import read_tracks
 from persam_video.tracking import FrameResult, ObjectState
 from persam_video.video import Frame
 from persam_video.video.selection import Selection
-
-
-def iou(first, second):
-    union = (first | second).sum()
-    return (first & second).sum() / union if union else 1.0
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as pycocotools
 
+from eval.common import iou
 from persam_video.config import load_settings
 from persam_video.errors import AnnotationError, ConfigError
 from persam_video.images import OneShotSegmenter, Reference, ReferenceFiles
@@ -37,10 +38,6 @@ def seeker(model, pond):
     photo = Reference(rgb, np.where(labels == 1, 7, 0).astype(np.uint8))
     segmenter = OneShotSegmenter(model, [photo], load_settings("images"))
     return SeekingTracker(Tracker(model, load_settings()), segmenter)
-
-
-def iou(first, second):
-    return (first & second).sum() / (first | second).sum()
 
 
 def test_an_object_is_lost_until_it_shows_and_then_tracked(seeker, pond):

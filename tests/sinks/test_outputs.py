@@ -15,6 +15,7 @@ from PIL import Image
 from pycocotools import mask as coco
 from pycocotools.coco import COCO
 
+from eval.common import iou
 from persam_video.errors import ConfigError, OutputError
 from persam_video.masks import read_label_png
 from persam_video.results import FrameResult
@@ -220,10 +221,6 @@ def filled(polygons, shape):
     return fine[4::8, 4::8].astype(bool)
 
 
-def overlap(one, other):
-    return (one & other).sum() / max(1, (one | other).sum())
-
-
 def test_labelme_has_a_polygon_for_each_part(folder):
     for _, result in frames():
         path = place_of(Output.LABELME, folder) / f"{result.index:05d}.json"
@@ -233,7 +230,7 @@ def test_labelme_has_a_polygon_for_each_part(folder):
             polygons = [s["points"] for s in data["shapes"] if s["group_id"] == seen.object_id]
             assert bool(polygons) == (seen.box is not None)
             if polygons:
-                assert overlap(filled(polygons, (64, 96)), result.mask(seen.object_id)) > 0.9
+                assert iou(filled(polygons, (64, 96)), result.mask(seen.object_id)) > 0.9
 
 
 def test_cvat_has_a_track_for_each_object_that_is_outside_while_lost(folder):
@@ -249,7 +246,7 @@ def test_cvat_has_a_track_for_each_object_that_is_outside_while_lost(folder):
     ]
     for shape, (_, result) in zip(tracks[2], frames(), strict=True):
         points = [[float(v) for v in p.split(",")] for p in shape.get("points").split(";")]
-        assert overlap(filled([points], (64, 96)), result.mask(2)) > 0.9
+        assert iou(filled([points], (64, 96)), result.mask(2)) > 0.9
 
 
 FILES = [o for o in Output if not o.kind.folder_suffixes and o is not Output.TRACKS]

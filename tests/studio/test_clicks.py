@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from eval.common import iou
 from persam_video.sam import load_sam
 from persam_video.studio.clicks import ClickAnswerer
 from persam_video.studio.gestures import Click
@@ -25,10 +26,6 @@ def middle(mask):
     distance = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)
     y, x = np.unravel_index(distance.argmax(), distance.shape)
     return x - 0.5, y - 0.5
-
-
-def iou(first, second):
-    return (first & second).sum() / (first | second).sum()
 
 
 def test_a_click_on_the_rim_does_not_take_the_object_away(model, picture):

@@ -2,17 +2,13 @@ import cv2
 import numpy as np
 import pytest
 
+from eval.common import iou
 from persam_video.config import load_settings
 from persam_video.drawing.soft import objects_share
 from persam_video.errors import AnnotationError, SourceError
 from persam_video.sam import load_sam
 from persam_video.tracking import ObjectState, Tracker
 from persam_video.video import Frame
-
-
-def iou(first, second):
-    union = (first | second).sum()
-    return (first & second).sum() / union if union else 1.0
 
 
 def track(model, frames, preset="persam", **overrides):

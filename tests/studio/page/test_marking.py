@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 
+from eval.common import iou
 from persam_video.config import load_settings, parse_assignments
 from persam_video.masks.png import read_label_png
 from tests.studio.conftest import draw
@@ -32,10 +33,6 @@ def long_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw(tmp_path_factory.mktemp("long") / "frames", length=400).frames
 
 
-def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    return float((one & other).sum() / max((one | other).sum(), 1))
-
-
 def paint(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
     """Draw a stroke with the brush for the first object."""
     page.press("1", "d")
@@ -56,14 +53,14 @@ def test_points_tracks_and_corrects_as_the_library_does(
     marked = session.masks(0)
     # a click may take a part of the koi, or some of the ground; what counts here is where it went
     assert (marked[1] & (truth == KOI)).sum() > 0.5 * marked[1].sum() > 0
-    assert overlap(marked[2], truth == BALL) > 0.7
+    assert iou(marked[2], truth == BALL) > 0.7
     page.press("t")
     page.wait_for_job()
     assert session.get()["tracked"][-1][1] == LENGTH - 1
     page.go_to(LENGTH - 1)
     page.wait_for_masks(1, 2)
     last = read_label_png(sorted(clip.truth.glob("*.png"))[-1])
-    assert overlap(session.masks(LENGTH - 1)[2], last == BALL) > 0.7
+    assert iou(session.masks(LENGTH - 1)[2], last == BALL) > 0.7
 
     # a correction in a later frame is an annotation from then on
     page.go_to(6)
