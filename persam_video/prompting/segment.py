@@ -28,13 +28,13 @@ recognised better at this size, what is small in it at the full one."""
 _SURE = 8.0
 """Logit of what is surely the object, in a mask that is shown to a SAM."""
 
-_MARGINS = (0.25, 0.5)
+_MARGINS = (0.1, 0.25, 0.5, 1.0)
 """How much of what is around a box is looked at with it, in shares of its width and height."""
 
 _NEARLY = 0.8
 """Answers count whose quality is at least this share of the best one's."""
 
-_AGREEMENT = 2
+_AGREEMENT = 4
 """Power of the IoU with the cut along the colours, in the quality of an answer."""
 
 _SLIGHT = np.float32(0.1)
@@ -79,9 +79,9 @@ def annotate(
 
     The model is prompted again with its own logits as mask prompt. Of a SAM's three masks, the one
     with the highest predicted IoU is taken. The embedded model answers in two sizes of the frame,
-    and for a box in two that show it alone; the mask is the mean of those answers whose predicted
-    IoU is nearly the highest, and which fill a box nearly as well as the best. Where that mean is
-    unsure, the colours decide (``persam_video.prompting.colours``).
+    and for a box in four that show it with what is around it; the mask is the mean of those answers
+    whose predicted IoU is nearly the highest, and which fill a box nearly as well as the best.
+    Where that mean is unsure, the colours decide (``persam_video.prompting.colours``).
 
     Args:
         model: the SAM.
