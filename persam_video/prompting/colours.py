@@ -10,7 +10,6 @@ Iterated Graph Cuts", SIGGRAPH 2004.
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from persam_video.masks.boxes import Box, clip
 from persam_video.prompting.prompts import PixelPrompts
@@ -97,6 +96,8 @@ def _with_colours(rgb: NDArray[np.uint8], probability: NDArray[np.float32]) -> N
 
 def _frequencies(colour: NDArray[np.intp], share: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return how frequent each colour is where the share of something is high."""
+    from scipy.ndimage import gaussian_filter  # noqa: PLC0415 slow to import; masks need no colours
+
     counts = np.bincount(colour.ravel(), share.ravel(), _BINS**3).reshape((_BINS,) * 3)
     spread = gaussian_filter(counts, _SPREAD)
     return np.asarray(spread / max(spread.sum(), 1e-9))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from eval.common import iou
 from persam_video.masks.png import read_label_png
 from tests.studio.page.browser import Page, StudioSession
 from tests.studio.page.conftest import BALL, LENGTH
-from tests.studio.page.test_marking import overlap
 
 # the side that a control lies beyond, or what covers it when it is scrolled to
 OUT_OF_REACH = """
@@ -39,7 +39,7 @@ def test_everything_goes_without_a_mouse(page: Page, session: StudioSession, cli
             page.press(key)
     page.press("Enter")
     page.wait_for_masks(1)
-    assert overlap(session.masks(0)[1], read_label_png(clip.first_mask) == BALL) > 0.7
+    assert iou(session.masks(0)[1], read_label_png(clip.first_mask) == BALL) > 0.7
     page.press("Escape", "o", "t")
     page.wait_for_job()
     page.press("End")
