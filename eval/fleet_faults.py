@@ -25,6 +25,9 @@ from eval import common
 from eval.fleet_clips import FAST, fingerprints, write_clips
 from persam_video.fleet.manifest import MANIFEST
 
+_ATTEMPTS = 3
+"""How often a machine is started that does not come up."""
+
 _STORE_BYTES = 80 << 20
 _PATIENCE = 240.0  # seconds until a run counts as stuck
 
@@ -79,10 +82,19 @@ class Machines:
             self._add()
 
     def _add(self) -> None:
-        self._there.append(self._cluster.add_node(wait=False, **self._options))
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                self._there.append(self._cluster.add_node(wait=False, **self._options))
+                return
+            except Exception:  # of no other kind where a machine has not started in half a minute
+                if not left:
+                    raise
 
     def kill_one(self, choice: random.Random) -> None:
         """Kill a machine with all its processes; another one joins when it is ready."""
+        if not self._there:  # what was done lately was done by one that is about to join
+            for thread in self._joining:
+                thread.join()
         lost = choice.choice(self._there)
         self._there.remove(lost)
         self._cluster.remove_node(lost, allow_graceful=False)
@@ -104,8 +116,8 @@ def machines(number: int) -> Iterator[Machines]:
         "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",
-        # a machine counts as gone after seconds, not after half a minute
-        "RAY_health_check_initial_delay_ms": "1000",
+        # a machine counts as gone after seconds, not after half a minute, but not while it starts
+        "RAY_health_check_initial_delay_ms": "10000",
         "RAY_health_check_period_ms": "1000",
         "RAY_health_check_failure_threshold": "3",
         "OMP_NUM_THREADS": "1",
