@@ -50,8 +50,7 @@ def cut_out(
     Returns:
         bool (H, W).
     """
-    shown = _with_margin(around, (rgb.shape[0], rgb.shape[1]))
-    x0, y0, x1, y1 = shown
+    x0, y0, x1, y1 = _with_margin(around, (rgb.shape[0], rgb.shape[1]))
     scale = min(1.0, _LONG_SIDE / max(x1 - x0, y1 - y0))
     size = max(1, round(scale * (x1 - x0))), max(1, round(scale * (y1 - y0)))
     part = np.s_[y0:y1, x0:x1]
@@ -80,7 +79,8 @@ def _with_margin(around: Box, size: tuple[int, int]) -> Box:
     x0, y0, x1, y1 = around
     across, down = round(_MARGIN * (x1 - x0)), round(_MARGIN * (y1 - y0))
     shown = clip((x0 - across, y0 - down, x1 + across, y1 + down), size)
-    return around if shown is None else shown
+    assert shown is not None, "the object lies in the frame"
+    return shown
 
 
 def _with_colours(rgb: NDArray[np.uint8], probability: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -212,8 +212,9 @@ def _by_colours(
     rgb: NDArray[np.uint8], logits: NDArray[np.float32], prompts: PixelPrompts
 ) -> NDArray[np.float32]:
     """Return logits (H, W) whose signs follow the colours of the frame."""
-    around = box_of(logits > 0)
-    if prompts.box is not None:
+    if prompts.box is None:
+        around = box_of(logits > 0)
+    else:
         x0, y0, x1, y1 = prompts.box
         around = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
     if around is None:
@@ -237,7 +238,7 @@ def _closer(
         end = math.ceil(x1 + across), math.ceil(y1 + down)
         views.append(clip((*begin, *end), (rgb.shape[0], rgb.shape[1])))
     side = min(model.info.image_size, _TRAINING_WINDOW)
-    # a large box has the whole frame around it with either margin
+    # a large box has the whole frame around it with several margins
     encoded = {view: model.encode(rgb, view, side) for view in set(views)}
     return [encoded[view] for view in views]
 
@@ -326,6 +327,6 @@ def _as_logits(embedding: ImageEmbedding, mask: NDArray[np.bool_]) -> Tensor:
 
 def _box_mask(box: tuple[float, float, float, float], size: tuple[int, int]) -> NDArray[np.bool_]:
     x0, y0, x1, y1 = box
-    rows, columns = np.indices(size) + 0.5
-    mask: NDArray[np.bool_] = (columns > x0) & (columns < x1) & (rows > y0) & (rows < y1)
+    rows, columns = (np.arange(length) + 0.5 for length in size)
+    mask: NDArray[np.bool_] = np.outer((rows > y0) & (rows < y1), (columns > x0) & (columns < x1))
     return mask
