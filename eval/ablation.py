@@ -61,6 +61,9 @@ VARIANTS = (
     Variant("components anywhere", {"masks.reach": None}),
     Variant("masks all over the frame", {"prompts.window": None}),
     Variant("no zoom", {"zoom.limit": 1.0}),
+    Variant("large objects magnified, too", {"zoom.size": 1000.0}),
+    Variant("less around the objects", {"zoom.room": 1.5}),
+    Variant("half as many pixels again", {"zoom.pixels": 1.5}),
 )
 SIZES = (512, 640)
 

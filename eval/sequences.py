@@ -16,8 +16,8 @@ from PIL import Image
 from persam_video.config import Settings
 from persam_video.davis.dataset import DavisDataset, DavisSequence
 from persam_video.davis.scores import SequenceScore, score_masks
-from persam_video.masks.boxes import Box
 from persam_video.sam import ImageEmbedding, SamModel
+from persam_video.sam.transform import View
 from persam_video.synthetic import SyntheticClip
 from persam_video.tracking import FrameResult, Tracker
 from persam_video.video import Frame, FrameStream
@@ -130,7 +130,7 @@ class _Replay:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def encode(self, rgb: Labels, view: Box | None = None) -> ImageEmbedding:
+    def encode(self, rgb: Labels, view: View | None = None) -> ImageEmbedding:
         kept = next(self._embeddings)
         return kept if view is None else self._model.encode(rgb, view)
 

@@ -13,10 +13,10 @@ from eval.robust.case import Case, expect
 from persam_video.config import load_settings
 from persam_video.errors import AnnotationError
 from persam_video.masks.annotation import Annotation
-from persam_video.masks.boxes import Box
 from persam_video.sam.build import load_model
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import MaskPrediction, Prompts
+from persam_video.sam.transform import View
 from persam_video.sinks import TracksJsonlSink
 from persam_video.tracking import ObjectState, Tracker
 from persam_video.video import Frame
@@ -49,11 +49,9 @@ class BlindSam(SamModel):
 
     level = 0.0
 
-    def encode(
-        self, rgb: Pictures, view: Box | None = None, long_side: int | None = None
-    ) -> ImageEmbedding:
+    def encode(self, rgb: Pictures, view: View | None = None) -> ImageEmbedding:
         """Return an embedding of one value."""
-        real = super().encode(rgb, view, long_side)
+        real = super().encode(rgb, view)
         return replace(
             real,
             features=torch.full_like(real.features, self.level),

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from eval.speed.timing import Spent, middle
-from persam_video.masks.boxes import Box
 from persam_video.sam.build import build_network, choose_precision
 from persam_video.sam.model import ImageEmbedding, ModelInfo, SamModel
 from persam_video.sam.modules import ImageEncoderViT
 from persam_video.sam.prompts import MaskPrediction, Prompts
 from persam_video.sam.registry import VitDimensions, model_spec
+from persam_video.sam.transform import View
 
 CPU = torch.device("cpu")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -41,15 +41,13 @@ class TimedSam(SamModel):
         self.reckoned = Spent()
         self.decoded = 0
 
-    def encode(
-        self, rgb: NDArray[np.uint8], view: Box | None = None, long_side: int | None = None
-    ) -> ImageEmbedding:
+    def encode(self, rgb: NDArray[np.uint8], view: View | None = None) -> ImageEmbedding:
         """See ``SamModel.encode``."""
         if self.reckons and self.kept is not None:
             self.reckoned += middle(self.encodings)
             return self.kept
         begun = Spent.now()
-        self.kept = super().encode(rgb, view, long_side)
+        self.kept = super().encode(rgb, view)
         self.encodings.append(Spent.now().since(begun))
         return self.kept
 

@@ -112,12 +112,25 @@ class ZoomSettings(Section):
     """The part of a frame that the model sees while no object is lost."""
 
     limit: float = _setting(2.0, "largest magnification; 1 shows the whole frame", ge=1, le=8)
+    size: float = _setting(
+        300.0, "magnify until objects have sides of this many input pixels on average", gt=0
+    )
     room: float = _setting(
-        2.0, "side of the view, relative to the box around all objects", ge=1, le=10
+        2.0,
+        "what is to be seen around an object, box included, in longer sides of the box",
+        ge=1,
+        le=10,
+    )
+    pixels: float = _setting(
+        1.0,
+        "pixels of the input, relative to those of the whole frame at its usual size; only lite "
+        "takes more",
+        ge=1,
+        le=4,
     )
     least: float = _setting(
-        0.85,
-        "show the whole frame where the view would take more than this share of it",
+        0.925,
+        "show the whole frame where the sides of a view would be more than this share of its sides",
         ge=0,
         le=1,
     )

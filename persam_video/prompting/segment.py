@@ -19,7 +19,7 @@ from persam_video.prompting.colours import cut_out
 from persam_video.prompting.prompts import ObjectPrompts, PixelPrompts
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
-from persam_video.sam.transform import OUTSIDE
+from persam_video.sam.transform import OUTSIDE, View, resized
 
 _TRAINING_WINDOW = 448
 """Side of the windows that the embedded model was trained on, in pixels: what fills a photograph is
@@ -62,7 +62,9 @@ def encode_for_prompts(
     full = full or model.encode(rgb)
     if model.readout is None or model.info.image_size <= _TRAINING_WINDOW:
         return (full,)
-    return full, model.encode(rgb, long_side=_TRAINING_WINDOW)
+    height, width = rgb.shape[:2]
+    smaller = View((0, 0, width, height), resized((height, width), _TRAINING_WINDOW))
+    return full, model.encode(rgb, smaller)
 
 
 @torch.inference_mode()
@@ -231,15 +233,17 @@ def _closer(
 ) -> list[ImageEmbedding]:
     """Encode what is around a box by itself, once with each margin."""
     x0, y0, x1, y1 = box
+    height, width = rgb.shape[:2]
     views = []
     for margin in _MARGINS:
         across, down = margin * (x1 - x0), margin * (y1 - y0)
         begin = math.floor(x0 - across), math.floor(y0 - down)
         end = math.ceil(x1 + across), math.ceil(y1 + down)
-        views.append(clip((*begin, *end), (rgb.shape[0], rgb.shape[1])))
-    side = min(model.info.image_size, _TRAINING_WINDOW)
+        views.append(clip((*begin, *end), (height, width)) or (0, 0, width, height))
+    # stretched to the frame's shape, which was measured to be better than in its own
+    size = resized((height, width), min(model.info.image_size, _TRAINING_WINDOW))
     # a large box has the whole frame around it with several margins
-    encoded = {view: model.encode(rgb, view, side) for view in set(views)}
+    encoded = {view: model.encode(rgb, View(view, size)) for view in set(views)}
     return [encoded[view] for view in views]
 
 

@@ -122,8 +122,9 @@ def find_resume_point(paths: OutputPaths, session: Session) -> tuple[ResumePoint
     embedding = session.model.encode(session.first.rgb)
     fitted = session.options.settings.method == "persam-f"
     try:
-        values = session.model.value_layout(embedding.grid)
-        snapshot = read_snapshot(paths.state, embedding, fitted=fitted, values=values)
+        snapshot = read_snapshot(
+            paths.state, embedding, fitted=fitted, values=session.model.value_layout
+        )
         _check_objects(snapshot, session)
         point = ResumePoint(snapshot.frames, snapshot.state, paths.tracks, size)
         last = _check_results(point, paths)

@@ -12,9 +12,9 @@ from persam_video.images.reference_files import Reference
 from persam_video.images.search import SEEN, Search
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.arrays import MaskArray
-from persam_video.masks.boxes import Box
 from persam_video.results import FrameResult, ObjectResult, ObjectState
 from persam_video.sam.model import SamModel
+from persam_video.sam.transform import View
 from persam_video.tracking.inputs import as_frame
 from persam_video.tracking.objects import TrackerState
 from persam_video.tracking.tracker import Tracker
@@ -53,7 +53,7 @@ class SeekingTracker:
         return self._tracker.model
 
     @property
-    def view(self) -> Box | None:
+    def view(self) -> View | None:
         """The view of the tracker that follows what was found."""
         return self._tracker.view
 

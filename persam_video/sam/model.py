@@ -7,13 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from persam_video.masks.boxes import Box
 from persam_video.sam.inference import inference
 from persam_video.sam.memory import decode_in_parts, explained
 from persam_video.sam.network import Sam
 from persam_video.sam.prompts import MaskPrediction, Prompts
 from persam_video.sam.readout import VALUE_DIM, MemoryReadout
-from persam_video.sam.transform import InputTransform
+from persam_video.sam.transform import InputTransform, View
+
+_MOST_GRIDS = 16
+"""Grids whose positions are kept; views of a frame come in many shapes."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ class SamModel:
     def _position(self, grid: tuple[int, int]) -> Tensor:
         """Return the positional encoding (1, C, h, w) of the cells, the same for all prompts."""
         if grid not in self._positions:
+            if len(self._positions) == _MOST_GRIDS:
+                self._positions.pop(next(iter(self._positions)))
             side = max(grid)
             whole: Tensor = self.network.prompt_encoder.pe_layer((side, side))[None]
             position = whole[:, :, : grid[0], : grid[1]].to(self.dtype)
@@ -159,29 +163,28 @@ class SamModel:
         return self._positions[grid]
 
     @inference()
-    def encode(
-        self, rgb: NDArray[np.uint8], view: Box | None = None, long_side: int | None = None
-    ) -> ImageEmbedding:
+    def encode(self, rgb: NDArray[np.uint8], view: View | None = None) -> ImageEmbedding:
         """Encode one frame, or a part of it.
 
         Args:
             rgb: uint8 (H, W, 3).
-            view: (x0, y0, x1, y1), exclusive ends: the part of the frame that fills the model's
-                input; ``None`` for the whole frame.
-            long_side: of the input, in pixels: a multiple of 32 up to the model's image size, which
-                is the default. Only ``lite`` takes another one.
+            view: the part of the frame that the model sees; ``None`` for the whole frame at the
+                model's image size. Only ``lite`` takes other sizes.
 
         Raises:
             ModelError: memory does not suffice.
         """
         with explained("encoding a frame"):
-            return self._encode(rgb, view, long_side or self.info.image_size)
+            return self._encode(rgb, view)
 
-    def _encode(self, rgb: NDArray[np.uint8], view: Box | None, size: int) -> ImageEmbedding:
-        height, width = rgb.shape[:2]
+    def _encode(self, rgb: NDArray[np.uint8], view: View | None) -> ImageEmbedding:
         network = self.network
         transform = InputTransform.fit(
-            (height, width), size, network.padding, view, stretch=network.stretches
+            (rgb.shape[0], rgb.shape[1]),
+            self.info.image_size,
+            network.padding,
+            view,
+            stretch=network.stretches,
         )
         image = transform.image(rgb, self.device).to(self.dtype)
         found = self.encode_images(image.contiguous(memory_format=torch.channels_last))
@@ -251,7 +254,9 @@ class SamModel:
         rows, columns = embedding.grid
         count = len(prompts)
         sparse = sparse.expand(count, -1, -1)
-        dense = dense[:, :, :rows, :columns].to(self.dtype).expand(count, -1, -1, -1)
+        if prompts.masks is None:  # the same everywhere, and of the size of another grid
+            dense = dense[:, :, :1, :1]
+        dense = dense.to(self.dtype).expand(count, -1, rows, columns)
         for part in (self.embed_matching(prompts).dense, prompts.readout):
             if part is not None:
                 dense = dense + part.to(self.dtype)

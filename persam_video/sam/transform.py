@@ -21,6 +21,25 @@ OUTSIDE = -32.0
 
 
 @dataclass(frozen=True)
+class View:
+    """A part of a frame, and how large the model sees it.
+
+    Attributes:
+        box: (x0, y0, x1, y1), exclusive ends: the part, within the frame.
+        input_size: (height, width) of the input that shows it, in pixels.
+    """
+
+    box: Box
+    input_size: tuple[int, int]
+
+
+def resized(size: tuple[int, int], long_side: int) -> tuple[int, int]:
+    """Return a size (height, width) with another long side, of the same aspect ratio."""
+    scale = long_side / max(size)
+    return max(1, int(size[0] * scale + 0.5)), max(1, int(size[1] * scale + 0.5))
+
+
+@dataclass(frozen=True)
 class InputTransform:
     """How one frame size maps to the model's input.
 
@@ -43,7 +62,7 @@ class InputTransform:
         frame_size: tuple[int, int],
         long_side: int,
         multiple: int | None,
-        view: Box | None = None,
+        view: View | None = None,
         *,
         stretch: bool = False,
     ) -> "InputTransform":
@@ -51,22 +70,21 @@ class InputTransform:
 
         Args:
             frame_size: (height, width) of the frame.
-            long_side: the input's long side in pixels.
+            long_side: the input's long side in pixels, where it shows the whole frame.
             multiple: pad to a multiple of this; ``None`` pads to a square, as SAM does.
-            view: the visible part, within the frame and of its aspect ratio.
+            view: the visible part; ``None`` for all of the frame.
             stretch: stretch the frame to a square, as SAM 2 does; then nothing is padded.
         """
+        box = None if view is None else view.box
         if stretch:
             square = (long_side, long_side)
-            return InputTransform(frame_size, square, square, view)
-        # a view has the frame's aspect ratio up to rounding, and the input's size must not change
-        scale = long_side / max(frame_size)
-        height, width = (max(1, int(side * scale + 0.5)) for side in frame_size)
+            return InputTransform(frame_size, square, square, box)
+        height, width = resized(frame_size, long_side) if view is None else view.input_size
         if multiple is None:
             padded = (long_side, long_side)
         else:
             padded = (-(-height // multiple) * multiple, -(-width // multiple) * multiple)
-        return InputTransform(frame_size, (height, width), padded, view)
+        return InputTransform(frame_size, (height, width), padded, box)
 
     @property
     def seen(self) -> Box:

@@ -211,10 +211,9 @@ class Propagation(Iterator[FrameResult]):
             try:
                 with session.model.turn() as model:
                     like = model.encode(frame.rgb)
-                    values = model.value_layout(like.grid)
                 fitted = session.settings.method == "persam-f"
                 state = self._state(number)
-                snapshot = read_snapshot(state, like, fitted=fitted, values=values)
+                snapshot = read_snapshot(state, like, fitted=fitted, values=model.value_layout)
             except OutputError:
                 continue  # try an earlier one instead
             if snapshot.frames == number:

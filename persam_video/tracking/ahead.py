@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
-from persam_video.masks.boxes import Box
 from persam_video.sam.model import ImageEmbedding, SamModel
+from persam_video.sam.transform import View
 from persam_video.tracking.protocol import VideoTracker
 from persam_video.video.frame import Frame
 
@@ -28,20 +28,20 @@ class EncodedFrame(Frame):
 
     Attributes:
         encoding: returns the embedding, or raises the model's error.
-        view: the part of the frame that is encoded, (x0, y0, x1, y1); ``None`` for all of it.
+        view: the part of the frame that is encoded; ``None`` for all of it.
     """
 
     encoding: Future[ImageEmbedding]
-    view: Box | None = None
+    view: View | None = None
 
 
-def embedding_of(frame: Frame, model: SamModel, view: Box | None = None) -> ImageEmbedding:
+def embedding_of(frame: Frame, model: SamModel, view: View | None = None) -> ImageEmbedding:
     """Return a frame's embedding: the one encoded ahead, if it shows what it has to.
 
     Args:
         frame: the frame.
         model: the model.
-        view: the part of it to encode, (x0, y0, x1, y1); ``None`` for all of it.
+        view: the part of it to encode; ``None`` for all of it.
 
     Raises:
         ModelError: memory does not suffice.

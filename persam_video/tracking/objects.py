@@ -10,6 +10,7 @@ from persam_video.config.settings import MemorySettings
 from persam_video.masks.boxes import Box, centre
 from persam_video.persam.matching import Memory
 from persam_video.results import ObjectState
+from persam_video.sam.transform import View
 
 _ADAPTATION = 0.1
 """Weight of the newest frame in the running average of an object's likeness."""
@@ -103,11 +104,11 @@ class TrackerState:
         objects: in order of id.
         picture: the newest frame as the detector of scene cuts keeps it; ``None`` without
             a detector.
-        view: the part of the newest frame that the model saw, (x0, y0, x1, y1); ``None`` for all.
+        view: the part of the newest frame that the model saw; ``None`` for all.
     """
 
     frame_size: tuple[int, int] | None
     steps: int
     objects: tuple[TrackedObject, ...]
     picture: NDArray[np.uint8] | None = None
-    view: Box | None = None
+    view: View | None = None

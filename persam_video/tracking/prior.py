@@ -7,7 +7,13 @@ MASK_LOGIT = 6.0
 """Logit of a mask prompt where the last mask is certain."""
 
 
-def seen_from(masks: Tensor, extents: Tensor, extent: Tensor, shift: Tensor) -> Tensor:
+def seen_from(
+    masks: Tensor,
+    extents: Tensor,
+    extent: Tensor,
+    shift: Tensor,
+    grid: tuple[int, int] | None = None,
+) -> Tensor:
     """Resample masks from one view of a frame to another, shifted; unseen areas are empty.
 
     Args:
@@ -15,9 +21,10 @@ def seen_from(masks: Tensor, extents: Tensor, extent: Tensor, shift: Tensor) -> 
         extents: (N, 4) area of each mask, (x0, y0, x1, y1) in frame pixels.
         extent: (4,) area of the results.
         shift: (N, 2) displacements (x, y) in frame pixels.
+        grid: rows and columns of the results; those of the masks if not given.
 
     Returns:
-        (N, h, w).
+        (N, *grid).
     """
     count, height, width = masks.shape
     sizes, size = extents[:, 2:] - extents[:, :2], extent[2:] - extent[:2]
@@ -26,8 +33,8 @@ def seen_from(masks: Tensor, extents: Tensor, extent: Tensor, shift: Tensor) -> 
     theta[:, 0, 0], theta[:, 1, 1] = (size / sizes).T
     # grid_sample takes the source position of each output pixel
     theta[:, :, 2] = 2 * ((extent[2:] + extent[:2]) / 2 - shift - middles) / sizes
-    grid = F.affine_grid(theta, [count, 1, height, width], align_corners=False)
-    return F.grid_sample(masks[:, None], grid, align_corners=False)[:, 0]
+    places = F.affine_grid(theta, [count, 1, *(grid or (height, width))], align_corners=False)
+    return F.grid_sample(masks[:, None], places, align_corners=False)[:, 0]
 
 
 def grow_cells(coverage: Tensor, by: int) -> Tensor:

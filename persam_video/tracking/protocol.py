@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.arrays import MaskArray
-from persam_video.masks.boxes import Box
 from persam_video.results import FrameResult
 from persam_video.sam.model import SamModel
+from persam_video.sam.transform import View
 from persam_video.tracking.objects import TrackerState
 from persam_video.video.frame import Frame
 
@@ -22,8 +22,8 @@ class VideoTracker(Protocol):
         """The SAM."""
 
     @property
-    def view(self) -> Box | None:
-        """The part of the last frame that the model saw, (x0, y0, x1, y1); ``None`` for all."""
+    def view(self) -> View | None:
+        """The part of the last frame that the model saw; ``None`` for all."""
 
     @property
     def object_ids(self) -> tuple[int, ...]:

@@ -161,12 +161,7 @@ class Segmenter:
         evidence = torch.zeros(len(group), PRIOR_CHANNELS, *embedding.grid, device=targets.device)
         if tracked:
             shift = confidence.new_tensor(np.stack([o.velocity for o in group]) * prior.motion)
-            moved = seen_from(
-                torch.stack([o.mask for o in group]),
-                confidence.new_tensor([o.recent.extent for o in group]),
-                confidence.new_tensor(embedding.transform.extent),
-                shift,
-            )
+            moved = _moved_masks(group, shift, embedding)
             alpha = confidence.new_full((len(group),), prior.alpha)
             on_grid = grow_cells(cell_coverage(moved, embedding.grid), prior.grow)
             confidence = blend(confidence, on_grid, alpha)
@@ -238,6 +233,26 @@ def check_suits(model: SamModel, settings: Settings, readout: Readout | None) ->
             f"{model.info.name} compares places across frames, so it has to see all of each: set "
             "zoom.limit to 1"
         )
+
+
+def _moved_masks(
+    group: Sequence[TrackedObject], shift: Tensor, embedding: ImageEmbedding
+) -> Tensor:
+    """Return the last masks (N, 4h, 4w), shifted, as the embedding shows them."""
+    rows, columns = embedding.grid
+    extent = shift.new_tensor(embedding.transform.extent)
+    # one by one, as those last seen in different views have different sizes
+    seen = [
+        seen_from(
+            o.mask[None],
+            shift.new_tensor([o.recent.extent]),
+            extent,
+            by[None],
+            (4 * rows, 4 * columns),
+        )
+        for o, by in zip(group, shift, strict=True)
+    ]
+    return torch.cat(seen)
 
 
 def _windows(group: Sequence[TrackedObject], share: float, embedding: ImageEmbedding) -> Tensor:

@@ -4,10 +4,10 @@ The file is in the safetensors format, which holds only numbers: reading it runs
 that is not a tensor is JSON in its metadata.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -22,9 +22,13 @@ from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.persam.matching import Memory
 from persam_video.results import ObjectState
 from persam_video.sam.model import ImageEmbedding, ValueLayout
+from persam_video.sam.transform import View
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.util.atomic import write_bytes
 from persam_video.video.cuts import PICTURE_SHAPE
+
+ValueLayouts: TypeAlias = Callable[[tuple[int, int]], ValueLayout | None]
+"""The layout of the values in memories of a grid (h, w); ``None`` for a model without them."""
 
 
 class StoredTensor(BaseModel):
@@ -116,6 +120,7 @@ def _is_dense(tensor: Tensor, stride: Sequence[int]) -> bool:
 _HEADER = "persam-video"
 _ROUNDING = 1e-3  # rounding may take a mean of shares this far above 1
 _MOST_PAST = 16  # frames that the settings allow
+_MOST_ENLARGED = 8  # how much larger than the whole frame's a view's input may be, by the settings
 
 
 @dataclass(frozen=True)
@@ -157,15 +162,20 @@ class _StoredObject(BaseModel):
     age: NonNegativeInt
 
 
+class _StoredView(BaseModel):
+    box: Box
+    input_size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+
+
 class _Header(BaseModel):
-    version: Literal[4] = 4
+    version: Literal[5] = 5
     frames: NonNegativeInt
     last: NonNegativeInt
     frame_size: tuple[int, int] | None
     steps: NonNegativeInt
     objects: list[_StoredObject]
     picture: StoredTensor | None
-    view: Box | None = None
+    view: _StoredView | None = None
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:
@@ -175,7 +185,7 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
         OutputError: the file cannot be written.
     """
     shelf = TensorShelf()
-    state = snapshot.state
+    state, view = snapshot.state, snapshot.state.view
     header = _Header(
         frames=snapshot.frames,
         last=snapshot.last,
@@ -183,23 +193,23 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
         steps=state.steps,
         objects=[_pack(tracked, shelf) for tracked in state.objects],
         picture=None if state.picture is None else shelf.put(torch.from_numpy(state.picture)),
-        view=state.view,
+        view=None if view is None else _StoredView(box=view.box, input_size=view.input_size),
     )
     # not with the library's own function, whose errors hide those of the system
     write_bytes(path, save(shelf.tensors, metadata={_HEADER: header.model_dump_json()}))
 
 
 def read_snapshot(
-    path: Path, like: ImageEmbedding, *, fitted: bool, values: ValueLayout | None
+    path: Path, like: ImageEmbedding, *, fitted: bool, values: ValueLayouts
 ) -> Snapshot:
     """Read a snapshot, if a tracker can continue from it.
 
     Args:
         path: the file.
         like: embedding of a frame of the run by the model that will continue; the state must have
-            its shapes and dtypes, and tensors go to its device.
+            its channels and dtypes, and tensors go to its device.
         fitted: whether the objects must have PerSAM-F's mask weights, or none.
-        values: layout of the memories' values; ``None`` for a model that does not read them.
+        values: that model's ``value_layout``.
 
     Raises:
         OutputError: the file cannot be read, is not a snapshot of this version, or its state is not
@@ -259,15 +269,15 @@ class _Unpacker:
 
     Attributes:
         tensors: tensors of the file.
-        like: an embedding with the expected shapes, dtypes and device.
+        like: an embedding with the expected channels, dtypes and device.
         fitted: whether objects must have mask weights, or none.
-        values: expected layout of the memories' values; ``None`` if they must have none.
+        values: gives the expected layout of the memories' values.
     """
 
     tensors: TensorUnpacker
     like: ImageEmbedding
     fitted: bool
-    values: ValueLayout | None
+    values: ValueLayouts
 
     def state(self, header: _Header) -> TrackerState:
         size = self.like.transform.frame_size
@@ -276,14 +286,20 @@ class _Unpacker:
         ids = [stored.object_id for stored in header.objects]
         if ids != sorted(set(ids)):
             raise ValueError(f"objects are {ids}")
-        if header.view is not None and clip(header.view, size) != header.view:
-            raise ValueError(f"view {header.view} is not in the frame")
+        view = None
+        if header.view is not None:
+            view = View(header.view.box, header.view.input_size)
+            if clip(view.box, size) != view.box:
+                raise ValueError(f"view {view.box} is not in the frame")
+            most = _MOST_ENLARGED * max(self.like.transform.padded_size)
+            if max(view.input_size) > most:
+                raise ValueError(f"a view is {view.input_size} instead of {most} at most")
         objects = tuple(self._object(stored) for stored in header.objects)
         picture = None
         if header.picture is not None:
             stored = self.tensors.get(header.picture, PICTURE_SHAPE, torch.uint8)
             picture = stored.cpu().numpy()
-        return TrackerState(size, header.steps, objects, picture, header.view)
+        return TrackerState(size, header.steps, objects, picture, view)
 
     def _object(self, stored: _StoredObject) -> TrackedObject:
         height, width = size = self.like.transform.frame_size
@@ -293,13 +309,14 @@ class _Unpacker:
             raise ValueError(f"velocity {stored.velocity} leads out of the frame")
         if (stored.weights is not None) != self.fitted:
             raise ValueError("the mask weights are those of another method")
-        rows, columns = self.like.grid
+        recent = self._memory(stored.recent)
+        rows, columns = recent.coverage.shape
         return TrackedObject(
             object_id=stored.object_id,
             # target and keys may be NaN, as a model's may: no NaN comes out of the decoder
             target=self.tensors.get(stored.target, self.like.features.shape[1:2]),
             annotated=self._memory(stored.reference),
-            recent=self._memory(stored.recent),
+            recent=recent,
             past=tuple(self._memory(memory) for memory in stored.past),
             mask=self._shares(stored.mask, (4 * rows, 4 * columns)),
             box=stored.box,
@@ -312,27 +329,38 @@ class _Unpacker:
         )
 
     def _memory(self, stored: _StoredMemory) -> Memory:
-        keys, grid = self.like.keys, self.like.grid
+        keys = self.like.keys
+        grid = self._grid(stored.keys)
         x0, y0, x1, y1 = stored.extent
         height, width = self.like.transform.frame_size
         # padding extends beyond the frame at the right and at the bottom, by less than its size
         if not (0 <= x0 < x1 <= 2 * width and 0 <= y0 < y1 <= 2 * height):
             raise ValueError(f"extent {stored.extent} does not fit the frame")
-        if (stored.values is None) != (self.values is None):
+        layout = self.values(grid)
+        if (stored.values is None) != (layout is None):
             raise ValueError("the memory is that of another model")
         # like keys, values may be NaN
         values = (
             None
-            if stored.values is None or self.values is None
-            else self.tensors.get(stored.values, self.values.shape, self.values.dtype)
+            if stored.values is None or layout is None
+            else self.tensors.get(stored.values, layout.shape, layout.dtype)
         )
         return Memory(
-            self.tensors.get(stored.keys, keys.shape, keys.dtype),
+            self.tensors.get(stored.keys, (*keys.shape[:2], *grid), keys.dtype),
             self._shares(stored.coverage, grid),
             stored.extent,
             values,
             stored.step,
         )
+
+    def _grid(self, keys: StoredTensor) -> tuple[int, int]:
+        """Return the grid of a memory's keys, which views of other shapes may have."""
+        shape = self.tensors.tensors[keys.name].shape
+        most = _MOST_ENLARGED * max(self.like.grid)
+        if len(shape) != 4 or not all(1 <= side <= most for side in shape[2:]):
+            expected = "1, channels, rows, columns"
+            raise ValueError(f"tensor {keys.name} is {tuple(shape)} instead of ({expected})")
+        return shape[2], shape[3]
 
     def _shares(self, stored: StoredTensor, shape: tuple[int, int]) -> Tensor:
         shares = self.tensors.get(stored, shape)

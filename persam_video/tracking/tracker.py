@@ -20,6 +20,7 @@ from persam_video.persam.seen import Predicted
 from persam_video.results import FrameResult, SoftMask
 from persam_video.sam.inference import inference
 from persam_video.sam.model import ImageEmbedding, SamModel
+from persam_video.sam.transform import View
 from persam_video.tracking.ahead import embedding_of
 from persam_video.tracking.inputs import as_frame, as_mask, check_frame_size, check_object_id
 from persam_video.tracking.lost import believe
@@ -96,7 +97,7 @@ class Tracker:
         self._frame_size: tuple[int, int] | None = None
         self._steps = 0
         self._latest: _Latest | None = None
-        self._view: Box | None = None
+        self._view: View | None = None
         self._cuts = CutDetector()
         self._clock = clock or StageClock()
         self._segmenter = Segmenter(model, self.settings, self._clock)
@@ -107,8 +108,8 @@ class Tracker:
         return tuple(sorted(self._objects))
 
     @property
-    def view(self) -> Box | None:
-        """The part of the last frame that the model saw, (x0, y0, x1, y1); ``None`` for all."""
+    def view(self) -> View | None:
+        """The part of the last frame that the model saw; ``None`` for all."""
         return self._view
 
     @inference()
@@ -260,7 +261,7 @@ class Tracker:
             if annotation is not None:
                 boxes += annotation.boxes.values()
             size = (frame.rgb.shape[0], frame.rgb.shape[1])
-            self._view = choose_view(boxes, size, self.settings.zoom, current)
+            self._view = choose_view(boxes, size, self.model, self.settings.zoom, current)
         return embedding_of(frame, self.model, self._view)
 
     def _learn_latest(self, object_id: int, mask: MaskArray) -> FrameResult:

@@ -1,78 +1,159 @@
-"""The view: the part of a frame around the objects that fills the model's input."""
+"""The view: the part of a frame around the objects that the model sees.
 
-from collections.abc import Iterable
+Its input has about as many pixels as that of a whole frame, so that every frame takes the same
+time: small objects are seen larger, and large ones with what is around them.
+"""
+
+import math
+from collections.abc import Sequence
 
 from persam_video.config.settings import ZoomSettings
 from persam_video.masks.boxes import Box
+from persam_video.sam.model import SamModel
+from persam_video.sam.transform import View, resized
 
 _EASE = 0.5
 """Share of the margin around the objects that may be used up before the view follows them."""
 
 _SLACK = 1.25
-"""How much larger than necessary, along each side, a view may be before it is made smaller."""
+"""How much larger or smaller than it should be a view may be before it is chosen anew."""
+
+_Area = tuple[float, float, float, float]
+"""(x0, y0, x1, y1) in frame pixels."""
 
 
 def choose_view(
-    boxes: Iterable[Box],
+    boxes: Sequence[Box],
     frame_size: tuple[int, int],
+    model: SamModel,
     zoom: ZoomSettings,
-    current: Box | None = None,
-) -> Box | None:
-    """Choose the part of a frame to show the model.
+    current: View | None = None,
+) -> View | None:
+    """Choose the part of a frame to show the model, and how large.
 
-    The view has the frame's aspect ratio, so that the input always has the same size, and lies
-    within the frame. It is centred on the objects as far as possible. While they stay well within
-    the current view, it is kept: then the next frames can be encoded before the objects are found.
+    The view lies within the frame, and is centred on the objects as far as possible. While they
+    stay well within the current view, it is kept: then the next frames can be encoded before the
+    objects are found.
 
     Args:
         boxes: boxes of the objects, (x0, y0, x1, y1), within the frame.
         frame_size: (height, width).
-        zoom: margin around the objects, and limit of the magnification.
+        model: the model; the shape of its input decides on that of the view.
+        zoom: margin around the objects, and limits of the magnification.
         current: the view of the frame before; ``None`` for the whole frame.
 
     Returns:
-        (x0, y0, x1, y1), or ``None`` for the whole frame: without objects, and where they need
-        nearly all of it.
+        The view, or ``None`` for the whole frame: without objects, and where they are large, or
+        need nearly all of it.
     """
-    known = list(boxes)
-    if not known or zoom.limit <= 1:
+    if not boxes or zoom.limit <= 1:
         return None
-    around = _around(known)
-    share = _needed_share(around, frame_size, zoom)
-    if current is not None and _serves(current, around, share, frame_size, zoom):
+    height, width = frame_size
+    whole = model.info.image_size / max(frame_size)
+    around = _around(boxes, frame_size, (zoom.room - 1) / 2)
+    across, down = around[2] - around[0], around[3] - around[1]
+    multiple = model.network.padding
+    if multiple is None:
+        most = model.info.image_size / max(across, down)
+    else:
+        pixels = zoom.pixels * whole**2 * height * width
+        most = math.sqrt(pixels / (across * down))
+    enough = zoom.size / _usual_side(boxes)
+    scale = min(max(enough, whole), zoom.limit * whole, most)
+    if current is not None and _serves(current, boxes, frame_size, zoom, scale):
         return current
-    if share > zoom.least:
+    if scale * zoom.least < whole:
         return None
-    x0, y0, x1, y1 = around
+    if multiple is None:
+        side = max(round(model.info.image_size / scale), math.ceil(max(across, down)))
+        sides, long_side = (min(side, width), min(side, height)), model.info.image_size
+    else:
+        filled = _filled(across, down, pixels / scale**2, frame_size)
+        sides, long_side = _fitted(filled, (across, down), scale, multiple, frame_size)
+    input_size = resized((sides[1], sides[0]), long_side)
+    return View(_placed(around, sides, frame_size), input_size)
+
+
+def _around(boxes: Sequence[Box], frame_size: tuple[int, int], margin: float) -> _Area:
+    """Return the area around all boxes, each with a margin in shares of its longer side."""
+    margins = [margin * max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes]
     height, width = frame_size
-    across, down = max(1, round(share * width)), max(1, round(share * height))
-    left = min(max((x0 + x1 - across) // 2, 0), width - across)
-    top = min(max((y0 + y1 - down) // 2, 0), height - down)
-    return left, top, left + across, top + down
+    return (
+        max(0, min(box[0] - by for box, by in zip(boxes, margins, strict=True))),
+        max(0, min(box[1] - by for box, by in zip(boxes, margins, strict=True))),
+        min(width, max(box[2] + by for box, by in zip(boxes, margins, strict=True))),
+        min(height, max(box[3] + by for box, by in zip(boxes, margins, strict=True))),
+    )
 
 
-def _around(boxes: list[Box]) -> Box:
-    x0, y0, x1, y1 = zip(*boxes, strict=True)
-    return min(x0), min(y0), max(x1), max(y1)
-
-
-def _needed_share(around: Box, frame_size: tuple[int, int], zoom: ZoomSettings) -> float:
-    """Return the side of the view as a share of the frame's, the same along both."""
-    x0, y0, x1, y1 = around
-    height, width = frame_size
-    return max(1 / zoom.limit, zoom.room * (x1 - x0) / width, zoom.room * (y1 - y0) / height)
+def _usual_side(boxes: Sequence[Box]) -> float:
+    """Return the geometric mean of all sides, so that small boxes count as much as large ones."""
+    sides = [side for x0, y0, x1, y1 in boxes for side in (x1 - x0, y1 - y0)]
+    return math.exp(sum(map(math.log, sides)) / len(sides))
 
 
 def _serves(
-    view: Box, around: Box, share: float, frame_size: tuple[int, int], zoom: ZoomSettings
+    view: View,
+    boxes: Sequence[Box],
+    frame_size: tuple[int, int],
+    zoom: ZoomSettings,
+    scale: float,
 ) -> bool:
-    """Whether a view still has room around the objects, and not too much of it."""
-    height, width = frame_size
-    if view[2] - view[0] > _SLACK * share * width:
+    """Whether a view still has room around the objects, and shows them large enough."""
+    x0, y0, x1, y1 = view.box
+    used = max(view.input_size) / max(x1 - x0, y1 - y0)
+    if not scale / _SLACK <= used <= scale * _SLACK:
         return False
-    for begin, end, length in ((0, 2, width), (1, 3, height)):
-        margin = _EASE * (zoom.room - 1) / 2 * (around[end] - around[begin])
-        low, high = max(around[begin] - margin, 0), min(around[end] + margin, length)
-        if not view[begin] <= low <= high <= view[end]:
-            return False
-    return True
+    near = _around(boxes, frame_size, _EASE * (zoom.room - 1) / 2)
+    return x0 <= near[0] and y0 <= near[1] and near[2] <= x1 and near[3] <= y1
+
+
+def _filled(
+    across: float, down: float, area: float, frame_size: tuple[int, int]
+) -> tuple[float, float]:
+    """Enlarge a rectangle to an area, by the same length along both axes, within the frame."""
+    height, width = frame_size
+    # the positive root of (across + x) * (down + x) = area
+    more = (math.sqrt((across - down) ** 2 + 4 * area) - (across + down)) / 2
+    across, down = min(across + more, width), min(down + more, height)
+    return min(max(across, area / down), width), min(max(down, area / across), height)
+
+
+def _fitted(
+    sides: tuple[float, float],
+    needed: tuple[float, float],
+    scale: float,
+    multiple: int,
+    frame_size: tuple[int, int],
+) -> tuple[tuple[int, int], int]:
+    """Round a rectangle so that it fills an input whose sides are multiples.
+
+    Args:
+        sides: its width and height.
+        needed: what these are at least.
+        scale: input pixels for one pixel of the frame.
+        multiple: what the sides of the input are multiples of.
+        frame_size: (height, width), what the sides are at most.
+
+    Returns:
+        Its width and height, and the long side of the input.
+    """
+    most = frame_size[1], frame_size[0]
+    first = 0 if sides[0] >= sides[1] else 1  # the longer one
+    side, other = (
+        max(1, round(sides[axis] * scale / multiple)) * multiple for axis in (first, 1 - first)
+    )
+    # rather a little smaller than padded by what the shorter side needs
+    scale = min(scale, side / needed[first], other / needed[1 - first])
+    long = min(max(round(side / scale), math.ceil(needed[first])), most[first])
+    needs = math.ceil(needed[1 - first])
+    short = min(max(math.floor(other * long / side), needs), most[1 - first])
+    return ((long, short) if first == 0 else (short, long)), side
+
+
+def _placed(around: _Area, sides: tuple[int, int], frame_size: tuple[int, int]) -> Box:
+    """Centre a rectangle, given by its width and height, on an area as far as the frame allows."""
+    (across, down), (height, width) = sides, frame_size
+    left = min(max(math.floor((around[0] + around[2] - across) / 2), 0), width - across)
+    top = min(max(math.floor((around[1] + around[3] - down) / 2), 0), height - down)
+    return left, top, left + across, top + down

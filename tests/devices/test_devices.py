@@ -155,8 +155,7 @@ def test_what_is_remembered_stays_on_the_device(device, frames, tmp_path):
     tracker, _ = track(model, frames, settings)
     write_snapshot(tmp_path / "state", Snapshot(3, 2, tracker.state()))
     like = model.encode(frames[0][0])
-    values = model.value_layout(like.grid)
-    stored = read_snapshot(tmp_path / "state", like, fitted=True, values=values).state
+    stored = read_snapshot(tmp_path / "state", like, fitted=True, values=model.value_layout).state
     for state in (tracker.state(), stored):
         found = list(tensors_of(state.objects))
         assert len(found) > 5

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from eval.cost import LEARNED, ORDER, operations, track
@@ -17,7 +20,9 @@ def test_every_stage_of_a_frame_has_its_line(model):
 
 
 def test_more_objects_cost_more_to_predict_but_nothing_more_to_encode(model):
-    one, three = (operations(model, balls(n, LEARNED + 1, size=(128, 96))) for n in (1, 3))
-    assert one["encode"] == three["encode"] > 0
-    assert one["encode: neck"] == three["encode: neck"] > 0
-    assert three["predict: transformer"] == 3 * one["predict: transformer"] > 0
+    scene = balls(4, LEARNED + 1, size=(128, 96), across=0.7)  # the whole frame is shown
+    together = replace(scene, labels=np.minimum(scene.labels, 1))
+    one, four = operations(model, together), operations(model, scene)
+    assert one["encode"] == four["encode"] > 0
+    assert one["encode: neck"] == four["encode: neck"] > 0
+    assert four["predict: transformer"] == 4 * one["predict: transformer"] > 0

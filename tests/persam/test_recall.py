@@ -9,6 +9,7 @@ from persam_video.persam.matching import cell_coverage, others
 from persam_video.persam.recall import Recalled, recall
 from persam_video.sam import load_sam
 from persam_video.sam.readout import PRIOR_CHANNELS
+from persam_video.sam.transform import View, resized
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,13 @@ def picture(seed):
     return np.random.default_rng(seed).integers(0, 256, (96, 128, 3), np.uint8)
 
 
-def memories(model, seed, view=None):
-    embedding = model.encode(picture(seed), view)
+def encoded(model, seed, box=None):
+    view = None if box is None else View(box, resized((96, 128), model.info.image_size))
+    return model.encode(picture(seed), view)
+
+
+def memories(model, seed, box=None):
+    embedding = encoded(model, seed, box)
     rows, columns = embedding.grid
     masks = torch.zeros(2, 4 * rows, 4 * columns)
     masks[0, 2:9, 3:12] = 1
@@ -70,7 +76,7 @@ def test_a_view_knows_where_its_cells_are(model):
     (here, _), (there, _) = memories(model, 1, view), memories(model, 1, other)
     assert here.extent == (0, 0, 64, 48)
     assert there.extent == (32, 24, 96, 72)
-    seen = model.encode(picture(3), other)
+    seen = encoded(model, 3, other)
     prior = torch.zeros(1, PRIOR_CHANNELS, *seen.grid)
     shifted = replace(here, extent=there.extent)
     still = Recalled((here,), shifted, (0.0, 0.0), 0.7)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from persam_video.sam.transform import InputTransform
+from persam_video.sam.transform import InputTransform, View, resized
 
 SIZES = st.tuples(st.integers(1, 400), st.integers(1, 400))
 
@@ -93,7 +93,9 @@ def test_placed_logits_are_those_of_the_frame_where_they_are_positive(size, kind
         data.draw(st.integers(begin + 1, side))
         for begin, side in zip((x0, y0), size[::-1], strict=True)
     )
-    view = data.draw(st.sampled_from([None, (x0, y0, x1, y1)]))
+    view = data.draw(
+        st.sampled_from([None, View((x0, y0, x1, y1), resized((y1 - y0, x1 - x0), 128))])
+    )
     transform = InputTransform.fit(size, 128, multiple, view, stretch=stretch)
     rows, columns = (side // 4 for side in transform.padded_size)
     logits = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed)) - 2
@@ -115,7 +117,8 @@ def test_coverage_within_a_box_is_that_of_the_frame(size, multiple, seed, data):
         data.draw(st.integers(begin, side))
         for begin, side in zip((x0, y0), size[::-1], strict=True)
     )
-    view = data.draw(st.sampled_from([None, (size[1] // 3, size[0] // 3, size[1], size[0])]))
+    part = size[1] // 3, size[0] // 3, size[1], size[0]
+    view = data.draw(st.sampled_from([None, View(part, (96, 128))]))
     transform = InputTransform.fit(size, 128, multiple, view)
     masks = torch.zeros(2, *size)
     masks[:, y0:y1, x0:x1] = torch.rand(

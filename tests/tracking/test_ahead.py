@@ -7,7 +7,7 @@ import torch
 
 from persam_video.config import load_settings
 from persam_video.errors import ModelError, SourceError
-from persam_video.masks.boxes import Box
+from persam_video.sam.transform import View
 from persam_video.tracking import Tracker
 from persam_video.tracking.ahead import EncodedFrame, embedding_of, encoding_ahead
 from persam_video.video import Frame
@@ -29,7 +29,7 @@ class Counting:
 
     def __init__(self, fails_at: int | None = None) -> None:
         self.encoded: list[int] = []
-        self.views: list[Box | None] = []
+        self.views: list[View | None] = []
         self.threads: set[int] = set()
         self._fails_at = fails_at
 
@@ -162,7 +162,7 @@ def test_a_model_that_fills_the_cores_encodes_at_each_turn(threads):
 
 
 def test_of_a_frame_is_encoded_what_the_tracker_last_looked_at(threads):
-    model, part = Counting(), (1, 1, 3, 3)
+    model, part = Counting(), View((1, 1, 3, 3), (32, 32))
     with encoding_ahead(Following(model, part), numbered(6), begin=0) as frames:
         for frame in frames:
             embedding_of(frame, model, part)
@@ -170,7 +170,7 @@ def test_of_a_frame_is_encoded_what_the_tracker_last_looked_at(threads):
 
 
 def test_a_frame_is_encoded_again_when_another_part_of_it_is_wanted(threads):
-    model, part = Counting(), (1, 1, 3, 3)
+    model, part = Counting(), View((1, 1, 3, 3), (32, 32))
     with encoding_ahead(Following(model), numbered(1), begin=0) as frames:
         assert embedding_of(next(frames), model, part) == 0
     assert model.views[-1] == part

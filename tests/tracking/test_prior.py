@@ -48,6 +48,16 @@ def test_a_mask_is_brought_from_view_to_view():
     assert ((back > 0.5) == (masks > 0.5)).all()
 
 
+def test_views_may_have_different_shapes():
+    masks = torch.zeros(1, 16, 16)  # of a frame of 64x64
+    masks[:, 4:8, 8:12] = 1  # rows 16 to 32, columns 32 to 48
+    whole, part = torch.tensor([[0.0, 0.0, 64.0, 64.0]]), torch.tensor([16.0, 8.0, 64.0, 40.0])
+    near = seen_from(masks, whole, part, torch.zeros(1, 2), (16, 24))
+    expected = torch.zeros(1, 16, 24)
+    expected[:, 4:12, 8:16] = 1  # two cells for each pixel of the mask
+    assert ((near > 0.5) == (expected > 0.5)).all()
+
+
 def test_what_a_view_did_not_show_is_empty():
     part, whole = torch.tensor([[32.0, 0.0, 64.0, 32.0]]), torch.tensor([0.0, 0.0, 64.0, 64.0])
     seen = seen_from(torch.ones(1, 8, 8), part, whole, torch.zeros(1, 2))

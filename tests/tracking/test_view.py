@@ -1,79 +1,154 @@
+from dataclasses import dataclass
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from persam_video.config.settings import ZoomSettings
+from persam_video.sam import load_sam
+from persam_video.sam.model import SamModel
+from persam_video.sam.transform import InputTransform
 from persam_video.tracking.view import choose_view
 
 SIZE = (480, 854)
+ZOOM = ZoomSettings(limit=2, room=2, size=300)
 
 
-def test_without_zoom_and_without_objects_the_whole_frame_is_shown():
-    assert choose_view([(10, 10, 20, 20)], SIZE, ZoomSettings(limit=1)) is None
-    assert choose_view([], SIZE, ZoomSettings(limit=2)) is None
+@pytest.fixture(scope="module")
+def lite() -> SamModel:
+    return load_sam("lite", device="cpu")
 
 
-def test_a_small_object_is_enlarged_up_to_the_limit():
-    view = choose_view([(400, 200, 440, 240)], SIZE, ZoomSettings(limit=2, room=2))
-    assert view == (206, 100, 633, 340)
+@dataclass(frozen=True)
+class Square:
+    """A model with SAM's input: a square of 1024 pixels, padded."""
+
+    info = SimpleNamespace(image_size=1024)
+    network = SimpleNamespace(padding=None)
 
 
-def test_a_large_object_gets_its_room():
-    x0, _, x1, _ = choose_view([(300, 200, 500, 240)], SIZE, ZoomSettings(limit=4, room=2))
-    assert x1 - x0 == pytest.approx(400, abs=1)
+def scale(view):
+    """Give the input pixels of a view for one pixel of the frame."""
+    x0, y0, x1, y1 = view.box
+    return max(view.input_size) / max(x1 - x0, y1 - y0)
 
 
-def test_objects_all_over_the_frame_need_all_of_it():
+def pixels(view, size=SIZE, multiple=32):
+    """Give the pixels of a view in the model's input."""
+    height, width = InputTransform.fit(size, 768, multiple, view).padded_size
+    return height * width
+
+
+def test_without_zoom_and_without_objects_the_whole_frame_is_shown(lite):
+    assert choose_view([(10, 10, 20, 20)], SIZE, lite, ZoomSettings(limit=1)) is None
+    assert choose_view([], SIZE, lite, ZOOM) is None
+
+
+def test_a_small_object_is_magnified_up_to_the_limit(lite):
+    view = choose_view([(400, 200, 440, 240)], SIZE, lite, ZOOM)
+    assert scale(view) == pytest.approx(2 * 768 / 854, rel=0.02)
+    closer = choose_view([(400, 200, 440, 240)], SIZE, lite, replace_limit(4))
+    assert scale(closer) == pytest.approx(4 * 768 / 854, rel=0.02)
+
+
+def replace_limit(limit):
+    return ZOOM.model_copy(update={"limit": float(limit)})
+
+
+def test_an_object_is_not_magnified_beyond_the_size_that_is_enough(lite):
+    view = choose_view([(300, 100, 500, 300)], SIZE, lite, replace_limit(4))
+    assert 200 * scale(view) == pytest.approx(300, rel=0.05)
+    # of several, small and large ones count the same
+    view = choose_view([(300, 100, 400, 200), (400, 0, 800, 400)], SIZE, lite, replace_limit(4))
+    assert view is not None
+    assert 200 * scale(view) <= 1.03 * 300
+
+
+def test_a_large_object_has_the_whole_frame(lite):
+    assert choose_view([(200, 50, 650, 430)], SIZE, lite, ZOOM) is None
+
+
+def test_objects_all_over_the_frame_need_all_of_it(lite):
     boxes = [(0, 0, 50, 50), (800, 400, 850, 470)]
-    assert choose_view(boxes, SIZE, ZoomSettings(limit=2)) is None
+    assert choose_view(boxes, SIZE, lite, ZOOM) is None
+    # with more pixels it is all of it, larger
+    more = choose_view(boxes, SIZE, lite, ZOOM.model_copy(update={"pixels": 2.0}))
+    assert more.box == (0, 0, 854, 480)
+    assert scale(more) == pytest.approx(2**0.5 * 768 / 854, rel=0.03)
 
 
 @given(
-    st.tuples(st.integers(0, 852), st.integers(0, 478)),
-    st.tuples(st.integers(1, 853), st.integers(1, 479)),
+    st.tuples(st.integers(1, 1200), st.integers(1, 1200)),
+    st.data(),
     st.floats(1.1, 8),
     st.floats(1, 4),
+    st.floats(1, 4),
+    st.booleans(),
 )
-def test_a_view_lies_in_the_frame_shows_the_object_and_has_its_shape(begin, size, limit, room):
-    x0, y0 = begin
-    box = (x0, y0, min(x0 + size[0], 854), min(y0 + size[1], 480))
-    view = choose_view([box], SIZE, ZoomSettings(limit=limit, room=room))
+def test_a_view_lies_in_the_frame_shows_the_object_and_fills_the_input(
+    lite, size, data, limit, room, most, square
+):
+    height, width = size
+    x0, y0 = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    x1, y1 = data.draw(st.integers(x0 + 1, width)), data.draw(st.integers(y0 + 1, height))
+    zoom = ZoomSettings(limit=limit, room=room, pixels=most)
+    view = choose_view([(x0, y0, x1, y1)], size, Square() if square else lite, zoom)
     if view is None:
         return
-    assert 0 <= view[0] <= box[0] and 0 <= view[1] <= box[1]
-    assert box[2] <= view[2] <= 854 and box[3] <= view[3] <= 480
-    assert (view[2] - view[0]) * 480 == pytest.approx((view[3] - view[1]) * 854, abs=854)
+    left, top, right, bottom = view.box
+    assert 0 <= left <= x0 and 0 <= top <= y0
+    assert x1 <= right <= width and y1 <= bottom <= height
+    if square:
+        assert max(view.input_size) == 1024
+        return
+    assert max(view.input_size) % 32 == 0
+    scale = 768 / max(size)
+    if min(size) * scale >= 96:  # narrower ones are mostly padding
+        # a frame of few pixels is rounded by whole ones
+        assert pixels(view, size) <= 2.5 * most * width * height * scale**2
 
 
-def test_the_view_stays_while_the_object_is_well_within_it():
-    zoom = ZoomSettings(limit=2, room=2)
-    view = choose_view([(400, 200, 440, 240)], SIZE, zoom)
-    assert choose_view([(420, 210, 460, 250)], SIZE, zoom, view) == view
+def test_every_view_of_a_video_takes_about_the_time_of_the_whole_frame(lite):
+    for box in ((400, 200, 440, 240), (100, 0, 180, 300), (0, 300, 400, 380), (500, 90, 700, 300)):
+        view = choose_view([box], SIZE, lite, ZOOM)
+        assert pixels(view) == pytest.approx(768 * 432, rel=0.1)
 
 
-def test_the_view_follows_an_object_that_nears_its_edge():
-    zoom = ZoomSettings(limit=2, room=2)
-    view = choose_view([(400, 200, 440, 240)], SIZE, zoom)
-    box = (590, 210, 630, 250)  # inside the view, but with less than half of its margin
-    assert choose_view([box], SIZE, zoom, view) == choose_view([box], SIZE, zoom) != view
+def test_a_view_for_a_square_input_is_square(lite):
+    x0, y0, x1, y1 = choose_view([(400, 200, 440, 240)], SIZE, Square(), ZOOM).box
+    assert (x1 - x0, y1 - y0) == (427, 427)
 
 
-def test_the_view_closes_in_on_an_object_that_has_become_much_smaller():
-    zoom = ZoomSettings(limit=4, room=2)
-    view = choose_view([(300, 100, 600, 300)], SIZE, zoom)
-    assert choose_view([(310, 110, 590, 290)], SIZE, zoom, view) == view
-    assert choose_view([(440, 190, 460, 210)], SIZE, zoom, view) != view
+def test_the_view_stays_while_the_object_is_well_within_it(lite):
+    view = choose_view([(400, 200, 440, 240)], SIZE, lite, ZOOM)
+    assert choose_view([(420, 210, 460, 250)], SIZE, lite, ZOOM, view) == view
+
+
+def test_the_view_follows_an_object_that_nears_its_edge(lite):
+    view = choose_view([(400, 200, 440, 240)], SIZE, lite, ZOOM)
+    right = view.box[2]
+    box = (right - 45, 210, right - 5, 250)  # with less than half of its margin of 20 pixels
+    moved = choose_view([box], SIZE, lite, ZOOM, view)
+    assert moved == choose_view([box], SIZE, lite, ZOOM) != view
+
+
+def test_the_view_closes_in_on_an_object_that_has_become_much_smaller(lite):
+    zoom = replace_limit(4)
+    view = choose_view([(350, 150, 550, 350)], SIZE, lite, zoom)
+    assert choose_view([(360, 160, 540, 340)], SIZE, lite, zoom, view) == view
+    assert choose_view([(440, 190, 500, 250)], SIZE, lite, zoom, view) != view
 
 
 @given(
     st.tuples(st.integers(0, 800), st.integers(0, 440)),
     st.tuples(st.integers(-60, 60), st.integers(-60, 60)),
 )
-def test_a_kept_view_always_shows_the_object(begin, shift):
-    zoom = ZoomSettings(limit=2, room=2)
+def test_a_kept_view_always_shows_the_object(lite, begin, shift):
     first = (*begin, begin[0] + 50, begin[1] + 40)
     x0, y0 = (min(max(b + s, 0), most) for b, s, most in zip(begin, shift, (804, 440), strict=True))
     box = (x0, y0, x0 + 50, y0 + 40)
-    view = choose_view([box], SIZE, zoom, choose_view([first], SIZE, zoom))
+    view = choose_view([box], SIZE, lite, ZOOM, choose_view([first], SIZE, lite, ZOOM))
     assert view is not None
-    assert view[0] <= box[0] and view[1] <= box[1] and box[2] <= view[2] and box[3] <= view[3]
+    left, top, right, bottom = view.box
+    assert left <= box[0] and top <= box[1] and box[2] <= right and box[3] <= bottom
