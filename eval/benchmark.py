@@ -25,7 +25,7 @@ from eval.speed.peers import Cutie
 from eval.speed.runs import film, seconds_of_help
 from eval.speed.timing import Result, middle
 from persam_video.util.atomic import write_bytes
-from persam_video.util.machine import settle_heap
+from persam_video.util.machine import settle_memory
 
 HEADER = ("comparison", "one repetition", "ours", "theirs", "ratio", "by processor time", "aim")
 
@@ -52,7 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    settle_heap()  # as `track` does; it is for both sides of a comparison
+    settle_memory()  # as `track` does; it is for both sides of a comparison
     repeats = 2 if options.quick else 5
     extent = Extent(6, 3, 1, warm_up=False) if options.quick else Extent(12, 10, 20, warm_up=True)
     cutie = None if options.cutie is None else Cutie(options.cutie)

@@ -29,7 +29,7 @@ from persam_video.sinks.tracks_jsonl import TracksJsonlSink
 from persam_video.tracking.ahead import encoding_ahead
 from persam_video.util.atomic import empty_folder, writing
 from persam_video.util.inputs import OutputFolder, ProtectedInputs
-from persam_video.util.machine import settle_heap
+from persam_video.util.machine import settle_memory
 from persam_video.util.workers import Tell
 from persam_video.video.frame import Frame
 from persam_video.video.image_decoder import IMAGE_RATE, read_image
@@ -230,7 +230,7 @@ def track_sequence(
         OutputError: a result cannot be written.
     """
     begun = time.perf_counter()
-    settle_heap()
+    settle_memory()
     masks = out.masks(plan.name)
     empty_folder(masks, "*.png", ".*.png.part")
     try:

@@ -33,6 +33,7 @@ from persam_video.cli.serve import serve
 from persam_video.cli.studio import studio
 from persam_video.cli.track import track
 from persam_video.errors import ConfigError, PersamVideoError
+from persam_video.util.kernels import bound_kernel_caches
 
 USER_ERROR = 2
 TERMINATED = 128 + signal.SIGTERM
@@ -97,6 +98,7 @@ def main() -> None:
 
 def run() -> None:
     """Run the command line as ``main`` does, without ending the process."""
+    bound_kernel_caches()  # before any command imports torch
     terminated: list[int] = []
 
     def terminate(number: int, frame: FrameType | None) -> None:

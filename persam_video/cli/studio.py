@@ -94,9 +94,9 @@ def studio(
     from persam_video.studio.server import make_app
     from persam_video.studio.studio import Studio
     from persam_video.util.loopback import LOOPBACK, new_token
-    from persam_video.util.machine import settle_heap
+    from persam_video.util.machine import settle_memory
 
-    settle_heap()
+    settle_memory()
     settings = preset.settings(model)
     is_session = video is not None and holds_session(video)
     if is_session and out is not None:

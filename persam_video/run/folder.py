@@ -48,7 +48,7 @@ from persam_video.sinks.outputs import (
 from persam_video.util.atomic import discard, unfinished
 from persam_video.util.live_page import LivePage
 from persam_video.util.lock import exclusive_folder
-from persam_video.util.machine import peak_resident_bytes, settle_heap
+from persam_video.util.machine import peak_resident_bytes, settle_memory
 from persam_video.video import Frame, FrameStream
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def track_to_folder(
             used, or the folder holds a different run. If that shows before the first frame,
             nothing is written.
     """
-    settle_heap()
+    settle_memory()
     options = with_keywords(options or FolderOptions(), mask, {**keywords})
     if options.overwrite and options.resume:
         raise ConfigError("--overwrite starts over and --resume continues: pass only one of them")

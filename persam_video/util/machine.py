@@ -10,6 +10,8 @@ from pathlib import Path
 
 from loky import cpu_count
 
+from persam_video.util.kernels import bound_kernel_caches
+
 # mallopt's numbers, from malloc.h
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -72,14 +74,18 @@ def same_priority() -> Iterator[None]:
                     os.sched_setscheduler(int(task.name), policy, parameters)
 
 
-def settle_heap() -> None:
-    """Let threads that start from now on share the process's one heap, which keeps what is freed.
+def settle_memory() -> None:
+    """Keep the memory of a run steady; call it before torch computes anything.
 
-    This is for Linux. By default each thread gets a heap of its own, which keeps what its busiest
+    Few kernels are kept (``persam_video.util.kernels``).
+
+    On Linux, threads that start from now on share the process's one heap, which keeps what is
+    freed. By default each thread gets a heap of its own, which keeps what its busiest
     moment needed: a hundred mebibytes more while frames of 1080p are decoded, encoded, tracked and
     written side by side. And what a frame frees goes back to the system, which has to clear it page
     by page for the next one: a seventh of the time of a run with eight objects.
     """
+    bound_kernel_caches()
     if sys.platform != "linux":
         return
     with suppress(OSError, AttributeError):  # another C library than glibc

@@ -39,14 +39,14 @@ def test_only_the_cores_that_may_be_used_count():
 
 HEAPS = """
 import ctypes, sys, threading
-from persam_video.util.machine import settle_heap
+from persam_video.util.machine import settle_memory
 c = ctypes.CDLL(None)
 c.fopen.restype, c.fopen.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_char_p)
 c.malloc_info.argtypes = (ctypes.c_int, ctypes.c_void_p)
 c.fclose.argtypes = (ctypes.c_void_p,)
 c.malloc.restype, c.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
 if sys.argv[2] == "shared":
-    settle_heap()
+    settle_memory()
 taken, done = threading.Barrier(4), threading.Event()
 def take():
     c.malloc(1000)
@@ -64,13 +64,13 @@ done.set()
 
 KEPT = """
 import ctypes, resource, sys
-from persam_video.util.machine import settle_heap
+from persam_video.util.machine import settle_memory
 c = ctypes.CDLL(None)
 c.malloc.restype, c.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
 c.memset.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
 c.free.argtypes = (ctypes.c_void_p,)
 if sys.argv[1] == "settled":
-    settle_heap()
+    settle_memory()
 def frame():
     pieces = [c.malloc(8 << 20) for _ in range(4)]
     for piece in pieces:
