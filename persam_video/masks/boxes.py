@@ -4,6 +4,7 @@ A box is (x0, y0, x1, y1) in whole pixels. It holds the pixels from (x0, y0) up 
 column x1 and row y1, so that its width is x1 - x0.
 """
 
+import math
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -68,6 +69,22 @@ def grow(box: Box, margin: int, size: tuple[int, int]) -> Box | None:
     """
     x0, y0, x1, y1 = box
     return clip((x0 - margin, y0 - margin, x1 + margin, y1 + margin), size)
+
+
+def centred(
+    around: tuple[float, float, float, float], sides: tuple[int, int], size: tuple[int, int]
+) -> Box:
+    """Return a box that is centred on another one as far as the frame allows.
+
+    Args:
+        around: the other box, (x0, y0, x1, y1).
+        sides: width and height, not larger than the frame's.
+        size: (height, width) of the frame.
+    """
+    (wide, high), (height, width) = sides, size
+    left = min(max(math.floor((around[0] + around[2] - wide) / 2), 0), width - wide)
+    top = min(max(math.floor((around[1] + around[3] - high) / 2), 0), height - high)
+    return left, top, left + wide, top + high
 
 
 def area(box: Box) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from persam_video.drawing.overlay_style import OverlayStyle
-from persam_video.masks.boxes import Box, box_of
+from persam_video.masks.boxes import Box, box_of, centred
 
 LONG_SIDE = 440
 """Pixels of a picture's long side."""
@@ -71,9 +71,7 @@ def part_around(shown: NDArray[np.bool_]) -> Box:
         return 0, 0, width, height
     share = max(share, 0.25)
     wide, high = max(1, round(share * width)), max(1, round(share * height))
-    left = min(max(0, (x0 + x1 - wide) // 2), width - wide)
-    top = min(max(0, (y0 + y1 - high) // 2), height - high)
-    return left, top, left + wide, top + high
+    return centred(box, (wide, high), (height, width))
 
 
 def picture_size(height: int, width: int, long_side: int = LONG_SIDE) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from persam_video.drawing.colours import overlay_colour
 from persam_video.drawing.overlay import draw_overlay
 from persam_video.errors import DatasetError, SourceError
-from persam_video.masks.boxes import Box, box_of
+from persam_video.masks.boxes import Box, box_of, centred
 from persam_video.report.charts import Band, middle
 from persam_video.report.findings import Finding, ObjectFacts, Reason, frames_to_look_at
 from persam_video.report.html import css_colour, rendered
@@ -307,9 +307,7 @@ def _around(region: NDArray[np.bool_]) -> Box:
     wide = round(high * 4 / 3)
     if high > height or wide > width:
         return 0, 0, width, height
-    left = min(max(0, (x0 + x1 - wide) // 2), width - wide)
-    top = min(max(0, (y0 + y1 - high) // 2), height - high)
-    return left, top, left + wide, top + high
+    return centred(box, (wide, high), (height, width))
 
 
 class _Album:

@@ -105,6 +105,7 @@ class TrackerState:
         picture: the newest frame as the detector of scene cuts keeps it; ``None`` without
             a detector.
         view: the part of the newest frame that the model saw; ``None`` for all.
+        image_size: of the model; ``None`` before the first frame.
     """
 
     frame_size: tuple[int, int] | None
@@ -112,3 +113,4 @@ class TrackerState:
     objects: tuple[TrackedObject, ...]
     picture: NDArray[np.uint8] | None = None
     view: View | None = None
+    image_size: int | None = None

@@ -138,7 +138,11 @@ class Snapshot:
     state: TrackerState
 
 
+_Side: TypeAlias = Annotated[int, Field(ge=1)]
+
+
 class _StoredMemory(BaseModel):
+    grid: tuple[_Side, _Side]
     keys: StoredTensor
     coverage: StoredTensor
     extent: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
@@ -164,7 +168,7 @@ class _StoredObject(BaseModel):
 
 class _StoredView(BaseModel):
     box: Box
-    input_size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    input_size: tuple[_Side, _Side]
 
 
 class _Header(BaseModel):
@@ -176,6 +180,7 @@ class _Header(BaseModel):
     objects: list[_StoredObject]
     picture: StoredTensor | None
     view: _StoredView | None = None
+    image_size: int | None = None
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:
@@ -194,6 +199,7 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
         objects=[_pack(tracked, shelf) for tracked in state.objects],
         picture=None if state.picture is None else shelf.put(torch.from_numpy(state.picture)),
         view=None if view is None else _StoredView(box=view.box, input_size=view.input_size),
+        image_size=state.image_size,
     )
     # not with the library's own function, whose errors hide those of the system
     write_bytes(path, save(shelf.tensors, metadata={_HEADER: header.model_dump_json()}))
@@ -254,7 +260,9 @@ def _pack(tracked: TrackedObject, shelf: TensorShelf) -> _StoredObject:
 
 
 def _pack_memory(memory: Memory, shelf: TensorShelf) -> _StoredMemory:
+    rows, columns = memory.coverage.shape
     return _StoredMemory(
+        grid=(rows, columns),
         keys=shelf.put(memory.keys),
         coverage=shelf.put(memory.coverage),
         extent=memory.extent,
@@ -283,6 +291,8 @@ class _Unpacker:
         size = self.like.transform.frame_size
         if header.frame_size != size:
             raise ValueError(f"frames are {header.frame_size} instead of {size}")
+        if header.image_size != (side := max(self.like.transform.input_size)):
+            raise ValueError(f"the input has {header.image_size} pixels instead of {side}")
         ids = [stored.object_id for stored in header.objects]
         if ids != sorted(set(ids)):
             raise ValueError(f"objects are {ids}")
@@ -299,7 +309,7 @@ class _Unpacker:
         if header.picture is not None:
             stored = self.tensors.get(header.picture, PICTURE_SHAPE, torch.uint8)
             picture = stored.cpu().numpy()
-        return TrackerState(size, header.steps, objects, picture, view)
+        return TrackerState(size, header.steps, objects, picture, view, header.image_size)
 
     def _object(self, stored: _StoredObject) -> TrackedObject:
         height, width = size = self.like.transform.frame_size
@@ -309,14 +319,13 @@ class _Unpacker:
             raise ValueError(f"velocity {stored.velocity} leads out of the frame")
         if (stored.weights is not None) != self.fitted:
             raise ValueError("the mask weights are those of another method")
-        recent = self._memory(stored.recent)
-        rows, columns = recent.coverage.shape
+        rows, columns = stored.recent.grid
         return TrackedObject(
             object_id=stored.object_id,
             # target and keys may be NaN, as a model's may: no NaN comes out of the decoder
             target=self.tensors.get(stored.target, self.like.features.shape[1:2]),
             annotated=self._memory(stored.reference),
-            recent=recent,
+            recent=self._memory(stored.recent),
             past=tuple(self._memory(memory) for memory in stored.past),
             mask=self._shares(stored.mask, (4 * rows, 4 * columns)),
             box=stored.box,
@@ -329,8 +338,9 @@ class _Unpacker:
         )
 
     def _memory(self, stored: _StoredMemory) -> Memory:
-        keys = self.like.keys
-        grid = self._grid(stored.keys)
+        keys, grid = self.like.keys, stored.grid
+        if max(grid) > (most := _MOST_ENLARGED * max(self.like.grid)):
+            raise ValueError(f"a memory has a grid of {grid} instead of {most} cells at most")
         x0, y0, x1, y1 = stored.extent
         height, width = self.like.transform.frame_size
         # padding extends beyond the frame at the right and at the bottom, by less than its size
@@ -352,15 +362,6 @@ class _Unpacker:
             values,
             stored.step,
         )
-
-    def _grid(self, keys: StoredTensor) -> tuple[int, int]:
-        """Return the grid of a memory's keys, which views of other shapes may have."""
-        shape = self.tensors.tensors[keys.name].shape
-        most = _MOST_ENLARGED * max(self.like.grid)
-        if len(shape) != 4 or not all(1 <= side <= most for side in shape[2:]):
-            expected = "1, channels, rows, columns"
-            raise ValueError(f"tensor {keys.name} is {tuple(shape)} instead of ({expected})")
-        return shape[2], shape[3]
 
     def _shares(self, stored: StoredTensor, shape: tuple[int, int]) -> Tensor:
         shares = self.tensors.get(stored, shape)

@@ -172,7 +172,14 @@ class Tracker:
         """Return everything that later frames depend on; later steps do not change it."""
         known = (self._objects[i] for i in self.object_ids)
         objects = tuple(replace(o, velocity=o.velocity.copy()) for o in known)
-        return TrackerState(self._frame_size, self._steps, objects, self._cuts.picture, self._view)
+        return TrackerState(
+            self._frame_size,
+            self._steps,
+            objects,
+            self._cuts.picture,
+            self._view,
+            self.model.info.image_size,
+        )
 
     def restore(self, state: TrackerState) -> None:
         """Continue from a state of a tracker with the same model and settings.

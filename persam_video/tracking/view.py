@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from persam_video.config.settings import ZoomSettings
-from persam_video.masks.boxes import Box
+from persam_video.masks.boxes import Box, centred
 from persam_video.sam.model import SamModel
 from persam_video.sam.transform import View, resized
 
@@ -71,7 +71,7 @@ def choose_view(
         filled = _filled(across, down, pixels / scale**2, frame_size)
         sides, long_side = _fitted(filled, (across, down), scale, multiple, frame_size)
     input_size = resized((sides[1], sides[0]), long_side)
-    return View(_placed(around, sides, frame_size), input_size)
+    return View(centred(around, sides, frame_size), input_size)
 
 
 def _around(boxes: Sequence[Box], frame_size: tuple[int, int], margin: float) -> _Area:
@@ -149,11 +149,3 @@ def _fitted(
     needs = math.ceil(needed[1 - first])
     short = min(max(math.floor(other * long / side), needs), most[1 - first])
     return ((long, short) if first == 0 else (short, long)), side
-
-
-def _placed(around: _Area, sides: tuple[int, int], frame_size: tuple[int, int]) -> Box:
-    """Centre a rectangle, given by its width and height, on an area as far as the frame allows."""
-    (across, down), (height, width) = sides, frame_size
-    left = min(max(math.floor((around[0] + around[2] - across) / 2), 0), width - across)
-    top = min(max(math.floor((around[1] + around[3] - down) / 2), 0), height - down)
-    return left, top, left + across, top + down

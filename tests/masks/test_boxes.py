@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from persam_video.masks import box_of, boxes_of_labels
-from persam_video.masks.boxes import Box, centre, clip, grow
+from persam_video.masks.boxes import Box, centre, centred, clip, grow
 
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12))
 labels = hnp.arrays(
@@ -86,3 +86,16 @@ def test_grow(box: Box, margin: int, expected: Box | None) -> None:
 def test_the_centre_is_the_mean_of_the_pixels(box: Box) -> None:
     y, x = np.argwhere(painted(box, offset=10)).mean(axis=0) - 10
     assert centre(box) == pytest.approx((x, y))
+
+
+@pytest.mark.parametrize(
+    ("around", "expected"),
+    [
+        ((40, 20, 50, 30), (35, 20, 55, 30)),
+        ((41.5, 20.0, 50.0, 30.0), (35, 20, 55, 30)),
+        ((0, 0, 4, 4), (0, 0, 20, 10)),
+        ((90, 40, 100, 50), (80, 40, 100, 50)),
+    ],
+)
+def test_a_box_is_centred_as_far_as_the_frame_allows(around, expected: Box) -> None:
+    assert centred(around, (20, 10), (50, 100)) == expected

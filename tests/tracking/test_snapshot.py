@@ -105,7 +105,7 @@ class Stored:
     def like(self):
         return self.model.encode(self.frame)
 
-    @cached_property
+    @property
     def values(self):
         return self.model.value_layout
 
@@ -125,16 +125,22 @@ class Stored:
         return tracker.step(self.frame)
 
 
+def two_squares(seed, size, corners):
+    """Give a picture of squares of 20 pixels at corners (x, y), on noise, and its label map."""
+    rng = np.random.default_rng(seed)
+    rgb = rng.integers(60, 90, (*size, 3)).astype(np.uint8)
+    labels = np.zeros(size, np.uint8)
+    for object_id, (x, y) in enumerate(corners, start=1):
+        rgb[y : y + 20, x : x + 20] = rng.integers(0, 255, 3)
+        labels[y : y + 20, x : x + 20] = object_id
+    return rgb, labels
+
+
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     model = load_sam("lite", image_size=128, device="cpu")
     settings = load_settings("persam_f", {"weights.steps": 2})
-    rng = np.random.default_rng(3)
-    rgb = rng.integers(60, 90, (64, 96, 3)).astype(np.uint8)
-    labels = np.zeros((64, 96), np.uint8)
-    for object_id, x in ((1, 10), (2, 60)):
-        rgb[20:40, x : x + 20] = rng.integers(0, 255, 3)
-        labels[20:40, x : x + 20] = object_id
+    rgb, labels = two_squares(3, (64, 96), ((10, 20), (60, 20)))
     tracker = Tracker(model, settings)
     tracker.step(rgb, labels)
     assert all(seen.area for seen in tracker.step(rgb).objects)
@@ -165,6 +171,9 @@ def test_a_snapshot_of_another_method_model_or_size_is_refused(stored, tmp_path)
         read_snapshot(path, turned, fitted=True, values=stored.values)
     with pytest.raises(OutputError, match="another model"):
         read_snapshot(path, stored.like, fitted=True, values=lambda _: None)
+    larger = load_sam("lite", image_size=256, device="cpu").encode(stored.frame)
+    with pytest.raises(OutputError, match="instead of"):
+        read_snapshot(path, larger, fitted=True, values=stored.values)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +221,7 @@ def test_tensors_of_another_form_are_refused(stored, tmp_path, part, change):
     tracked = stored.header["objects"][0]
     name = (tracked["recent"][part] if part in ("coverage", "keys") else tracked[part])["name"]
     tensors = stored.tensors | {name: change(stored.tensors[name])}
-    with pytest.raises(OutputError, match=r"tensor \d+ is .* instead of"):
+    with pytest.raises(OutputError, match=rf"tensor {name} is .* instead of"):
         stored.read(tmp_path / "state", stored.header, tensors)
 
 
@@ -231,12 +240,7 @@ def test_a_view_that_is_none_of_the_frame_is_refused(stored, tmp_path, view, sai
 
 def test_objects_that_were_seen_in_views_of_different_shapes_survive(tmp_path):
     model = load_sam("lite", image_size=256, device="cpu", precision="fp32")
-    rng = np.random.default_rng(5)
-    rgb = rng.integers(60, 90, (120, 240, 3)).astype(np.uint8)
-    labels = np.zeros((120, 240), np.uint8)
-    for object_id, x in ((1, 20), (2, 150)):
-        rgb[40:60, x : x + 20] = rng.integers(0, 255, 3)
-        labels[40:60, x : x + 20] = object_id
+    rgb, labels = two_squares(5, (120, 240), ((20, 40), (150, 40)))
     first, second = (Tracker(model, Settings()) for _ in range(2))
     first.step(rgb, np.where(labels == 1, labels, 0).astype(np.uint8))
     first.step(rgb)
@@ -251,6 +255,16 @@ def test_objects_that_were_seen_in_views_of_different_shapes_survive(tmp_path):
     ours, theirs = first.step(rgb), second.step(rgb)
     assert ours.objects == theirs.objects
     assert np.array_equal(ours.labels, theirs.labels)
+
+
+@pytest.mark.parametrize(
+    ("grid", "said"), [([4, 1000], "cells at most"), ([0, 6], "greater than or equal to 1")]
+)
+def test_a_grid_that_no_view_has_is_refused(stored, tmp_path, grid, said):
+    header = deepcopy(stored.header)
+    header["objects"][0]["recent"]["grid"] = grid
+    with pytest.raises(OutputError, match=said):
+        stored.read(tmp_path / "state", header, stored.tensors)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 2.0])

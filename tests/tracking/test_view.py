@@ -40,6 +40,11 @@ def pixels(view, size=SIZE, multiple=32):
     return height * width
 
 
+def with_limit(limit):
+    """Give the settings with another limit of the magnification."""
+    return ZOOM.model_copy(update={"limit": float(limit)})
+
+
 def test_without_zoom_and_without_objects_the_whole_frame_is_shown(lite):
     assert choose_view([(10, 10, 20, 20)], SIZE, lite, ZoomSettings(limit=1)) is None
     assert choose_view([], SIZE, lite, ZOOM) is None
@@ -48,19 +53,15 @@ def test_without_zoom_and_without_objects_the_whole_frame_is_shown(lite):
 def test_a_small_object_is_magnified_up_to_the_limit(lite):
     view = choose_view([(400, 200, 440, 240)], SIZE, lite, ZOOM)
     assert scale(view) == pytest.approx(2 * 768 / 854, rel=0.02)
-    closer = choose_view([(400, 200, 440, 240)], SIZE, lite, replace_limit(4))
+    closer = choose_view([(400, 200, 440, 240)], SIZE, lite, with_limit(4))
     assert scale(closer) == pytest.approx(4 * 768 / 854, rel=0.02)
 
 
-def replace_limit(limit):
-    return ZOOM.model_copy(update={"limit": float(limit)})
-
-
 def test_an_object_is_not_magnified_beyond_the_size_that_is_enough(lite):
-    view = choose_view([(300, 100, 500, 300)], SIZE, lite, replace_limit(4))
+    view = choose_view([(300, 100, 500, 300)], SIZE, lite, with_limit(4))
     assert 200 * scale(view) == pytest.approx(300, rel=0.05)
     # of several, small and large ones count the same
-    view = choose_view([(300, 100, 400, 200), (400, 0, 800, 400)], SIZE, lite, replace_limit(4))
+    view = choose_view([(300, 100, 400, 200), (400, 0, 800, 400)], SIZE, lite, with_limit(4))
     assert view is not None
     assert 200 * scale(view) <= 1.03 * 300
 
@@ -134,7 +135,7 @@ def test_the_view_follows_an_object_that_nears_its_edge(lite):
 
 
 def test_the_view_closes_in_on_an_object_that_has_become_much_smaller(lite):
-    zoom = replace_limit(4)
+    zoom = with_limit(4)
     view = choose_view([(350, 150, 550, 350)], SIZE, lite, zoom)
     assert choose_view([(360, 160, 540, 340)], SIZE, lite, zoom, view) == view
     assert choose_view([(440, 190, 500, 250)], SIZE, lite, zoom, view) != view
