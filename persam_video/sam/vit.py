@@ -4,11 +4,14 @@ The classes subclass segment-anything's and rename no parameter, so Meta's state
 unchanged. The result differs only by rounding. What makes it faster:
 
 * the matrix of all attention weights, 0.8 GB in each global block of ViT-B in fp32, is never
-  materialised; the fused kernel computes it in blocks;
+  materialised as a whole;
 * the relative position is the sum of a bias for the row and one for the column of the key. In 16
-  bits on a GPU, where matrix products are cheapest, both are appended to the query, and one-hot
-  codes of the row and column to the key, so that one product gives the biased logits. Elsewhere
-  wider products would cost more than the bias itself: it is added as a mask of a few MiB at a time;
+  bits on a GPU, where matrix products are cheapest, and in windows, both are appended to the query,
+  and one-hot codes of the row and column to the key, so that one product gives the biased logits.
+  Elsewhere wider products would cost more than the bias itself: it is added as a mask of a few MiB
+  at a time;
+* the fused kernel computes the attention in fp32 and on GPUs. In 16 bits on a CPU, two plain
+  products and a softmax take a third of its time;
 * windows are partitioned after the projection to queries, keys and values, so that their padding, a
   fifth of all tokens, is not projected: its projection is known to be the bias.
 
@@ -24,8 +27,12 @@ from torch.nn import functional as F
 
 from persam_video.sam.modules import ImageEncoderViT, ViTAttention, get_rel_pos
 
-_MASK_ELEMENTS = 2**21
-"""Number of biases in memory at a time: 8 MiB of fp32, which fits into a processor's cache."""
+_LOGITS = 2**21
+"""Number of logits or biases in memory at a time: 8 MiB of fp32, which fit into a cache."""
+
+_SAMPLE = 13
+"""Number of keys that tell about how high the logits of a query are; by this number, they lie in
+various columns."""
 
 
 class FusedAttention(ViTAttention):  # type: ignore[misc]
@@ -72,9 +79,10 @@ class FusedAttention(ViTAttention):  # type: ignore[misc]
         if not self.use_rel_pos:
             return _fused(q, k, v, None, self.scale)
         by_row, by_column = self._biases(q, size)
-        if q.dtype == torch.float32 or q.device.type == "cpu":
+        if q.element_size() > 2:
             return _masked_attention(q, k, v, by_row, by_column, self.scale)
-        return _folded_attention(q, k, v, by_row, by_column, self.scale)
+        attend = _by_products if q.device.type == "cpu" else _folded_attention
+        return attend(q, k, v, by_row, by_column, self.scale)
 
     def _biases(self, q: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Return each query's bias for the keys of a row (G, L, rows) and of a column."""
@@ -98,8 +106,8 @@ def _masked_attention(
     exact = torch.promote_types(q.dtype, torch.float32)
     by_row, by_column = by_row.to(exact), by_column.to(exact)
     count, length = q.shape[:2]
-    group = max(1, _MASK_ELEMENTS // length**2)
-    span = min(length, max(1, _MASK_ELEMENTS // length))
+    group = max(1, _LOGITS // length**2)
+    span = min(length, max(1, _LOGITS // length))
     pieces = []
     for first in range(0, count, group):
         some = slice(first, first + group)
@@ -110,21 +118,61 @@ def _masked_attention(
     return torch.cat(pieces).view(q.shape)
 
 
-def _folded_attention(
-    q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor, scale: float
-) -> Tensor:
+def _folded(q: Tensor, k: Tensor, by_row: Tensor, by_column: Tensor) -> tuple[Tensor, Tensor]:
     """Append the biases to the queries, and one-hot rows and columns to the keys."""
     rows, columns = by_row.shape[2], by_column.shape[2]
     row_codes = torch.eye(rows, dtype=q.dtype, device=q.device).repeat_interleave(columns, dim=0)
     column_codes = torch.eye(columns, dtype=q.dtype, device=q.device).repeat(rows, 1)
     codes = torch.cat([row_codes, column_codes], dim=1).expand(len(k), -1, -1)
-    queries = torch.cat([q * scale, by_row, by_column], dim=2)
-    keys = torch.cat([k, codes], dim=2)
+    return torch.cat([q, by_row, by_column], dim=2), torch.cat([k, codes], dim=2)
+
+
+def _folded_attention(
+    q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor, scale: float
+) -> Tensor:
+    """Let one product of the fused kernel add the biases."""
+    queries, keys = _folded(q * scale, k, by_row, by_column)
     # kernels need widths divisible by 8, and values as wide as keys
     spare = -queries.shape[2] % 8
     queries, keys = F.pad(queries, (0, spare)), F.pad(keys, (0, spare))
     values = F.pad(v, (0, keys.shape[2] - v.shape[2]))
     return _fused(queries, keys, values, None, 1.0)[..., : v.shape[2]]
+
+
+def _by_products(
+    q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor, scale: float
+) -> Tensor:
+    """Attend by two products and a softmax, a few windows or a few queries at a time.
+
+    The logits are rounded to 16 bits, so those that matter should be small: the highest one of a
+    few keys is subtracted within the product, where one more channel costs next to nothing.
+    """
+    count, length, width = q.shape
+    q = q * scale
+    highest = _highest_of_some(q, k, by_row, by_column)
+    q, k = torch.cat([q, -highest], dim=2), F.pad(k, (0, 1), value=1.0)
+    if by_row.shape[2] + by_column.shape[2] < width:  # cheaper than a mask
+        q, k = _folded(q, k, by_row, by_column)
+        few = max(1, _LOGITS // length**2)
+        windows = zip(*(torch.split(x, few) for x in (q, k, v)), strict=True)
+        return torch.cat([torch.softmax(q @ k.transpose(1, 2), 2) @ v for q, k, v in windows])
+    attended = torch.empty_like(v)
+    for one in range(count):
+        for begin in range(0, length, _LOGITS // length):
+            part = one, slice(begin, begin + _LOGITS // length)
+            logits = (by_row[part][..., None] + by_column[part][..., None, :]).flatten(1)
+            logits.addmm_(q[part], k[one].T)
+            attended[part] = torch.softmax(logits, dim=1) @ v[one]
+    return attended
+
+
+def _highest_of_some(q: Tensor, k: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
+    """Return the highest logit (G, L, 1) of each query with a few keys all over the tokens."""
+    length, columns = k.shape[1], by_column.shape[2]
+    some = torch.arange(0, length, max(1, length // _SAMPLE))
+    biases = by_row[..., some // columns] + by_column[..., some % columns]
+    logits = torch.baddbmm(biases, q, k[:, some].transpose(1, 2))
+    return logits.amax(dim=2, keepdim=True)
 
 
 def _fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
@@ -163,7 +211,8 @@ class FusedImageEncoderViT(ImageEncoderViT):  # type: ignore[misc]
             (B, C, H/16, W/16), and (B, width, H/16, W/16) of the transformer.
         """
         early = None
-        x = self.patch_embed(x)
+        # the convolution's order of dimensions would last, and each norm would copy its tokens
+        x = self.patch_embed(x).contiguous()
         if self.pos_embed is not None:
             x = x + self.pos_embed
         for block in self.blocks:

@@ -8,7 +8,12 @@ import torch
 
 from persam_video.sam.modules import ImageEncoderViT
 from persam_video.sam.prompts import Prompts
-from persam_video.sam.vit import FusedImageEncoderViT, _folded_attention, _masked_attention
+from persam_video.sam.vit import (
+    FusedImageEncoderViT,
+    _by_products,
+    _folded_attention,
+    _masked_attention,
+)
 
 
 def shape(**changes):
@@ -88,10 +93,10 @@ def test_the_same_as_the_original_in_64_bits(pair):
     assert largest_difference((original, fused), images) < 1e-9
 
 
-@pytest.mark.parametrize("attend", [_folded_attention, _masked_attention])
-@pytest.mark.parametrize(("rows", "columns"), [(3, 4), (5, 5)])
-def test_both_ways_add_the_biases_of_rows_and_columns(attend, rows, columns):
-    """In 64 bits, where only a mistake could show."""
+@pytest.mark.parametrize("attend", [_by_products, _folded_attention, _masked_attention])
+@pytest.mark.parametrize(("rows", "columns"), [(3, 4), (5, 5), (40, 50)])
+def test_each_way_adds_the_biases_of_rows_and_columns(attend, rows, columns):
+    """In 64 bits, where only a mistake could show; the largest is computed in pieces."""
     torch.manual_seed(2)
     cells = rows * columns
     q, k, v = torch.randn(3, 2, cells, 16, dtype=torch.float64)
@@ -101,6 +106,19 @@ def test_both_ways_add_the_biases_of_rows_and_columns(attend, rows, columns):
     expected = torch.softmax(q @ k.transpose(1, 2) / 4 + bias, dim=-1) @ v
     found = attend(q, k, v, by_row, by_column, 1 / 4)
     assert (found - expected).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize("side", [6, 20], ids=["folded", "mask"])
+def test_products_in_16_bits_are_as_exact_for_high_logits(side):
+    """A softmax ignores what is added to all logits of a query; rounding must ignore it, too."""
+    torch.manual_seed(3)
+    q, k, v = torch.randn(3, 2, side * side, 16)
+    k[..., 0] = 8.0  # the same for all keys
+    q[..., 0] = 10 * torch.rand(2, side * side)
+    q, k, v = (one.bfloat16() for one in (q, k, v))
+    expected = torch.softmax(q.float() @ k.float().transpose(1, 2), dim=-1) @ v.float()
+    none = q.new_zeros(2, side * side, side)
+    assert (_by_products(q, k, v, none, none, 1.0).float() - expected).abs().max() < 0.1
 
 
 def test_training_reaches_the_relative_position(pair):
