@@ -29,7 +29,7 @@ class ThreadedSink(Sink):
     ``Queue`` that is interrupted while it wakes its reader may fail to wake it the next time.
     """
 
-    def __init__(self, sink: Sink, queue_size: int = 2) -> None:
+    def __init__(self, sink: Sink, queue_size: int = 1) -> None:
         """Start the thread.
 
         Args:

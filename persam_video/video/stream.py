@@ -49,7 +49,7 @@ class FrameStream(Iterator[Frame]):
         start: int = 0,
         stop: int | None = None,
         stride: int = 1,
-        prefetch: int = 2,
+        prefetch: int = 1,
         live: bool | None = None,
     ) -> None:
         """Open a source.
