@@ -12,8 +12,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from persam_video.persam.matching import others
-from persam_video.persam.recall import Recalled, recall
+from persam_video.persam.matching import Memory, others
+from persam_video.persam.recall import Recalled, recall, recall_ahead
 from persam_video.persam.sam2_readout import Sam2Readout
 from persam_video.persam.seen import SeenObjects
 from persam_video.sam.model import ImageEmbedding, SamModel
@@ -48,6 +48,19 @@ class Readout(Protocol):
             (N, C, h, w) dense prompt.
         """
 
+    def read_ahead(
+        self, embedding: ImageEmbedding, memories: Sequence[tuple[Memory, ...]]
+    ) -> ImageEmbedding:
+        """Read the long-term memories of N objects before the frame's turn, where that helps.
+
+        Args:
+            embedding: of the frame.
+            memories: of each object.
+
+        Returns:
+            The embedding, with what was read.
+        """
+
 
 @dataclass(frozen=True)
 class CellReadout:
@@ -67,6 +80,12 @@ class CellReadout:
     def read(self, embedding: ImageEmbedding, objects: Sequence[Recalled], prior: Tensor) -> Tensor:
         """See ``Readout``."""
         return recall(self.readout, embedding, objects, prior)
+
+    def read_ahead(
+        self, embedding: ImageEmbedding, memories: Sequence[tuple[Memory, ...]]
+    ) -> ImageEmbedding:
+        """See ``Readout``."""
+        return recall_ahead(self.readout, embedding, memories)
 
 
 def readout_of(model: SamModel) -> Readout | None:

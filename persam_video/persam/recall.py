@@ -14,6 +14,9 @@ from persam_video.persam.matching import Memory
 from persam_video.sam.model import ImageEmbedding
 from persam_video.sam.readout import Distances, MemoryReadout
 
+_AFFINITIES = 2**20
+"""Number of affinities with the long-term memories that are computed at a time."""
+
 
 @dataclass(frozen=True)
 class Recalled:
@@ -48,48 +51,100 @@ def recall(
     Returns:
         (N, C, h, w), in the precision of the readout.
     """
-    long_term = _read_shared(readout, embedding, [o.long_term for o in objects], None)
-    local = [(o.moved, o.share) for o in objects]
-    recent = _read_shared(readout, embedding, [(o.recent,) for o in objects], local)
-    return readout.embed(long_term, recent, prior)
+    memories = [o.long_term for o in objects]
+    long_term = _found(embedding, memories)
+    if long_term is None:
+        long_term = _read_long_term(readout, embedding, memories)
+    return readout.embed(long_term, _read_recent(readout, embedding, objects), prior)
 
 
-_Local = tuple[tuple[float, float], float]
+@dataclass(frozen=True)
+class ReadEmbedding(ImageEmbedding):
+    """An embedding with what was read for it from the long-term memories of N objects.
+
+    Attributes:
+        memories: of each object.
+        readings: (N, V, h, w).
+    """
+
+    memories: tuple[tuple[Memory, ...], ...] = ()
+    readings: Tensor | None = None
 
 
-def _read_shared(
-    readout: MemoryReadout,
-    embedding: ImageEmbedding,
-    memories: Sequence[tuple[Memory, ...]],
-    local: Sequence[_Local] | None,
-) -> Tensor:
-    """Read each object's memories (N, V, h, w), comparing shared frames once.
+def recall_ahead(
+    readout: MemoryReadout, embedding: ImageEmbedding, memories: Sequence[tuple[Memory, ...]]
+) -> ReadEmbedding:
+    """Read long-term memories for a frame before its turn.
+
+    ``recall`` uses what was read if the objects still have the same memories by then, and reads
+    them again otherwise, with the same result.
 
     Args:
         readout: readout of the model that made the memories' values.
         embedding: of the frame.
-        memories: of each object.
-        local: of each object's last frame, how the object has moved since, and the prior's share;
-            ``None`` for the long-term memory.
+        memories: long-term memories of each object.
     """
-    shared: dict[tuple[int, ...], dict[_Local | None, list[int]]] = {}
+    return ReadEmbedding(
+        embedding.features,
+        embedding.transform,
+        embedding.keys,
+        embedding.skips,
+        tuple(memories),
+        _read_long_term(readout, embedding, memories),
+    )
+
+
+def _found(embedding: ImageEmbedding, memories: Sequence[tuple[Memory, ...]]) -> Tensor | None:
+    """Return what was read ahead from these very memories; ``None`` if they are others."""
+    if not isinstance(embedding, ReadEmbedding):
+        return None
+    wanted, known = (
+        [[id(m) for m in one] for one in some] for some in (memories, embedding.memories)
+    )
+    return embedding.readings if wanted == known else None
+
+
+def _read_long_term(
+    readout: MemoryReadout, embedding: ImageEmbedding, memories: Sequence[tuple[Memory, ...]]
+) -> Tensor:
+    """Read each object's long-term memories (N, V, h, w), comparing shared frames once."""
+    shared: dict[tuple[int, ...], list[int]] = {}
     for number, remembered in enumerate(memories):
-        frames = tuple(id(memory.keys) for memory in remembered)
-        alike = shared.setdefault(frames, {})
-        alike.setdefault(None if local is None else local[number], []).append(number)
+        shared.setdefault(tuple(id(memory.keys) for memory in remembered), []).append(number)
+    found: dict[int, Tensor] = {}
+    for numbers in shared.values():
+        first = memories[numbers[0]]
+        keys = torch.cat([memory.keys.flatten(2) for memory in first], dim=2)
+        values = torch.cat([_values(memories[number]) for number in numbers])[None]
+        # a few rows at a time: of all cells, the affinities would take the most memory
+        rows = max(1, _AFFINITIES // (keys.shape[2] * embedding.grid[1]))
+        read = [
+            readout.read(readout.affinities(part, keys), values, (part.shape[2], part.shape[3]))
+            for part in torch.split(embedding.keys, rows, dim=2)
+        ]
+        parts = torch.cat(read, dim=2)[0].chunk(len(numbers))
+        found.update(zip(numbers, parts, strict=True))
+    return torch.stack([found[number] for number in range(len(memories))])
+
+
+def _read_recent(
+    readout: MemoryReadout, embedding: ImageEmbedding, objects: Sequence[Recalled]
+) -> Tensor:
+    """Read each object's last frame (N, V, h, w), comparing shared frames once."""
+    shared: dict[int, dict[tuple[tuple[float, float], float], list[int]]] = {}
+    for number, o in enumerate(objects):
+        alike = shared.setdefault(id(o.recent.keys), {})
+        alike.setdefault((o.moved, o.share), []).append(number)
     found: dict[int, Tensor] = {}
     for groups in shared.values():
-        first = memories[next(iter(groups.values()))[0]]
-        keys = torch.cat([memory.keys.flatten(2) for memory in first], dim=2)
-        affinities = readout.affinities(embedding.keys, keys, recent=local is not None)
-        for where, numbers in groups.items():
-            near = affinities
-            if where is not None:
-                near = near - readout.far(_distances(embedding, first[0], *where))
-            values = torch.cat([_values(memories[number]) for number in numbers])
+        memory = objects[next(iter(groups.values()))[0]].recent
+        affinities = readout.affinities(embedding.keys, memory.keys.flatten(2), recent=True)
+        for (moved, share), numbers in groups.items():
+            near = affinities - readout.far(_distances(embedding, memory, moved, share))
+            values = torch.cat([_values((objects[number].recent,)) for number in numbers])
             read = readout.read(near, values[None], embedding.grid)[0]
             found.update(zip(numbers, read.chunk(len(numbers)), strict=True))
-    return torch.stack([found[number] for number in range(len(memories))])
+    return torch.stack([found[number] for number in range(len(objects))])
 
 
 def _values(remembered: tuple[Memory, ...]) -> Tensor:

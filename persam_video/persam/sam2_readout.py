@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from persam_video.persam.matching import Memory
 from persam_video.persam.recall import Recalled
 from persam_video.persam.seen import Predicted, SeenObjects
 from persam_video.sam.model import ImageEmbedding, SamModel
@@ -70,6 +71,12 @@ class Sam2Readout:
         found = [self._read_one(features, o) for o in objects]
         # the decoder adds a dense prompt to the embedding, and is to see these features instead
         return torch.cat(found).float() - embedding.features
+
+    def read_ahead(
+        self, embedding: ImageEmbedding, memories: Sequence[tuple[Memory, ...]]
+    ) -> ImageEmbedding:
+        """Return the embedding: attention mixes all memories, the last frame's among them."""
+        return embedding
 
     def _read_one(self, features: Tensor, o: Recalled) -> Tensor:
         annotated, *past = o.long_term

@@ -13,7 +13,7 @@ from persam_video.images.search import SEEN, Search
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.arrays import MaskArray
 from persam_video.results import FrameResult, ObjectResult, ObjectState
-from persam_video.sam.model import SamModel
+from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.transform import View
 from persam_video.tracking.inputs import as_frame
 from persam_video.tracking.objects import TrackerState
@@ -56,6 +56,10 @@ class SeekingTracker:
     def view(self) -> View | None:
         """The view of the tracker that follows what was found."""
         return self._tracker.view
+
+    def read_ahead(self, embedding: ImageEmbedding) -> ImageEmbedding:
+        """Read ahead what the tracker that follows what was found remembers."""
+        return self._tracker.read_ahead(embedding)
 
     def state(self) -> TrackerState:
         """Return the state of the tracker that follows what was found."""

@@ -2,7 +2,8 @@
 
 A tracker takes frames in order, but encoding need not wait for it. The operators of a small model
 are too short to keep all cores busy, so several frames are encoded in parallel, each with its share
-of the threads, while the tracker predicts the masks of the frames before them.
+of the threads, while the tracker predicts the masks of the frames before them. What tracked objects
+remember for long is read for a frame there, too, unless the tracker gets to it first.
 """
 
 from collections import deque
@@ -29,10 +30,21 @@ class EncodedFrame(Frame):
     Attributes:
         encoding: returns the embedding, or raises the model's error.
         view: the part of the frame that is encoded; ``None`` for all of it.
+        reading: returns the embedding with what was read ahead for it; whoever cancels it in time
+            gets along without.
     """
 
     encoding: Future[ImageEmbedding]
     view: View | None = None
+    reading: Future[ImageEmbedding] | None = None
+
+    def embedding(self) -> ImageEmbedding:
+        """Return the embedding, with what was read ahead unless that would take longer."""
+        reading = self.reading
+        if reading is None or (not self.encoding.done() and reading.cancel()):
+            return self.encoding.result()
+        encoded = self.encoding.result()
+        return encoded if reading.cancel() else reading.result()
 
 
 def embedding_of(frame: Frame, model: SamModel, view: View | None = None) -> ImageEmbedding:
@@ -48,7 +60,7 @@ def embedding_of(frame: Frame, model: SamModel, view: View | None = None) -> Ima
     """
     if isinstance(frame, EncodedFrame):
         if frame.view == view:
-            return frame.encoding.result()
+            return frame.embedding()
         frame.encoding.cancel()
     return model.encode(frame.rgb) if view is None else model.encode(frame.rgb, view)
 
@@ -59,11 +71,11 @@ def encoding_ahead(
 ) -> Iterator[Iterator[Frame]]:
     """Encode frames ahead of their use in the block; embeddings are the same up to rounding.
 
-    Torch's threads (``torch.get_num_threads``) are divided among the encoders until the block
-    ends; with one thread, on a GPU, or with a model whose operators fill the cores by themselves,
-    the frames are passed through. Of a frame is encoded what the tracker saw of the last one; if
-    it wants another part, it encodes the frame itself. An error of ``frames`` is raised after the
-    frames before it.
+    Torch's threads (``torch.get_num_threads``) are divided among the encoders and the tracker
+    until the block ends; with one thread, on a GPU, or with a model whose operators fill the cores
+    by themselves, the frames are passed through. Of a frame is encoded what the tracker saw of the
+    last one; if it wants another part, it encodes the frame itself. An error of ``frames`` is
+    raised after the frames before it.
 
     Args:
         tracker: takes the frames in the block.
@@ -74,15 +86,15 @@ def encoding_ahead(
         An iterator over the frames, with frames encoded ahead as ``EncodedFrame``.
     """
     threads = torch.get_num_threads()
-    encoders = min(threads, _MOST_ENCODERS)
-    if encoders == 1 or not tracker.model.encodes_side_by_side:
+    encoders = min(threads - 1, _MOST_ENCODERS)
+    if encoders == 0 or not tracker.model.encodes_side_by_side:
         yield frames
         return
     # new threads inherit the number that is set when they start
-    torch.set_num_threads(threads // encoders)
+    torch.set_num_threads(round(threads / (encoders + 1)))
     pool = ThreadPoolExecutor(encoders, thread_name_prefix="encode")
     try:
-        yield _submitted(pool, tracker, frames, begin, ahead=encoders)
+        yield _submitted(pool, tracker, frames, begin, ahead=max(2, encoders))
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
@@ -109,5 +121,21 @@ def _submitted(
 
 def _submit(pool: ThreadPoolExecutor, tracker: VideoTracker, frame: Frame) -> EncodedFrame:
     view = tracker.view
+    reading: Future[ImageEmbedding] = Future()
     encoding = pool.submit(embedding_of, frame, tracker.model, view)
-    return EncodedFrame(frame.index, frame.rgb, frame.time, encoding, view, name=frame.name)
+    encoding.add_done_callback(lambda done: _read(tracker, done, reading))
+    return EncodedFrame(
+        frame.index, frame.rgb, frame.time, encoding, view, reading, name=frame.name
+    )
+
+
+def _read(
+    tracker: VideoTracker, encoding: Future[ImageEmbedding], reading: Future[ImageEmbedding]
+) -> None:
+    """Read ahead in the thread that encoded the frame, if that is still wanted."""
+    if encoding.cancelled() or encoding.exception() or not reading.set_running_or_notify_cancel():
+        return
+    try:
+        reading.set_result(tracker.read_ahead(encoding.result()))
+    except BaseException as error:
+        reading.set_exception(error)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from persam_video.masks.annotation import Annotation
 from persam_video.masks.arrays import MaskArray
 from persam_video.results import FrameResult
-from persam_video.sam.model import SamModel
+from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.transform import View
 from persam_video.tracking.objects import TrackerState
 from persam_video.video.frame import Frame
@@ -43,6 +43,18 @@ class VideoTracker(Protocol):
         Raises:
             AnnotationError: the annotation does not fit the frame.
             SourceError: the frame is not such a picture, or differs in size from earlier ones.
+        """
+
+    def read_ahead(self, embedding: ImageEmbedding) -> ImageEmbedding:
+        """Do what a later frame needs and the frames in between are not likely to change.
+
+        It may be called from other threads during ``step``.
+
+        Args:
+            embedding: of that frame.
+
+        Returns:
+            The embedding to use instead.
         """
 
     def state(self) -> TrackerState | None:

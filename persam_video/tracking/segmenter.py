@@ -13,7 +13,7 @@ from persam_video.masks.annotation import Annotation
 from persam_video.persam.cascade import Cascade
 from persam_video.persam.confidence import blend, extreme_cells, standardise
 from persam_video.persam.learning import learn_objects
-from persam_video.persam.matching import cell_coverage, match_memories, others
+from persam_video.persam.matching import Memory, cell_coverage, match_memories, others
 from persam_video.persam.readouts import Readout, readout_of
 from persam_video.persam.recall import Recalled
 from persam_video.persam.seen import Predicted
@@ -114,6 +114,23 @@ class Segmenter:
             for learned in learn_objects(self._model, embedding, annotation, self._settings, step)
         ]
 
+    def read_ahead(
+        self, embedding: ImageEmbedding, objects: Sequence[TrackedObject]
+    ) -> ImageEmbedding:
+        """Read what tracked objects remember for long before the frame's turn.
+
+        Args:
+            embedding: of the frame.
+            objects: the objects.
+
+        Returns:
+            The embedding, with what was read.
+        """
+        memories = [_long_term(o) for o in objects if o.tracked]
+        if self._readout is None or not memories:
+            return embedding
+        return self._readout.read_ahead(embedding, memories)
+
     def segment(
         self, embedding: ImageEmbedding, objects: Sequence[TrackedObject], step: int
     ) -> list[Candidate]:
@@ -206,7 +223,11 @@ class Segmenter:
         prior = self._settings.prior
         x, y = o.velocity * prior.motion
         share = prior.alpha if tracked else 0.0
-        return Recalled((o.annotated, *o.past), o.recent, (float(x), float(y)), share, step)
+        return Recalled(_long_term(o), o.recent, (float(x), float(y)), share, step)
+
+
+def _long_term(o: TrackedObject) -> tuple[Memory, ...]:
+    return (o.annotated, *o.past)
 
 
 def check_suits(model: SamModel, settings: Settings, readout: Readout | None) -> None:

@@ -231,6 +231,12 @@ class Tracker:
         self._steps += 1
         return self._result(self._latest)
 
+    @inference()
+    def read_ahead(self, embedding: ImageEmbedding) -> ImageEmbedding:
+        """See ``VideoTracker``."""
+        known = sorted(self._objects.values(), key=lambda o: o.object_id)
+        return self._segmenter.read_ahead(embedding, known)
+
     def _follow(self, frame: Frame, annotation: Annotation | None, *, cut: bool) -> _Latest:
         """Segment the known objects, and learn the annotated ones."""
         given = annotation.object_ids if annotation is not None else ()

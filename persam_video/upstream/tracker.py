@@ -105,6 +105,10 @@ class UpstreamTracker:
     def view(self) -> None:
         """The model always sees the whole frame."""
 
+    def read_ahead(self, embedding: ImageEmbedding) -> ImageEmbedding:
+        """Return the embedding: this tracker has no memory to read."""
+        return embedding
+
     def state(self) -> None:
         """Return ``None``: this tracker cannot resume."""
 

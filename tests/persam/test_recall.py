@@ -6,7 +6,7 @@ import torch
 
 from persam_video.persam.learning import remember
 from persam_video.persam.matching import cell_coverage, others
-from persam_video.persam.recall import Recalled, recall
+from persam_video.persam.recall import Recalled, recall, recall_ahead
 from persam_video.sam import load_sam
 from persam_video.sam.readout import PRIOR_CHANNELS
 from persam_video.sam.transform import View, resized
@@ -53,6 +53,28 @@ def test_objects_read_the_same_in_company_and_alone(model):
     for number, one in enumerate(asked):
         alone = recall(model.readout, embedding, [one], prior[number : number + 1])
         torch.testing.assert_close(together[number : number + 1], alone, atol=1e-5, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_what_was_read_ahead_is_used_for_the_same_memories_only(model):
+    first, second = memories(model, 1), memories(model, 2)
+    embedding = model.encode(picture(3))
+    prior = torch.rand(2, PRIOR_CHANNELS, *embedding.grid)
+
+    def asked(*long_term):
+        return [Recalled(one, second[n], (0.0, 0.0), 0.5) for n, one in enumerate(long_term)]
+
+    same = asked((first[0], second[0]), (first[1],))
+    other = asked((first[0],), (first[1],))
+    expected = [recall(model.readout, embedding, some, prior) for some in (same, other)]
+    ahead = recall_ahead(model.readout, embedding, [one.long_term for one in same])
+    found = [recall(model.readout, ahead, some, prior) for some in (same, other)]
+    assert all(map(torch.equal, found, expected))
+    assert not torch.equal(*found)
+
+    ahead = replace(ahead, readings=torch.zeros_like(ahead.readings))
+    assert not torch.equal(recall(model.readout, ahead, same, prior), expected[0])
+    assert torch.equal(recall(model.readout, ahead, other, prior), expected[1])
 
 
 @torch.inference_mode()

@@ -1,5 +1,7 @@
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from itertools import islice
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import torch
 
 from persam_video.config import load_settings
 from persam_video.errors import ModelError, SourceError
+from persam_video.persam.recall import ReadEmbedding
 from persam_video.sam.transform import View
 from persam_video.tracking import Tracker
 from persam_video.tracking.ahead import EncodedFrame, embedding_of, encoding_ahead
@@ -49,6 +52,9 @@ class Following:
     def __init__(self, model, view=None) -> None:
         self.model = model
         self.view = view
+
+    def read_ahead(self, embedding):
+        return embedding
 
 
 def numbered(count: int, first: int = 0) -> Iterator[Frame]:
@@ -174,6 +180,60 @@ def test_a_frame_is_encoded_again_when_another_part_of_it_is_wanted(threads):
     with encoding_ahead(Following(model), numbered(1), begin=0) as frames:
         assert embedding_of(next(frames), model, part) == 0
     assert model.views[-1] == part
+
+
+def test_masks_are_the_same_whoever_reads_the_memories(model, demo_frames, threads):
+    """Bit by bit, so that a run does not depend on which thread was faster."""
+    frames = [frame for frame, _ in demo_frames[:8]]
+    given = {frames[0].index: demo_frames[0][1]}
+    found, read = {}, []
+    for in_time in (True, False):
+        tracker = Tracker(model, load_settings("persam", {"memory.every": 2}))
+        results = []
+        with encoding_ahead(tracker, iter(frames), begin=0) as coming:
+            for frame in coming:
+                if in_time:
+                    read.append(isinstance(frame.reading.result(), ReadEmbedding))
+                else:
+                    frame.encoding.result()
+                    frame.reading.cancel()
+                results.append(tracker.step(frame, given.get(frame.index)))
+        found[in_time] = results
+    assert sum(read) >= 4  # not before the objects are known
+    for one, other in zip(found[True], found[False], strict=True):
+        assert np.array_equal(one.labels, other.labels)
+        assert [o.score for o in one.objects] == [o.score for o in other.objects]
+
+
+def test_nobody_waits_for_what_has_not_begun_to_be_read():
+    encoding, reading = Future(), Future()
+    frame = EncodedFrame(0, np.zeros((4, 4, 3), np.uint8), 0.0, encoding, reading=reading)
+    encoding.set_result("encoded")
+    assert frame.embedding() == "encoded"
+    assert reading.cancelled()
+
+
+def test_what_is_being_read_is_waited_for():
+    encoding, reading = Future(), Future()
+    frame = EncodedFrame(0, np.zeros((4, 4, 3), np.uint8), 0.0, encoding, reading=reading)
+    encoding.set_result("encoded")
+    reading.set_running_or_notify_cancel()
+    Timer(0.05, reading.set_result, ["read"]).start()
+    assert frame.embedding() == "read"
+
+
+def test_an_error_of_reading_ahead_is_raised_in_its_turn(threads):
+    class Forgetful(Following):
+        def read_ahead(self, embedding):
+            raise ModelError("out of memory")
+
+    model = Counting()
+    with encoding_ahead(Forgetful(model), numbered(1), begin=0) as frames:
+        frame = next(frames)
+        frame.encoding.result()
+        wait([frame.reading])
+        with pytest.raises(ModelError, match="out of memory"):
+            embedding_of(frame, model)
 
 
 def test_a_moving_view_gives_the_same_masks_ahead(model, demo_frames, threads):
