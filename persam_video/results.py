@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,6 +123,12 @@ class FrameResult:
             for i in object_ids
         )
         return cls(index, time, labels, objects, cut)
+
+    @cached_property
+    def visible(self) -> dict[int, Box]:
+        """Boxes of the objects that have a pixel in the label map, in order of id."""
+        boxes = boxes_of_labels(self.labels, range(1, 256))
+        return {object_id: box for object_id, box in boxes.items() if box is not None}
 
     def named(self, names: Mapping[int, str]) -> "FrameResult":
         """Return the same result with the objects called by these names, by id."""

@@ -128,7 +128,7 @@ class Anonymise(Style):
 
     def observe(self, result: FrameResult) -> None:
         """Remember where the objects are, for frames in which they are lost."""
-        regions = {region.object_id: region for region in regions_of(result.labels)}
+        regions = {region.object_id: region for region in regions_of(result)}
         for object_id, region in regions.items():
             before = self._seen.get(object_id)
             area = int(np.count_nonzero(region.mask(result.labels)))
@@ -150,7 +150,7 @@ class Anonymise(Style):
         hidden: NDArray[np.uint8] = rgb.copy(order="C")
         where = np.zeros(size, np.bool_)
         previous = self._drawn[-1][1] if self._drawn else None
-        regions = {region.object_id: region for region in regions_of(result.labels)}
+        regions = {region.object_id: region for region in regions_of(result)}
         for region in regions.values():
             margin = _margin(region.box, size)
             mask = _without_holes(region.mask(result.labels, margin), margin)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persam_video.drawing.overlay_style import OverlayStyle
-from persam_video.drawing.regions import regions_of
 from persam_video.drawing.style import Stage, Style
 from persam_video.errors import ConfigError
 from persam_video.masks.boxes import Box
@@ -94,7 +93,7 @@ class Follow(Style):
 
     def observe(self, result: FrameResult) -> None:
         """Move the camera to the next frame."""
-        boxes = {region.object_id: region.box for region in regions_of(result.labels)}
+        boxes = result.visible
         if self._object_id is None:
             self._object_id = next(iter(boxes), None)
         box = boxes.get(self._object_id or 0, self._box)

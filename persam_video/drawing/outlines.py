@@ -58,7 +58,7 @@ class Fill(Style):
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
         """Return the frame with coloured objects; see ``Style.draw``."""
         levels = np.arange(256, dtype=np.float32)[:, None]
-        for region in regions_of(result.labels):
+        for region in regions_of(result):
             colour = np.array(self.palette.colour(region.object_id), np.float32)
             tint = np.rint(levels + self.alpha * (colour - levels)).astype(np.uint8)
             part = rgb[region.area()]
@@ -85,7 +85,7 @@ class Outlines(Style):
         """Return the frame with outlines; see ``Style.draw``."""
         # a straight line needs whole pixels on both of its sides
         width = max(2.0 if self.boxes else 0.0, line_width(self.width, rgb.shape))
-        for region in regions_of(result.labels):
+        for region in regions_of(result):
             labels = result.labels
             if self.boxes:
                 labels = np.zeros_like(labels)

@@ -1,11 +1,12 @@
-"""Where objects are in a label map."""
+"""Where the visible objects of a frame are."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.masks.boxes import Box, boxes_of_labels
+from persam_video.masks.boxes import Box
+from persam_video.results import FrameResult
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,6 @@ class Region:
         return mask
 
 
-def regions_of(labels: NDArray[np.uint8]) -> list[Region]:
-    """Return the visible objects of a uint8 (H, W) label map, in order of id."""
-    boxes = boxes_of_labels(labels, range(1, 256))
-    return [Region(object_id, box) for object_id, box in boxes.items() if box is not None]
+def regions_of(result: FrameResult) -> list[Region]:
+    """Return the visible objects of a frame, in order of id."""
+    return [Region(object_id, box) for object_id, box in result.visible.items()]

@@ -47,8 +47,7 @@ class Tags(Style):
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
         """Return the frame with tags; see ``Style.draw``."""
         anchors = {
-            region.object_id: self._anchor(result.labels, region)
-            for region in regions_of(result.labels)
+            region.object_id: self._anchor(result.labels, region) for region in regions_of(result)
         }
         lost = [known.object_id for known in result.objects if known.state is ObjectState.LOST]
         names = {known.object_id: known.name for known in result.objects if known.name is not None}

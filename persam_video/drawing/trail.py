@@ -68,7 +68,7 @@ class Trail(Style):
 
     def observe(self, result: FrameResult) -> None:
         """Add the centres of a frame, and drop those that are too old."""
-        centres = {r.object_id: _centre(result.labels, r) for r in regions_of(result.labels)}
+        centres = {r.object_id: _centre(result.labels, r) for r in regions_of(result)}
         for object_id, centre in centres.items():
             before = self._centres.get(object_id, centre)
             self._steps[object_id].append(_Step(result.time, before, centre))

@@ -14,6 +14,9 @@ _STRUCTURE_CHANGED = 0.15
 """It does if the rest cannot be explained by motion either: one minus the correlation with the
 frame before, moved. Flashes and exposure change the colours alone."""
 
+_SAMPLES = 6
+"""Pixels along each side of an area of the frame that are enough for its mean."""
+
 _FLAT = 2.0
 """Standard deviation of grey levels below which a picture has no structure to compare."""
 
@@ -46,13 +49,20 @@ class CutDetector:
 
     def sees_cut(self, rgb: NDArray[np.uint8]) -> bool:
         """Take the next frame, uint8 (H, W, 3), and return whether a new scene begins with it."""
-        height, width = PICTURE_SHAPE[:2]
-        small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
-        picture = np.asarray(small, np.uint8)
+        picture = _picture(rgb)
         before, self.picture = self.picture, picture
         if before is None or _distance(before, picture) <= _COLOURS_CHANGED:
             return False
         return _unexplained(before, picture) > _STRUCTURE_CHANGED
+
+
+def _picture(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a small picture of a frame."""
+    height, width = PICTURE_SHAPE[:2]
+    # of large frames, some of the pixels are enough for the mean of an area
+    step = max(1, min(rgb.shape[0] // (_SAMPLES * height), rgb.shape[1] // (_SAMPLES * width)))
+    some = np.ascontiguousarray(rgb[::step, ::step])
+    return np.asarray(cv2.resize(some, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

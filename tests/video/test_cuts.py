@@ -36,6 +36,24 @@ def test_light_is_no_cut():
     assert cuts([FOREST, FOREST, bright, FOREST, FOREST]) == []
 
 
+def test_a_part_of_the_pixels_of_a_large_frame_is_enough():
+    """Fine structure and noise may change the small picture, but hardly its colours."""
+    rng = np.random.default_rng(4)
+    large = cv2.resize(texture(5, (0, 40, 30), (220, 180, 120)), (3840, 2160)).astype(np.int16)
+    noisy = (large + rng.normal(0, 20, (2160, 3840, 1))).clip(0, 255).astype(np.uint8)
+    detector = CutDetector()
+    detector.sees_cut(noisy)
+    everything = cv2.resize(noisy, (128, 72), interpolation=cv2.INTER_AREA).astype(float)
+    difference = np.abs(detector.picture - everything)
+    assert difference.mean() < 3
+    assert np.abs(difference.mean(axis=2)).max() < 16
+
+
+def test_scenes_of_large_frames_are_cut_as_those_of_small_ones():
+    small = [FOREST] * 2 + [BEACH] * 2 + [FOREST]
+    assert cuts(cv2.resize(rgb, (1920, 1080)) for rgb in small) == cuts(small) == [2, 4]
+
+
 def test_frames_without_structure_are_no_cuts():
     assert cuts([np.full((48, 64, 3), 20 + 10 * index, np.uint8) for index in range(20)]) == []
 
