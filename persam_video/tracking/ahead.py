@@ -94,7 +94,7 @@ def encoding_ahead(
     torch.set_num_threads(round(threads / (encoders + 1)))
     pool = ThreadPoolExecutor(encoders, thread_name_prefix="encode")
     try:
-        yield _submitted(pool, tracker, frames, begin, ahead=max(2, encoders))
+        yield _submitted(pool, tracker, frames, begin, ahead=encoders)
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)

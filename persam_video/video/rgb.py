@@ -119,7 +119,9 @@ class YuvConverter:
 
     def __call__(self, rgb: NDArray[np.uint8]) -> VideoFrame:
         """Return the picture of an (H, W, 3) array, or (H, W, 4) with transparency."""
-        self._graph.vpush(VideoFrame.from_ndarray(np.ascontiguousarray(rgb), self._format))
+        # without a copy: the array is read before the result is there
+        frame = VideoFrame.from_numpy_buffer(np.ascontiguousarray(rgb), self._format)
+        self._graph.vpush(frame)
         return self._graph.vpull()
 
 
