@@ -248,7 +248,7 @@ class VideoWriter:
             self.abort()
 
     def _add_stream(self, settings: VideoCodec, fps: Fraction, crf: int | None) -> VideoStream:
-        options = dict(settings.options)
+        options = settings.options_for(*self._coded_size)
         if settings.quality is not None:
             value = settings.quality.default if crf is None else crf
             options[settings.quality.option] = str(value)

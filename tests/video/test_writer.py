@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -81,6 +82,32 @@ def test_writes_what_browsers_play(clips, tmp_path: Path, fps: Fraction, suffix:
         assert clips.numbers(frames) == list(range(30))
         assert frames.info.fps == fps
     assert entries(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("size", "preset"),
+    [((1920, 1080), "superfast"), ((1080, 1920), "superfast"), ((2048, 1152), "ultrafast")],
+)
+def test_large_pictures_are_coded_with_less_effort(size, preset):
+    assert CODECS["h264"].options_for(*size)["preset"] == preset
+
+
+def test_large_pictures_are_as_like_their_source(tmp_path: Path) -> None:
+    """With the tools of a main or high profile, which a bare "ultrafast" would leave out."""
+    rng = np.random.default_rng(6)
+    coarse = rng.integers(0, 256, (68, 120, 3), np.uint8)
+    rgb = np.asarray(cv2.resize(coarse, (3840, 2160), interpolation=cv2.INTER_CUBIC), np.uint8)
+    path = tmp_path / "large.mp4"
+    with VideoWriter(path, size=(3840, 2160), fps=Fraction(25)) as video:
+        for number in range(3):
+            video.write(np.roll(rgb, 16 * number, axis=1))
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.profile == "High"
+    with FrameStream(path) as frames:
+        for number, frame in enumerate(frames):
+            difference = frame.rgb.astype(int) - np.roll(rgb, 16 * number, axis=1)
+            assert np.square(difference[::4, ::4]).mean() < 12  # 37 dB
+    assert path.stat().st_size < 1.5e6
 
 
 @pytest.mark.parametrize("size", [(65, 48), (64, 47), (65, 47), (1, 1)])
