@@ -54,6 +54,7 @@ VARIANTS = (
     Variant("no semantic prompting (TSP)", {"guidance.semantic": False}),
     Variant("with guided attention (TGA)", {"guidance.attention": True}),
     Variant("no refinement", {"cascade.passes": 0}),
+    Variant("every mask refined", {"cascade.sure": None}),
     Variant("two refinements", {"cascade.passes": 2}),
     Variant("refinement without matching", {"cascade.matching": False}),
     Variant("refinement without readout", {"cascade.readout": False}),

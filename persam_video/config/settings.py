@@ -82,6 +82,9 @@ class CascadeSettings(Section):
         "single", "mask of the first pass: the single one, or the best of the three"
     )
     passes: int = _setting(1, "refinements: 0, 1 (by mask), 2 (then by mask and box)", ge=0, le=2)
+    sure: float | None = _setting(
+        0.9, "predicted IoU from which a mask is not refined; null refines all", ge=0, le=1
+    )
     matching: bool = _setting(True, "keep the matching maps while refining")
     readout: bool = _setting(True, "keep what was read from memory while refining")
 

@@ -113,7 +113,7 @@ class OneShotSegmenter:
         self._search = search or Search()
         check_settings(self.settings)
         cascade = self.settings.cascade
-        self._cascade = Cascade(cascade.passes, cascade.matching)
+        self._cascade = Cascade(cascade.passes, matching=cascade.matching)
         self._targets = self._learn(references)
 
     @property

@@ -16,12 +16,14 @@ class Cascade:
 
     Attributes:
         passes: refinements after the first pass: 0, 1 (mask prompt) or 2 (mask prompt and box).
+        sure: predicted IoU from which a mask is not refined; ``None`` refines all.
         matching: keep the matching maps in the refinements.
         readout: keep what was read from memory in the refinements.
         best: whether the first pass takes the best of the three masks, not the single one.
     """
 
     passes: int = 2
+    sure: float | None = None
     matching: bool = True
     readout: bool = True
     best: bool = False
@@ -57,8 +59,13 @@ class Cascade:
         for number in range(self.passes):
             # PerSAM gives the box from the second refinement on, PerSAM-F from the first
             boxed = number > 0 or weights is not None
-            result = _refine(model, embedding, plain, result, boxed)
+            result = _refine(model, embedding, plain, result, self._unsure(result), boxed)
         return result
+
+    def _unsure(self, result: MaskPrediction) -> Tensor:
+        """Return which of the objects are to be refined (N,): those with a mask to refine."""
+        some = (result.logits[:, 0] > 0).flatten(1).any(dim=1)
+        return some if self.sure is None else some & ~(result.iou[:, 0] >= self.sure)
 
 
 def _first_pass(
@@ -79,13 +86,12 @@ def _refine(
     embedding: ImageEmbedding,
     plain: Prompts,
     result: MaskPrediction,
+    some: Tensor,
     boxed: bool,
 ) -> MaskPrediction:
-    # an object without a mask has nothing to refine
-    some = (result.logits[:, 0] > 0).flatten(1).any(dim=1)
     if not some.any():
         return result
-    # copying the dense prompts of many objects takes time, and as a rule all have a mask
+    # copying the dense prompts of many objects takes time
     prompts = plain if some.all() else plain.take(some)
     masks = result.logits[some]
     boxes = mask_boxes(masks[:, 0], embedding) if boxed else None

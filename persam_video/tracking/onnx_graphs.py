@@ -235,6 +235,8 @@ class ObjectGraph(nn.Module):
         best = iou[:, 1:].argmax(dim=1)
         refined, iou = refined[:, 1:].index_select(1, best), iou[:, 1:].index_select(1, best)
         some = (logits > 0).any()
+        if self.settings.cascade.sure is not None:
+            some = some & (score < self.settings.cascade.sure)
         logits, score = torch.where(some, refined, logits), torch.where(some, iou, score)
         logits, score = logits[:, 0], score[:, 0].clamp(0, 1)
         full = _restored(logits, frame_size, input_size)

@@ -78,7 +78,11 @@ class Segmenter:
         self._settings = settings
         chosen = settings.cascade
         self._cascade = Cascade(
-            chosen.passes, chosen.matching, chosen.readout, best=chosen.first == "best"
+            chosen.passes,
+            chosen.sure,
+            chosen.matching,
+            chosen.readout,
+            best=chosen.first == "best",
         )
         self._readout = readout_of(model) if settings.prompts.readout else None
         check_suits(model, settings, self._readout)

@@ -52,7 +52,7 @@ def prompts_of(seed, model, embedding, count=2):
 )
 @settings(max_examples=20)
 def test_one_finite_mask_for_each_object(model, embedding, seed, passes, matching, weights):
-    answer = Cascade(passes, matching).run(
+    answer = Cascade(passes, matching=matching).run(
         model,
         embedding,
         prompts_of(seed, model, embedding),
@@ -142,3 +142,19 @@ def test_boxes_hold_the_mask_in_the_frame(embedding, seed):
     assert box is not None
     # a pixel of the low-resolution mask is 4 of the frame here
     np.testing.assert_allclose((x0, y0, x1, y1), box, atol=4)
+
+
+def test_only_masks_that_the_model_is_not_sure_of_are_refined(model, embedding, recorder):
+    prompts = prompts_of(5, model, embedding, count=3)
+    first = Cascade(passes=0).run(model, embedding, prompts)
+    middle = float(first.iou.median())
+    wanted = (first.iou[:, 0] < middle).tolist()
+    assert wanted.count(True) == 1
+    recorder.watch()
+    answer = Cascade(passes=1, sure=middle).run(recorder, embedding, prompts)
+    assert [len(asked) for asked in recorder.asked] == [3, 1]
+    everything = Cascade(passes=1).run(model, embedding, prompts)
+    for number, refined in enumerate(wanted):
+        same = everything if refined else first
+        torch.testing.assert_close(answer.logits[number], same.logits[number])
+        torch.testing.assert_close(answer.iou[number], same.iou[number])
