@@ -156,11 +156,14 @@ def _by_products(
         few = max(1, _LOGITS // length**2)
         windows = zip(*(torch.split(x, few) for x in (q, k, v)), strict=True)
         return torch.cat([torch.softmax(q @ k.transpose(1, 2), 2) @ v for q, k, v in windows])
+    # bfloat16 is slow to add
+    exact = torch.promote_types(q.dtype, torch.float32)
+    rows, columns = by_row.to(exact), by_column.to(exact)
     attended = torch.empty_like(v)
     for one in range(count):
         for begin in range(0, length, _LOGITS // length):
             part = one, slice(begin, begin + _LOGITS // length)
-            logits = (by_row[part][..., None] + by_column[part][..., None, :]).flatten(1)
+            logits = (rows[part][..., None] + columns[part][..., None, :]).flatten(1).to(q.dtype)
             logits.addmm_(q[part], k[one].T)
             attended[part] = torch.softmax(logits, dim=1) @ v[one]
     return attended
