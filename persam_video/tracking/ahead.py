@@ -46,6 +46,12 @@ class EncodedFrame(Frame):
         encoded = self.encoding.result()
         return encoded if reading.cancel() else reading.result()
 
+    def cancel(self) -> None:
+        """Do no more of the work ahead than what was begun."""
+        self.encoding.cancel()
+        if self.reading is not None:
+            self.reading.cancel()
+
 
 def embedding_of(frame: Frame, model: SamModel, view: View | None = None) -> ImageEmbedding:
     """Return a frame's embedding: the one encoded ahead, if it shows what it has to.
@@ -61,7 +67,7 @@ def embedding_of(frame: Frame, model: SamModel, view: View | None = None) -> Ima
     if isinstance(frame, EncodedFrame):
         if frame.view == view:
             return frame.embedding()
-        frame.encoding.cancel()
+        frame.cancel()
     return model.encode(frame.rgb) if view is None else model.encode(frame.rgb, view)
 
 

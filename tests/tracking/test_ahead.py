@@ -222,6 +222,15 @@ def test_what_is_being_read_is_waited_for():
     assert frame.embedding() == "read"
 
 
+def test_nothing_is_read_ahead_for_another_part_of_the_frame():
+    encoding, reading = Future(), Future()
+    encoding.set_running_or_notify_cancel()
+    frame = EncodedFrame(0, np.zeros((4, 4, 3), np.uint8), 0.0, encoding, None, reading)
+    assert embedding_of(frame, Counting(), View((1, 1, 3, 3), (32, 32))) == 0
+    assert reading.cancelled()
+    assert not encoding.cancelled()
+
+
 def test_an_error_of_reading_ahead_is_raised_in_its_turn(threads):
     class Forgetful(Following):
         def read_ahead(self, embedding):
