@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 from eval import common
 from eval.speed.rates import matrix_rate
 from eval.speed.scenes import Scene, balls
-from persam_video.config import load_settings
+from persam_video.config import Settings, load_settings
 from persam_video.errors import ModelError
 from persam_video.run.tracker_factory import make_tracker
 from persam_video.sam.build import load_sam
@@ -93,9 +93,11 @@ def main() -> None:
     write_bytes(options.out, ("\n\n".join(parts) + "\n").encode())
 
 
-def track(model: SamModel, scene: Scene, clock: StageClock) -> Cost:
-    """Track a clip; return the cost of a frame, by stage."""
-    tracker = make_tracker(model, load_settings("persam"), clock)
+def track(
+    model: SamModel, scene: Scene, clock: StageClock, settings: Settings | None = None
+) -> Cost:
+    """Track a clip, with the preset persam by default; return the cost of a frame, by stage."""
+    tracker = make_tracker(model, settings or load_settings("persam"), clock)
     with parts_of(model, clock):
         for number, frame in enumerate(scene.frames):
             if number == LEARNED:
@@ -105,10 +107,10 @@ def track(model: SamModel, scene: Scene, clock: StageClock) -> Cost:
     return {name: spent / frames for name, spent in clock.seconds.items()}
 
 
-def operations(model: SamModel, scene: Scene) -> Cost:
-    """Count the operations of a frame, by stage."""
+def operations(model: SamModel, scene: Scene, settings: Settings | None = None) -> Cost:
+    """Count the operations of a frame, by stage; see ``track``."""
     with FlopCounterMode(display=False, custom_mapping=_fused()) as counter:
-        return track(model, scene, StageClock(counter.get_total_flops))
+        return track(model, scene, StageClock(counter.get_total_flops), settings)
 
 
 def _fused() -> dict[Any, Callable[..., int]]:

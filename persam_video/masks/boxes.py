@@ -39,15 +39,20 @@ def boxes_of_labels(labels: NDArray[np.uint8], ids: Iterable[int]) -> dict[int, 
         The boxes by id, in the order of ``ids``; ``None`` for an id that does not occur.
     """
     # to compare, and to look for what is not 0, is far faster than to sort by label
-    labels = np.ascontiguousarray(labels)
-    left, top, width, height = cv2.boundingRect(labels)
-    part = labels[top : top + height, left : left + width]
+    left, top, part = labelled_part(labels)
     seen = cv2.calcHist([part], [0], None, [256], [0, 256]) if part.size else np.zeros(256)
     boxes: dict[int, Box | None] = {}
     for object_id in ids:
         box = box_of(part == object_id) if seen[object_id] else None
         boxes[object_id] = None if box is None else moved(box, left, top)
     return boxes
+
+
+def labelled_part(labels: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.uint8]]:
+    """Return the part of a label map (H, W) outside which it is 0, after its left and its top."""
+    labels = np.ascontiguousarray(labels)
+    left, top, width, height = cv2.boundingRect(labels)
+    return left, top, labels[top : top + height, left : left + width]
 
 
 def moved(box: Box, x: int, y: int) -> Box:

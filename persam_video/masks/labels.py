@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.masks.boxes import Box
+from persam_video.masks.boxes import Box, labelled_part
 
 VOID = 255
 """The value of pixels that belong to no object and do not count."""
@@ -119,8 +118,7 @@ def areas_of_labels(labels: NDArray[np.uint8], ids: Sequence[int]) -> dict[int, 
     Returns:
         The areas by id, in the order of ``ids``; 0 for an id that does not occur.
     """
-    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(labels))
-    part = labels[top : top + height, left : left + width]
+    _, _, part = labelled_part(labels)
     # thirty comparisons, many bytes at a time, take no longer than one count of all values
     areas = {object_id: int(np.count_nonzero(part == object_id)) for object_id in ids}
     return areas | ({0: areas[0] + labels.size - part.size} if 0 in areas else {})

@@ -234,6 +234,7 @@ class Tracker:
     @inference()
     def read_ahead(self, embedding: ImageEmbedding) -> ImageEmbedding:
         """See ``VideoTracker``."""
+        # in one step, as another thread may add or remove objects
         known = sorted(self._objects.values(), key=lambda o: o.object_id)
         return self._segmenter.read_ahead(embedding, known)
 
