@@ -137,6 +137,16 @@ class ZoomSettings(Section):
         ge=0,
         le=1,
     )
+    sure: float | None = _setting(
+        0.87,
+        "predicted IoU from which the model is sure of a mask; while it is of all, sure_room and "
+        "sure_pixels hold instead of room and pixels (only lite); null for never",
+        ge=0,
+        le=1,
+    )
+    sure_frames: int = _setting(2, "frames in a row after which it is sure", ge=1, le=100)
+    sure_room: float = _setting(1.3, "room while it is sure", ge=1, le=10)
+    sure_pixels: float = _setting(0.45, "pixels while it is sure", ge=0.1, le=4)
 
 
 class LostSettings(Section):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from persam_video.sam.convolutions import Activation, FusedConv2d, WinogradConv2d, can_fuse
+from persam_video.sam.convolutions import Activation, FusedConv2d, can_fuse
 from persam_video.sam.decoder import FastLayerNorm2d, GuidedMaskDecoder, GuidedTwoWayTransformer
 from persam_video.sam.inference import inference
 from persam_video.sam.modules import PromptEncoder
@@ -160,28 +160,35 @@ class ContextBlock(nn.Module):
         return context
 
 
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with a normalised, pre-activated shortcut."""
+class BottleneckBlock(nn.Module):
+    """Two 3x3 convolutions on fewer channels, with a normalised, pre-activated shortcut.
 
-    def __init__(self, channels: int) -> None:
+    Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016 (the bottleneck).
+    """
+
+    def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
             FastLayerNorm2d(channels),
+            nn.Conv2d(channels, inner, 1),
             nn.GELU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-            FastLayerNorm2d(channels),
+            nn.Conv2d(inner, inner, 3, padding=1),
             nn.GELU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.Conv2d(inner, inner, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(inner, channels, 1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, h, w) to the same shape."""
         return x + cast(Tensor, self.body(x))
 
-    def use_winograd(self) -> None:
-        """Compute the convolutions with fewer products."""
-        for index in (2, 5):
-            self.body[index] = WinogradConv2d(cast(nn.Conv2d, self.body[index]))
+    def fuse(self) -> None:
+        """Compute the activations along with the convolutions."""
+        for index in (1, 3, 5):
+            self.body[index] = _fused(self.body[index], "gelu")
+            self.body[index + 1] = nn.Identity()
+        self.body[7] = _fused(self.body[7])
 
 
 class LiteImageEncoder(nn.Module):
@@ -200,7 +207,9 @@ class LiteImageEncoder(nn.Module):
         self.context = ContextBlock(embed_dim)
         self.merge: nn.Module = nn.Conv2d(4 * eighth + sixteenth + embed_dim, embed_dim, 1)
         self.neck = nn.Sequential(
-            ResidualBlock(embed_dim), ResidualBlock(embed_dim), FastLayerNorm2d(embed_dim)
+            BottleneckBlock(embed_dim, embed_dim // 2),
+            BottleneckBlock(embed_dim, embed_dim // 2),
+            FastLayerNorm2d(embed_dim),
         )
         self.key_head: nn.Module = nn.Conv2d(embed_dim, key_dim, 1)
         self.skip_eighth = nn.Sequential(
@@ -216,16 +225,19 @@ class LiteImageEncoder(nn.Module):
 
     def head(self, quarter: Tensor, eighth: Tensor) -> ImageFeatures:
         """Encode from the features at strides 4 and 8 on (training freezes what is below)."""
-        sixteenth, coarsest = self.backbone.coarse(eighth)
-        scene = self.context(self.reduce(coarsest))
-        scene = F.interpolate(scene, scale_factor=2.0, mode="bilinear", align_corners=False)
-        merged = torch.cat([F.pixel_unshuffle(eighth, 2), sixteenth, scene], dim=1)
-        embedding = self.neck(self.merge(merged))
+        embedding = self.neck(self.merge(self.stacked(eighth)))
         return ImageFeatures(
             embedding=embedding,
             keys=normalised(self.key_head(embedding)),
             skips=(self.skip_eighth(eighth), self.skip_quarter(quarter)),
         )
+
+    def stacked(self, eighth: Tensor) -> Tensor:
+        """Return what the neck sees, at stride 16: the features at strides 8 to 32."""
+        sixteenth, coarsest = self.backbone.coarse(eighth)
+        scene = self.context(self.reduce(coarsest))
+        scene = F.interpolate(scene, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return torch.cat([F.pixel_unshuffle(eighth, 2), sixteenth, scene], dim=1)
 
     @inference()
     def accelerated(self) -> "LiteImageEncoder":
@@ -235,15 +247,13 @@ class LiteImageEncoder(nn.Module):
         """
         # weights that nothing rearranges are shared
         fast = copy.deepcopy(self, {id(weight): weight for weight in self.parameters()})
-        dtype = next(self.parameters()).dtype
-        if dtype is torch.float32:  # the transforms need more digits than bf16 has
-            for block in fast.neck.children():
-                if isinstance(block, ResidualBlock):
-                    block.use_winograd()
-        if can_fuse(dtype):
+        if can_fuse(next(self.parameters()).dtype):
             fast.backbone.fuse()
             fast.reduce = _fused(fast.reduce)
             fast.merge = _fused(fast.merge)
+            for block in fast.neck.children():
+                if isinstance(block, BottleneckBlock):
+                    block.fuse()
             fast.key_head = _fused(fast.key_head)
             for skip in (fast.skip_eighth, fast.skip_quarter):
                 skip[0], skip[1], skip[2] = _fused(skip[0], "gelu"), nn.Identity(), _fused(skip[2])

@@ -75,21 +75,23 @@ def soft_masks(
     kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
     found = {}
     for object_id, box in boxes_of_labels(labels, ids).items():
-        near = None if box is None else grow(box, margin, (labels.shape[0], labels.shape[1]))
+        part = placed[ids.index(object_id)]
+        left, top = part.box[:2]
+        # the logits end where the view does
+        shape = (part.logits.shape[0], part.logits.shape[1])
+        near = None if box is None else grow(moved(box, -left, -top), margin, shape)
         if near is None:
             continue
         x0, y0, x1, y1 = near
-        mask = (labels[y0:y1, x0:x1] == object_id).view(np.uint8)
-        part = placed[ids.index(object_id)]
-        left, top = part.box[:2]
-        logit = part.logits[y0 - top : y1 - top, x0 - left : x1 - left]
+        logit = part.logits[y0:y1, x0:x1]
+        mask = (labels[part.window][y0:y1, x0:x1] == object_id).view(np.uint8)
         sure = (1 / (1 + np.exp(-logit)) - _NEARLY) / (1 - 2 * _NEARLY)
         alpha = np.rint(255 * sure.clip(0, 1)).astype(np.uint8)
         # pixels that other objects won, or that were removed as specks, stay below one half
         alpha = np.where(mask, np.maximum(alpha, 128), np.minimum(alpha, 127))
         alpha[cv2.dilate(mask, kernel) == 0] = 0
         alpha[cv2.erode(mask, kernel) == 1] = 255
-        found[object_id] = SoftMask(near, alpha)
+        found[object_id] = SoftMask(moved(near, left, top), alpha)
     return found
 
 

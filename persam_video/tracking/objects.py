@@ -35,6 +35,7 @@ class TrackedObject:
         state: tracked or lost.
         streak: frames in a row in which a lost object was seen again.
         age: good frames since the newest of ``past``, or since the annotated one.
+        sure: frames in a row in which the model was sure of its mask.
     """
 
     object_id: int
@@ -50,6 +51,7 @@ class TrackedObject:
     streak: int = 0
     past: tuple[Memory, ...] = ()
     age: int = 0
+    sure: int = 0
 
     def usual_likeness(self, newest: float) -> float:
         """Return the running average of its likeness; before the first good mask, the newest."""
@@ -64,9 +66,11 @@ class TrackedObject:
         """Update the state: no good mask in the newest frame."""
         self.state = ObjectState.LOST
         self.velocity = np.zeros(2)
+        self.sure = 0
 
-    def see(self, box: Box, mask: Tensor, likeness: float) -> None:
-        """Update the state: a good mask in the newest frame."""
+    def see(self, box: Box, mask: Tensor, likeness: float, *, sure: bool = False) -> None:
+        """Update the state: a good mask in the newest frame, of which the model may be sure."""
+        self.sure = self.sure + 1 if sure else 0
         if self.tracked:
             self.velocity = np.subtract(centre(box), centre(self.box))
         self.state = ObjectState.TRACKED

@@ -164,6 +164,7 @@ class _StoredObject(BaseModel):
     state: ObjectState
     streak: NonNegativeInt
     age: NonNegativeInt
+    sure: NonNegativeInt
 
 
 class _StoredView(BaseModel):
@@ -172,7 +173,7 @@ class _StoredView(BaseModel):
 
 
 class _Header(BaseModel):
-    version: Literal[5] = 5
+    version: Literal[6] = 6
     frames: NonNegativeInt
     last: NonNegativeInt
     frame_size: tuple[int, int] | None
@@ -256,6 +257,7 @@ def _pack(tracked: TrackedObject, shelf: TensorShelf) -> _StoredObject:
         state=tracked.state,
         streak=tracked.streak,
         age=tracked.age,
+        sure=tracked.sure,
     )
 
 
@@ -335,6 +337,7 @@ class _Unpacker:
             state=stored.state,
             streak=stored.streak,
             age=stored.age,
+            sure=stored.sure,
         )
 
     def _memory(self, stored: _StoredMemory) -> Memory:

@@ -275,7 +275,11 @@ class Tracker:
             if annotation is not None:
                 boxes += annotation.boxes.values()
             size = (frame.rgb.shape[0], frame.rgb.shape[1])
-            self._view = choose_view(boxes, size, self.model, self.settings.zoom, current)
+            zoom = self.settings.zoom
+            sure = annotation is None and all(
+                o.sure >= zoom.sure_frames for o in self._objects.values()
+            )
+            self._view = choose_view(boxes, size, self.model, zoom, current, sure=sure)
         return embedding_of(frame, self.model, self._view)
 
     def _learn_latest(self, object_id: int, mask: MaskArray) -> FrameResult:
@@ -333,9 +337,13 @@ class Tracker:
             if box is None:
                 o.lose()
             else:
-                o.see(box, mask, candidate.likeness)
+                o.see(box, mask, candidate.likeness, sure=self._is_sure(candidate))
             if box is not None or absent_too:
                 o.remember(memory, candidate.score, self.settings.memory)
+
+    def _is_sure(self, candidate: Candidate) -> bool:
+        enough = self.settings.zoom.sure
+        return enough is not None and candidate.score >= enough
 
     def _result(self, latest: _Latest) -> FrameResult:
         result = FrameResult.from_labels(

@@ -1,7 +1,8 @@
 """The view: the part of a frame around the objects that the model sees.
 
 Its input has about as many pixels as that of a whole frame, so that every frame takes the same
-time: small objects are seen larger, and large ones with what is around them.
+time: small objects are seen larger, and large ones with what is around them. While the model is
+sure of all masks, it gets along with fewer pixels, and with less of what is around the objects.
 """
 
 import math
@@ -28,6 +29,8 @@ def choose_view(
     model: SamModel,
     zoom: ZoomSettings,
     current: View | None = None,
+    *,
+    sure: bool = False,
 ) -> View | None:
     """Choose the part of a frame to show the model, and how large.
 
@@ -41,28 +44,33 @@ def choose_view(
         model: the model; the shape of its input decides on that of the view.
         zoom: margin around the objects, and limits of the magnification.
         current: the view of the frame before; ``None`` for the whole frame.
+        sure: whether the model is sure of the masks of all objects.
 
     Returns:
-        The view, or ``None`` for the whole frame: without objects, and where they are large, or
-        need nearly all of it.
+        The view, or ``None`` for the whole frame at its usual size: without objects, and where they
+        are large, or need nearly all of it.
     """
     if not boxes or zoom.limit <= 1:
         return None
     height, width = frame_size
     whole = model.info.image_size / max(frame_size)
-    around = _around(boxes, frame_size, (zoom.room - 1) / 2)
-    across, down = around[2] - around[0], around[3] - around[1]
     multiple = model.network.padding
+    sure = sure and multiple is not None  # a square input has its size anyway
+    room, share = (zoom.sure_room, zoom.sure_pixels) if sure else (zoom.room, zoom.pixels)
+    pixels = share * whole**2 * height * width
+    around = _around(boxes, frame_size, (room - 1) / 2)
+    across, down = around[2] - around[0], around[3] - around[1]
     if multiple is None:
         most = model.info.image_size / max(across, down)
     else:
-        pixels = zoom.pixels * whole**2 * height * width
         most = math.sqrt(pixels / (across * down))
     enough = zoom.size / _usual_side(boxes)
-    scale = min(max(enough, whole), zoom.limit * whole, most)
-    if current is not None and _serves(current, boxes, frame_size, zoom, scale):
-        return current
-    if scale * zoom.least < whole:
+    scale = min(max(enough, whole * min(1, math.sqrt(share))), zoom.limit * whole, most)
+    if current is not None:
+        near = _around(boxes, frame_size, _EASE * (room - 1) / 2)
+        if _serves(current, near, scale, pixels if multiple is not None else None):
+            return current
+    if share >= 1 and scale * zoom.least < whole:
         return None
     if multiple is None:
         side = max(round(model.info.image_size / scale), math.ceil(max(across, down)))
@@ -92,19 +100,21 @@ def _usual_side(boxes: Sequence[Box]) -> float:
     return math.exp(sum(map(math.log, sides)) / len(sides))
 
 
-def _serves(
-    view: View,
-    boxes: Sequence[Box],
-    frame_size: tuple[int, int],
-    zoom: ZoomSettings,
-    scale: float,
-) -> bool:
-    """Whether a view still has room around the objects, and shows them large enough."""
+def _serves(view: View, near: _Area, scale: float, pixels: float | None) -> bool:
+    """Whether a view still shows an area, about as large and with about as many pixels as wanted.
+
+    Args:
+        view: the view.
+        near: the area.
+        scale: input pixels for one pixel of the frame.
+        pixels: of the input; ``None`` if any number will do.
+    """
     x0, y0, x1, y1 = view.box
     used = max(view.input_size) / max(x1 - x0, y1 - y0)
     if not scale / _SLACK <= used <= scale * _SLACK:
         return False
-    near = _around(boxes, frame_size, _EASE * (zoom.room - 1) / 2)
+    if pixels is not None and not 1 / _SLACK**2 <= math.prod(view.input_size) / pixels <= _SLACK**2:
+        return False
     return x0 <= near[0] and y0 <= near[1] and near[2] <= x1 and near[3] <= y1
 
 
@@ -145,7 +155,10 @@ def _fitted(
     )
     # rather a little smaller than padded by what the shorter side needs
     scale = min(scale, side / needed[first], other / needed[1 - first])
-    long = min(max(round(side / scale), math.ceil(needed[first])), most[first])
+    long = max(round(side / scale), math.ceil(needed[first]))
     needs = math.ceil(needed[1 - first])
+    if math.floor(other * long / side) < needs:  # by rounding
+        long += 1
+    long = min(long, most[first])
     short = min(max(math.floor(other * long / side), needs), most[1 - first])
     return ((long, short) if first == 0 else (short, long)), side

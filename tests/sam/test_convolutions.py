@@ -3,22 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from persam_video.sam.convolutions import FusedConv2d, WinogradConv2d, can_fuse
-
-
-@pytest.fixture
-def conv():
-    torch.manual_seed(0)
-    return nn.Conv2d(16, 24, 3, padding=1)
-
-
-@pytest.mark.parametrize("size", [(8, 12), (7, 9), (1, 1), (4, 4), (2, 33)], ids=str)
-@torch.inference_mode()
-def test_winograd_s_convolution_agrees_at_all_sizes(conv, size):
-    image = torch.randn(1, 16, *size).contiguous(memory_format=torch.channels_last)
-    found = WinogradConv2d(conv)(image)
-    assert found.shape == (1, 24, *size)
-    assert torch.allclose(found, conv(image), atol=1e-5)
+from persam_video.sam.convolutions import FusedConv2d, can_fuse
 
 
 @pytest.fixture(params=["fp32", "bf16"])

@@ -63,16 +63,25 @@ def test_results_describe_their_label_map(results):
             assert seen.box == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
 
 
+def track_softly(model, frames, **overrides):
+    tracker = Tracker(model, load_settings("persam", overrides), soft=True)
+    first, labels = frames[0]
+    return [tracker.step(first, labels), *(tracker.step(frame) for frame, _ in frames[1:])]
+
+
+FULL_SIZE = {"zoom.sure": None}
+"""Edges are as soft as a cell of the input is large: here of the usual one."""
+
+
 @pytest.fixture(scope="module")
 def soft_results(model, demo_frames):
-    tracker = Tracker(model, load_settings(), soft=True)
-    first, labels = demo_frames[0]
-    return [tracker.step(first, labels), *(tracker.step(frame) for frame, _ in demo_frames[1:6])]
+    return track_softly(model, demo_frames[:6], **FULL_SIZE)
 
 
-def test_soft_masks_are_soft_at_the_edges_of_the_masks_only(results, soft_results):
+def test_soft_masks_are_soft_at_the_edges_of_the_masks_only(model, demo_frames, soft_results):
     assert soft_results[0].soft == {}  # its masks were given
-    for hard, result in zip(results[1:], soft_results[1:], strict=False):
+    results = track(model, demo_frames[:6], **FULL_SIZE)
+    for hard, result in zip(results[1:], soft_results[1:], strict=True):
         assert hard.soft == {}
         assert np.array_equal(hard.labels, result.labels)
         assert sorted(result.soft) == [o.object_id for o in result.objects if o.area]
@@ -86,6 +95,35 @@ def test_soft_masks_are_soft_at_the_edges_of_the_masks_only(results, soft_result
             between = (soft.alpha > 25) & (soft.alpha < 230)
             assert between.any()
             assert between.mean() < 0.3
+
+
+def test_soft_masks_end_where_the_view_does(model, demo_frames):
+    results = track_softly(model, demo_frames, **{"zoom.sure": 0.0, "zoom.sure_room": 1.0})
+    for result in results[1:]:
+        assert sorted(result.soft) == [o.object_id for o in result.objects if o.area]
+        for object_id, soft in result.soft.items():
+            x0, y0, x1, y1 = soft.box
+            mask = result.mask(object_id)
+            assert mask[y0:y1, x0:x1].sum() == mask.sum()
+            assert np.array_equal(soft.alpha >= 128, mask[y0:y1, x0:x1])
+
+
+def test_the_model_looks_closer_with_less_while_it_is_sure(model, demo_frames):
+    def inputs(**overrides):
+        settings = load_settings("persam", {"zoom.sure_frames": 2, **overrides})
+        tracker, sizes = Tracker(model, settings), []
+        for number, (frame, labels) in enumerate(demo_frames[:6]):
+            tracker.step(frame, labels if number == 0 else None)
+            size = (216, 384) if tracker.view is None else tracker.view.input_size
+            sizes.append(size[0] * size[1] / (216 * 384))
+        return sizes
+
+    always = inputs(**{"zoom.sure": 0.0})
+    # the annotated frame, and two frames that the model has to be sure of
+    assert all(size > 0.8 for size in always[:3])
+    assert all(size < 0.6 for size in always[3:])
+    for never in ({"zoom.sure": None}, {"zoom.sure": 1.0}):
+        assert all(size > 0.8 for size in inputs(**never))
 
 
 def test_soft_masks_are_nearer_to_the_truth_than_hard_ones(soft_results, demo_frames):

@@ -141,6 +141,51 @@ def test_the_view_closes_in_on_an_object_that_has_become_much_smaller(lite):
     assert choose_view([(440, 190, 500, 250)], SIZE, lite, zoom, view) != view
 
 
+def test_while_the_model_is_sure_the_view_is_closer_and_smaller(lite):
+    box = (300, 100, 500, 300)
+    usual, sure = (choose_view([box], SIZE, lite, ZOOM, sure=sure) for sure in (False, True))
+    assert pixels(sure) == pytest.approx(0.45 * pixels(usual), rel=0.15)
+    assert scale(sure) >= 0.9 * scale(usual)  # at a fraction of the pixels
+    x0, y0, x1, y1 = sure.box
+    margins = box[0] - x0, box[1] - y0, x1 - box[2], y1 - box[3]
+    assert all(30 <= margin <= 90 for margin in margins)  # sure_room asks for 30
+    # large objects, too, are seen with fewer pixels
+    large = choose_view([(100, 20, 800, 460)], SIZE, lite, ZOOM, sure=True)
+    assert pixels(large) == pytest.approx(0.45 * 768 * 432, rel=0.15)
+
+
+@pytest.mark.parametrize("box", [(300, 100, 500, 300), (400, 200, 440, 240), (50, 0, 800, 480)])
+def test_the_view_changes_at_once_when_the_model_becomes_sure_or_unsure(lite, box):
+    views = [choose_view([box], SIZE, lite, ZOOM, sure=sure) for sure in (False, True)]
+    for before, sure in zip(views, (True, False), strict=True):
+        after = choose_view([box], SIZE, lite, ZOOM, before, sure=sure)
+        assert after == views[sure] != before
+
+
+def test_a_square_input_is_as_large_however_sure_the_model_is(lite):
+    boxes = [(300, 100, 500, 300)]
+    usual, sure = (choose_view(boxes, SIZE, Square(), ZOOM, sure=sure) for sure in (False, True))
+    assert sure == usual
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 800), st.integers(0, 430), st.integers(1, 854), st.integers(1, 480)
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_view_is_kept_while_nothing_moves(lite, places, sure, square):
+    boxes = [(x, y, min(x + wide, 854), min(y + high, 480)) for x, y, wide, high in places]
+    model = Square() if square else lite
+    view = choose_view(boxes, SIZE, model, ZOOM, sure=sure)
+    assert choose_view(boxes, SIZE, model, ZOOM, view, sure=sure) == view
+
+
 @given(
     st.tuples(st.integers(0, 800), st.integers(0, 440)),
     st.tuples(st.integers(-60, 60), st.integers(-60, 60)),
