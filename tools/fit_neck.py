@@ -53,6 +53,20 @@ class WideBlock(nn.Module):
         return x + cast(Tensor, self.body(x))
 
 
+def load(file: Path) -> dict[str, Tensor]:
+    """Return the weights of a file in fp32."""
+    return {name: value.float() for name, value in load_file(file).items()}
+
+
+def encoder_of(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of the image encoder, by their names in it."""
+    return {
+        name.removeprefix(_ENCODER): value
+        for name, value in weights.items()
+        if name.startswith(_ENCODER)
+    }
+
+
 def load_old(weights: dict[str, Tensor]) -> LiteImageEncoder:
     """Return the older encoder in bf16."""
     encoder = LiteImageEncoder()
@@ -140,6 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of training data")
     parser.add_argument("--weights", type=Path, required=True, help="of the older model")
+    parser.add_argument("--start", type=Path, help="weights of an earlier fit to begin with")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--crops", type=int, default=6, help="in a batch")
     parser.add_argument("--size", type=int, default=384, help="side of the crops")
@@ -151,16 +166,14 @@ def main() -> None:
 
     cv2.setNumThreads(1)
     torch.manual_seed(args.seed)
-    weights = {name: value.float() for name, value in load_file(args.weights).items()}
-    encoder = {
-        name.removeprefix(_ENCODER): value
-        for name, value in weights.items()
-        if name.startswith(_ENCODER)
-    }
+    weights = load(args.weights)
+    encoder = encoder_of(weights)
     data = load_training_data(args.data, args.limit)
     pictures = [still.rgb for still in data.stills]
     pictures += [frame.rgb for video in data.videos for frame in video]
     new = load_new(encoder)
+    if args.start is not None:
+        new.load_state_dict(encoder_of(load(args.start)))
     fit(load_old(encoder), new, pictures, args)
     model = LiteSam()
     rest = {name: value for name, value in weights.items() if not name.startswith(_ENCODER)}

@@ -346,8 +346,10 @@ class _Unpacker:
             raise ValueError(f"a memory has a grid of {grid} instead of {most} cells at most")
         x0, y0, x1, y1 = stored.extent
         height, width = self.like.transform.frame_size
-        # padding extends beyond the frame at the right and at the bottom, by less than its size
-        if not (0 <= x0 < x1 <= 2 * width and 0 <= y0 < y1 <= 2 * height):
+        # padding extends beyond the frame at the right and at the bottom, by less than its longer
+        # side: beyond a thin one by many times the shorter
+        farthest = 2 * max(width, height)
+        if not (0 <= x0 < x1 <= farthest and 0 <= y0 < y1 <= farthest):
             raise ValueError(f"extent {stored.extent} does not fit the frame")
         layout = self.values(grid)
         if (stored.values is None) != (layout is None):

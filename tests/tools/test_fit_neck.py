@@ -56,6 +56,11 @@ def test_the_new_neck_learns_what_the_old_one_gives_and_nothing_else_changes(dat
     assert errors[-1] < 0.7 * errors[0]
     before, after = load_file(old), load_file(new)
     LiteSam().load_state_dict(after)
+
+    again = [*command[:-1], str(tmp_path / "again.safetensors"), "--start", str(new)]
+    made = subprocess.run(again, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    assert float(re.findall(r"embedding ([0-9.]+)", made.stdout)[-1]) < errors[-1]
     fitted = ("image_encoder.neck.", "image_encoder.merge.", "image_encoder.key_head.")
     for name, value in before.items():
         if not name.startswith(fitted):

@@ -50,6 +50,22 @@ def test_a_restored_tracker_goes_on_exactly_as_the_first(model, demo_frames, tmp
         assert ours.objects == theirs.objects  # scores bit for bit
 
 
+@pytest.mark.parametrize("size", [(1, 500), (2000, 20), (480, 854)], ids=str)
+def test_runs_of_thin_frames_go_on(model, tmp_path, size):
+    rng = np.random.default_rng(0)
+    rgb, labels = rng.integers(0, 256, (*size, 3), np.uint8), np.zeros(size, np.uint8)
+    labels[: size[0] // 2 + 1, : size[1] // 2] = 1
+    tracker = Tracker(model, load_settings())
+    tracker.step(rgb, labels)
+    tracker.step(rgb)
+    write_snapshot(tmp_path / "state", Snapshot(2, 1, tracker.state()))
+    like = model.encode(rgb)
+    after = read_snapshot(tmp_path / "state", like, fitted=False, values=model.value_layout).state
+    assert [o.recent.extent for o in after.objects] == [
+        o.recent.extent for o in tracker.state().objects
+    ]
+
+
 def test_every_field_of_an_object_survives(model, demo_frames, tmp_path):
     tracker = Tracker(model, load_settings("persam_f", {"weights.steps": 2}))
     tracker.step(*demo_frames[0])
