@@ -11,8 +11,8 @@ from persam_video.tracking import ObjectState, Tracker
 from persam_video.video import Frame
 
 
-def track(model, frames, preset="persam", **overrides):
-    tracker = Tracker(model, load_settings(preset, overrides))
+def track(model, frames, preset="persam", *, soft=False, **overrides):
+    tracker = Tracker(model, load_settings(preset, overrides), soft=soft)
     first, labels = frames[0]
     return [tracker.step(first, labels), *(tracker.step(frame) for frame, _ in frames[1:])]
 
@@ -63,19 +63,13 @@ def test_results_describe_their_label_map(results):
             assert seen.box == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
 
 
-def track_softly(model, frames, **overrides):
-    tracker = Tracker(model, load_settings("persam", overrides), soft=True)
-    first, labels = frames[0]
-    return [tracker.step(first, labels), *(tracker.step(frame) for frame, _ in frames[1:])]
-
-
 FULL_SIZE = {"zoom.sure": None}
 """Edges are as soft as a cell of the input is large: here of the usual one."""
 
 
 @pytest.fixture(scope="module")
 def soft_results(model, demo_frames):
-    return track_softly(model, demo_frames[:6], **FULL_SIZE)
+    return track(model, demo_frames[:6], soft=True, **FULL_SIZE)
 
 
 def test_soft_masks_are_soft_at_the_edges_of_the_masks_only(model, demo_frames, soft_results):
@@ -98,7 +92,8 @@ def test_soft_masks_are_soft_at_the_edges_of_the_masks_only(model, demo_frames, 
 
 
 def test_soft_masks_end_where_the_view_does(model, demo_frames):
-    results = track_softly(model, demo_frames, **{"zoom.sure": 0.0, "zoom.sure_room": 1.0})
+    close = {"zoom.sure": 0.0, "zoom.sure_room": 1.0}
+    results = track(model, demo_frames, soft=True, **close)
     for result in results[1:]:
         assert sorted(result.soft) == [o.object_id for o in result.objects if o.area]
         for object_id, soft in result.soft.items():
