@@ -19,13 +19,12 @@ import torch
 from lite_training.data import load_training_data
 from numpy.random import Generator
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
-from train_lite import export
+from train_lite import export, read_weights
 
 from persam_video.sam.decoder import FastLayerNorm2d
-from persam_video.sam.lite import LiteImageEncoder, LiteSam
+from persam_video.sam.lite import BottleneckBlock, LiteImageEncoder
 from persam_video.sam.network import normalised
 from persam_video.sam.transform import PIXEL_MEAN, PIXEL_STD
 
@@ -51,11 +50,6 @@ class WideBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, h, w) to the same shape."""
         return x + cast(Tensor, self.body(x))
-
-
-def load(file: Path) -> dict[str, Tensor]:
-    """Return the weights of a file in fp32."""
-    return {name: value.float() for name, value in load_file(file).items()}
 
 
 def encoder_of(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -85,8 +79,8 @@ def load_new(weights: dict[str, Tensor]) -> LiteImageEncoder:
     blocks = ("neck.0.", "neck.1.")
     kept = {name: value for name, value in weights.items() if not name.startswith(blocks)}
     encoder.load_state_dict(kept, strict=False)
-    for name, weight in encoder.neck.named_parameters():
-        if name.startswith(("0.body.7.", "1.body.7.")):
+    for block in list(encoder.neck)[:-1]:
+        for weight in cast(BottleneckBlock, block).body[-1].parameters():
             nn.init.zeros_(weight)
     return encoder
 
@@ -166,20 +160,18 @@ def main() -> None:
 
     cv2.setNumThreads(1)
     torch.manual_seed(args.seed)
-    weights = load(args.weights)
+    weights = read_weights(args.weights)
     encoder = encoder_of(weights)
     data = load_training_data(args.data, args.limit)
     pictures = [still.rgb for still in data.stills]
     pictures += [frame.rgb for video in data.videos for frame in video]
     new = load_new(encoder)
     if args.start is not None:
-        new.load_state_dict(encoder_of(load(args.start)))
+        new.load_state_dict(encoder_of(read_weights(args.start)))
     fit(load_old(encoder), new, pictures, args)
-    model = LiteSam()
     rest = {name: value for name, value in weights.items() if not name.startswith(_ENCODER)}
-    model.load_state_dict(rest, strict=False)
-    model.image_encoder.load_state_dict(new.state_dict())
-    export(model.state_dict(), args.export, {"neck": str(args.steps)})
+    fitted = {f"{_ENCODER}{name}": value for name, value in new.state_dict().items()}
+    export(rest | fitted, args.export, {"neck": str(args.steps)})
 
 
 if __name__ == "__main__":

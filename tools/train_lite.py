@@ -77,10 +77,14 @@ def load_backbone(model: LiteSam, file: Path) -> None:
             fill(layer, f"{prefix}.{3 * place}", f"{prefix}.{3 * place + 1}")
 
 
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """Return the weights of an exported file in fp32."""
+    return {name: value.float() for name, value in load_file(file).items()}
+
+
 def load_weights(model: LiteSam, file: Path) -> None:
     """Load an exported file into a model; weights that the file lacks keep their initial values."""
-    state = {name: value.float() for name, value in load_file(file).items()}
-    missing, unexpected = model.load_state_dict(state, strict=False)
+    missing, unexpected = model.load_state_dict(read_weights(file), strict=False)
     if unexpected:
         raise ValueError(f"{file} has weights of another model: {unexpected[0]}")
     if missing:

@@ -32,6 +32,17 @@ def _fused(conv: nn.Module, activation: Activation = "none") -> FusedConv2d:
     return FusedConv2d(cast(nn.Conv2d, conv), activation)
 
 
+def _fuse_layers(layers: nn.Sequential) -> None:
+    """Compute each convolution together with the GELU that may follow it."""
+    following = [*list(layers)[1:], None]
+    for index, (layer, after) in enumerate(zip(layers, following, strict=True)):
+        if isinstance(layer, nn.Conv2d):
+            activated = isinstance(after, nn.GELU)
+            layers[index] = _fused(layer, "gelu" if activated else "none")
+            if activated:
+                layers[index + 1] = nn.Identity()
+
+
 class InvertedResidual(nn.Module):
     """MobileNetV2's block with the batch norms folded into its convolutions."""
 
@@ -183,13 +194,6 @@ class BottleneckBlock(nn.Module):
         """Map (B, C, h, w) to the same shape."""
         return x + cast(Tensor, self.body(x))
 
-    def fuse(self) -> None:
-        """Compute the activations along with the convolutions."""
-        for index in (1, 3, 5):
-            self.body[index] = _fused(self.body[index], "gelu")
-            self.body[index + 1] = nn.Identity()
-        self.body[7] = _fused(self.body[7])
-
 
 class LiteImageEncoder(nn.Module):
     """MobileNetV2, scene context and a residual neck.
@@ -251,12 +255,10 @@ class LiteImageEncoder(nn.Module):
             fast.backbone.fuse()
             fast.reduce = _fused(fast.reduce)
             fast.merge = _fused(fast.merge)
-            for block in fast.neck.children():
-                if isinstance(block, BottleneckBlock):
-                    block.fuse()
             fast.key_head = _fused(fast.key_head)
-            for skip in (fast.skip_eighth, fast.skip_quarter):
-                skip[0], skip[1], skip[2] = _fused(skip[0], "gelu"), nn.Identity(), _fused(skip[2])
+            bodies = (cast(BottleneckBlock, block).body for block in list(fast.neck)[:-1])
+            for layers in (*bodies, fast.skip_eighth, fast.skip_quarter):
+                _fuse_layers(layers)
         return fast
 
 

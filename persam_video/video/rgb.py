@@ -110,7 +110,7 @@ class YuvConverter:
             ),
             graph.add(
                 "scale",
-                # exact to one level without flags that take a third of the time
+                # one level from what the flags for exact colours give, at most, and faster
                 f"flags=area:out_color_matrix={colours.matrix}:out_range=tv",
             ),
             graph.add("format", pixel_format),

@@ -72,18 +72,26 @@ def soft_results(model, demo_frames):
     return track(model, demo_frames[:6], soft=True, **FULL_SIZE)
 
 
+def check_soft_masks(result):
+    """Check that each object with a pixel has a soft mask that agrees with its mask."""
+    assert sorted(result.soft) == [o.object_id for o in result.objects if o.area]
+    for object_id, soft in result.soft.items():
+        x0, y0, x1, y1 = soft.box
+        mask = result.mask(object_id)
+        assert mask[y0:y1, x0:x1].sum() == mask.sum()
+        assert np.array_equal(soft.alpha >= 128, mask[y0:y1, x0:x1])
+
+
 def test_soft_masks_are_soft_at_the_edges_of_the_masks_only(model, demo_frames, soft_results):
     assert soft_results[0].soft == {}  # its masks were given
     results = track(model, demo_frames[:6], **FULL_SIZE)
     for hard, result in zip(results[1:], soft_results[1:], strict=True):
         assert hard.soft == {}
         assert np.array_equal(hard.labels, result.labels)
-        assert sorted(result.soft) == [o.object_id for o in result.objects if o.area]
+        check_soft_masks(result)
         for object_id, soft in result.soft.items():
             x0, y0, x1, y1 = soft.box
             mask = result.mask(object_id)
-            assert mask[y0:y1, x0:x1].sum() == mask.sum()
-            assert np.array_equal(soft.alpha >= 128, mask[y0:y1, x0:x1])
             inside = cv2.erode(mask.view(np.uint8), np.ones((31, 31)))[y0:y1, x0:x1] > 0
             assert (soft.alpha[inside] == 255).all()
             between = (soft.alpha > 25) & (soft.alpha < 230)
@@ -95,12 +103,7 @@ def test_soft_masks_end_where_the_view_does(model, demo_frames):
     close = {"zoom.sure": 0.0, "zoom.sure_room": 1.0}
     results = track(model, demo_frames, soft=True, **close)
     for result in results[1:]:
-        assert sorted(result.soft) == [o.object_id for o in result.objects if o.area]
-        for object_id, soft in result.soft.items():
-            x0, y0, x1, y1 = soft.box
-            mask = result.mask(object_id)
-            assert mask[y0:y1, x0:x1].sum() == mask.sum()
-            assert np.array_equal(soft.alpha >= 128, mask[y0:y1, x0:x1])
+        check_soft_masks(result)
 
 
 def test_the_model_looks_closer_with_less_while_it_is_sure(model, demo_frames):
