@@ -20,6 +20,7 @@ from persam_video.sam.transform import View
 from persam_video.sinks import TracksJsonlSink
 from persam_video.tracking import ObjectState, Tracker
 from persam_video.video import Frame
+from persam_video.video.picture import Pixels
 
 HEIGHT, WIDTH = 64, 96
 STEPS = 4
@@ -49,9 +50,9 @@ class BlindSam(SamModel):
 
     level = 0.0
 
-    def encode(self, rgb: Pictures, view: View | None = None) -> ImageEmbedding:
+    def encode(self, frame: Pixels, view: View | None = None) -> ImageEmbedding:
         """Return an embedding of one value."""
-        real = super().encode(rgb, view)
+        real = super().encode(frame, view)
         return replace(
             real,
             features=torch.full_like(real.features, self.level),

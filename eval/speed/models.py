@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from eval.speed.timing import Spent, middle
@@ -16,6 +14,7 @@ from persam_video.sam.modules import ImageEncoderViT
 from persam_video.sam.prompts import MaskPrediction, Prompts
 from persam_video.sam.registry import VitDimensions, model_spec
 from persam_video.sam.transform import View
+from persam_video.video.picture import Pixels
 
 CPU = torch.device("cpu")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -41,13 +40,13 @@ class TimedSam(SamModel):
         self.reckoned = Spent()
         self.decoded = 0
 
-    def encode(self, rgb: NDArray[np.uint8], view: View | None = None) -> ImageEmbedding:
+    def encode(self, frame: Pixels, view: View | None = None) -> ImageEmbedding:
         """See ``SamModel.encode``."""
         if self.reckons and self.kept is not None:
             self.reckoned += middle(self.encodings)
             return self.kept
         begun = Spent.now()
-        self.kept = super().encode(rgb, view)
+        self.kept = super().encode(frame, view)
         self.encodings.append(Spent.now().since(begun))
         return self.kept
 

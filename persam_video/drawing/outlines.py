@@ -10,6 +10,7 @@ from persam_video.drawing.colours import Colour, Palette
 from persam_video.drawing.overlay_style import OverlayStyle
 from persam_video.drawing.regions import Region, regions_of
 from persam_video.drawing.style import Style
+from persam_video.masks.boxes import Box, grow
 from persam_video.results import FrameResult
 
 _REFERENCE_HEIGHT = 480  # the short side for which sizes in pixels are given
@@ -55,6 +56,10 @@ class Fill(Style):
     alpha: float
     palette: Palette
 
+    def reach(self, result: FrameResult) -> list[Box] | None:
+        """Return the boxes of the objects."""
+        return [region.box for region in regions_of(result)]
+
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
         """Return the frame with coloured objects; see ``Style.draw``."""
         levels = np.arange(256, dtype=np.float32)[:, None]
@@ -81,10 +86,16 @@ class Outlines(Style):
     palette: Palette
     boxes: bool = False
 
+    def reach(self, result: FrameResult) -> list[Box] | None:
+        """Return the boxes of the objects with the width of the lines around them."""
+        height, width = result.labels.shape
+        margin = _contour_reach(self._line_width(result.labels.shape))
+        boxes = (grow(region.box, margin, (height, width)) for region in regions_of(result))
+        return [box for box in boxes if box is not None]
+
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
         """Return the frame with outlines; see ``Style.draw``."""
-        # a straight line needs whole pixels on both of its sides
-        width = max(2.0 if self.boxes else 0.0, line_width(self.width, rgb.shape))
+        width = self._line_width(rgb.shape)
         for region in regions_of(result):
             labels = result.labels
             if self.boxes:
@@ -92,6 +103,10 @@ class Outlines(Style):
                 labels[region.area()] = region.object_id
             draw_contour(rgb, labels, region, width, self.palette.colour(region.object_id))
         return rgb
+
+    def _line_width(self, shape: tuple[int, ...]) -> float:
+        # a straight line needs whole pixels on both of its sides
+        return max(2.0 if self.boxes else 0.0, line_width(self.width, shape))
 
 
 def draw_contour(
@@ -113,8 +128,8 @@ def draw_contour(
         width: of the line in pixels.
         colour: RGB, 0 to 255.
     """
-    shadow = max(1.0, _CASING * width)
-    reach = int(np.ceil(width / 2 + shadow)) + 2
+    shadow = _shadow(width)
+    reach = _contour_reach(width)
     inside = region.mask(labels, margin=reach)
     # From pixel centre to the edge between pixels: half a pixel less than to the next centre.
     distance = _distance(~inside) - _distance(inside)
@@ -131,6 +146,16 @@ def draw_contour(
     flat = canvas.reshape(-1, 3)
     pixels = flat[places].astype(np.float32) * (1 - casing)
     flat[places] = np.rint(pixels + line * (np.array(colour, np.float32) - pixels))
+
+
+def _shadow(width: float) -> float:
+    """Return the width in pixels of the shadow on either side of a contour."""
+    return max(1.0, _CASING * width)
+
+
+def _contour_reach(width: float) -> int:
+    """Return how many pixels beyond an object its contour may change."""
+    return int(np.ceil(width / 2 + _shadow(width))) + 2
 
 
 def _distance(mask: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -16,8 +16,10 @@ from persam_video.drawing.style import Stage, Style
 from persam_video.drawing.styles import style_kind
 from persam_video.drawing.tags import Tags
 from persam_video.errors import ConfigError
+from persam_video.masks.boxes import around, clip
 from persam_video.results import FrameResult, ObjectResult
 from persam_video.util.atomic import atomic_path
+from persam_video.video.picture import Picture, Pixels
 
 _BOX, _SIDE_BY_SIDE = "box", "side-by-side"
 
@@ -62,7 +64,30 @@ class Painter:
             A new uint8 array of shape (H, W, 3), or of the size that ``size`` returns.
         """
         self.pass_over(result)
-        picture: NDArray[np.uint8] = rgb.copy(order="C")
+        return self._drawn(rgb.copy(order="C"), result)
+
+    def paint(self, pixels: Pixels, result: FrameResult) -> Pixels:
+        """Return a picture of the next frame, which is RGB only where that is needed.
+
+        Args:
+            pixels: the frame; of a picture that is not RGB, as much is converted as is drawn on.
+            result: of that frame, with a label map of its size.
+
+        Returns:
+            What ``draw`` returns, or such a picture.
+        """
+        reaches = [step.reach(result) for step in self._steps]
+        known = [reach for reach in reaches if reach is not None]
+        if not isinstance(pixels, Picture) or len(known) < len(reaches):
+            return self.draw(pixels.rgb() if isinstance(pixels, Picture) else pixels, result)
+        self.pass_over(result)
+        inside = (clip(box, pixels.size) for reach in known for box in reach)
+        part = around([box for box in inside if box is not None])
+        if part is None:
+            return pixels
+        return pixels.painted(self._drawn(pixels.canvas(part), result), part)
+
+    def _drawn(self, picture: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
         for step in self._steps:
             picture = step.draw(picture, result)
         return picture

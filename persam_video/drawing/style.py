@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from persam_video.masks.boxes import Box
 from persam_video.results import FrameResult
 
 
@@ -49,6 +50,18 @@ class Style:
             returns.
         """
         raise NotImplementedError
+
+    def reach(self, result: FrameResult) -> list[Box] | None:
+        """Return where ``draw`` reads and changes a picture; ``None`` if it may be anywhere.
+
+        Args:
+            result: as for ``draw``.
+
+        Returns:
+            Boxes, which may reach beyond the picture.
+        """
+        del result  # most styles change the background
+        return None
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Return the (width, height) of the picture for a frame of this size."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ _SUPERSAMPLING = 4
 _LONGEST = 24  # characters
 _NO_GLYPH = "\uffff"
 
+_Placed: TypeAlias = tuple[NDArray[np.uint8], Box]
+"""A sprite, RGBA of shape (h, w, 4), and where it goes."""
+
 
 def labels(value: str | None, style: OverlayStyle) -> list[Style]:
     """Return the style that draws tags only."""
@@ -44,15 +48,24 @@ class Tags(Style):
     palette: Palette
     on_boxes: bool = False
 
+    def reach(self, result: FrameResult) -> list[Box] | None:
+        """Return the places of the tags."""
+        return [place for _, place in self._placed(result)]
+
     def draw(self, rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
         """Return the frame with tags; see ``Style.draw``."""
+        for sprite, place in self._placed(result):
+            _paste(rgb, sprite, place)
+        return rgb
+
+    def _placed(self, result: FrameResult) -> list[_Placed]:
+        height, width = result.labels.shape
         anchors = {
             region.object_id: self._anchor(result.labels, region) for region in regions_of(result)
         }
         lost = [known.object_id for known in result.objects if known.state is ObjectState.LOST]
         names = {known.object_id: known.name for known in result.objects if known.name is not None}
-        draw_tags(rgb, anchors, lost, names, self.palette)
-        return rgb
+        return _placed_tags((height, width), anchors, lost, names, self.palette)
 
     def _anchor(self, labels: NDArray[np.uint8], region: Region) -> tuple[int, int]:
         if self.on_boxes:
@@ -91,25 +104,35 @@ def draw_tags(
         names: names of objects, by id, where they have one.
         palette: the colours; the default ones when not given.
     """
-    texts, palette = _texts(names or {}), palette or Palette()
-    height, width = rgb.shape[:2]
+    placed = _placed_tags((rgb.shape[0], rgb.shape[1]), anchors, lost, names or {}, palette)
+    for sprite, place in placed:
+        _paste(rgb, sprite, place)
+
+
+def _placed_tags(
+    shape: tuple[int, int],
+    anchors: Mapping[int, tuple[int, int]],
+    lost: Sequence[int],
+    names: Mapping[int, str],
+    palette: Palette | None,
+) -> list[_Placed]:
+    """Return the tags of a picture of shape (H, W) and their places; see ``draw_tags``."""
+    texts, palette = _texts(names), palette or Palette()
+    height, width = shape
     size = max(_SMALLEST_FONT, round(_FONT_FRACTION * min(height, width)))
     margin = max(2, size // 2)
-    taken: list[Box] = []
+    placed: list[_Placed] = []
     if lost:
         called = tuple(
             (texts.get(object_id, str(object_id)), palette.colour(object_id)) for object_id in lost
         )
         strip = lost_strip(called, size, width - 2 * margin)
-        place = _clamped(margin, height - margin - strip.shape[0], strip, (height, width))
-        _paste(rgb, strip, place)
-        taken.append(place)
+        placed.append((strip, _clamped(margin, height - margin - strip.shape[0], strip, shape)))
     for object_id, anchor in anchors.items():
         colour = palette.colour(object_id)
         tag = pill(texts.get(object_id, str(object_id)), size, ink_on(colour), colour)
-        place = _free_place(tag, anchor, taken, (height, width))
-        _paste(rgb, tag, place)
-        taken.append(place)
+        placed.append((tag, _free_place(tag, anchor, [place for _, place in placed], shape)))
+    return placed
 
 
 def _texts(names: Mapping[int, str]) -> dict[int, str]:

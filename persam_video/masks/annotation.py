@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from persam_video.errors import AnnotationError
 from persam_video.masks.arrays import MaskArray, label_array
 from persam_video.masks.boxes import Box, boxes_of_labels
-from persam_video.masks.labels import VOID
+from persam_video.masks.labels import VOID, counts_of_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +76,10 @@ def annotation_of(
     Raises:
         AnnotationError: there is no object.
     """
-    present = np.flatnonzero(np.bincount(values.ravel(), minlength=256)).tolist()
+    present = np.flatnonzero(counts_of_values(values)).tolist()
     ids = tuple(value for value in present if value not in (0, VOID))
     if ids:
-        labels = np.where(values == VOID, np.uint8(0), values)
+        labels = np.where(values == VOID, np.uint8(0), values) if VOID in present else values
     elif VOID in present:
         ids, labels = (1,), (values == VOID).astype(np.uint8)
     else:

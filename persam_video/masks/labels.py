@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.masks.boxes import Box, labelled_part
+from persam_video.masks.boxes import Box, around, labelled_part, moved
 
 VOID = 255
 """The value of pixels that belong to no object and do not count."""
 
 MAX_OBJECT_ID = 254
 """The highest object id: a label is a byte, and the highest byte is void."""
+
+_EXACT = 2**24
+"""Up to this, all whole numbers are there in single precision."""
 
 UNNAMED = "object"
 """The label of objects that have no name, in formats that want one."""
@@ -98,14 +102,28 @@ def merge_placed(
     """
     _check_ids(ids, len(placed))
     labels = np.zeros(size, np.uint8)
-    highest = np.zeros(size, placed[0].logits.dtype if placed else np.float32)
+    left, top, right, bottom = around([part.box for part in placed]) or (0, 0, 0, 0)
+    highest = np.zeros((bottom - top, right - left), placed[0].logits.dtype if placed else float)
     for number in np.argsort(ids):
         logits, window = placed[number].logits, placed[number].window
-        best = highest[window]
+        x0, y0, x1, y1 = moved(placed[number].box, -left, -top)
+        best = highest[y0:y1, x0:x1]
         wins = logits > best  # false for NaN, which fmax leaves out as well
         np.fmax(best, logits, out=best)
         np.copyto(labels[window], np.uint8(ids[number]), where=wins)
     return labels
+
+
+def counts_of_values(values: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return how often each of the 256 values of a byte occurs in an array (H, W)."""
+    counts = np.zeros(256, np.int64)
+    # many times faster than numpy's, whose numbers take eight bytes each; the result is in single
+    # precision, which is exact for parts of this size
+    rows = max(1, _EXACT // max(values.shape[1], 1))
+    for begin in range(0, len(values), rows):
+        part = np.ascontiguousarray(values[begin : begin + rows])
+        counts += cv2.calcHist([part], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    return counts
 
 
 def areas_of_labels(labels: NDArray[np.uint8], ids: Sequence[int]) -> dict[int, int]:

@@ -45,6 +45,8 @@ def with_ids_of(known: Iterable[Annotation], others: Collection[Annotation]) -> 
             raise AnnotationError(f"more than {MAX_OBJECT_ID} objects cannot be tracked")
         ids[i] = free[0]
         taken.add(free[0])
+    if all(old == i for old, i in ids.items()):
+        return list(others)
     table = np.arange(256, dtype=np.uint8)
     table[list(ids)] = list(ids.values())
     return [

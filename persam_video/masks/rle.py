@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from persam_video.masks.boxes import labelled_part
+
 _MAX_DIGITS = 7  # of five bits, for runs up to 2**32
 
 
@@ -52,8 +54,10 @@ def encode_labels(labels: NDArray[np.uint8], ids: Iterable[int]) -> dict[int, Rl
         The codes by id, in the order of ``ids``.
     """
     height, width = labels.shape
+    left, _, part = labelled_part(labels)
+    columns = np.ascontiguousarray(labels[:, left : left + part.shape[1]])
     # cv2.transpose is several times faster than numpy's walk over the columns.
-    pixels = cv2.transpose(np.ascontiguousarray(labels)).ravel()
+    pixels = cv2.transpose(columns).ravel() if part.size else np.zeros(1, np.uint8)
     cuts = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
     starts = np.concatenate(([0], cuts))
     ends = np.concatenate((cuts, [pixels.size]))
@@ -62,8 +66,8 @@ def encode_labels(labels: NDArray[np.uint8], ids: Iterable[int]) -> dict[int, Rl
     codes: dict[int, Rle] = {}
     for object_id in ids:
         mine = values == object_id
-        edges = np.stack((starts[mine], ends[mine]), axis=1).ravel()
-        runs = np.diff(edges, prepend=0, append=pixels.size)
+        edges = np.stack((starts[mine], ends[mine]), axis=1).ravel() + left * height
+        runs = np.diff(edges, prepend=0, append=labels.size)
         if runs[-1] == 0:  # the object has the last pixel: pycocotools ends with its run
             runs = runs[:-1]
         packed = coco.frPyObjects(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from persam_video.errors import AnnotationError
-from persam_video.masks.labels import MAX_OBJECT_ID, VOID
+from persam_video.masks.labels import MAX_OBJECT_ID, VOID, counts_of_values
 from persam_video.masks.palette import colour_rank, davis_palette
 
 # Blending gives several levels at once, while an object may well be a thin strip between a lower
@@ -58,7 +58,7 @@ def _from_indexed(image: Image.Image, name: str) -> NDArray[np.uint8]:
     palette = np.zeros((256, 3), np.uint8)
     entries = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
     palette[: len(entries)] = entries
-    used = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
+    used = np.flatnonzero(counts_of_values(labels))
 
     black = [index for index in used if index and not palette[index].any()]
     if black and palette[0].any() and not _is_transparent(image, 0):
@@ -172,7 +172,7 @@ def _check_edges(order: NDArray[np.uint8], name: str) -> None:
     """
     square = np.ones((3, 3), np.uint8)
     is_blend = (cv2.erode(order, square) < order) & (order < cv2.dilate(order, square))
-    pixels = np.bincount(order.ravel(), minlength=256)
+    pixels = counts_of_values(order)
     blends = np.bincount(order[is_blend], minlength=256)
     levels = np.flatnonzero(pixels)
     blended = np.flatnonzero((blends > 0) & (2 * blends >= pixels))

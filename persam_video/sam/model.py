@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from persam_video.sam.inference import inference
@@ -13,6 +12,7 @@ from persam_video.sam.network import Sam
 from persam_video.sam.prompts import MaskPrediction, Prompts
 from persam_video.sam.readout import VALUE_DIM, MemoryReadout
 from persam_video.sam.transform import InputTransform, View
+from persam_video.video.picture import Pixels, size_of
 
 _MOST_GRIDS = 16
 """Grids whose positions are kept; views of a frame come in many shapes."""
@@ -163,11 +163,11 @@ class SamModel:
         return self._positions[grid]
 
     @inference()
-    def encode(self, rgb: NDArray[np.uint8], view: View | None = None) -> ImageEmbedding:
+    def encode(self, frame: Pixels, view: View | None = None) -> ImageEmbedding:
         """Encode one frame, or a part of it.
 
         Args:
-            rgb: uint8 (H, W, 3).
+            frame: uint8 RGB (H, W, 3), or a picture that is not RGB yet.
             view: the part of the frame that the model sees; ``None`` for the whole frame at the
                 model's image size. Only ``lite`` takes other sizes.
 
@@ -175,18 +175,18 @@ class SamModel:
             ModelError: memory does not suffice.
         """
         with explained("encoding a frame"):
-            return self._encode(rgb, view)
+            return self._encode(frame, view)
 
-    def _encode(self, rgb: NDArray[np.uint8], view: View | None) -> ImageEmbedding:
+    def _encode(self, frame: Pixels, view: View | None) -> ImageEmbedding:
         network = self.network
         transform = InputTransform.fit(
-            (rgb.shape[0], rgb.shape[1]),
+            size_of(frame),
             self.info.image_size,
             network.padding,
             view,
             stretch=network.stretches,
         )
-        image = transform.image(rgb, self.device).to(self.dtype)
+        image = transform.image(frame, self.device).to(self.dtype)
         found = self.encode_images(image.contiguous(memory_format=torch.channels_last))
         return ImageEmbedding(found.embedding.float(), transform, found.keys, found.skips)
 

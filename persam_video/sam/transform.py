@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from persam_video.masks.boxes import Box, box_of, clip, grow, moved
 from persam_video.masks.labels import PlacedLogits
+from persam_video.video.picture import Pixels, part_of
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
@@ -105,19 +106,18 @@ class InputTransform:
         down, across = (padded * seen / resized for padded, seen, resized in sizes)
         return x0, y0, x0 + across, y0 + down
 
-    def image(self, rgb: NDArray[np.uint8], device: torch.device) -> Tensor:
+    def image(self, frame: Pixels, device: torch.device) -> Tensor:
         """Resize, normalise and then pad one frame, as SAM was trained.
 
         Args:
-            rgb: uint8 (H, W, 3).
+            frame: the frame.
             device: device of the result.
 
         Returns:
             float32 (1, 3, *padded_size), in channels-last layout.
         """
         height, width = self.input_size
-        x0, y0, x1, y1 = self.seen
-        rgb = rgb[y0:y1, x0:x1]
+        rgb = part_of(frame, self.seen)
         if self.input_size != self.seen_size:
             rgb = np.asarray(
                 Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)

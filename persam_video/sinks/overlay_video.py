@@ -5,7 +5,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from persam_video.drawing.coverage import Coverage
 from persam_video.drawing.overlay import Painter, write_picture
@@ -14,6 +13,7 @@ from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink
 from persam_video.sinks.video import VideoSink
 from persam_video.video.frame import Frame
+from persam_video.video.picture import Pixels
 from persam_video.video.source import SourceInfo
 from persam_video.video.writer import square_size
 
@@ -63,9 +63,9 @@ class OverlayVideoSink(VideoSink):
         """Take note of the result of a frame that is not written."""
         self._painter.pass_over(result)
 
-    def picture(self, frame: Frame, result: FrameResult) -> NDArray[np.uint8]:
-        """Return the frame with the result drawn over it, uint8 RGB (H, W, 3)."""
-        return self._painter.draw(frame.rgb, result)
+    def picture(self, frame: Frame, result: FrameResult) -> Pixels:
+        """Return the frame with the result drawn over it."""
+        return self._painter.paint(frame.pixels, result)
 
     def close(self) -> None:
         """Finish the video; a second call does nothing.

@@ -4,13 +4,11 @@ from abc import abstractmethod
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from persam_video.errors import ConfigError
 from persam_video.results import FrameResult
 from persam_video.sinks.base import Sink
 from persam_video.video.frame import Frame
+from persam_video.video.picture import Pixels
 from persam_video.video.source import SourceInfo, SourceKind
 from persam_video.video.writer import VideoWriter
 
@@ -73,12 +71,12 @@ class VideoSink(Sink):
         return tuple(self._writer.warnings)
 
     @abstractmethod
-    def picture(self, frame: Frame, result: FrameResult) -> NDArray[np.uint8]:
+    def picture(self, frame: Frame, result: FrameResult) -> Pixels:
         """Return the picture for a frame.
 
         Returns:
-            uint8 RGB (H, W, 3) of the sink's size; for codecs with transparency RGBA (H, W, 4),
-            whose colours are not multiplied by alpha.
+            uint8 RGB (H, W, 3) of the sink's size, or a decoded picture that was drawn on; for
+            codecs with transparency RGBA (H, W, 4), whose colours are not multiplied by alpha.
         """
 
     def write(self, frame: Frame, result: FrameResult) -> None:

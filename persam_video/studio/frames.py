@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -157,7 +158,8 @@ class FrameReader:
     def _keep(self, frame: Frame) -> None:
         if frame.index in self._cache:
             return
-        self._cache[frame.index] = frame
+        # in RGB, as a picture that is converted later would be kept as well
+        self._cache[frame.index] = replace(frame, pixels=frame.rgb)
         self._bytes += frame.rgb.nbytes
         while self._bytes > self._cache_bytes and len(self._cache) > 1:
             _, oldest = self._cache.popitem(last=False)

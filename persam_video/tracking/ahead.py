@@ -68,7 +68,7 @@ def embedding_of(frame: Frame, model: SamModel, view: View | None = None) -> Ima
         if frame.view == view:
             return frame.embedding()
         frame.cancel()
-    return model.encode(frame.rgb) if view is None else model.encode(frame.rgb, view)
+    return model.encode(frame.pixels) if view is None else model.encode(frame.pixels, view)
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def _submit(pool: ThreadPoolExecutor, tracker: VideoTracker, frame: Frame) -> En
     encoding = pool.submit(embedding_of, frame, tracker.model, view)
     encoding.add_done_callback(lambda done: _read(tracker, done, reading))
     return EncodedFrame(
-        frame.index, frame.rgb, frame.time, encoding, view, reading, name=frame.name
+        frame.index, frame.pixels, frame.time, encoding, view, reading, name=frame.name
     )
 
 

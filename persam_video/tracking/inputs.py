@@ -10,6 +10,7 @@ from persam_video.masks.annotation import Annotation, check_mask_size
 from persam_video.masks.arrays import MaskArray, mask_array
 from persam_video.masks.labels import MAX_OBJECT_ID
 from persam_video.video.frame import Frame
+from persam_video.video.picture import Picture
 from persam_video.video.pixels import as_rgb
 
 
@@ -25,10 +26,15 @@ def as_frame(frame: Any, number: int) -> Frame:
     """
     if not isinstance(frame, Frame):
         return Frame(number, as_rgb(frame), 0.0)
-    rgb = frame.rgb
-    if isinstance(rgb, np.ndarray) and rgb.dtype == np.uint8 and rgb.shape[2:] == (3,) and rgb.size:
+    pixels = frame.pixels
+    if isinstance(pixels, Picture) or _is_rgb(pixels):
         return frame
-    return Frame(frame.index, as_rgb(rgb, f"frame {frame.index}"), frame.time)
+    return Frame(frame.index, as_rgb(pixels, f"frame {frame.index}"), frame.time)
+
+
+def _is_rgb(pixels: Any) -> bool:
+    is_array = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.size > 0
+    return is_array and pixels.shape[2:] == (3,)
 
 
 def check_frame_size(frame: Frame, before: tuple[int, int] | None) -> tuple[int, int]:
@@ -41,7 +47,7 @@ def check_frame_size(frame: Frame, before: tuple[int, int] | None) -> tuple[int,
     Raises:
         SourceError: the sizes differ.
     """
-    size = (frame.rgb.shape[0], frame.rgb.shape[1])
+    size = frame.size
     if before is not None and size != before:
         raise SourceError(
             f"frame {frame.index} is {size[1]}x{size[0]}, the ones before were "

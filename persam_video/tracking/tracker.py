@@ -31,6 +31,7 @@ from persam_video.tracking.view import choose_view
 from persam_video.util.timing import StageClock
 from persam_video.video.cuts import CutDetector
 from persam_video.video.frame import Frame
+from persam_video.video.picture import Picture
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ class Tracker:
         size = check_frame_size(frame, self._frame_size)
         if annotation is not None:
             annotation = load_annotation(annotation, size)
-        cut = self.settings.cuts.detect and self._cuts.sees_cut(frame.rgb)
+        cut = self.settings.cuts.detect and self._cuts.sees_cut(frame.pixels)
         if cut:  # after a cut, old positions are meaningless
             for known in self._objects.values():
                 known.lose()
@@ -225,7 +226,9 @@ class Tracker:
             self._latest = self._follow(frame, annotation, cut=cut)
         else:
             # a copy to encode when an object is added, as the caller may reuse the buffer
-            own = replace(frame, rgb=frame.rgb.copy())
+            own = frame
+            if not isinstance(frame.pixels, Picture):
+                own = replace(frame, pixels=frame.pixels.copy())
             self._latest = _Latest(own, None, np.zeros(size, np.uint8), {}, cut)
         self._frame_size = size
         self._steps += 1
@@ -274,12 +277,11 @@ class Tracker:
             boxes = [o.box for o in self._objects.values()]
             if annotation is not None:
                 boxes += annotation.boxes.values()
-            size = (frame.rgb.shape[0], frame.rgb.shape[1])
             zoom = self.settings.zoom
             sure = annotation is None and all(
                 o.sure >= zoom.sure_frames for o in self._objects.values()
             )
-            self._view = choose_view(boxes, size, self.model, zoom, current, sure=sure)
+            self._view = choose_view(boxes, frame.size, self.model, zoom, current, sure=sure)
         return embedding_of(frame, self.model, self._view)
 
     def _learn_latest(self, object_id: int, mask: MaskArray) -> FrameResult:

@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from persam_video.video.picture import Pixels, small_of
+
 PICTURE_SHAPE = (72, 128, 3)
 """Shape of the small pictures that are compared, whatever the frame's proportions."""
 
@@ -13,9 +15,6 @@ _COLOURS_CHANGED = 0.18
 _STRUCTURE_CHANGED = 0.15
 """It does if the rest cannot be explained by motion either: one minus the correlation with the
 frame before, moved. Flashes and exposure change the colours alone."""
-
-_SAMPLES = 6
-"""Pixels along each side of an area of the frame that are enough for its mean."""
 
 _FLAT = 2.0
 """Standard deviation of grey levels below which a picture has no structure to compare."""
@@ -47,22 +46,14 @@ class CutDetector:
     def __init__(self, picture: NDArray[np.uint8] | None = None) -> None:
         self.picture = picture
 
-    def sees_cut(self, rgb: NDArray[np.uint8]) -> bool:
-        """Take the next frame, uint8 (H, W, 3), and return whether a new scene begins with it."""
-        picture = _picture(rgb)
+    def sees_cut(self, frame: Pixels) -> bool:
+        """Take the next frame, and return whether a new scene begins with it."""
+        height, width = PICTURE_SHAPE[:2]
+        picture = small_of(frame, width, height)
         before, self.picture = self.picture, picture
         if before is None or _distance(before, picture) <= _COLOURS_CHANGED:
             return False
         return _unexplained(before, picture) > _STRUCTURE_CHANGED
-
-
-def _picture(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a small picture of a frame."""
-    height, width = PICTURE_SHAPE[:2]
-    # of large frames, some of the pixels are enough for the mean of an area
-    step = max(1, min(rgb.shape[0] // (_SAMPLES * height), rgb.shape[1] // (_SAMPLES * width)))
-    some = np.ascontiguousarray(rgb[::step, ::step])
-    return np.asarray(cv2.resize(some, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -97,11 +97,11 @@ class ColourTags:
 
         Players that ignore the tags assume the same.
         """
-        return _BT709 if height >= 720 else _BT601
+        return BT709 if height >= 720 else BT601
 
 
-_BT709 = ColourTags("bt709", 1)
-_BT601 = ColourTags("bt601", 6)
+BT709 = ColourTags("bt709", 1)
+BT601 = ColourTags("bt601", 6)
 
 # 0 bits per second lets libvpx keep to the quality alone.
 _VP9_OPTIONS = {"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}

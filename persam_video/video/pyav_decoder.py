@@ -5,22 +5,22 @@ from fractions import Fraction
 from itertools import chain
 
 import av
-import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from persam_video.errors import SourceError
 from persam_video.video.container import is_live, open_container, reason, video_stream
 from persam_video.video.frame import Frame
 from persam_video.video.hdr import Transfer
 from persam_video.video.orientation import Orientation
+from persam_video.video.picture import Pixels
 from persam_video.video.rgb import RgbConverter, untagged_matrix
 from persam_video.video.seek_index import SeekPoint
 from persam_video.video.selection import Selection
 from persam_video.video.source import Location, SourceInfo, SourceKind
 from persam_video.video.timing import FrameClock, Timing
+from persam_video.video.yuv_picture import YuvPictures
 
 
 class PyAVDecoder:
@@ -67,6 +67,8 @@ class PyAVDecoder:
                 "tone-mapped to the standard range"
             )
         self._to_rgb = RgbConverter(first.width, first.height, self.transfer)
+        usual = self.transfer is None and self.orientation == Orientation()
+        self._pictures = YuvPictures() if usual else None
         self.guesses_colours = bool(untagged_matrix(first, self.transfer))
         width, height = self.orientation.size(*self._size)
         aspect = self._stream.sample_aspect_ratio or Fraction(1)
@@ -105,7 +107,7 @@ class PyAVDecoder:
             end = time + float((frame.duration or 0) * self._time_base)
             self._check(frame, index)
             if index in selection:
-                yield Frame(index, self._rgb(frame, index), time)
+                yield Frame(index, self._pixels(frame, index), time)
             if selection.ends_with(index):
                 return
         self._note_faults(decoded, end, clock.repaired)
@@ -182,7 +184,11 @@ class PyAVDecoder:
                 f"{frame.width}x{frame.height} at frame {index}; all are scaled to the first size"
             )
 
-    def _rgb(self, frame: VideoFrame, index: int) -> NDArray[np.uint8]:
+    def _pixels(self, frame: VideoFrame, index: int) -> Pixels:
+        if self._pictures is not None and (frame.width, frame.height) == self._size:
+            picture = self._pictures.of(frame)
+            if picture is not None:
+                return picture
         try:
             return self.orientation.apply(self._to_rgb(frame))
         except av.FFmpegError as error:

@@ -19,6 +19,9 @@ _UNSPECIFIED = 2
 _EXACT = "full_chroma_int+accurate_rnd"
 """Flags of the scale filter. Without them it rounds down: colours change by up to 3 levels."""
 
+_THREADS = 1
+"""Of a filter: what runs beside it has the other cores, and to wake threads takes longer."""
+
 
 class RgbConverter:
     """Converts decoded pictures to RGB of one size, with FFmpeg's own filters.
@@ -58,6 +61,7 @@ class RgbConverter:
 
     def _build(self, frame: VideoFrame) -> Graph:
         graph = Graph()
+        graph.threads = _THREADS
         source = graph.add_buffer(
             width=frame.width,
             height=frame.height,
@@ -101,6 +105,7 @@ class YuvConverter:
         """
         self._format = "rgba" if alpha else "rgb24"
         self._graph = graph = Graph()
+        graph.threads = _THREADS
         graph.link_nodes(
             graph.add_buffer(
                 width=width,

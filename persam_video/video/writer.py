@@ -13,7 +13,6 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from persam_video.errors import ConfigError, OutputError
 from persam_video.util.atomic import discard, output_error, unfinished, writing
@@ -27,7 +26,9 @@ from persam_video.video.formats import (
     VideoContainer,
     has_encoder,
 )
+from persam_video.video.picture import Picture, Pixels
 from persam_video.video.rgb import YuvConverter
+from persam_video.video.yuv_picture import YuvPicture
 
 _TICKS = 90_000  # least number of ticks per second, as in MPEG
 _MOST_TICKS = 1_000_000  # beyond, encoders and players run into the limits of their integers
@@ -129,6 +130,7 @@ class VideoWriter:
         self.warnings: list[str] = []
         settings, container = video_form(self.path, codec, crf, fps)
         self._channels = 4 if settings.alpha else 3
+        self._pixel_format = settings.pixel_format
         self._size = size
         if not (settings.keeps_aspect or container.keeps_aspect):
             size, pixel_aspect = square_size(size, pixel_aspect), Fraction(1)
@@ -162,12 +164,13 @@ class VideoWriter:
             discard(self._partial)
             raise
 
-    def write(self, rgb: NDArray[np.uint8], time: float | None = None) -> None:
+    def write(self, pixels: Pixels, time: float | None = None) -> None:
         """Add a frame.
 
         Args:
-            rgb: uint8 array of shape (H, W, 3) and the writer's size; for codecs with
-                transparency RGBA of shape (H, W, 4), whose colours are not multiplied by alpha.
+            pixels: uint8 RGB array of shape (H, W, 3) and the writer's size; for codecs with
+                transparency RGBA of shape (H, W, 4), whose colours are not multiplied by alpha; or
+                the picture of a decoded frame.
             time: when it is shown, in seconds; the first frame's time becomes 0, and also cuts
                 the sound. ``None``: one frame after the one before, at the frame rate.
 
@@ -177,12 +180,7 @@ class VideoWriter:
         """
         if not self._open:
             raise ValueError("the video writer is closed")
-        expected = (self._size[1], self._size[0], self._channels)
-        if rgb.shape != expected or rgb.dtype != np.uint8:
-            raise ValueError(
-                f"got a {rgb.dtype} frame of shape {rgb.shape}; expected uint8 of shape {expected}"
-            )
-        frame = self._convert(rgb)
+        frame = self._convert(pixels)
         frame.pts = self._timer.timestamp(time)
         frame.time_base = self._timer.unit
         frame.duration = round(self._timer.step)
@@ -271,13 +269,26 @@ class VideoWriter:
         context.color_trc = self._colours.tag
         return stream
 
-    def _convert(self, rgb: NDArray[np.uint8]) -> VideoFrame:
+    def _convert(self, pixels: Pixels) -> VideoFrame:
+        if isinstance(pixels, YuvPicture) and self._takes(pixels):
+            return pixels.copy()
+        rgb = pixels.rgb() if isinstance(pixels, Picture) else pixels
+        expected = (self._size[1], self._size[0], self._channels)
+        if rgb.shape != expected or rgb.dtype != np.uint8:
+            raise ValueError(
+                f"got a {rgb.dtype} frame of shape {rgb.shape}; expected uint8 of shape {expected}"
+            )
         if self._size != (self._width, self._height):
             stretched = cv2.resize(rgb, (self._width, self._height), interpolation=cv2.INTER_LINEAR)
             rgb = np.asarray(stretched, np.uint8)
         if self._coded_size != (self._width, self._height):
             rgb = np.pad(rgb, ((0, self._height % 2), (0, self._width % 2), (0, 0)), mode="edge")
         return self._to_yuv(rgb)
+
+    def _takes(self, picture: YuvPicture) -> bool:
+        """Whether a picture can be encoded as it is: such a one has the colours of its height."""
+        sizes = {picture.size[::-1], self._size, (self._width, self._height), self._coded_size}
+        return self._pixel_format == picture.pixel_format and len(sizes) == 1
 
     def _failure(self, error: av.FFmpegError | OSError) -> OutputError:
         return output_error(self.path, OSError(error.errno or 0, error.strerror or str(error)))

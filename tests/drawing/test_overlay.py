@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,10 @@ from persam_video.drawing.overlay import Painter, draw_overlay
 from persam_video.drawing.overlay_style import OverlayStyle
 from persam_video.drawing.styles import STYLES, parse_styles
 from persam_video.errors import ConfigError
-from persam_video.results import ObjectResult, ObjectState
+from persam_video.results import FrameResult, ObjectResult, ObjectState
+from persam_video.video.formats import ColourTags
+from persam_video.video.rgb import YuvConverter
+from persam_video.video.yuv_picture import YuvPicture, YuvPictures
 
 PLAIN = OverlayStyle(tags=False)
 ONLY_FILL = OverlayStyle(contour=0, tags=False)
@@ -292,3 +296,61 @@ def test_lists_of_styles_are_split_where_styles_begin():
     assert parse_styles(texts) == ("fill", "trail=2", "background=a,b.jpg", "follow=9:16")
     with pytest.raises(ConfigError, match="trial"):
         parse_styles(["fill,trial"])
+
+
+@pytest.fixture(scope="module")
+def decoded() -> YuvPicture:
+    """A large frame in which no pixel is like the next one, as decoders give it."""
+    rng = np.random.default_rng(2)
+    frame = av.VideoFrame(1400, 800, "yuv420p")
+    for number, plane in enumerate(frame.planes):  # colours that RGB has
+        low, high = (90, 150) if number == 0 else (118, 138)
+        plane.update(rng.integers(low, high, plane.buffer_size).astype(np.uint8).tobytes())
+    frame.colorspace = 1
+    picture = YuvPictures().of(frame)
+    assert picture is not None
+    return picture
+
+
+BLOBS = st.lists(
+    st.tuples(st.integers(0, 1399), st.integers(0, 799), st.integers(1, 300), st.integers(1, 300)),
+    max_size=4,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    blobs=BLOBS,
+    names=st.sampled_from([("fill",), ("contour", "labels"), ("box",), ("fill", "box")]),
+)
+def test_only_what_is_drawn_on_leaves_yuv(decoded, blobs, names):
+    labels = np.zeros((800, 1400), np.uint8)
+    for number, (x, y, width, height) in enumerate(blobs, start=1):
+        labels[y : y + height, x : x + width] = number
+    result = FrameResult.from_labels(0, 0.0, labels, range(1, 6))  # object 5 is lost
+    painter = Painter(OverlayStyle(styles=names))
+    painted = painter.paint(decoded, result)
+    assert isinstance(painted, YuvPicture)
+    drawn = painter.draw(decoded.rgb(), result)
+    expected = YuvConverter(1400, 800, "yuv420p", ColourTags.for_height(800), alpha=False)(drawn)
+    for now, then in zip(painted.frame.planes, expected.planes, strict=True):
+        values = (
+            np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, -1)[:, : plane.width]
+            for plane in (now, then)
+        )
+        new, old = (each.astype(int) for each in values)
+        assert np.abs(new - old).max() <= 2
+
+
+def test_nothing_to_draw_leaves_the_picture_as_it_is(decoded):
+    result = FrameResult(0, 0.0, np.zeros((800, 1400), np.uint8), ())
+    assert Painter().paint(decoded, result) is decoded
+
+
+@pytest.mark.parametrize("name", ["spotlight", "blur", "trail", "side-by-side", "follow"])
+def test_styles_that_reach_everywhere_get_all_of_the_picture(decoded, name):
+    labels = np.zeros((800, 1400), np.uint8)
+    labels[300:400, 500:700] = 1
+    result = FrameResult.from_labels(0, 0.0, labels, [1])
+    painted, drawn = (Painter(OverlayStyle(styles=(name,))) for _ in range(2))
+    np.testing.assert_array_equal(painted.paint(decoded, result), drawn.draw(decoded.rgb(), result))
