@@ -21,9 +21,7 @@ def noise(pixel_format: str = "yuv420p", size=(WIDTH, HEIGHT), colours=1, levels
     """Return a decoded frame in which no pixel is like the next one."""
     rng = np.random.default_rng(5)
     frame = av.VideoFrame(*size, pixel_format)
-    for number, plane in enumerate(
-        frame.planes
-    ):  # colours that come back from RGB
+    for number, plane in enumerate(frame.planes):  # colours that come back from RGB
         low, high = (90, 150) if number == 0 else (118, 138)
         plane.update(rng.integers(low, high, plane.buffer_size).astype(np.uint8).tobytes())
     frame.colorspace, frame.color_range = colours, levels
