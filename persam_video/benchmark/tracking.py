@@ -213,7 +213,7 @@ def track_sequence(
     """Track a sequence from its first frame and write its masks and tracks.
 
     The remains of an unfinished attempt are removed first: the state of a tracker is not stored,
-    and starting over gives byte-identical masks. From then on the process's threads share one heap,
+    and starting over gives byte-identical masks. From then on the process's threads share heaps,
     as with ``persam_video.run.track_to_folder``.
 
     Args:

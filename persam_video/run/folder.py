@@ -71,7 +71,7 @@ def track_to_folder(
 
     A keyboard interrupt ends the run early and keeps what is done; the record says so. During the
     run, torch's threads may be divided among encoders (``persam_video.tracking.ahead``), and from
-    then on threads share one heap, which keeps what is freed (``persam_video.util.machine``); both
+    then on threads share heaps, which keep what is freed (``persam_video.util.machine``); both
     affect the whole process.
 
     Args:
