@@ -53,9 +53,9 @@ class SeekingTracker:
         return self._tracker.model
 
     @property
-    def view(self) -> View | None:
-        """The view of the tracker that follows what was found."""
-        return self._tracker.view
+    def view_ahead(self) -> View | None:
+        """What the tracker that follows what was found has planned."""
+        return self._tracker.view_ahead
 
     def read_ahead(self, embedding: ImageEmbedding) -> ImageEmbedding:
         """Read ahead what the tracker that follows what was found remembers."""

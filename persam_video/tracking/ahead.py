@@ -79,14 +79,15 @@ def encoding_ahead(
 
     Torch's threads (``torch.get_num_threads``) are divided among the encoders and the tracker
     until the block ends; with one thread, on a GPU, or with a model whose operators fill the cores
-    by themselves, the frames are passed through. Of a frame is encoded what the tracker saw of the
-    last one; if it wants another part, it encodes the frame itself. An error of ``frames`` is
-    raised after the frames before it.
+    by themselves, the frames are passed through. Of a frame is encoded the part that the tracker
+    has planned by then; if it wants another one in the end, it encodes the frame itself. An error
+    of ``frames`` is raised after the frames before it.
 
     Args:
         tracker: takes the frames in the block.
         frames: in order of their index.
-        begin: index of the first frame that the tracker needs encoded.
+        begin: index of the first frame that the tracker needs encoded; only when it has taken that
+            one, it can tell which parts of later ones.
 
     Yields:
         An iterator over the frames, with frames encoded ahead as ``EncodedFrame``.
@@ -116,7 +117,10 @@ def _submitted(
     waiting: deque[Frame] = deque()
     try:
         for frame in frames:
-            waiting.append(_submit(pool, tracker, frame) if frame.index >= begin else frame)
+            if frame.index <= begin:
+                yield frame
+                continue
+            waiting.append(_submit(pool, tracker, frame))
             if len(waiting) > ahead:
                 yield waiting.popleft()
     except Exception:  # any error is raised after the frames before it
@@ -126,7 +130,7 @@ def _submitted(
 
 
 def _submit(pool: ThreadPoolExecutor, tracker: VideoTracker, frame: Frame) -> EncodedFrame:
-    view = tracker.view
+    view = tracker.view_ahead
     reading: Future[ImageEmbedding] = Future()
     encoding = pool.submit(embedding_of, frame, tracker.model, view)
     encoding.add_done_callback(lambda done: _read(tracker, done, reading))

@@ -108,7 +108,8 @@ class TrackerState:
         objects: in order of id.
         picture: the newest frame as the detector of scene cuts keeps it; ``None`` without
             a detector.
-        view: the part of the newest frame that the model saw; ``None`` for all.
+        planned: the parts of the next frame, and of the one after it, that the model is to see;
+            ``None`` for all.
         image_size: of the model; ``None`` before the first frame.
     """
 
@@ -116,5 +117,5 @@ class TrackerState:
     steps: int
     objects: tuple[TrackedObject, ...]
     picture: NDArray[np.uint8] | None = None
-    view: View | None = None
+    planned: tuple[View | None, View | None] = (None, None)
     image_size: int | None = None

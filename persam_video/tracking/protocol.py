@@ -22,8 +22,8 @@ class VideoTracker(Protocol):
         """The SAM."""
 
     @property
-    def view(self) -> View | None:
-        """The part of the last frame that the model saw; ``None`` for all."""
+    def view_ahead(self) -> View | None:
+        """The part of the frame after the next one that is to be encoded; ``None`` for all."""
 
     @property
     def object_ids(self) -> tuple[int, ...]:

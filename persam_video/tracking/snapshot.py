@@ -173,14 +173,14 @@ class _StoredView(BaseModel):
 
 
 class _Header(BaseModel):
-    version: Literal[6] = 6
+    version: Literal[7] = 7
     frames: NonNegativeInt
     last: NonNegativeInt
     frame_size: tuple[int, int] | None
     steps: NonNegativeInt
     objects: list[_StoredObject]
     picture: StoredTensor | None
-    view: _StoredView | None = None
+    planned: tuple[_StoredView | None, _StoredView | None] = (None, None)
     image_size: int | None = None
 
 
@@ -191,7 +191,8 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
         OutputError: the file cannot be written.
     """
     shelf = TensorShelf()
-    state, view = snapshot.state, snapshot.state.view
+    state = snapshot.state
+    next_view, later = (_pack_view(view) for view in state.planned)
     header = _Header(
         frames=snapshot.frames,
         last=snapshot.last,
@@ -199,7 +200,7 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
         steps=state.steps,
         objects=[_pack(tracked, shelf) for tracked in state.objects],
         picture=None if state.picture is None else shelf.put(torch.from_numpy(state.picture)),
-        view=None if view is None else _StoredView(box=view.box, input_size=view.input_size),
+        planned=(next_view, later),
         image_size=state.image_size,
     )
     # not with the library's own function, whose errors hide those of the system
@@ -240,6 +241,10 @@ def _problem(error: Exception) -> str:
         first = error.errors(include_url=False)[0]
         return f"{'.'.join(map(str, first['loc'])) or 'header'}: {first['msg']}"
     return str(error).partition("\n")[0]
+
+
+def _pack_view(view: View | None) -> _StoredView | None:
+    return None if view is None else _StoredView(box=view.box, input_size=view.input_size)
 
 
 def _pack(tracked: TrackedObject, shelf: TensorShelf) -> _StoredObject:
@@ -298,20 +303,24 @@ class _Unpacker:
         ids = [stored.object_id for stored in header.objects]
         if ids != sorted(set(ids)):
             raise ValueError(f"objects are {ids}")
-        view = None
-        if header.view is not None:
-            view = View(header.view.box, header.view.input_size)
-            if clip(view.box, size) != view.box:
-                raise ValueError(f"view {view.box} is not in the frame")
-            most = _MOST_ENLARGED * max(self.like.transform.padded_size)
-            if max(view.input_size) > most:
-                raise ValueError(f"a view is {view.input_size} instead of {most} at most")
+        next_view, later = (self._view(stored) for stored in header.planned)
         objects = tuple(self._object(stored) for stored in header.objects)
         picture = None
         if header.picture is not None:
             stored = self.tensors.get(header.picture, PICTURE_SHAPE, torch.uint8)
             picture = stored.cpu().numpy()
-        return TrackerState(size, header.steps, objects, picture, view, header.image_size)
+        planned = next_view, later
+        return TrackerState(size, header.steps, objects, picture, planned, header.image_size)
+
+    def _view(self, stored: _StoredView | None) -> View | None:
+        if stored is None:
+            return None
+        if clip(stored.box, self.like.transform.frame_size) != stored.box:
+            raise ValueError(f"view {stored.box} is not in the frame")
+        most = _MOST_ENLARGED * max(self.like.transform.padded_size)
+        if max(stored.input_size) > most:
+            raise ValueError(f"a view is {stored.input_size} instead of {most} at most")
+        return View(stored.box, stored.input_size)
 
     def _object(self, stored: _StoredObject) -> TrackedObject:
         height, width = size = self.like.transform.frame_size

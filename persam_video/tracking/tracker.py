@@ -1,6 +1,6 @@
 """The tracker: one instance tracks one video, frame by frame."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import compress
@@ -27,7 +27,7 @@ from persam_video.tracking.lost import believe
 from persam_video.tracking.merging import merge_masks, soft_masks, won_masks
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.segmenter import Candidate, Segmenter
-from persam_video.tracking.view import choose_view
+from persam_video.tracking.view import choose_view, still_shows
 from persam_video.util.timing import StageClock
 from persam_video.video.cuts import CutDetector
 from persam_video.video.frame import Frame
@@ -99,6 +99,9 @@ class Tracker:
         self._steps = 0
         self._latest: _Latest | None = None
         self._view: View | None = None
+        # for the next frame, and for the one after it, which may be encoded before the next one's
+        # masks are known
+        self._planned: tuple[View | None, View | None] = (None, None)
         self._cuts = CutDetector()
         self._clock = clock or StageClock()
         self._segmenter = Segmenter(model, self.settings, self._clock)
@@ -112,6 +115,11 @@ class Tracker:
     def view(self) -> View | None:
         """The part of the last frame that the model saw; ``None`` for all."""
         return self._view
+
+    @property
+    def view_ahead(self) -> View | None:
+        """See ``VideoTracker``."""
+        return self._planned[1]
 
     @inference()
     def add_object(self, object_id: int, mask: MaskArray) -> FrameResult:
@@ -168,6 +176,7 @@ class Tracker:
             soft = {i: mask for i, mask in self._latest.soft.items() if i != object_id}
             labels = _without(self._latest.labels, object_id)
             self._latest = replace(self._latest, labels=labels, soft=soft)
+        self._plan_anew()
 
     def state(self) -> TrackerState:
         """Return everything that later frames depend on; later steps do not change it."""
@@ -178,7 +187,7 @@ class Tracker:
             self._steps,
             objects,
             self._cuts.picture,
-            self._view,
+            self._planned,
             self.model.info.image_size,
         )
 
@@ -190,7 +199,7 @@ class Tracker:
         self._frame_size, self._steps = state.frame_size, state.steps
         self._objects = {o.object_id: replace(o) for o in state.objects}
         self._cuts = CutDetector(state.picture)
-        self._view = state.view
+        self._planned = state.planned
         self._latest = None
 
     @inference()
@@ -231,6 +240,11 @@ class Tracker:
                 own = replace(frame, pixels=frame.pixels.copy())
             self._latest = _Latest(own, None, np.zeros(size, np.uint8), {}, cut)
         self._frame_size = size
+        if annotation is None:
+            later = self._planned[1]
+            self._planned = later, self._plan(later, size)
+        else:
+            self._plan_anew()
         self._steps += 1
         return self._result(self._latest)
 
@@ -271,18 +285,39 @@ class Tracker:
         return latest
 
     def _encode(self, frame: Frame, annotation: Annotation | None) -> ImageEmbedding:
-        """Encode the visible part of a frame: all of it while an object is lost."""
-        current, self._view = self._view, None
-        if all(o.tracked for o in self._objects.values()):
-            boxes = [o.box for o in self._objects.values()]
-            if annotation is not None:
-                boxes += annotation.boxes.values()
-            zoom = self.settings.zoom
-            sure = annotation is None and all(
-                o.sure >= zoom.sure_frames for o in self._objects.values()
-            )
-            self._view = choose_view(boxes, frame.size, self.model, zoom, current, sure=sure)
+        """Encode the visible part of a frame."""
+        planned, later = self._planned
+        if annotation is not None:
+            self._view = self._plan(planned, frame.size, annotation.boxes.values())
+        else:
+            self._view = planned if self._still_shows(planned, frame.size) else later
         return embedding_of(frame, self.model, self._view)
+
+    def _still_shows(self, view: View | None, size: tuple[int, int]) -> bool:
+        objects, zoom = self._objects.values(), self.settings.zoom
+        if not all(o.tracked for o in objects):
+            return view is None
+        room = zoom.sure_room if self._all_sure() else zoom.room
+        return still_shows(view, [o.box for o in objects], size, room)
+
+    def _all_sure(self) -> bool:
+        return all(o.sure >= self.settings.zoom.sure_frames for o in self._objects.values())
+
+    def _plan(
+        self, current: View | None, size: tuple[int, int], given: Collection[Box] = ()
+    ) -> View | None:
+        """Choose a view of the objects, and of others that are given: all while one is lost."""
+        if not all(o.tracked for o in self._objects.values()):
+            return None
+        boxes = [*(o.box for o in self._objects.values()), *given]
+        sure = self._all_sure() and not given
+        return choose_view(boxes, size, self.model, self.settings.zoom, current, sure=sure)
+
+    def _plan_anew(self) -> None:
+        """Plan the next two views, as the objects are others now."""
+        if self._frame_size is not None:
+            view = self._plan(self._view, self._frame_size)
+            self._planned = view, view
 
     def _learn_latest(self, object_id: int, mask: MaskArray) -> FrameResult:
         """Learn one object from its mask in the last frame, and assign it the mask's pixels."""
@@ -299,6 +334,7 @@ class Tracker:
         labels[annotation.labels > 0] = object_id
         scores = {i: score for i, score in latest.scores.items() if i != object_id}
         self._latest = _Latest(latest.frame, embedding, labels, scores, latest.cut)
+        self._plan_anew()
         return self._result(self._latest)
 
     def _check_known(self, object_id: int) -> None:

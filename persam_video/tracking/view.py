@@ -16,6 +16,9 @@ from persam_video.sam.transform import View, resized
 _EASE = 0.5
 """Share of the margin around the objects that may be used up before the view follows them."""
 
+_TIGHT = 0.2
+"""Share of that margin that has to be left for a view that was planned before."""
+
 _SLACK = 1.25
 """How much larger or smaller than it should be a view may be before it is chosen anew."""
 
@@ -82,6 +85,22 @@ def choose_view(
     return View(centred(around, sides, frame_size), input_size)
 
 
+def still_shows(
+    view: View | None, boxes: Sequence[Box], frame_size: tuple[int, int], room: float
+) -> bool:
+    """Return whether objects are still well enough within a view that was planned for them.
+
+    Args:
+        view: the view; ``None`` for the whole frame.
+        boxes: boxes of the objects, (x0, y0, x1, y1), within the frame.
+        frame_size: (height, width).
+        room: how much larger the view was to be than the objects.
+    """
+    if view is None or not boxes:
+        return view is None
+    return _holds(view, _around(boxes, frame_size, _TIGHT * (room - 1) / 2))
+
+
 def _around(boxes: Sequence[Box], frame_size: tuple[int, int], margin: float) -> _Area:
     """Return the area around all boxes, each with a margin in shares of its longer side."""
     margins = [margin * max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes]
@@ -115,7 +134,12 @@ def _serves(view: View, near: _Area, scale: float, pixels: float | None) -> bool
         return False
     if pixels is not None and not 1 / _SLACK**2 <= math.prod(view.input_size) / pixels <= _SLACK**2:
         return False
-    return x0 <= near[0] and y0 <= near[1] and near[2] <= x1 and near[3] <= y1
+    return _holds(view, near)
+
+
+def _holds(view: View, area: _Area) -> bool:
+    x0, y0, x1, y1 = view.box
+    return x0 <= area[0] and y0 <= area[1] and area[2] <= x1 and area[3] <= y1
 
 
 def _filled(

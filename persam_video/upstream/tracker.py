@@ -102,7 +102,7 @@ class UpstreamTracker:
         return tuple(learned.object_id for learned in self._learned)
 
     @property
-    def view(self) -> None:
+    def view_ahead(self) -> None:
         """The model always sees the whole frame."""
 
     def read_ahead(self, embedding: ImageEmbedding) -> ImageEmbedding:

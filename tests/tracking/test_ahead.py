@@ -51,7 +51,7 @@ class Following:
 
     def __init__(self, model, view=None) -> None:
         self.model = model
-        self.view = view
+        self.view_ahead = view
 
     def read_ahead(self, embedding):
         return embedding
@@ -167,7 +167,7 @@ def test_a_model_that_fills_the_cores_encodes_at_each_turn(threads):
         assert frames is source
 
 
-def test_of_a_frame_is_encoded_what_the_tracker_last_looked_at(threads):
+def test_of_a_frame_is_encoded_what_the_tracker_has_planned(threads):
     model, part = Counting(), View((1, 1, 3, 3), (32, 32))
     with encoding_ahead(Following(model, part), numbered(6), begin=0) as frames:
         for frame in frames:
@@ -175,9 +175,36 @@ def test_of_a_frame_is_encoded_what_the_tracker_last_looked_at(threads):
     assert model.views == [part] * 6
 
 
+def test_nothing_is_encoded_before_the_tracker_knows_of_what(threads):
+    model, part = Counting(), View((1, 1, 3, 3), (32, 32))
+    tracker = Following(model)
+    with encoding_ahead(tracker, numbered(9), begin=3) as frames:
+        for frame in frames:
+            if frame.index == 3:  # only what this one shows tells where to look
+                assert model.encoded == []
+                tracker.view_ahead = part
+            elif frame.index > 3:
+                embedding_of(frame, model, part)
+    assert model.views == [part] * 5
+
+
+def test_a_moving_object_is_seldom_encoded_twice(model, demo_frames, threads, monkeypatch):
+    torch.set_num_threads(2)  # for one encoder
+    frames = [frame for frame, _ in demo_frames[:24]]
+    encode, views = model.encode, []
+    monkeypatch.setattr(model, "encode", lambda *args: views.append(args[1:]) or encode(*args))
+    tracker = Tracker(model, load_settings("persam", {"zoom.limit": 3.0}))
+    labels = demo_frames[0][1]
+    with encoding_ahead(tracker, iter(frames), begin=0) as coming:
+        for frame in coming:
+            tracker.step(frame, labels * (labels == labels.max()) if frame.index == 0 else None)
+    assert len(set(views)) >= 3
+    assert len(views) <= 24 + 1
+
+
 def test_a_frame_is_encoded_again_when_another_part_of_it_is_wanted(threads):
     model, part = Counting(), View((1, 1, 3, 3), (32, 32))
-    with encoding_ahead(Following(model), numbered(1), begin=0) as frames:
+    with encoding_ahead(Following(model), numbered(1), begin=-1) as frames:
         assert embedding_of(next(frames), model, part) == 0
     assert model.views[-1] == part
 
@@ -192,7 +219,9 @@ def test_masks_are_the_same_whoever_reads_the_memories(model, demo_frames, threa
         results = []
         with encoding_ahead(tracker, iter(frames), begin=0) as coming:
             for frame in coming:
-                if in_time:
+                if frame.index == 0:
+                    assert not isinstance(frame, EncodedFrame)
+                elif in_time:
                     read.append(isinstance(frame.reading.result(), ReadEmbedding))
                 else:
                     frame.encoding.result()
@@ -237,7 +266,7 @@ def test_an_error_of_reading_ahead_is_raised_in_its_turn(threads):
             raise ModelError("out of memory")
 
     model = Counting()
-    with encoding_ahead(Forgetful(model), numbered(1), begin=0) as frames:
+    with encoding_ahead(Forgetful(model), numbered(1), begin=-1) as frames:
         frame = next(frames)
         frame.encoding.result()
         wait([frame.reading])

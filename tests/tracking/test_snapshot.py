@@ -251,7 +251,7 @@ def test_tensors_of_another_form_are_refused(stored, tmp_path, part, change):
 )
 def test_a_view_that_is_none_of_the_frame_is_refused(stored, tmp_path, view, said):
     with pytest.raises(OutputError, match=said):
-        stored.read(tmp_path / "state", stored.header | {"view": view}, stored.tensors)
+        stored.read(tmp_path / "state", stored.header | {"planned": [None, view]}, stored.tensors)
 
 
 def test_objects_that_were_seen_in_views_of_different_shapes_survive(tmp_path):
@@ -266,7 +266,7 @@ def test_objects_that_were_seen_in_views_of_different_shapes_survive(tmp_path):
     write_snapshot(tmp_path / "state", Snapshot(3, 2, state))
     like = model.encode(rgb)
     read = read_snapshot(tmp_path / "state", like, fitted=False, values=model.value_layout)
-    assert read.state.view == state.view is not None
+    assert read.state.planned == state.planned != (None, None)
     second.restore(read.state)
     ours, theirs = first.step(rgb), second.step(rgb)
     assert ours.objects == theirs.objects
