@@ -54,7 +54,11 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     settle_memory()  # as `track` does; it is for both sides of a comparison
     repeats = 2 if options.quick else 5
-    extent = Extent(6, 3, 1, warm_up=False) if options.quick else Extent(12, 10, 20, warm_up=True)
+    extent = (
+        Extent(lite_frames=6, run_frames=12, vit_frames=3, steps=1, warm_up=False)
+        if options.quick
+        else Extent(lite_frames=12, run_frames=50, vit_frames=10, steps=20, warm_up=True)
+    )
     cutie = None if options.cutie is None else Cutie(options.cutie)
     if cutie is None:
         print("Cutie is left out: pass --cutie with a checkout of it")

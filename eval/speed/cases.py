@@ -34,6 +34,7 @@ class Extent:
 
     Attributes:
         lite_frames: frames of the embedded model's clips.
+        run_frames: frames of the videos of whole runs.
         vit_frames: frames of the ViT's clips.
         steps: how many of its 800 optimiser steps upstream's fit really takes; all take equally
             long, so the time of the others is extrapolated.
@@ -41,6 +42,7 @@ class Extent:
     """
 
     lite_frames: int
+    run_frames: int
     vit_frames: int
     steps: int
     warm_up: bool
@@ -59,7 +61,7 @@ def comparisons(
     if vit is not None:
         yield from _of_vit(vit_models(vit), extent)
     yield from _of_lite(extent.lite_frames)
-    yield from _of_runs(extent.lite_frames, cutie)
+    yield from _of_runs(extent.run_frames, cutie)
 
 
 def _of_vit(models: VitModels, extent: Extent) -> Iterator[Comparison]:
