@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from eval import common
 from persam_video.errors import DatasetError
 from persam_video.video import FrameStream
 from persam_video.video.cuts import PICTURE_SHAPE, CutDetector
+from persam_video.video.picture import small_of
 
 Pictures = list[NDArray[np.uint8]]
 
@@ -37,10 +37,7 @@ def small(source: Path) -> Pictures:
     """Read a source in the size in which frames are compared."""
     height, width = PICTURE_SHAPE[:2]
     with FrameStream(source) as frames:
-        return [
-            np.asarray(cv2.resize(frame.rgb, (width, height), interpolation=cv2.INTER_AREA))
-            for frame in frames
-        ]
+        return [small_of(frame.pixels, width, height) for frame in frames]
 
 
 def cuts(pictures: Pictures) -> int:
