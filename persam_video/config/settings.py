@@ -144,7 +144,7 @@ class ZoomSettings(Section):
         ge=0,
         le=1,
     )
-    sure_frames: int = _setting(2, "frames in a row after which it is sure", ge=1, le=100)
+    sure_frames: int = _setting(1, "frames in a row after which it is sure", ge=1, le=100)
     sure_room: float = _setting(1.3, "room while it is sure", ge=1, le=10)
     sure_pixels: float = _setting(0.45, "pixels while it is sure", ge=0.1, le=4)
 

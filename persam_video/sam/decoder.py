@@ -31,6 +31,9 @@ from persam_video.sam.modules import (
 Window: TypeAlias = tuple[int, int, int, int]
 """(x0, y0, x1, y1) in cells of the image embedding, exclusive ends."""
 
+_ENLARGED = 1.25
+"""How much larger an area may become to have the size of another one."""
+
 OUTSIDE_WINDOW = -1.0
 """Upper limit of the logits outside a window, which are certainly not the object."""
 
@@ -374,12 +377,16 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
             upscaled = self._upscale(source, skips)
             masks = (hyper @ upscaled.flatten(2)).view(batch, -1, *upscaled.shape[-2:])
         else:
-            masks = torch.stack(
-                [
-                    self._masks_in(window, source[n : n + 1], hyper[n], skips)
-                    for n, window in enumerate(windows)
-                ]
-            )
+            masks = hyper.new_empty((*hyper.shape[:2], 4 * height, 4 * width))
+            for areas in batches_of(windows, (height, width)):
+                chosen = list(areas)
+                masks[chosen] = self._masks_in(
+                    [windows[n] for n in chosen],
+                    list(areas.values()),
+                    source[chosen],
+                    hyper[chosen],
+                    skips,
+                )
         return Decoded(
             masks,
             self.iou_prediction_head(hidden[:, 0]),
@@ -402,34 +409,43 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
         )
 
     def _masks_in(
-        self, window: Window, source: Tensor, hyper: Tensor, skips: tuple[Tensor, ...] | None
+        self,
+        windows: Sequence[Window],
+        areas: Sequence[Window],
+        source: Tensor,
+        hyper: Tensor,
+        skips: tuple[Tensor, ...] | None,
     ) -> Tensor:
-        """Return masks (1 + M, 4h, 4w) computed within a window.
+        """Return masks (B, 1 + M, 4h, 4w) within windows, computed in their areas of one size.
 
         Outside, the mean of the window's border is continued, so that a mask that is fed back as a
         prompt looks like a complete one.
         """
-        x0, y0, x1, y1 = window
         height, width = source.shape[2:]
-        # the convolutions look one cell beyond the window
-        left, top = max(x0 - 1, 0), max(y0 - 1, 0)
-        right, bottom = min(x1 + 1, width), min(y1 + 1, height)
 
-        def cut(features: Tensor, scale: int) -> Tensor:
-            rows, columns = (slice(a * scale, b * scale) for a, b in ((top, bottom), (left, right)))
-            return features[..., rows, columns]
+        def cut(features: Tensor) -> Tensor:
+            scale, last = features.shape[2] // height, features.permute(0, 2, 3, 1)
+            parts = [
+                last[n % len(last), y0 * scale : y1 * scale, x0 * scale : x1 * scale]
+                for n, (x0, y0, x1, y1) in enumerate(areas)
+            ]
+            several = parts[0][None] if len(parts) == 1 else torch.stack(parts)
+            return several.permute(0, 3, 1, 2)
 
-        near = None
-        if skips is not None:
-            near = tuple(cut(features, features.shape[2] // height) for features in skips)
-        upscaled = self._upscale(cut(source, 1), near)[0]
-        inside = upscaled[:, 4 * (y0 - top) : 4 * (y1 - top), 4 * (x0 - left) : 4 * (x1 - left)]
-        inside = inside.permute(1, 2, 0)  # as it lies in memory
-        logits = (inside.flatten(0, 1) @ hyper.T).T.reshape(-1, *inside.shape[:2])
-        border = torch.cat([logits[:, [0, -1]].flatten(1), logits[:, :, [0, -1]].flatten(1)], dim=1)
-        outside = border.mean(dim=1).clamp(max=OUTSIDE_WINDOW)
-        masks = outside[:, None, None].repeat(1, 4 * height, 4 * width)
-        masks[:, 4 * y0 : 4 * y1, 4 * x0 : 4 * x1] = logits
+        near = None if skips is None else tuple(map(cut, skips))
+        upscaled = self._upscale(cut(source), near).permute(0, 2, 3, 1)  # as it lies in memory
+        logits = (upscaled.flatten(1, 2) @ hyper.mT).mT.reshape(
+            *hyper.shape[:2], *upscaled.shape[1:3]
+        )
+        masks = logits.new_empty((*hyper.shape[:2], 4 * height, 4 * width))
+        for mask, found, window, area in zip(masks, logits, windows, areas, strict=True):
+            x0, y0, x1, y1 = (4 * end for end in window)
+            left, top = 4 * area[0], 4 * area[1]
+            inside = found[:, y0 - top : y1 - top, x0 - left : x1 - left]
+            border = [inside[:, [0, -1]].flatten(1), inside[:, :, [0, -1]].flatten(1)]
+            outside = torch.cat(border, dim=1).mean(dim=1).clamp(max=OUTSIDE_WINDOW)
+            mask[:] = outside[:, None, None]
+            mask[:, y0:y1, x0:x1] = inside
         return masks
 
     def _upscale(self, source: Tensor, skips: tuple[Tensor, ...] | None) -> Tensor:
@@ -440,6 +456,31 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
         x = activation(norm(x + self.mix_skips[0](x)))
         x = expand_quarter(x) + skips[1]
         return cast(Tensor, last_activation(x + self.mix_skips[1](x)))
+
+
+def batches_of(windows: Sequence[Window], grid: tuple[int, int]) -> list[dict[int, Window]]:
+    """Divide windows into batches, as many small convolutions take longer than a few large ones.
+
+    Args:
+        windows: cells of which masks are wanted.
+        grid: height and width in cells.
+
+    Returns:
+        For each batch, the areas of its windows by their numbers, all of one size. An area holds
+        what the convolutions in a window look at, one more cell on each side within the grid, and
+        where that gives it the size of another one, a little more.
+    """
+    height, width = grid
+    sizes = [(min(x1 - x0 + 2, width), min(y1 - y0 + 2, height)) for x0, y0, x1, y1 in windows]
+    batches: dict[tuple[int, int], dict[int, Window]] = {}
+    for number, (w, h) in enumerate(sizes):
+        fitting = [(a, d) for a, d in sizes if a >= w and d >= h and a * d <= _ENLARGED * w * h]
+        across, down = max(fitting, key=lambda size: (size[0] * size[1], size))
+        left = min(max(windows[number][0] - 1, 0), width - across)
+        top = min(max(windows[number][1] - 1, 0), height - down)
+        area = (left, top, left + across, top + down)
+        batches.setdefault((across, down), {})[number] = area
+    return list(batches.values())
 
 
 class FastLayerNorm2d(LayerNorm2d):  # type: ignore[misc]

@@ -3,7 +3,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from persam_video.sam.decoder import GuidedAttention
+from persam_video.sam.decoder import GuidedAttention, batches_of
 from persam_video.sam.modules import Attention
 
 
@@ -65,3 +65,41 @@ def test_the_fit_can_go_back_through_attention(attentions, asking, asked):
         attention(x, k, k).square().sum().backward()
         slopes.append(x.grad)
     assert torch.allclose(*slopes, rtol=1e-3, atol=1e-4 * float(slopes[1].abs().max()))
+
+
+@st.composite
+def windows(draw):
+    """Give the size of a grid, and up to nine windows in it."""
+    height, width = draw(st.integers(1, 30)), draw(st.integers(1, 40))
+
+    def side(length):
+        begin = draw(st.integers(0, length - 1))
+        return begin, draw(st.integers(begin + 1, length))
+
+    found = []
+    for _ in range(draw(st.integers(1, 9))):
+        (x0, x1), (y0, y1) = side(width), side(height)
+        found.append((x0, y0, x1, y1))
+    return (height, width), found
+
+
+@given(windows())
+def test_areas_of_a_batch_have_one_size_and_hold_what_their_windows_need(case):
+    (height, width), asked = case
+    batches = batches_of(asked, (height, width))
+    assert sorted(number for areas in batches for number in areas) == list(range(len(asked)))
+    for areas in batches:
+        assert len({(x1 - x0, y1 - y0) for x0, y0, x1, y1 in areas.values()}) == 1
+        for number, (left, top, right, bottom) in areas.items():
+            x0, y0, x1, y1 = asked[number]
+            assert 0 <= left <= max(x0 - 1, 0)
+            assert min(x1 + 1, width) <= right <= width
+            assert 0 <= top <= max(y0 - 1, 0)
+            assert min(y1 + 1, height) <= bottom <= height
+            assert (right - left) * (bottom - top) <= 1.25 * (x1 - x0 + 2) * (y1 - y0 + 2)
+
+
+def test_windows_of_nearly_one_size_are_one_batch():
+    asked = [(0, 0, 14, 14), (20, 0, 33, 14), (30, 10, 44, 23), (10, 4, 40, 26)]
+    sizes = [len(areas) for areas in batches_of(asked, (26, 44))]
+    assert sizes == [3, 1]

@@ -112,6 +112,16 @@ def test_a_window_holds_what_the_whole_has_there(model, embedding, window):
         assert len(part[outside].unique()) <= 1
 
 
+def test_windows_of_like_sizes_hold_what_each_has_by_itself(model, embedding):
+    windows = torch.tensor([[0, 0, 7, 6], [3, 2, 9, 8], [9, 4, 16, 10], [5, 0, 12, 5]])
+    boxes = torch.tensor([[58.0, 38.0, 132.0, 92.0], [10.0, 10.0, 60.0, 70.0]] * 2)
+    together = model.decode(embedding, Prompts(boxes=boxes, windows=windows)).logits
+    for number in range(4):
+        one = Prompts(boxes=boxes[number, None], windows=windows[number, None])
+        alone = model.decode(embedding, one).logits[0]
+        torch.testing.assert_close(together[number], alone, atol=1e-4, rtol=0)
+
+
 def test_bf16_agrees_with_fp32(embedding, model):
     rgb = np.full((120, 200, 3), 90, np.uint8)
     rgb[40:90, 60:130] = (220, 60, 40)
