@@ -75,7 +75,8 @@ def _of_vit(models: VitModels, extent: Extent) -> Iterator[Comparison]:
     def of_encoder(median: Spent) -> tuple[str, ...]:
         ours, theirs = (m.kept.features for m in (models.native, models.original) if m.kept)
         mean = float(F.cosine_similarity(ours, theirs, dim=1).mean())
-        with FlopCounterMode(display=False) as counter:
+        fused = {torch.ops.mkldnn._linear_pointwise: _operations_of_linear}
+        with FlopCounterMode(display=False, custom_mapping=fused) as counter:
             _encode(models.native, scene)
         rate = counter.get_total_flops() / median.processor
         share = rate / matrix_rate(models.native.dtype)
@@ -171,6 +172,11 @@ def _of_runs(frames: int, cutie: Cutie | None) -> Iterator[Comparison]:
                 ours=partial(small.track, model),
                 theirs=partial(cutie.follow, scene),
             )
+
+
+def _operations_of_linear(inputs: torch.Size, weight: torch.Size, *_: object, **__: object) -> int:
+    """Return the operations of a linear layer, by the shapes of its input and of its weight."""
+    return 2 * inputs.numel() * weight[0]
 
 
 def _encode(model: SamModel, scene: Scene) -> Spent:

@@ -4,8 +4,17 @@ from typing import Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 Activation: TypeAlias = Literal["none", "relu6", "gelu"]
+
+
+_NAMES: dict[Activation, tuple[str, list[float], str]] = {
+    "none": ("none", [], ""),
+    "relu6": ("hardtanh", [0.0, 6.0], ""),
+    "gelu": ("gelu", [], "none"),
+}
+"""Name, numbers and variant of each activation, as oneDNN knows it."""
 
 
 class FusedConv2d(nn.Module):
@@ -26,12 +35,7 @@ class FusedConv2d(nn.Module):
         self.weight = conv.weight.detach()
         if self.weight.dtype is torch.float32:
             self.weight = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *self.shape)
-        # name, numbers and variant, as oneDNN knows it
-        self.activation: tuple[str, list[float], str] = {
-            "none": ("none", [], ""),
-            "relu6": ("hardtanh", [0.0, 6.0], ""),
-            "gelu": ("gelu", [], "none"),
-        }[activation]
+        self.activation = _NAMES[activation]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, O, h, w), in the same memory layout."""
@@ -39,6 +43,27 @@ class FusedConv2d(nn.Module):
             x, self.weight, self.bias, *self.shape, *self.activation
         )
         return found
+
+
+def fused_linear(x: Tensor, layer: nn.Linear, activation: Activation = "none") -> Tensor:
+    """Apply a linear layer and an activation, in one pass over memory where bf16 is native.
+
+    Args:
+        x: (..., inputs).
+        layer: the layer.
+        activation: follows it.
+
+    Returns:
+        (..., outputs).
+    """
+    dtype = torch.bfloat16
+    if x.device.type == "cpu" and x.dtype is dtype and not x.requires_grad and can_fuse(dtype):
+        found: Tensor = torch.ops.mkldnn._linear_pointwise(
+            x, layer.weight, layer.bias, *_NAMES[activation]
+        )
+        return found
+    x = layer(x)
+    return F.gelu(x) if activation == "gelu" else F.relu6(x) if activation == "relu6" else x
 
 
 def can_fuse(dtype: torch.dtype) -> bool:

@@ -142,3 +142,15 @@ def test_bf16_gives_the_masks_of_fp32(nano_network, as_model, frame):
     overlap = (wanted & found).flatten(2).sum(2) / (wanted | found).flatten(2).sum(2)
     assert overlap.mean() >= 0.99
     assert overlap.min() >= 0.98  # the masks of random weights are ragged
+
+
+@pytest.mark.parametrize("side", [6, 20], ids=["folded", "mask"])
+def test_a_key_far_above_all_others_takes_all_of_the_weight(side):
+    """Its power of two is more than 16 bits can hold, and it is none of the keys that are seen."""
+    torch.manual_seed(4)
+    q, k, v = torch.randn(3, 2, side * side, 16).bfloat16()
+    k[:, 1] = 300 * q.float().mean(dim=1).bfloat16()
+    q[:] = q.float().mean(dim=1, keepdim=True).bfloat16() * 30
+    none = q.new_zeros(2, side * side, side)
+    found = _by_products(q, k, v, none, none, 1.0).float()
+    assert (found - v[:, 1, None].float()).abs().max() < 0.05
