@@ -2,9 +2,10 @@
 
     python -m eval.prior --data ../shared/data
 
-Scores look-alike, crossing, and exit-and-return clips that are drawn here, and the seven objects of
-the schoolgirls clip (J&F), with ``prior.alpha`` at its default and at 0, with the matching maps and
-without them. Prints a table and writes ``eval/results/prior.json`` and ``.md``.
+Scores look-alike, crossing, and exit-and-return clips that are drawn here, two of them with several
+look-alikes around the object, and the seven objects of the schoolgirls clip (J&F), with
+``prior.alpha`` at its default and at 0, with the matching maps and without them. Prints a table and
+writes ``eval/results/prior.json`` and ``.md``.
 """
 
 from pathlib import Path
@@ -15,6 +16,8 @@ from eval.sequences import EncodedSequence, Sequence, drawn_sequences, schoolgir
 from persam_video import synthetic
 from persam_video.config import load_settings
 from persam_video.sam.build import load_model
+from persam_video.synthetic.bodies import Kind
+from persam_video.synthetic.clip import SyntheticClip, SyntheticObject, Waypoint
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -24,9 +27,36 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+def shoal() -> SyntheticClip:
+    """Draw three koi that swim the same way side by side; the middle one is followed."""
+    return _kois(*((Waypoint(0, 0.2, y), Waypoint(59, 0.55, y)) for y in (0.5, 0.2, 0.8)))
+
+
+def passing() -> SyntheticClip:
+    """Draw a koi, followed, that meets one on one side and has another one on the other."""
+    return _kois(
+        (Waypoint(0, 0.2, 0.4), Waypoint(59, 0.8, 0.4)),
+        (Waypoint(0, 0.8, 0.66, 180), Waypoint(59, 0.2, 0.66, 180)),
+        (Waypoint(0, 0.15, 0.14), Waypoint(59, 0.7, 0.14)),
+    )
+
+
+def _kois(*paths: tuple[Waypoint, ...]) -> SyntheticClip:
+    """Draw koi that look the same; the first one is labelled, the others are not."""
+    gold = (0.93, 0.55, 0.12)
+    return SyntheticClip(
+        tuple(
+            SyntheticObject(int(number == 0), Kind.KOI, gold, 0.7, path)
+            for number, path in enumerate(paths)
+        )
+    )
+
+
 def clips(data: Path | None) -> list[Sequence]:
     """Return the clips to track; without development data, only the drawn ones."""
-    drawn = drawn_sequences(synthetic.lookalike, synthetic.crossing, synthetic.exit_and_return)
+    drawn = drawn_sequences(
+        synthetic.lookalike, shoal, passing, synthetic.crossing, synthetic.exit_and_return
+    )
     return [*drawn] if data is None else [*drawn, schoolgirls(data)]
 
 
