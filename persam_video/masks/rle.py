@@ -48,7 +48,7 @@ def encode_labels(labels: NDArray[np.uint8], ids: Iterable[int]) -> dict[int, Rl
 
     Args:
         labels: uint8 array of shape (H, W).
-        ids: the object ids to code; an id that does not occur gets an empty mask.
+        ids: the object ids to code, not 0; an id that does not occur gets an empty mask.
 
     Returns:
         The codes by id, in the order of ``ids``.

@@ -95,7 +95,7 @@ class BackwardResults:
         last = max(first.values())
         total = len(selection.within(last + 1))
         backwards = reversed_frames(open_part, selection, last, chunk_bytes)
-        with encoding_ahead(tracker, backwards, begin=0) as frames:
+        with encoding_ahead(tracker, backwards, begin=last) as frames:
             for done, frame in enumerate(frames, start=1):
                 begin = [i for i, index in first.items() if index == frame.index]
                 annotation = annotations.get(frame.index) if begin else None

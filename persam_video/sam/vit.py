@@ -183,11 +183,12 @@ def _weighted(logits: Tensor, values: Tensor) -> Tensor:
     Logits of 0 and little more at most spare the softmax the search for the highest ones, and the
     division of all weights.
     """
-    weights = logits.exp2()
-    total = weights.sum(dim=-1, keepdim=True)
-    if not total.isfinite().all():
-        return torch.softmax(logits / _LOG2_E, dim=-1) @ values
-    return (weights @ values).div_(total)
+    if logits.dtype is not torch.float16:  # which holds no large powers
+        weights = logits.exp2()
+        total = weights.sum(dim=-1, keepdim=True)
+        if total.isfinite().all():
+            return (weights @ values).div_(total)
+    return torch.softmax(logits / _LOG2_E, dim=-1) @ values
 
 
 def _highest_of_some(q: Tensor, k: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:

@@ -155,7 +155,7 @@ class Propagation(Iterator[FrameResult]):
         with (
             self._pass(None) as tracker,
             closing(backwards),
-            encoding_ahead(tracker, backwards, begin=0) as frames,
+            encoding_ahead(tracker, backwards, begin=self.first) as frames,
         ):
             for frame in frames:
                 given: Annotation | None = seed

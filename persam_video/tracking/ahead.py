@@ -85,9 +85,9 @@ def encoding_ahead(
 
     Args:
         tracker: takes the frames in the block.
-        frames: in order of their index.
+        frames: forwards or backwards.
         begin: index of the first frame that the tracker needs encoded; only when it has taken that
-            one, it can tell which parts of later ones.
+            one, it can tell which parts of those that follow. Backwards, it is the first of all.
 
     Yields:
         An iterator over the frames, with frames encoded ahead as ``EncodedFrame``.
@@ -115,11 +115,14 @@ def _submitted(
     ahead: int,
 ) -> Iterator[Frame]:
     waiting: deque[Frame] = deque()
+    begun = False
     try:
         for frame in frames:
-            if frame.index <= begin:
+            if not begun and frame.index <= begin:
+                begun = frame.index == begin
                 yield frame
                 continue
+            begun = True
             waiting.append(_submit(pool, tracker, frame))
             if len(waiting) > ahead:
                 yield waiting.popleft()

@@ -113,7 +113,7 @@ class Tracker:
 
     @property
     def view(self) -> View | None:
-        """The part of the last frame that the model saw; ``None`` for all."""
+        """The part of the last frame that the model saw; ``None`` for all, and before any."""
         return self._view
 
     @property
@@ -176,7 +176,7 @@ class Tracker:
             soft = {i: mask for i, mask in self._latest.soft.items() if i != object_id}
             labels = _without(self._latest.labels, object_id)
             self._latest = replace(self._latest, labels=labels, soft=soft)
-        self._plan_anew()
+        self._plan_anew(self._planned[0])
 
     def state(self) -> TrackerState:
         """Return everything that later frames depend on; later steps do not change it."""
@@ -199,7 +199,7 @@ class Tracker:
         self._frame_size, self._steps = state.frame_size, state.steps
         self._objects = {o.object_id: replace(o) for o in state.objects}
         self._cuts = CutDetector(state.picture)
-        self._planned = state.planned
+        self._view, self._planned = None, state.planned
         self._latest = None
 
     @inference()
@@ -244,7 +244,7 @@ class Tracker:
             later = self._planned[1]
             self._planned = later, self._plan(later, size)
         else:
-            self._plan_anew()
+            self._plan_anew(self._view)
         self._steps += 1
         return self._result(self._latest)
 
@@ -313,10 +313,10 @@ class Tracker:
         sure = self._all_sure() and not given
         return choose_view(boxes, size, self.model, self.settings.zoom, current, sure=sure)
 
-    def _plan_anew(self) -> None:
+    def _plan_anew(self, current: View | None) -> None:
         """Plan the next two views, as the objects are others now."""
         if self._frame_size is not None:
-            view = self._plan(self._view, self._frame_size)
+            view = self._plan(current, self._frame_size)
             self._planned = view, view
 
     def _learn_latest(self, object_id: int, mask: MaskArray) -> FrameResult:
@@ -334,7 +334,7 @@ class Tracker:
         labels[annotation.labels > 0] = object_id
         scores = {i: score for i, score in latest.scores.items() if i != object_id}
         self._latest = _Latest(latest.frame, embedding, labels, scores, latest.cut)
-        self._plan_anew()
+        self._plan_anew(self._planned[0])
         return self._result(self._latest)
 
     def _check_known(self, object_id: int) -> None:

@@ -13,6 +13,7 @@ from persam_video.sam.vit import (
     _by_products,
     _folded_attention,
     _masked_attention,
+    _weighted,
 )
 
 
@@ -154,3 +155,8 @@ def test_a_key_far_above_all_others_takes_all_of_the_weight(side):
     none = q.new_zeros(2, side * side, side)
     found = _by_products(q, k, v, none, none, 1.0).float()
     assert (found - v[:, 1, None].float()).abs().max() < 0.05
+
+
+def test_half_precision_holds_what_high_logits_give():
+    logits, values = torch.tensor([[0.0, 15.9]]).half(), torch.full((2, 2), 5.0).half()
+    assert (_weighted(logits, values) - 5).abs().max() < 0.01

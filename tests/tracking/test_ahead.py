@@ -188,6 +188,24 @@ def test_nothing_is_encoded_before_the_tracker_knows_of_what(threads):
     assert model.views == [part] * 5
 
 
+def test_frames_that_come_backwards_stay_in_order(threads):
+    model = Counting()
+    backwards = reversed(list(numbered(10)))
+    with encoding_ahead(Following(model), backwards, begin=9) as frames:
+        seen = []
+        for frame in frames:
+            if frame.index == 9:
+                assert model.encoded == []
+            seen.append(embedding_of(frame, model))
+    assert seen == [*range(9, -1, -1)]
+    assert sorted(model.encoded) == [*range(10)]
+
+
+def test_after_an_interruption_all_frames_are_encoded_ahead(threads):
+    with encoding_ahead(Following(Counting()), numbered(6, first=12), begin=3) as frames:
+        assert all(isinstance(frame, EncodedFrame) for frame in frames)
+
+
 def test_a_moving_object_is_seldom_encoded_twice(model, demo_frames, threads, monkeypatch):
     torch.set_num_threads(2)  # for one encoder
     frames = [frame for frame, _ in demo_frames[:24]]

@@ -273,6 +273,21 @@ def test_objects_that_were_seen_in_views_of_different_shapes_survive(tmp_path):
     assert np.array_equal(ours.labels, theirs.labels)
 
 
+def test_an_object_that_is_removed_from_a_restored_tracker_leaves_the_others_as_ever():
+    model = load_sam("lite", image_size=256, device="cpu", precision="fp32")
+    rgb, labels = two_squares(5, (240, 400), ((60, 100), (90, 190)))
+    first, second = (Tracker(model, Settings()) for _ in range(2))
+    for number in range(4):
+        first.step(rgb, labels if number == 0 else None)
+    second.restore(first.state())
+    first.remove(2)
+    second.remove(2)
+    for _ in range(3):
+        ours, theirs = first.step(rgb), second.step(rgb)
+        assert first.view == second.view is not None
+        assert ours.objects == theirs.objects
+
+
 @pytest.mark.parametrize(
     ("grid", "said"), [([4, 1000], "cells at most"), ([0, 6], "greater than or equal to 1")]
 )
