@@ -9,7 +9,7 @@ CLIPS = 24
 def test_killed_machines_and_a_killed_command_leave_the_masks_of_one_machine(tmp_path):
     from eval.fleet_faults import run
 
-    found = run(tmp_path, number=2, clips=CLIPS, kill_at=(1, 3, 5), driver_at=7, seed=0)
+    found = run(tmp_path, number=2, clips=CLIPS, kill_at=(1, 8, 15), driver_at=18, seed=0)
     assert found.different == ()
     assert found.files > CLIPS * 8
     assert found.killed_at[-1] < CLIPS
