@@ -19,7 +19,7 @@ from persam_video.errors import ConfigError
 from persam_video.masks.boxes import around, clip
 from persam_video.results import FrameResult, ObjectResult
 from persam_video.util.atomic import atomic_path
-from persam_video.video.picture import Picture, Pixels
+from persam_video.video.picture import Picture, Pixels, rgb_of
 
 _BOX, _SIDE_BY_SIDE = "box", "side-by-side"
 
@@ -79,7 +79,7 @@ class Painter:
         reaches = [step.reach(result) for step in self._steps]
         known = [reach for reach in reaches if reach is not None]
         if not isinstance(pixels, Picture) or len(known) < len(reaches):
-            return self.draw(pixels.rgb() if isinstance(pixels, Picture) else pixels, result)
+            return self.draw(rgb_of(pixels), result)
         self.pass_over(result)
         inside = (clip(box, pixels.size) for reach in known for box in reach)
         part = around([box for box in inside if box is not None])

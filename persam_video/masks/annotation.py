@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from persam_video.errors import AnnotationError
 from persam_video.masks.arrays import MaskArray, label_array
 from persam_video.masks.boxes import Box, boxes_of_labels
-from persam_video.masks.labels import VOID, counts_of_values
+from persam_video.masks.counts import counts_of_values
+from persam_video.masks.labels import VOID
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from persam_video.masks.counts import counts_of_values
+
 Box: TypeAlias = tuple[int, int, int, int]
 
 
@@ -40,7 +42,7 @@ def boxes_of_labels(labels: NDArray[np.uint8], ids: Iterable[int]) -> dict[int, 
     """
     # to compare, and to look for what is not 0, is far faster than to sort by label
     left, top, part = labelled_part(labels)
-    seen = cv2.calcHist([part], [0], None, [256], [0, 256]) if part.size else np.zeros(256)
+    seen = counts_of_values(part)
     boxes: dict[int, Box | None] = {}
     for object_id in ids:
         box = box_of(part == object_id) if seen[object_id] else None

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from persam_video.errors import AnnotationError
-from persam_video.masks.labels import MAX_OBJECT_ID, VOID, counts_of_values
+from persam_video.masks.counts import counts_of_values
+from persam_video.masks.labels import MAX_OBJECT_ID, VOID
 from persam_video.masks.palette import colour_rank, davis_palette
 
 # Blending gives several levels at once, while an object may well be a thin strip between a lower

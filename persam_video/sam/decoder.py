@@ -12,7 +12,7 @@ Without any of them, the result is that of segment-anything.
 Source: Zhang et al., "Personalize Segment Anything Model with One Shot", ICLR 2024, section 3.2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
@@ -379,14 +379,7 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
         else:
             masks = hyper.new_empty((*hyper.shape[:2], 4 * height, 4 * width))
             for areas in batches_of(windows, (height, width)):
-                chosen = list(areas)
-                masks[chosen] = self._masks_in(
-                    [windows[n] for n in chosen],
-                    list(areas.values()),
-                    source[chosen],
-                    hyper[chosen],
-                    skips,
-                )
+                self._fill(masks, areas, windows, source, hyper, skips)
         return Decoded(
             masks,
             self.iou_prediction_head(hidden[:, 0]),
@@ -408,45 +401,43 @@ class GuidedMaskDecoder(MaskDecoder):  # type: ignore[misc]
             [mlp(hidden[:, 1 + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
         )
 
-    def _masks_in(
+    def _fill(
         self,
+        masks: Tensor,
+        areas: Mapping[int, Window],
         windows: Sequence[Window],
-        areas: Sequence[Window],
         source: Tensor,
         hyper: Tensor,
         skips: tuple[Tensor, ...] | None,
-    ) -> Tensor:
-        """Return masks (B, 1 + M, 4h, 4w) within windows, computed in their areas of one size.
+    ) -> None:
+        """Compute some of the masks (B, 1 + M, 4h, 4w), in areas of one size by their numbers.
 
         Outside, the mean of the window's border is continued, so that a mask that is fed back as a
         prompt looks like a complete one.
         """
-        height, width = source.shape[2:]
+        height = source.shape[2]
 
         def cut(features: Tensor) -> Tensor:
             scale, last = features.shape[2] // height, features.permute(0, 2, 3, 1)
             parts = [
                 last[n % len(last), y0 * scale : y1 * scale, x0 * scale : x1 * scale]
-                for n, (x0, y0, x1, y1) in enumerate(areas)
+                for n, (x0, y0, x1, y1) in areas.items()
             ]
             several = parts[0][None] if len(parts) == 1 else torch.stack(parts)
             return several.permute(0, 3, 1, 2)
 
         near = None if skips is None else tuple(map(cut, skips))
         upscaled = self._upscale(cut(source), near).permute(0, 2, 3, 1)  # as it lies in memory
-        logits = (upscaled.flatten(1, 2) @ hyper.mT).mT.reshape(
-            *hyper.shape[:2], *upscaled.shape[1:3]
-        )
-        masks = logits.new_empty((*hyper.shape[:2], 4 * height, 4 * width))
-        for mask, found, window, area in zip(masks, logits, windows, areas, strict=True):
-            x0, y0, x1, y1 = (4 * end for end in window)
+        logits = (upscaled.flatten(1, 2) @ hyper[list(areas)].mT).mT
+        logits = logits.reshape(*logits.shape[:2], *upscaled.shape[1:3])
+        for found, (number, area) in zip(logits, areas.items(), strict=True):
+            x0, y0, x1, y1 = (4 * end for end in windows[number])
             left, top = 4 * area[0], 4 * area[1]
             inside = found[:, y0 - top : y1 - top, x0 - left : x1 - left]
             border = [inside[:, [0, -1]].flatten(1), inside[:, :, [0, -1]].flatten(1)]
             outside = torch.cat(border, dim=1).mean(dim=1).clamp(max=OUTSIDE_WINDOW)
-            mask[:] = outside[:, None, None]
-            mask[:, y0:y1, x0:x1] = inside
-        return masks
+            masks[number] = outside[:, None, None]
+            masks[number, :, y0:y1, x0:x1] = inside
 
     def _upscale(self, source: Tensor, skips: tuple[Tensor, ...] | None) -> Tensor:
         if self.mix_skips is None or skips is None:

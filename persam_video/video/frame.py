@@ -7,7 +7,7 @@ from pathlib import PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from persam_video.video.picture import Picture, Pixels, size_of
+from persam_video.video.picture import Pixels, rgb_of, size_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Frame:
     @cached_property
     def rgb(self) -> NDArray[np.uint8]:
         """The whole frame, uint8 array of shape (H, W, 3)."""
-        return self.pixels.rgb() if isinstance(self.pixels, Picture) else self.pixels
+        return rgb_of(self.pixels)
 
     @property
     def size(self) -> tuple[int, int]:

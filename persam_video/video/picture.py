@@ -56,6 +56,11 @@ def size_of(pixels: Pixels) -> tuple[int, int]:
     return pixels.size if isinstance(pixels, Picture) else (pixels.shape[0], pixels.shape[1])
 
 
+def rgb_of(pixels: Pixels) -> NDArray[np.uint8]:
+    """Return all of a picture as uint8 RGB, of an array without a copy."""
+    return pixels.rgb() if isinstance(pixels, Picture) else pixels
+
+
 def part_of(pixels: Pixels, part: Part) -> NDArray[np.uint8]:
     """Return a part of a picture as uint8 RGB, of an array without a copy."""
     if isinstance(pixels, Picture):

@@ -26,7 +26,7 @@ from persam_video.video.formats import (
     VideoContainer,
     has_encoder,
 )
-from persam_video.video.picture import Picture, Pixels
+from persam_video.video.picture import Pixels, rgb_of
 from persam_video.video.rgb import YuvConverter
 from persam_video.video.yuv_picture import YuvPicture
 
@@ -272,7 +272,7 @@ class VideoWriter:
     def _convert(self, pixels: Pixels) -> VideoFrame:
         if isinstance(pixels, YuvPicture) and self._takes(pixels):
             return pixels.copy()
-        rgb = pixels.rgb() if isinstance(pixels, Picture) else pixels
+        rgb = rgb_of(pixels)
         expected = (self._size[1], self._size[0], self._channels)
         if rgb.shape != expected or rgb.dtype != np.uint8:
             raise ValueError(

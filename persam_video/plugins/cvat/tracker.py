@@ -70,7 +70,7 @@ class ShapeTracker:
         return cvataa.TrackableShape(type=kind, points=points_of(labels > 0, kind))
 
     def _annotation(self, frame: EncodedFrame, shape: cvataa.TrackableShape) -> Annotation:
-        size = (frame.rgb.shape[0], frame.rgb.shape[1])
+        size = frame.size
         if shape.type != "rectangle":
             return Annotation.from_labels(mask_of(shape.points, shape.type, size))
         box = ObjectPrompts(1, box_in_frame(shape.points, size))
