@@ -1,4 +1,7 @@
-"""Faster convolutions for inference on the CPU; their results are the same up to rounding."""
+"""Faster convolutions and linear layers for inference on the CPU.
+
+Their results are the same up to rounding.
+"""
 
 from typing import Literal, TypeAlias, cast
 
@@ -50,7 +53,7 @@ def fused_linear(x: Tensor, layer: nn.Linear, activation: Activation = "none") -
 
     Args:
         x: (..., inputs).
-        layer: the layer.
+        layer: the layer; its weights may be packed.
         activation: follows it.
 
     Returns:
@@ -64,6 +67,18 @@ def fused_linear(x: Tensor, layer: nn.Linear, activation: Activation = "none") -
         return found
     x = layer(x)
     return F.gelu(x) if activation == "gelu" else F.relu6(x) if activation == "relu6" else x
+
+
+def pack_linear(layer: nn.Linear) -> None:
+    """Bring weights on the CPU into oneDNN's layout, where bf16 is native.
+
+    Else they would be rearranged for each product, which takes a seventh of its time. Only
+    ``fused_linear`` can read them then.
+    """
+    weight = layer.weight.detach()
+    if weight.dtype is torch.bfloat16 and can_fuse(weight.dtype):
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight)
+        layer.weight = nn.Parameter(packed, requires_grad=False)
 
 
 def can_fuse(dtype: torch.dtype) -> bool:

@@ -97,7 +97,7 @@ class SamModel:
     """A SAM on a device, in a precision.
 
     Args:
-        network: the network; it is moved to the device.
+        network: the network; it is moved to the device, and its weights prepared for it.
         info: its description.
         device: where it runs.
         dtype: dtype of the encoder, the decoder and what embeds dense prompts; the rest of the

@@ -9,6 +9,7 @@ from persam_video.sam.decoder import GuidedMaskDecoder
 from persam_video.sam.modules import PromptEncoder
 from persam_video.sam.readout import MemoryReadout
 from persam_video.sam.sam2_memory import Sam2Memory
+from persam_video.sam.vit import FusedImageEncoderViT
 
 CELL = 16
 """Side of one cell of the image embedding, in pixels of the input."""
@@ -85,7 +86,12 @@ class Sam(nn.Module):
         return ImageFeatures(embedding, normalised(embedding))
 
     def cpu_encoder(self) -> Callable[[Tensor], ImageFeatures]:
-        """Return what encodes one image on the CPU: ``encode``, or something faster."""
+        """Return what encodes one image on the CPU: ``encode``, or something faster.
+
+        The image encoder may be of use for nothing else after that.
+        """
+        if isinstance(self.image_encoder, FusedImageEncoderViT):
+            self.image_encoder.pack()
         return self.encode
 
     def embed_matching(self, maps: Tensor) -> Tensor | None:

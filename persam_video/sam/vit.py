@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from persam_video.sam.convolutions import fused_linear
+from persam_video.sam.convolutions import fused_linear, pack_linear
 from persam_video.sam.modules import ImageEncoderViT, ViTAttention, get_rel_pos
 
 _LOGITS = 2**21
@@ -223,6 +223,12 @@ class FusedImageEncoderViT(ImageEncoderViT):  # type: ignore[misc]
                 use_rel_pos=plain.use_rel_pos,
                 input_size=(window, window),
             )
+
+    def pack(self) -> None:
+        """Prepare the weights for inference on the CPU; they cannot be moved or saved any more."""
+        for block in self.blocks:
+            for layer in (block.attn.qkv, block.attn.proj, block.mlp.lin1, block.mlp.lin2):
+                pack_linear(layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode normalised RGB images (B, 3, H, W) as (B, C, H/16, W/16)."""

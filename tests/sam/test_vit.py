@@ -145,6 +145,17 @@ def test_bf16_gives_the_masks_of_fp32(nano_network, as_model, frame):
     assert overlap.min() >= 0.98  # the masks of random weights are ragged
 
 
+def test_packed_weights_give_the_same_features(pair):
+    _, fused = pair(shape())
+    fused.bfloat16()
+    images = torch.randn(1, 3, 96, 96).bfloat16()
+    with torch.inference_mode():
+        loose = fused(images).float()
+        fused.pack()
+        packed = fused(images).float()
+    assert (packed - loose).abs().mean() < 0.01  # the features' deviation is 1
+
+
 @pytest.mark.parametrize("side", [6, 20], ids=["folded", "mask"])
 def test_a_key_far_above_all_others_takes_all_of_the_weight(side):
     """Its power of two is more than 16 bits can hold, and it is none of the keys that are seen."""
