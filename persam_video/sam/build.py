@@ -242,7 +242,10 @@ def choose_precision(name: str, device: torch.device) -> str:
         # older GPUs emulate it, and lack convolutions in it
         native = torch.cuda.get_device_capability(device) >= (8, 0)
     elif device.type == "cpu":
-        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        # what the processor has, unless torch was told to do without it
+        native = torch.backends.cpu.get_cpu_capability().startswith("AVX512") and (
+            torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        )
     else:
         native = False
     return "bf16" if native else "fp32"

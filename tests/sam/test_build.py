@@ -103,3 +103,10 @@ def test_the_cpu_is_always_there():
 def test_bf16_is_left_to_gpus_that_compute_in_it(monkeypatch, capability, precision):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert choose_precision("auto", torch.device("cuda")) == precision
+
+
+@pytest.mark.parametrize(("instructions", "precision"), [("AVX2", "fp32"), ("AVX512", "bf16")])
+def test_bf16_is_left_to_cpus_that_compute_in_it(monkeypatch, instructions, precision):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: instructions)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert choose_precision("auto", torch.device("cpu")) == precision

@@ -30,7 +30,8 @@ class Counting:
 
     encodes_side_by_side = True
 
-    def __init__(self, fails_at: int | None = None) -> None:
+    def __init__(self, fails_at: int | None = None, dtype: torch.dtype = torch.bfloat16) -> None:
+        self.dtype = dtype
         self.encoded: list[int] = []
         self.views: list[View | None] = []
         self.threads: set[int] = set()
@@ -115,6 +116,17 @@ def test_threads_are_shared_while_it_lasts(threads):
             assert torch.get_num_threads() == 1
     assert model.threads == {1}
     assert torch.get_num_threads() == 4
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [(torch.bfloat16, 1), (torch.float32, 2)], ids=str)
+def test_a_single_encoder_in_fp32_has_as_many_threads_as_there_are(threads, dtype, expected):
+    torch.set_num_threads(2)
+    model = Counting(dtype=dtype)
+    with encoding_ahead(Following(model), numbered(5), begin=0) as coming:
+        for _ in coming:
+            assert torch.get_num_threads() == 1
+    assert model.threads == {expected}
+    assert torch.get_num_threads() == 2
 
 
 def test_an_error_of_the_source_comes_after_the_frames_before_it(threads):
