@@ -24,6 +24,7 @@ from persam_video.config import Settings, load_settings
 from persam_video.sam.build import load_model
 from persam_video.sam.model import SamModel
 from persam_video.tracking import Tracker
+from persam_video.util.machine import settle_memory
 
 OBJECTS = (1, 2, 4, 8, 16, 32)
 SIZES = {"240p": (426, 240), "480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)} | {
@@ -135,6 +136,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=common.count, default=3)
     parser.add_argument("--out", type=Path, default=common.RESULTS / "scaling.json")
     options = parser.parse_args()
+    settle_memory()  # as `track` does
     found = curves(options.frames, options.repeats)
     cost = fit([point for curve in found for point in curve.points])
     print(cost)

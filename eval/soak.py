@@ -3,11 +3,12 @@
     python -m eval.soak                     # results in eval/results/soak.json and soak.svg
     python -m eval.soak --frames 2000
 
-The frames are made while they are tracked: squares that move, leave the picture and come back, one
-of which is taken away and given again every 1,000 frames. Resident memory, open files and threads
-are sampled every 100 frames. Ends with status 1 unless they are flat: over the second half, memory
-may rise by 3 % and 8 MiB at most, and files and threads by nothing. Reads /proc, so it runs on
-Linux. Ctrl-C ends early and keeps the samples. The model is the embedded one at its smallest input.
+The frames are made and encoded while those before them are tracked: squares that move, leave the
+picture and come back, one of which is taken away and given again every 1,000 frames. Resident
+memory, open files and threads are sampled every 100 frames. Ends with status 1 unless they are
+flat: over the second half, memory may rise by 3 % and 8 MiB at most, and files and threads by
+nothing. Reads /proc, so it runs on Linux. Ctrl-C ends early and keeps the samples. The model is the
+embedded one at its smallest input.
 """
 
 import platform
@@ -30,6 +31,8 @@ from persam_video.sam.build import load_model
 from persam_video.sinks import MaskPngSink, Sink, ThreadedSink, TracksJsonlSink
 from persam_video.sinks.overlay_video import OverlayVideoSink
 from persam_video.tracking import ObjectState, Tracker
+from persam_video.tracking.ahead import encoding_ahead
+from persam_video.util.machine import settle_memory
 from persam_video.video import Frame, SourceInfo, SourceKind
 
 HEIGHT, WIDTH = 72, 128
@@ -78,31 +81,41 @@ def soak(frames: int, folder: Path) -> list[Sample]:
         OverlayVideoSink(folder / "overlay.mp4", info),
     ]
     sinks = [ThreadedSink(sink) for sink in inner]
+    source = (Frame(index, make_frame(index)[0], float(index / FPS)) for index in range(frames))
     samples, began = [], time.monotonic()
     try:
-        for index in range(frames):
-            rgb, labels = make_frame(index)
-            given = labels if index == 0 else None
-            if index % RENEWED == 0 and index and (labels == 3).any():
-                tracker.remove(3)
-                given = np.where(labels == 3, labels, 0).astype(np.uint8)
-            frame = Frame(index, rgb, float(index / FPS))
-            result = tracker.step(frame, given)
-            for sink in sinks:
-                sink.write(frame, result)
-            if index >= KEPT_MASKS:  # ten thousand files are no part of what is measured
-                (folder / "masks" / f"{index - KEPT_MASKS:05d}.png").unlink(missing_ok=True)
-            if index % EVERY == 0 or index == frames - 1:
-                tracked = sum(o.state is ObjectState.TRACKED for o in result.objects)
-                samples.append(_sample(index, began, tracked))
-                if index % 1000 == 0:
-                    print(samples[-1], flush=True)
+        with encoding_ahead(tracker, source, begin=0) as coming:
+            for frame in coming:
+                index = frame.index
+                result = tracker.step(frame, _given(tracker, index))
+                for sink in sinks:
+                    sink.write(frame, result)
+                if index >= KEPT_MASKS:  # ten thousand files are no part of what is measured
+                    (folder / "masks" / f"{index - KEPT_MASKS:05d}.png").unlink(missing_ok=True)
+                if index % EVERY == 0 or index == frames - 1:
+                    tracked = sum(o.state is ObjectState.TRACKED for o in result.objects)
+                    samples.append(_sample(index, began, tracked))
+                    if index % 1000 == 0:
+                        print(samples[-1], flush=True)
     except KeyboardInterrupt:
         print("interrupted: the samples so far are kept")
     finally:
         for sink in sinks:
             sink.close()
     return samples
+
+
+def _given(tracker: Tracker, index: int) -> NDArray[np.uint8] | None:
+    """Return the labels that are given for a frame, if any, and renew an object now and then."""
+    if index % RENEWED:
+        return None
+    labels = make_frame(index)[1]
+    if index == 0:
+        return labels
+    if not (labels == 3).any():
+        return None
+    tracker.remove(3)
+    return np.where(labels == 3, labels, 0).astype(np.uint8)
 
 
 def _sample(frame: int, began: float, tracked: int) -> Sample:
@@ -151,7 +164,8 @@ def main() -> None:
     parser.add_argument("--frames", type=common.count, default=10_000)
     parser.add_argument("--out", type=Path, default=common.RESULTS / "soak.json")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    settle_memory()  # as `track` does
+    torch.set_num_threads(2)  # an encoder beside the tracker
     with tempfile.TemporaryDirectory() as folder:
         samples = soak(options.frames, Path(folder))
     found = faults(samples)
