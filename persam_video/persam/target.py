@@ -48,7 +48,7 @@ def location_confidence(features: Tensor, targets: Tensor) -> Tensor:
     Returns:
         (N, h, w) cosine similarities, -1 to 1; 0 for a zero target.
     """
-    cells = F.normalize(features, dim=1)
-    if len(cells) != len(targets):
-        cells = cells.expand(len(targets), -1, -1, -1)
-    return torch.einsum("nchw,nc->nhw", cells, F.normalize(targets, dim=1))
+    cells, targets = F.normalize(features, dim=1), F.normalize(targets, dim=1)
+    if len(cells) == 1:  # one product for all targets
+        return torch.einsum("chw,nc->nhw", cells[0], targets)
+    return torch.einsum("nchw,nc->nhw", cells, targets)
