@@ -37,6 +37,9 @@ from persam_video.util.table import Row, Table, show
 
 T = TypeVar("T")
 
+FRAMES = 80
+"""Frames of the synthetic sequence."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -66,14 +69,14 @@ def main(
 ) -> None:
     """Time the evaluators side by side."""
     with tempfile.TemporaryDirectory() as folder:
-        sets = {"80 frames of 854x480, one object": draw_sequence(Path(folder))}
+        sets = {f"{FRAMES} frames of 854x480, one object": draw_sequence(Path(folder))}
         evaluator = common.SHARED / "evaluator"
         if evaluator.is_dir():
             sets["shared/data/evaluator"] = (evaluator / "davis", evaluator / "results")
         report: dict[str, list[dict[str, Any]]] = {}
         console = Console()
         for name, (root, results) in sets.items():
-            timings = compare(DavisDataset(root), results, official_path, repeat)
+            timings = tuple(compare(DavisDataset(root), results, official_path, repeat))
             rows: tuple[Row, ...] = tuple(
                 (timing.evaluator, timing.seconds, timing.ratio, f"{timing.difference:.1e}")
                 for timing in timings
@@ -157,7 +160,7 @@ def draw_sequence(folder: Path) -> tuple[Path, Path]:
         path.mkdir(parents=True)
     (root / "ImageSets" / "2017" / "val.txt").write_text("figure\n")
     rng = np.random.default_rng(0)
-    for frame in range(80):
+    for frame in range(FRAMES):
         truth = np.zeros((480, 854), np.uint8)
         x, swing = 200 + 5 * frame, 40 * math.sin(frame / 4)
         cv2.ellipse(truth, (x, 200), (60, 95), 0, 0, 360, 1, -1)

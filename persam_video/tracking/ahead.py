@@ -78,11 +78,11 @@ def encoding_ahead(
     """Encode frames ahead of their use in the block; embeddings are the same up to rounding.
 
     Torch's threads (``torch.get_num_threads``) are divided among the encoders and the tracker
-    until the block ends; but in fp32, a single encoder has as many as there are. With one thread,
-    on a GPU, or with a model whose operators fill the cores by themselves, the frames are passed
-    through. Of a frame is encoded the part that the tracker has planned by then; if it wants
-    another one in the end, it encodes the frame itself. An error of ``frames`` is raised after the
-    frames before it.
+    until the block ends, but in fp32 a single encoder and the tracker both use all of them. With
+    one thread, on a GPU, or with a model whose operators fill the cores by themselves, the frames
+    are passed through. Of a frame is encoded the part that the tracker has planned by then; if it
+    wants another one in the end, it encodes the frame itself. An error of ``frames`` is raised
+    after the frames before it.
 
     Args:
         tracker: takes the frames in the block.
@@ -98,16 +98,11 @@ def encoding_ahead(
     if encoders == 0 or not tracker.model.encodes_side_by_side:
         yield frames
         return
-    each = round(threads / (encoders + 1))
-    # in fp32, encoding takes much longer than all else: a single encoder gets the tracker's, too
-    shares = encoders == 1 and tracker.model.dtype is torch.float32
-    torch.set_num_threads(each)
-    pool = ThreadPoolExecutor(
-        encoders,
-        thread_name_prefix="encode",
-        initializer=torch.set_num_threads,
-        initargs=(threads if shares else each,),
-    )
+    # with a single encoder in fp32, the tracker would wait for it most of the time
+    alone = encoders == 1 and tracker.model.dtype is torch.float32
+    # new threads inherit the number that is set when they start
+    torch.set_num_threads(threads if alone else round(threads / (encoders + 1)))
+    pool = ThreadPoolExecutor(encoders, thread_name_prefix="encode")
     try:
         yield _submitted(pool, tracker, frames, begin, ahead=encoders)
     finally:

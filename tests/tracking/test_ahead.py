@@ -119,12 +119,12 @@ def test_threads_are_shared_while_it_lasts(threads):
 
 
 @pytest.mark.parametrize(("dtype", "expected"), [(torch.bfloat16, 1), (torch.float32, 2)], ids=str)
-def test_a_single_encoder_in_fp32_has_as_many_threads_as_there_are(threads, dtype, expected):
+def test_two_threads_are_shared_in_bf16_and_used_by_both_in_fp32(threads, dtype, expected):
     torch.set_num_threads(2)
     model = Counting(dtype=dtype)
     with encoding_ahead(Following(model), numbered(5), begin=0) as coming:
         for _ in coming:
-            assert torch.get_num_threads() == 1
+            assert torch.get_num_threads() == expected
     assert model.threads == {expected}
     assert torch.get_num_threads() == 2
 
