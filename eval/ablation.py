@@ -65,6 +65,7 @@ VARIANTS = (
     Variant("large objects magnified, too", {"zoom.size": 1000.0}),
     Variant("less around the objects", {"zoom.room": 1.5}),
     Variant("half as many pixels again", {"zoom.pixels": 1.5}),
+    Variant("never closer, however sure", {"zoom.sure": None}),
 )
 SIZES = (512, 640)
 
