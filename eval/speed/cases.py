@@ -134,14 +134,14 @@ def _of_lite(frames: int) -> Iterator[Comparison]:
 
     yield Comparison(
         "embedded model: 1 object against 8",
-        aim="at most 2.5",
+        aim="at most 2",
         work=work,
         ours=lambda: _follow(native, one),
         theirs=lambda: _follow(native, eight),
     )
     yield Comparison(
         "embedded model, 1 object, as `track` runs it, against frame by frame in fp32",
-        aim="3, and 15 frames per second",
+        aim="3, and 25 frames per second",
         work=work,
         ours=lambda: _follow(native, one, ahead=True),
         theirs=lambda: _follow(fp32, one),

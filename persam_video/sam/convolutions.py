@@ -69,15 +69,19 @@ def fused_linear(x: Tensor, layer: nn.Linear, activation: Activation = "none") -
     return F.gelu(x) if activation == "gelu" else F.relu6(x) if activation == "relu6" else x
 
 
-def pack_linear(layer: nn.Linear) -> None:
+def pack_linear(layer: nn.Linear, rows: int) -> None:
     """Bring weights on the CPU into oneDNN's layout, where bf16 is native.
 
     Else they would be rearranged for each product, which takes a seventh of its time. Only
     ``fused_linear`` can read them then.
+
+    Args:
+        layer: the layer, changed in place.
+        rows: number of vectors that it usually maps at a time, for which the layout is chosen.
     """
     weight = layer.weight.detach()
     if weight.dtype is torch.bfloat16 and can_fuse(weight.dtype):
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight)
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
         layer.weight = nn.Parameter(packed, requires_grad=False)
 
 

@@ -226,9 +226,10 @@ class FusedImageEncoderViT(ImageEncoderViT):  # type: ignore[misc]
 
     def pack(self) -> None:
         """Prepare the weights for inference on the CPU; they cannot be moved or saved any more."""
+        tokens = (self.img_size // self.patch_embed.proj.stride[0]) ** 2
         for block in self.blocks:
             for layer in (block.attn.qkv, block.attn.proj, block.mlp.lin1, block.mlp.lin2):
-                pack_linear(layer)
+                pack_linear(layer, tokens)
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode normalised RGB images (B, 3, H, W) as (B, C, H/16, W/16)."""

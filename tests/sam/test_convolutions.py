@@ -41,7 +41,7 @@ def test_packed_weights_give_the_same_product(activation, expected):
     layer, x = nn.Linear(40, 24).bfloat16(), torch.randn(2, 5, 40).bfloat16()
     wanted = expected(layer(x))
     loose = fused_linear(x, layer, activation)
-    pack_linear(layer)
+    pack_linear(layer, 10)
     packed = fused_linear(x, layer, activation)
     assert layer.weight.is_mkldnn
     for found in (loose, packed):
@@ -51,5 +51,5 @@ def test_packed_weights_give_the_same_product(activation, expected):
 def test_weights_in_fp32_stay_as_they_are():
     layer = nn.Linear(4, 4)
     before = layer.weight
-    pack_linear(layer)
+    pack_linear(layer, 1)
     assert layer.weight is before
