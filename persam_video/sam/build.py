@@ -1,6 +1,7 @@
 """Load a model by name onto a device."""
 
 import logging
+import os
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -225,6 +226,10 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+_WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
+"""Instructions that oneDNN, which multiplies in bf16, can be held to, and that have none for it."""
+
+
 def choose_precision(name: str, device: torch.device) -> str:
     """Turn a precision name into fp32, bf16 or fp16.
 
@@ -242,8 +247,8 @@ def choose_precision(name: str, device: torch.device) -> str:
         # older GPUs emulate it, and lack convolutions in it
         native = torch.cuda.get_device_capability(device) >= (8, 0)
     elif device.type == "cpu":
-        # what the processor has, unless torch was told to do without it
-        native = torch.backends.cpu.get_cpu_capability().startswith("AVX512") and (
+        allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() not in _WITHOUT_BF16
+        native = allowed and (
             torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         )
     else:

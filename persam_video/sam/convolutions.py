@@ -80,7 +80,7 @@ def pack_linear(layer: nn.Linear, rows: int) -> None:
         rows: number of vectors that it usually maps at a time, for which the layout is chosen.
     """
     weight = layer.weight.detach()
-    if weight.dtype is torch.bfloat16 and can_fuse(weight.dtype):
+    if weight.dtype is torch.bfloat16 and not weight.is_mkldnn and can_fuse(weight.dtype):
         packed = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
         layer.weight = nn.Parameter(packed, requires_grad=False)
 

@@ -97,7 +97,8 @@ class SamModel:
     """A SAM on a device, in a precision.
 
     Args:
-        network: the network; it is moved to the device, and its weights prepared for it.
+        network: the network; it is moved to the device, and its weights prepared for it: in bf16 on
+            the CPU, those of a ViT cannot be copied, saved or moved any more.
         info: its description.
         device: where it runs.
         dtype: dtype of the encoder, the decoder and what embeds dense prompts; the rest of the

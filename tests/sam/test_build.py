@@ -105,8 +105,11 @@ def test_bf16_is_left_to_gpus_that_compute_in_it(monkeypatch, capability, precis
     assert choose_precision("auto", torch.device("cuda")) == precision
 
 
-@pytest.mark.parametrize(("instructions", "precision"), [("AVX2", "fp32"), ("AVX512", "bf16")])
-def test_bf16_is_left_to_cpus_that_compute_in_it(monkeypatch, instructions, precision):
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: instructions)
+@pytest.mark.parametrize(
+    ("most", "precision"),
+    [("", "bf16"), ("AVX512_CORE_BF16", "bf16"), ("AVX2", "fp32"), ("avx512_core", "fp32")],
+)
+def test_bf16_is_left_to_cpus_that_compute_in_it(monkeypatch, most, precision):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", most)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     assert choose_precision("auto", torch.device("cpu")) == precision
