@@ -42,6 +42,9 @@ from persam_video.util.download import file_sha256
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _EMBED_DIM = 256
 
+_WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
+"""Instructions that oneDNN, which multiplies in bf16, can be held to, and that have none for it."""
+
 
 def load_sam(
     model: str = "lite",
@@ -224,10 +227,6 @@ def choose_device(name: str) -> torch.device:
     if not present[kind]:
         raise ModelError(f"there is no {kind} device here: pass --device auto or cpu")
     return torch.device(name)
-
-
-_WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
-"""Instructions that oneDNN, which multiplies in bf16, can be held to, and that have none for it."""
 
 
 def choose_precision(name: str, device: torch.device) -> str:

@@ -86,7 +86,7 @@ def pack_linear(layer: nn.Linear, rows: int) -> None:
 
 
 def can_fuse(dtype: torch.dtype) -> bool:
-    """Return whether ``FusedConv2d`` computes in a precision here.
+    """Return whether oneDNN computes fused convolutions and linear layers in a precision here.
 
     It needs what this torch's compiler uses, too, and for bf16 a processor that has it.
     """
