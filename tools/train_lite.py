@@ -53,6 +53,7 @@ class Options:
     limit: int | None
     save_every: int
     precision: str
+    freeze: bool
 
 
 def load_backbone(model: LiteSam, file: Path) -> None:
@@ -157,6 +158,8 @@ class Run:
         backbone = model.image_encoder.backbone
         for layer in (backbone.stem, *backbone.blocks[:6]):
             layer.requires_grad_(False)
+        if options.freeze:
+            model.image_encoder.requires_grad_(False)
         objective = Objective(model)
         objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         slow = [p for p in backbone.parameters() if p.requires_grad]
@@ -278,7 +281,7 @@ def parse() -> tuple[Options, Path | None]:
         "--cooldown", type=int, default=400, help="final steps, in which the rate falls to 0"
     )
     parser.add_argument("--warmup", type=int, default=200)
-    parser.add_argument("--clips", type=int, default=4, help="clips of four frames per batch")
+    parser.add_argument("--clips", type=int, default=4, help="clips of six frames per batch")
     parser.add_argument("--size", type=int, default=448, help="side of the training window")
     parser.add_argument("--rate", type=float, default=4e-4)
     parser.add_argument(
@@ -288,6 +291,7 @@ def parse() -> tuple[Options, Path | None]:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=int, help="number of stills to use")
     parser.add_argument("--save-every", type=int, default=50)
+    parser.add_argument("--freeze", action="store_true", help="keep the image encoder as it is")
     parser.add_argument(
         "--precision",
         choices=("bf16", "fp32"),

@@ -147,6 +147,14 @@ class ZoomSettings(Section):
     sure_frames: int = _setting(1, "frames in a row after which it is sure", ge=1, le=100)
     sure_room: float = _setting(1.3, "room while it is sure", ge=1, le=10)
     sure_pixels: float = _setting(0.45, "pixels while it is sure", ge=0.1, le=4)
+    small: float = _setting(
+        125.0,
+        "where objects far apart would have sides of fewer input pixels than this on average, they "
+        "are seen with small_room and small_pixels (only lite); 0 for never",
+        ge=0,
+    )
+    small_room: float = _setting(1.5, "room at most where the objects are small", ge=1, le=10)
+    small_pixels: float = _setting(1.5, "pixels at least where the objects are small", ge=0.1, le=4)
 
 
 class LostSettings(Section):

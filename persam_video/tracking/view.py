@@ -3,10 +3,12 @@
 Its input has about as many pixels as that of a whole frame, so that every frame takes the same
 time: small objects are seen larger, and large ones with what is around them. While the model is
 sure of all masks, it gets along with fewer pixels, and with less of what is around the objects.
+Where the objects stay small all the same, as in a crowd, the view is closer and has more pixels.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from persam_video.config.settings import ZoomSettings
 from persam_video.masks.boxes import Box, centred
@@ -58,17 +60,12 @@ def choose_view(
     height, width = frame_size
     whole = model.info.image_size / max(frame_size)
     multiple = model.network.padding
-    sure = sure and multiple is not None  # a square input has its size anyway
-    room, share = (zoom.sure_room, zoom.sure_pixels) if sure else (zoom.room, zoom.pixels)
+    framing = framing_of(boxes, frame_size, model, zoom, sure=sure)
+    room, share = framing.room, framing.share
     pixels = share * whole**2 * height * width
     around = _around(boxes, frame_size, (room - 1) / 2)
     across, down = around[2] - around[0], around[3] - around[1]
-    if multiple is None:
-        most = model.info.image_size / max(across, down)
-    else:
-        most = math.sqrt(pixels / (across * down))
-    enough = zoom.size / _usual_side(boxes)
-    scale = min(max(enough, whole * min(1, math.sqrt(share))), zoom.limit * whole, most)
+    scale = _scale(boxes, frame_size, model, zoom, framing)
     if current is not None:
         near = _around(boxes, frame_size, _EASE * (room - 1) / 2)
         if _serves(current, near, scale, pixels if multiple is not None else None):
@@ -85,6 +82,50 @@ def choose_view(
     return View(centred(around, sides, frame_size), input_size)
 
 
+@dataclass(frozen=True)
+class Framing:
+    """How a view frames the objects.
+
+    Attributes:
+        room: what is to be seen around an object, box included, in longer sides of the box.
+        share: pixels of the input, relative to those of the whole frame at its usual size.
+    """
+
+    room: float
+    share: float
+
+
+def framing_of(
+    boxes: Sequence[Box],
+    frame_size: tuple[int, int],
+    model: SamModel,
+    zoom: ZoomSettings,
+    *,
+    sure: bool,
+) -> Framing:
+    """Choose how to frame objects.
+
+    Args:
+        boxes: boxes of the objects, at least one, (x0, y0, x1, y1), within the frame.
+        frame_size: (height, width).
+        model: the model.
+        zoom: the ways to choose from.
+        sure: whether the model is sure of the masks of all objects.
+    """
+    usual = Framing(zoom.room, zoom.pixels)
+    if model.network.padding is None:  # a square input has its size anyway
+        return usual
+    if sure:
+        return Framing(zoom.sure_room, zoom.sure_pixels)
+    scale = _scale(boxes, frame_size, model, zoom, usual)
+    small = scale * _usual_side(boxes) < zoom.small
+    # at the limit of the magnification, more pixels would only show more around the objects
+    limited = scale >= zoom.limit * model.info.image_size / max(frame_size)
+    if not small or limited:
+        return usual
+    return Framing(min(zoom.room, zoom.small_room), max(zoom.pixels, zoom.small_pixels))
+
+
 def still_shows(
     view: View | None, boxes: Sequence[Box], frame_size: tuple[int, int], room: float
 ) -> bool:
@@ -99,6 +140,26 @@ def still_shows(
     if view is None or not boxes:
         return view is None
     return _holds(view, _around(boxes, frame_size, _TIGHT * (room - 1) / 2))
+
+
+def _scale(
+    boxes: Sequence[Box],
+    frame_size: tuple[int, int],
+    model: SamModel,
+    zoom: ZoomSettings,
+    framing: Framing,
+) -> float:
+    """Return how many input pixels one pixel of the frame gets."""
+    whole = model.info.image_size / max(frame_size)
+    around = _around(boxes, frame_size, (framing.room - 1) / 2)
+    across, down = around[2] - around[0], around[3] - around[1]
+    if model.network.padding is None:
+        most = model.info.image_size / max(across, down)
+    else:
+        pixels = framing.share * whole**2 * math.prod(frame_size)
+        most = math.sqrt(pixels / (across * down))
+    enough = zoom.size / _usual_side(boxes)
+    return min(max(enough, whole * min(1, math.sqrt(framing.share))), zoom.limit * whole, most)
 
 
 def _around(boxes: Sequence[Box], frame_size: tuple[int, int], margin: float) -> _Area:

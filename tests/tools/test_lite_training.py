@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from lite_training.clicks import Clicks
-from lite_training.clips import ClipSettings, clip_batches
+from lite_training.clips import ClipSettings, _in_parts, clip_batches
 from lite_training.data import HELD_OUT, LabelledImage, TrainingData, load_training_data
 
 from persam_video.synthetic import demo
@@ -29,10 +29,10 @@ def batches(frames, count, **settings):
     return [next(made) for _ in range(count)]
 
 
-def test_clips_have_four_frames_and_two_objects_that_are_seen_at_first(frames):
+def test_clips_have_six_frames_and_two_objects_that_are_seen_at_first(frames):
     for batch in batches(frames, 6):
-        assert batch.rgb.shape == (2, 4, 96, 128, 3)
-        assert batch.targets.shape == (2, 2, 4, 96, 128)
+        assert batch.rgb.shape == (2, 6, 96, 128, 3)
+        assert batch.targets.shape == (2, 2, 6, 96, 128)
         assert set(np.unique(batch.targets)) <= {0, 1, 255}
         seen = (batch.targets[:, :, :2] == 1).sum(axis=(3, 4))
         assert (seen >= 120).all()
@@ -41,7 +41,7 @@ def test_clips_have_four_frames_and_two_objects_that_are_seen_at_first(frames):
 def test_where_other_objects_are_is_told_apart(frames):
     rest = 0
     for batch in batches(frames, 6, paste=1.0, look_alike=1.0):
-        assert batch.rest.shape == (2, 4, 96, 128)
+        assert batch.rest.shape == (2, 6, 96, 128)
         assert not (batch.rest[:, None] & (batch.targets == 1)).any()
         assert not (batch.rest[:, None] & (batch.targets == 255)).any()
         rest += int(batch.rest.sum())
@@ -62,6 +62,30 @@ def test_a_camera_that_turns_away_loses_the_object_for_a_while(frames):
     ]
     before, away = np.mean(area, axis=0)
     assert away < 0.4 * before
+
+
+def test_little_moves_in_calm_clips(frames):
+    kept = {"video_share": 0.0, "paste": 0.0, "absent": 0.0, "leave": 0.0, "bend": 1.0}
+
+    def overlap(calm):
+        made = batches(frames, 6, calm=calm, **kept)
+        masks = np.concatenate([batch.targets[:, :, 1:] == 1 for batch in made])
+        before, after = masks[:, :, :-1], masks[:, :, 1:]
+        return (before & after).sum() / (before | after).sum()
+
+    assert overlap(1.0) > overlap(0.0) + 0.1
+
+
+def test_objects_are_cut_into_parts_that_make_them_up(frames):
+    disc = np.zeros((80, 80), np.uint8)
+    cv2.circle(disc, (40, 40), 30, 1, -1)
+    rng = np.random.default_rng(3)
+    rgb = rng.integers(0, 255, (80, 80, 3), dtype=np.uint8)
+    parts = _in_parts(LabelledImage(rgb, disc), rng).labels
+    assert len(np.unique(parts)) in (3, 4)  # background and two or three parts
+    assert (((parts > 0) != (disc > 0)).sum()) < 0.02 * (disc > 0).sum()
+    counts = np.bincount(parts[parts > 0])[1:]
+    assert counts.min() > 0.05 * (disc > 0).sum()
 
 
 def test_what_is_held_out_is_not_trained_on(tmp_path):

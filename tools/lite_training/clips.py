@@ -1,6 +1,6 @@
 """Short clips for training, cut from videos or made from stills.
 
-A clip is an annotated frame and three frames that follow each other in time, which may be much
+A clip is an annotated frame and five frames that follow each other in time, which may be much
 later than the annotated one, or earlier. Stills become clips by warping them once for each frame;
 objects cut out of other stills, or out of the same one, move through many clips as occluders and as
 look-alikes.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lite_training.data import LabelledImage, TrainingData
 from persam_video.masks.labels import VOID
 
-FRAMES = 4
+FRAMES = 6
 TARGETS = 2
 _MAX_ID = 60
 _PASTED = 100
@@ -30,10 +30,10 @@ class ClipBatch:
     """A batch of clips, all of one size.
 
     Attributes:
-        rgb: uint8 (B, 4 frames, H, W, 3), the annotated one first.
-        targets: uint8 (B, 2 objects, 4 frames, H, W): 1 object, 0 elsewhere, 255 ignore. The two
+        rgb: uint8 (B, 6 frames, H, W, 3), the annotated one first.
+        targets: uint8 (B, 2 objects, 6 frames, H, W): 1 object, 0 elsewhere, 255 ignore. The two
             are the same one where a clip has no other.
-        rest: uint8 (B, 4 frames, H, W), 1 where other labelled objects are.
+        rest: uint8 (B, 6 frames, H, W), 1 where other labelled objects are.
         video: bool (B,), whether the clip comes from a real video.
     """
 
@@ -56,6 +56,8 @@ class ClipSettings:
         leave: chance that the camera loses sight of the object for a frame.
         bend: chance that the frames of a still are bent, each in its own way.
         blur: chance of motion blur for a frame.
+        calm: chance that little moves from frame to frame, as in most videos.
+        parts: chance that an object of a still is cut into parts that only the annotation tells.
     """
 
     video_share: float = 0.4
@@ -66,6 +68,8 @@ class ClipSettings:
     leave: float = 0.06
     bend: float = 0.3
     blur: float = 0.12
+    calm: float = 0.6
+    parts: float = 0.25
 
 
 def clip_batches(
@@ -102,33 +106,26 @@ def _clip(
 ) -> _Clip:
     while True:
         video = bool(rng.random() < settings.video_share)
-        grouped = bool(data.groups) and rng.random() < settings.group
-        stills = data.groups if grouped else data.stills
-        sources = _video_frames(data, rng) if video else _still(stills, rng) * FRAMES
+        pace = float(rng.uniform(0.1, 0.4)) if rng.random() < settings.calm else 1.0
+        sources = _video_frames(data, rng, pace) if video else _still_frames(data, settings, rng)
         target = _some_object(sources[0].labels, rng)
         if target is None:
             continue
-        poses = _camera(sources, target, size, video, rng)
+        poses = _camera(sources, target, size, video, rng, pace)
         if rng.random() < settings.leave:
             poses = _turned_away(poses, size, rng)
         mats = [
             pose.matrix(size, np.zeros(2) if video else rng.normal(0, 0.04, 2)) for pose in poses
         ]
         bend = not video and rng.random() < settings.bend
-        rgbs, labels = [], []
-        for source, mat in zip(sources, mats, strict=True):
-            rgb, label = _warp(source, mat, size)
-            if bend:
-                rgb, label = _bent(rgb, label, rng)
-            rgbs.append(rgb)
-            labels.append(label)
+        rgbs, labels = _warped(sources, mats, size, pace if bend else None, rng)
         if rng.random() < settings.paste:
             own = rng.random() < settings.look_alike
             donor = sources[0] if own else _still(data.stills, rng)[0]
             count = 1 if rng.random() < 0.6 else int(rng.integers(2, _MAX_PASTED + 1))
             for number in range(count):
                 chosen = target if own else None
-                _paste_moving(rgbs, labels, donor, chosen, _PASTED + number, rng)
+                _paste_moving(rgbs, labels, donor, chosen, _PASTED + number, rng, pace)
         if rng.random() < settings.absent:
             other = _still(data.stills, rng)[0]
             chosen = _some_object(other.labels, rng)
@@ -164,14 +161,77 @@ def _still(stills: list[LabelledImage], rng: Generator) -> list[LabelledImage]:
     return [stills[rng.integers(len(stills))]]
 
 
-def _video_frames(data: TrainingData, rng: Generator) -> list[LabelledImage]:
+def _still_frames(
+    data: TrainingData, settings: ClipSettings, rng: Generator
+) -> list[LabelledImage]:
+    grouped = bool(data.groups) and rng.random() < settings.group
+    source = _still(data.groups if grouped else data.stills, rng)[0]
+    if rng.random() < settings.parts:
+        source = _in_parts(source, rng)
+    return [source] * FRAMES
+
+
+def _warped(
+    sources: list[LabelledImage],
+    mats: list[NDArray[np.float64]],
+    size: tuple[int, int],
+    bending: float | None,
+    rng: Generator,
+) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:
+    """Return the pictures and the labels of a clip's frames.
+
+    Args:
+        sources: of the frames.
+        mats: 2x3 matrices that map source pixels to the window.
+        size: (height, width) of the window.
+        bending: how much a still's bend changes from frame to frame, 0 to 1; ``None`` bends none.
+        rng: draws the bends.
+    """
+    bend = rng.normal(0, 1, (4, 4, 2))
+    rgbs, labels = [], []
+    for source, mat in zip(sources, mats, strict=True):
+        rgb, label = _warp(source, mat, size)
+        if bending is not None:
+            rgb, label = _bent(rgb, label, bend)
+            bend = (1 - bending) * bend + bending * rng.normal(0, 1, bend.shape)
+        rgbs.append(rgb)
+        labels.append(label)
+    return rgbs, labels
+
+
+def _video_frames(data: TrainingData, rng: Generator, pace: float) -> list[LabelledImage]:
     frames = data.videos[rng.integers(len(data.videos))]
-    step = int(rng.choice([1, 1, 2, 3])) * (1 if rng.random() < 0.5 else -1)
+    step = int(rng.choice([1, 1, 2, 3] if pace == 1 else [1])) * (1 if rng.random() < 0.5 else -1)
     first = int(rng.integers(len(frames)))
     if not 0 <= first + (FRAMES - 2) * step < len(frames):
         step = -step
     places = np.clip(first + step * np.arange(FRAMES - 1), 0, len(frames) - 1)
     return [frames[rng.integers(len(frames))], *(frames[int(place)] for place in places)]
+
+
+def _in_parts(source: LabelledImage, rng: Generator) -> LabelledImage:
+    """Cut an object into two or three parts by place and colour."""
+    labels = source.labels.copy()
+    target = _some_object(labels, rng)
+    if target is None:
+        return source
+    ys, xs = np.nonzero(labels == target)
+    if len(ys) < 400:
+        return source
+    lab = cv2.cvtColor(source.rgb, cv2.COLOR_RGB2LAB)[ys, xs].astype(np.float32)
+    side = max(np.ptp(xs), np.ptp(ys)) + 1
+    places = np.stack([xs, ys], axis=1) * (3 / side)
+    points = np.hstack([places, lab * (rng.uniform(0, 6) / 255)]).astype(np.float32)
+    parts = int(rng.integers(2, 4))
+    criteria = (cv2.TERM_CRITERIA_MAX_ITER, 8, 0.0)
+    empty = np.empty((0, 0), np.int32)  # no labels to begin with
+    _, part, _ = cv2.kmeans(points, parts, empty, criteria, 1, cv2.KMEANS_RANDOM_CENTERS)
+    free = [number for number in range(1, _MAX_ID) if not (labels == number).any()]
+    for number in range(1, parts):
+        mine = part[:, 0] == number
+        labels[ys[mine], xs[mine]] = free[number - 1]
+    smooth = cv2.medianBlur(labels, 5)
+    return LabelledImage(source.rgb, np.where(source.labels == VOID, VOID, smooth).astype(np.uint8))
 
 
 def _some_object(labels: NDArray[np.uint8], rng: Generator) -> int | None:
@@ -211,7 +271,12 @@ class _Pose:
 
 
 def _camera(
-    sources: list[LabelledImage], target: int, size: tuple[int, int], video: bool, rng: Generator
+    sources: list[LabelledImage],
+    target: int,
+    size: tuple[int, int],
+    video: bool,
+    rng: Generator,
+    pace: float = 1.0,
 ) -> list[_Pose]:
     """Return a pose for each frame: the annotated one's, and those of a moving camera."""
     height, width = size
@@ -243,6 +308,7 @@ def _camera(
     shift, growth, turn = (0.015, 0.02, 0.7) if video else (0.05, 0.06, 4.0)
     if rng.random() < 0.2:
         shift, growth = 2 * shift, 2 * growth
+    shift, growth, turn = pace * shift, pace * growth, pace * turn
     course, grows, turns = rng.normal(0, shift, 2), rng.normal(0, growth), rng.normal(0, turn)
     for _ in range(len(sources) - 2):
         shake = rng.normal(0, shift / 2, 2)
@@ -264,11 +330,11 @@ def _turned_away(poses: list[_Pose], size: tuple[int, int], rng: Generator) -> l
 
 
 def _bent(
-    rgb: NDArray[np.uint8], labels: NDArray[np.uint8], rng: Generator
+    rgb: NDArray[np.uint8], labels: NDArray[np.uint8], bend: NDArray[np.float64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Bend a frame smoothly, as when limbs move or objects rotate out of the image plane."""
     height, width = labels.shape
-    coarse = rng.normal(0, 0.03 * min(height, width), (4, 4, 2)).astype(np.float32)
+    coarse = (0.03 * min(height, width) * bend).astype(np.float32)
     offset = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     at_x = (columns + offset[..., 0]).astype(np.float32)
@@ -308,6 +374,7 @@ def _paste_moving(
     chosen: int | None,
     label: int,
     rng: Generator,
+    pace: float,
 ) -> None:
     """Paste one object of ``donor`` into the frames, on a smooth path of its own."""
     chosen = _some_object(donor.labels, rng) if chosen is None else chosen
@@ -322,12 +389,12 @@ def _paste_moving(
     place = rng.uniform(0.1, 0.9, 2) * [width, height]
     angle = rng.normal(0, 12)
     cut = LabelledImage(donor.rgb, ((donor.labels == chosen) * 255).astype(np.uint8))
-    course = rng.normal(0, 0.08, 2) * min(height, width)
+    course = pace * rng.normal(0, 0.08, 2) * min(height, width)
     for frame in range(FRAMES):
-        spread = 0.3 if frame == 0 else 0.02
+        spread = 0.3 if frame == 0 else 0.02 * pace
         spot = place + course * (frame - 1) + rng.normal(0, spread, 2) * min(height, width)
-        scale = zoom * float(np.exp(rng.normal(0, 0.06)))
-        pose = _Pose(centre, scale, angle + rng.normal(0, 5))
+        scale = zoom * float(np.exp(rng.normal(0, 0.06 * pace)))
+        pose = _Pose(centre, scale, angle + rng.normal(0, 5 * pace))
         mat = pose.matrix((height, width), np.zeros(2))
         if mirrored:
             mat[:, 0] *= -1

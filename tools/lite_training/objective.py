@@ -1,8 +1,8 @@
 """The training objective: clips in, a loss out.
 
-The objects of a clip are tracked from its annotated frame through three frames, with the model's
-own masks as memory and as prior, and one answer is refined. Then one frame is segmented as a person
-would: from a click or a box, and with more clicks where the mask is wrong.
+The objects of a clip are tracked from its annotated frame through those that follow, with the
+model's own masks as memory and as prior, and one answer is refined. Then one frame is segmented as
+a person would: from a click or a box, and with more clicks where the mask is wrong.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from lite_training.clicks import Clicks
 from lite_training.clips import ClipBatch
-from lite_training.losses import decoder_loss, mask_iou, similarity_loss
+from lite_training.losses import decoder_loss, mask_iou, mask_losses, similarity_loss
 from lite_training.prompts import (
     PromptSet,
     boxes_of,
@@ -38,6 +38,14 @@ ROUNDS = 3
 
 _CLICKS_WEIGHT = 1.0
 
+_FOLLOWED_WEIGHT = 3.0
+"""Weight of all the frames of a clip through which its objects are followed."""
+
+_EXCLUSIVE_WEIGHT = 0.5
+
+_NOWHERE = -16.0
+"""Logit of an object that is not there."""
+
 
 class Objective(torch.nn.Module):
     """The model with its training objective; the offsets are for training only and do not ship."""
@@ -53,20 +61,27 @@ class Objective(torch.nn.Module):
         scene = self._scene(batch, rng)
         frames = batch.rgb.shape[1]
         rollout = Rollout(scene, rng)
-        followed = [rollout.step(frame) for frame in range(1, frames)]
-        chosen = int(torch.randint(1, frames, (1,), generator=rng))
-        refined = rollout.refine(chosen, followed[chosen - 1].masks)
+        # as when the annotated frame was long ago, or just now
+        begin = 1 if rng_float(rng) < 0.3 else 2
+        if begin == 2:
+            rollout.begin_with(1)
+        followed = [rollout.step(frame) for frame in range(begin, frames)]
+        chosen = int(torch.randint(begin, frames, (1,), generator=rng))
+        refined = rollout.refine(chosen, followed[chosen - begin].masks)
         # in the annotated frame every object is seen; elsewhere it may have gone
         asked = 0 if rng_float(rng) < 0.7 else frames - 1
         clicked = click_rounds(scene, asked, rng)
 
-        confidence, matching = scene.similarity(
-            frames - 1, self.offset_confidence, self.offset_matching
-        )
-        parts = [part.loss for part in (*followed, refined)]
+        confidence = matching = torch.zeros(())
+        if self._encoder_learns:
+            confidence, matching = scene.similarity(
+                frames - 1, self.offset_confidence, self.offset_matching
+            )
+        parts = [_FOLLOWED_WEIGHT / len(followed) * part.loss for part in followed]
+        parts.append(refined.loss)
         parts += [_CLICKS_WEIGHT * part.loss for part in clicked]
         total = torch.stack(parts).sum() + confidence + matching
-        figures = {f"frame{n}": part.iou for n, part in enumerate(followed, start=1)}
+        figures = {f"frame{n}": part.iou for n, part in enumerate(followed, start=begin)}
         figures |= {f"clicks{n}": part.iou for n, part in enumerate(clicked, start=1)}
         figures |= {
             "refined": refined.iou,
@@ -74,6 +89,10 @@ class Objective(torch.nn.Module):
             "matching": matching.item(),
         }
         return total, figures
+
+    @property
+    def _encoder_learns(self) -> bool:
+        return any(weight.requires_grad for weight in self.model.image_encoder.parameters())
 
     def _scene(self, batch: ClipBatch, rng: torch.Generator) -> "Scene":
         model = self.model
@@ -83,7 +102,8 @@ class Objective(torch.nn.Module):
         set_canvas(model, max(height, width))
         with torch.no_grad():
             quarter, eighth = model.image_encoder.backbone.fine(images)
-        features = model.image_encoder.head(quarter, eighth)
+        with torch.set_grad_enabled(self._encoder_learns):
+            features = model.image_encoder.head(quarter, eighth)
 
         objects = torch.from_numpy(batch.targets)  # clips, objects, frames, H, W
         per_clip = objects.shape[1]
@@ -206,8 +226,18 @@ class Scene:
         )
         logits, iou = logits.float(), iou.float()
         loss, score = decoder_loss(logits, iou, self.truth[:, frame], self.known[:, frame])
+        if prompts.readout is not None:
+            loss = loss + _EXCLUSIVE_WEIGHT * self._exclusive_loss(logits[:, 0], frame)
         own = logits[:, 0].detach()
         return Answer(loss, score.item(), own.sigmoid(), own)
+
+    def _exclusive_loss(self, logits: Tensor, frame: int) -> Tensor:
+        """Return the loss of masks, logits (N, 4h, 4w), where each pixel goes to one object."""
+        rivals = logits.view(-1, 2, *logits.shape[1:]).flip(1).flatten(0, 1)
+        rivals = rivals.masked_fill(~self.distinct[:, None, None], _NOWHERE)
+        rest = torch.logit(self.rest[:, frame].clamp(1e-3, 1 - 1e-3))
+        won = logits - F.softplus(torch.maximum(rivals, rest))
+        return mask_losses(won[:, None], self.truth[:, frame], self.known[:, frame]).mean()
 
     def similarity(
         self, frame: int, offset_confidence: Tensor, offset_matching: Tensor
@@ -256,6 +286,17 @@ class Rollout:
         self._masks: Tensor | None = None
         self._prompts: dict[int, PromptSet] = {}
 
+    def begin_with(self, frame: int) -> None:
+        """Begin after a frame whose masks are known, and which often is the annotated one."""
+        rng, scene = self._rng, self._scene
+        truth = scene.truth[:, frame]
+        exact = chance(len(truth), 0.6, rng)[:, None, None]
+        masks = torch.where(exact, truth, damage_masks(truth[:, None], rng)[:, 0])
+        self._recent, self._masks = self._remember(frame, masks), masks
+        if rng_float(rng) < 0.4:
+            self._target = scene.target(frame)
+            self._annotated = self._remember(frame, truth)
+
     def step(self, frame: int) -> Answer:
         """Track the objects into the next frame."""
         prompts = self._prompted(frame)
@@ -299,8 +340,9 @@ class Rollout:
         own = chance(len(masks), 0.75, rng)[:, None, None]
         masks = torch.where(own, masks, damage_masks(truth[:, None], rng)[:, 0])
         seen = self._remember(frame, masks)
-        # a few frames later the one before this is a past one, if it was good
-        self._past = self._recent if frame > 1 and rng_float(rng) < 0.6 else None
+        # now and then the frame before this one is kept as a past one
+        if frame > 2 and rng_float(rng) < 0.5:
+            self._past = self._recent
         self._recent, self._masks = seen, masks
 
     def _prior(self, frame: int) -> tuple[Tensor, Tensor]:
