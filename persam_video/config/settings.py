@@ -149,8 +149,8 @@ class ZoomSettings(Section):
     sure_pixels: float = _setting(0.45, "pixels while it is sure", ge=0.1, le=4)
     small: float = _setting(
         125.0,
-        "where objects far apart would have sides of fewer input pixels than this on average, they "
-        "are seen with small_room and small_pixels (only lite); 0 for never",
+        "where four objects or more would have sides of fewer input pixels than this on average, "
+        "they are seen with small_room and small_pixels (only lite); 0 for never",
         ge=0,
     )
     small_room: float = _setting(1.5, "room at most where the objects are small", ge=1, le=10)

@@ -1,6 +1,6 @@
 """The tracker: one instance tracks one video, frame by frame."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import compress
@@ -288,7 +288,7 @@ class Tracker:
         """Encode the visible part of a frame."""
         planned, later = self._planned
         if annotation is not None:
-            self._view = self._plan(planned, frame.size, annotation.boxes.values())
+            self._view = self._plan(planned, frame.size, annotation.boxes)
         else:
             self._view = planned if self._still_shows(planned, frame.size) else later
         return embedding_of(frame, self.model, self._view)
@@ -307,12 +307,12 @@ class Tracker:
         return all(o.sure >= self.settings.zoom.sure_frames for o in self._objects.values())
 
     def _plan(
-        self, current: View | None, size: tuple[int, int], given: Collection[Box] = ()
+        self, current: View | None, size: tuple[int, int], given: Mapping[int, Box] | None = None
     ) -> View | None:
-        """Choose a view of the objects, and of others that are given: all while one is lost."""
+        """Choose a view of the objects, some at boxes that are given: all while one is lost."""
         if not all(o.tracked for o in self._objects.values()):
             return None
-        boxes = [*(o.box for o in self._objects.values()), *given]
+        boxes = list(({i: o.box for i, o in self._objects.items()} | dict(given or {})).values())
         sure = self._all_sure() and not given
         return choose_view(boxes, size, self.model, self.settings.zoom, current, sure=sure)
 

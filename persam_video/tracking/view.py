@@ -3,7 +3,7 @@
 Its input has about as many pixels as that of a whole frame, so that every frame takes the same
 time: small objects are seen larger, and large ones with what is around them. While the model is
 sure of all masks, it gets along with fewer pixels, and with less of what is around the objects.
-Where the objects stay small all the same, as in a crowd, the view is closer and has more pixels.
+Where several objects stay small all the same, the view is closer and has more pixels.
 """
 
 import math
@@ -23,6 +23,9 @@ _TIGHT = 0.2
 
 _SLACK = 1.25
 """How much larger or smaller than it should be a view may be before it is chosen anew."""
+
+_CROWD = 4
+"""Number of objects from which small ones are seen closer and in more pixels."""
 
 _Area = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in frame pixels."""
@@ -121,7 +124,7 @@ def framing_of(
     small = scale * _usual_side(boxes) < zoom.small
     # at the limit of the magnification, more pixels would only show more around the objects
     limited = scale >= zoom.limit * model.info.image_size / max(frame_size)
-    if not small or limited:
+    if len(boxes) < _CROWD or not small or limited:
         return usual
     return Framing(min(zoom.room, zoom.small_room), max(zoom.pixels, zoom.small_pixels))
 
