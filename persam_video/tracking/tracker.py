@@ -27,7 +27,7 @@ from persam_video.tracking.lost import believe
 from persam_video.tracking.merging import merge_masks, soft_masks, won_masks
 from persam_video.tracking.objects import TrackedObject, TrackerState
 from persam_video.tracking.segmenter import Candidate, Segmenter
-from persam_video.tracking.view import choose_view, framing_of, still_shows
+from persam_video.tracking.view import choose_view, still_shows
 from persam_video.util.timing import StageClock
 from persam_video.video.cuts import CutDetector
 from persam_video.video.frame import Frame
@@ -298,10 +298,7 @@ class Tracker:
         if not all(o.tracked for o in objects):
             return view is None
         boxes = [o.box for o in objects]
-        if not boxes:
-            return view is None
-        framing = framing_of(boxes, size, self.model, zoom, sure=self._all_sure())
-        return still_shows(view, boxes, size, framing.room)
+        return still_shows(view, boxes, size, self.model, zoom, sure=self._all_sure())
 
     def _all_sure(self) -> bool:
         return all(o.sure >= self.settings.zoom.sure_frames for o in self._objects.values())

@@ -63,7 +63,7 @@ def choose_view(
     height, width = frame_size
     whole = model.info.image_size / max(frame_size)
     multiple = model.network.padding
-    framing = framing_of(boxes, frame_size, model, zoom, sure=sure)
+    framing = _framing(boxes, frame_size, model, zoom, sure=sure)
     room, share = framing.room, framing.share
     pixels = share * whole**2 * height * width
     around = _around(boxes, frame_size, (room - 1) / 2)
@@ -85,8 +85,33 @@ def choose_view(
     return View(centred(around, sides, frame_size), input_size)
 
 
+def still_shows(
+    view: View | None,
+    boxes: Sequence[Box],
+    frame_size: tuple[int, int],
+    model: SamModel,
+    zoom: ZoomSettings,
+    *,
+    sure: bool,
+) -> bool:
+    """Return whether objects are still well enough within a view that was planned for them.
+
+    Args:
+        view: the view; ``None`` for the whole frame.
+        boxes: boxes of the objects, (x0, y0, x1, y1), within the frame.
+        frame_size: (height, width).
+        model: the model.
+        zoom: margin around the objects.
+        sure: whether the model is sure of the masks of all objects.
+    """
+    if view is None or not boxes:
+        return view is None
+    room = _framing(boxes, frame_size, model, zoom, sure=sure).room
+    return _holds(view, _around(boxes, frame_size, _TIGHT * (room - 1) / 2))
+
+
 @dataclass(frozen=True)
-class Framing:
+class _Framing:
     """How a view frames the objects.
 
     Attributes:
@@ -98,14 +123,14 @@ class Framing:
     share: float
 
 
-def framing_of(
+def _framing(
     boxes: Sequence[Box],
     frame_size: tuple[int, int],
     model: SamModel,
     zoom: ZoomSettings,
     *,
     sure: bool,
-) -> Framing:
+) -> _Framing:
     """Choose how to frame objects.
 
     Args:
@@ -115,34 +140,20 @@ def framing_of(
         zoom: the ways to choose from.
         sure: whether the model is sure of the masks of all objects.
     """
-    usual = Framing(zoom.room, zoom.pixels)
+    usual = _Framing(zoom.room, zoom.pixels)
     if model.network.padding is None:  # a square input has its size anyway
         return usual
     if sure:
-        return Framing(zoom.sure_room, zoom.sure_pixels)
+        return _Framing(zoom.sure_room, zoom.sure_pixels)
+    if len(boxes) < _CROWD:
+        return usual
     scale = _scale(boxes, frame_size, model, zoom, usual)
     small = scale * _usual_side(boxes) < zoom.small
     # at the limit of the magnification, more pixels would only show more around the objects
     limited = scale >= zoom.limit * model.info.image_size / max(frame_size)
-    if len(boxes) < _CROWD or not small or limited:
+    if not small or limited:
         return usual
-    return Framing(min(zoom.room, zoom.small_room), max(zoom.pixels, zoom.small_pixels))
-
-
-def still_shows(
-    view: View | None, boxes: Sequence[Box], frame_size: tuple[int, int], room: float
-) -> bool:
-    """Return whether objects are still well enough within a view that was planned for them.
-
-    Args:
-        view: the view; ``None`` for the whole frame.
-        boxes: boxes of the objects, (x0, y0, x1, y1), within the frame.
-        frame_size: (height, width).
-        room: how much larger the view was to be than the objects.
-    """
-    if view is None or not boxes:
-        return view is None
-    return _holds(view, _around(boxes, frame_size, _TIGHT * (room - 1) / 2))
+    return _Framing(min(zoom.room, zoom.small_room), max(zoom.pixels, zoom.small_pixels))
 
 
 def _scale(
@@ -150,7 +161,7 @@ def _scale(
     frame_size: tuple[int, int],
     model: SamModel,
     zoom: ZoomSettings,
-    framing: Framing,
+    framing: _Framing,
 ) -> float:
     """Return how many input pixels one pixel of the frame gets."""
     whole = model.info.image_size / max(frame_size)

@@ -190,8 +190,7 @@ class Scene:
 
     def others(self, masks: Tensor, frame: int) -> Tensor:
         """Return where other objects (N, 4h, 4w) are than those of the masks (N, 4h, 4w)."""
-        swapped = masks.view(-1, 2, *masks.shape[1:]).flip(1).flatten(0, 1)
-        return torch.maximum(swapped * self.distinct[:, None, None], self.rest[:, frame])
+        return torch.maximum(_swapped(masks) * self.distinct[:, None, None], self.rest[:, frame])
 
     def target(self, frame: int) -> Tensor:
         """Return target embeddings (N, C) by the truth of a frame."""
@@ -233,8 +232,7 @@ class Scene:
 
     def _exclusive_loss(self, logits: Tensor, frame: int) -> Tensor:
         """Return the loss of masks, logits (N, 4h, 4w), where each pixel goes to one object."""
-        rivals = logits.view(-1, 2, *logits.shape[1:]).flip(1).flatten(0, 1)
-        rivals = rivals.masked_fill(~self.distinct[:, None, None], _NOWHERE)
+        rivals = _swapped(logits).masked_fill(~self.distinct[:, None, None], _NOWHERE)
         rest = torch.logit(self.rest[:, frame].clamp(1e-3, 1 - 1e-3))
         won = logits - F.softplus(torch.maximum(rivals, rest))
         return mask_losses(won[:, None], self.truth[:, frame], self.known[:, frame]).mean()
@@ -423,6 +421,11 @@ class Rollout:
         kept = torch.stack([chance(count, 0.8, self._rng), chance(count, 0.7, self._rng)], dim=1)
         labels = torch.tensor([1.0, 0.0]).repeat(count, 1).masked_fill(~kept, -1)
         return torch.cat([likely, unlikely], dim=1), labels
+
+
+def _swapped(masks: Tensor) -> Tensor:
+    """Give each of a clip's two objects the mask (N, H, W) of the other one."""
+    return masks.view(-1, 2, *masks.shape[1:]).flip(1).flatten(0, 1)
 
 
 def click_rounds(scene: Scene, frame: int, rng: torch.Generator) -> list[Answer]:
