@@ -19,7 +19,7 @@ from persam_video.prompting.colours import cut_out
 from persam_video.prompting.prompts import ObjectPrompts, PixelPrompts
 from persam_video.sam.model import ImageEmbedding, SamModel
 from persam_video.sam.prompts import Prompts
-from persam_video.sam.transform import OUTSIDE, View, resized
+from persam_video.sam.transform import OUTSIDE, View, scaled_size
 
 _TRAINING_WINDOW = 448
 """Side of the windows that the embedded model was trained on, in pixels: what fills a photograph is
@@ -63,7 +63,7 @@ def encode_for_prompts(
     if model.readout is None or model.info.image_size <= _TRAINING_WINDOW:
         return (full,)
     height, width = rgb.shape[:2]
-    smaller = View((0, 0, width, height), resized((height, width), _TRAINING_WINDOW))
+    smaller = View((0, 0, width, height), scaled_size((height, width), _TRAINING_WINDOW))
     return full, model.encode(rgb, smaller)
 
 
@@ -241,7 +241,7 @@ def _closer(
         end = math.ceil(x1 + across), math.ceil(y1 + down)
         views.append(clip((*begin, *end), (height, width)) or (0, 0, width, height))
     # stretched to the frame's shape, which was measured to be better than in its own
-    size = resized((height, width), min(model.info.image_size, _TRAINING_WINDOW))
+    size = scaled_size((height, width), min(model.info.image_size, _TRAINING_WINDOW))
     # a large box has the whole frame around it with several margins
     encoded = {view: model.encode(rgb, View(view, size)) for view in set(views)}
     return [encoded[view] for view in views]

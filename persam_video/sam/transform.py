@@ -34,7 +34,7 @@ class View:
     input_size: tuple[int, int]
 
 
-def resized(size: tuple[int, int], long_side: int) -> tuple[int, int]:
+def scaled_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
     """Return a size (height, width) with another long side, of the same aspect ratio."""
     scale = long_side / max(size)
     return max(1, int(size[0] * scale + 0.5)), max(1, int(size[1] * scale + 0.5))
@@ -80,7 +80,7 @@ class InputTransform:
         if stretch:
             square = (long_side, long_side)
             return InputTransform(frame_size, square, square, box)
-        height, width = resized(frame_size, long_side) if view is None else view.input_size
+        height, width = scaled_size(frame_size, long_side) if view is None else view.input_size
         if multiple is None:
             padded = (long_side, long_side)
         else:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from persam_video.config.settings import ZoomSettings
 from persam_video.masks.boxes import Box, centred
 from persam_video.sam.model import SamModel
-from persam_video.sam.transform import View, resized
+from persam_video.sam.transform import View, scaled_size
 
 _EASE = 0.5
 """Share of the margin around the objects that may be used up before the view follows them."""
@@ -81,7 +81,7 @@ def choose_view(
     else:
         filled = _filled(across, down, pixels / scale**2, frame_size)
         sides, long_side = _fitted(filled, (across, down), scale, multiple, frame_size)
-    input_size = resized((sides[1], sides[0]), long_side)
+    input_size = scaled_size((sides[1], sides[0]), long_side)
     return View(centred(around, sides, frame_size), input_size)
 
 

@@ -9,7 +9,7 @@ from persam_video.persam.matching import cell_coverage, others
 from persam_video.persam.recall import Recalled, recall, recall_ahead
 from persam_video.sam import load_sam
 from persam_video.sam.readout import PRIOR_CHANNELS
-from persam_video.sam.transform import View, resized
+from persam_video.sam.transform import View, scaled_size
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def picture(seed):
 
 
 def encoded(model, seed, box=None):
-    view = None if box is None else View(box, resized((96, 128), model.info.image_size))
+    view = None if box is None else View(box, scaled_size((96, 128), model.info.image_size))
     return model.encode(picture(seed), view)
 
 

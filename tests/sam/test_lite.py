@@ -12,7 +12,7 @@ from persam_video.sam.convolutions import FusedConv2d, can_fuse
 from persam_video.sam.download import embedded_path
 from persam_video.sam.prompts import MaskPrediction, Prompts
 from persam_video.sam.registry import model_spec
-from persam_video.sam.transform import InputTransform, View, resized
+from persam_video.sam.transform import InputTransform, View, scaled_size
 from persam_video.synthetic import demo
 
 
@@ -78,7 +78,7 @@ def test_another_input_size_is_that_of_a_model_made_for_it(model):
     small = load_sam("lite", device="cpu", precision="fp32", image_size=256)
     wanted = small.decode(small.encode(rgb), prompts)
     height, width = rgb.shape[:2]
-    smaller = View((0, 0, width, height), resized((height, width), 256))
+    smaller = View((0, 0, width, height), scaled_size((height, width), 256))
     got = model.decode(model.encode(rgb, smaller), prompts)
     torch.testing.assert_close(got.logits, wanted.logits, rtol=0, atol=1e-3)
     torch.testing.assert_close(got.iou, wanted.iou, rtol=0, atol=1e-4)

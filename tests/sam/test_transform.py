@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from persam_video.sam.transform import InputTransform, View, resized
+from persam_video.sam.transform import InputTransform, View, scaled_size
 
 SIZES = st.tuples(st.integers(1, 400), st.integers(1, 400))
 
@@ -94,7 +94,7 @@ def test_placed_logits_are_those_of_the_frame_where_they_are_positive(size, kind
         for begin, side in zip((x0, y0), size[::-1], strict=True)
     )
     view = data.draw(
-        st.sampled_from([None, View((x0, y0, x1, y1), resized((y1 - y0, x1 - x0), 128))])
+        st.sampled_from([None, View((x0, y0, x1, y1), scaled_size((y1 - y0, x1 - x0), 128))])
     )
     transform = InputTransform.fit(size, 128, multiple, view, stretch=stretch)
     rows, columns = (side // 4 for side in transform.padded_size)

@@ -52,6 +52,7 @@ class ClipSettings:
         group: share of the clips from stills that are of a still with several objects.
         paste: chance that foreign objects are pasted in, one to three of them.
         look_alike: chance that the pasted objects are copies of the clip's own.
+        company: chance that one to three of the object's likes move along beside it.
         absent: chance that one of the later frames shows another scene.
         leave: chance that the camera loses sight of the object for a frame.
         bend: chance that the frames of a still are bent, each in its own way.
@@ -64,6 +65,7 @@ class ClipSettings:
     group: float = 0.3
     paste: float = 0.5
     look_alike: float = 0.45
+    company: float = 0.2
     absent: float = 0.05
     leave: float = 0.06
     bend: float = 0.3
@@ -119,7 +121,9 @@ def _clip(
         ]
         bend = not video and rng.random() < settings.bend
         rgbs, labels = _warped(sources, mats, size, pace if bend else None, rng)
-        if rng.random() < settings.paste:
+        if rng.random() < settings.company:
+            _accompany(rgbs, labels, target, rng, pace)
+        elif rng.random() < settings.paste:
             own = rng.random() < settings.look_alike
             donor = sources[0] if own else _still(data.stills, rng)[0]
             count = 1 if rng.random() < 0.6 else int(rng.integers(2, _MAX_PASTED + 1))
@@ -400,13 +404,54 @@ def _paste_moving(
             mat[:, 0] *= -1
             mat[:, 2] = np.array([width, height]) / 2 - mat[:, :2] @ centre
         mat[:, 2] += spot - np.array([width, height]) / 2
-        wh = (width, height)
-        alpha = cv2.warpAffine(cut.labels, mat, wh, flags=cv2.INTER_LINEAR)
-        alpha = cv2.GaussianBlur(alpha, (3, 3), 0)
-        colour = cv2.warpAffine(cut.rgb, mat, wh, borderMode=cv2.BORDER_REFLECT_101)
-        share = alpha.astype(np.float32) / 255
-        rgbs[frame] = _uint8(cv2.blendLinear(colour, rgbs[frame], share, 1 - share))
-        labels[frame] = np.where(alpha > 127, label, labels[frame]).astype(np.uint8)
+        rgbs[frame], labels[frame] = _pasted(rgbs[frame], labels[frame], cut, mat, label)
+
+
+def _pasted(
+    rgb: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    cut: LabelledImage,
+    mat: NDArray[np.float64],
+    label: int,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Paste a cut-out, whose labels are its opacity, into a frame."""
+    wh = (labels.shape[1], labels.shape[0])
+    alpha = cv2.warpAffine(cut.labels, mat, wh, flags=cv2.INTER_LINEAR)
+    alpha = cv2.GaussianBlur(alpha, (3, 3), 0)
+    colour = cv2.warpAffine(cut.rgb, mat, wh, borderMode=cv2.BORDER_REFLECT_101)
+    share = alpha.astype(np.float32) / 255
+    blended = _uint8(cv2.blendLinear(colour, rgb, share, 1 - share))
+    return blended, np.where(alpha > 127, label, labels).astype(np.uint8)
+
+
+def _accompany(
+    rgbs: list[NDArray[np.uint8]],
+    labels: list[NDArray[np.uint8]],
+    target: int,
+    rng: Generator,
+    pace: float,
+) -> None:
+    """Let copies of an object move along beside it, as in a shoal: only their places differ."""
+    count = int(rng.integers(1, _MAX_PASTED + 1))
+    angles = rng.uniform(0, 2 * np.pi) + 2 * np.pi * np.arange(count) / count
+    away, scale = rng.uniform(0.8, 1.5), float(np.exp(rng.normal(0, 0.08)))
+    courses = pace * rng.normal(0, 0.08, (count, 2))
+    for frame in range(FRAMES):
+        own = labels[frame] == target
+        if not own.any():
+            continue
+        cut = LabelledImage(rgbs[frame], (own * 255).astype(np.uint8))
+        rows, columns = np.nonzero(own)
+        extent = np.array([np.ptp(columns), np.ptp(rows)]) + 1.0
+        centre = np.array([columns.mean(), rows.mean()])
+        spread = 0.15 if frame == 0 else 0.02 * pace
+        for number, (angle, course) in enumerate(zip(angles, courses, strict=True)):
+            place = away * np.array([np.cos(angle), np.sin(angle)]) + course * (frame - 1)
+            mat = _Pose(centre, scale, rng.normal(0, 4 * pace)).matrix((0, 0), np.zeros(2))
+            mat[:, 2] += centre + (place + rng.normal(0, spread, 2)) * extent
+            rgbs[frame], labels[frame] = _pasted(
+                rgbs[frame], labels[frame], cut, mat, _PASTED + number
+            )
 
 
 def _choose_targets(labels: list[NDArray[np.uint8]], rng: Generator) -> list[int] | None:

@@ -286,12 +286,11 @@ class Rollout:
 
     def begin_with(self, frame: int) -> None:
         """Begin after a frame whose masks are known, and which often is the annotated one."""
-        rng, scene = self._rng, self._scene
+        scene = self._scene
         truth = scene.truth[:, frame]
-        exact = chance(len(truth), 0.6, rng)[:, None, None]
-        masks = torch.where(exact, truth, damage_masks(truth[:, None], rng)[:, 0])
+        masks = self._some_damaged(truth, 0.6, truth)
         self._recent, self._masks = self._remember(frame, masks), masks
-        if rng_float(rng) < 0.4:
+        if rng_float(self._rng) < 0.4:
             self._target = scene.target(frame)
             self._annotated = self._remember(frame, truth)
 
@@ -334,14 +333,17 @@ class Rollout:
         """Keep the masks of a frame for the next one."""
         rng, scene = self._rng, self._scene
         masks = masks * (masks >= scene.others(masks, frame))
-        truth = scene.truth[:, frame]
-        own = chance(len(masks), 0.75, rng)[:, None, None]
-        masks = torch.where(own, masks, damage_masks(truth[:, None], rng)[:, 0])
+        masks = self._some_damaged(masks, 0.75, scene.truth[:, frame])
         seen = self._remember(frame, masks)
         # now and then the frame before this one is kept as a past one
         if frame > 2 and rng_float(rng) < 0.5:
             self._past = self._recent
         self._recent, self._masks = seen, masks
+
+    def _some_damaged(self, masks: Tensor, share: float, truth: Tensor) -> Tensor:
+        """Keep a share of masks (N, 4h, 4w), and let the others be the truth, damaged."""
+        kept = chance(len(masks), share, self._rng)[:, None, None]
+        return torch.where(kept, masks, damage_masks(truth[:, None], self._rng)[:, 0])
 
     def _prior(self, frame: int) -> tuple[Tensor, Tensor]:
         """Return the last masks (N, 4h, 4w), and (N,) which objects are tracked, not lost."""
@@ -386,7 +388,7 @@ class Rollout:
             mask=mask,
             has_mask=chance(count, 0.25, rng) & tracked,
             matching=self._matched(frame),
-            has_matching=chance(count, 0.85, rng),
+            has_matching=chance(count, 0.7, rng),
             readout=self._read(frame, prior, share),
             has_readout=chance(count, 0.9, rng),
             target=torch.where(guided, self._target[:, None], 0.0),
@@ -433,8 +435,8 @@ def click_rounds(scene: Scene, frame: int, rng: torch.Generator) -> list[Answer]
     truth, known = scene.truth[:, frame], scene.known[:, frame]
     count = len(truth)
     boxes, exists = boxes_of(truth > 0.5)
-    boxed = exists & chance(count, 0.35, rng)
-    boxes = jitter_boxes(boxes * scene.scale, 0.04, rng)
+    boxed = exists & chance(count, 0.5, rng)
+    boxes = jitter_boxes(boxes * scene.scale, 0.06 * torch.rand(count, 1, generator=rng), rng)
     clicks = Clicks(count, scene.scale)
     shown = torch.zeros_like(truth)
     clicks.add(shown, truth, known, ~boxed, rng)

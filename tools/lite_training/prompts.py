@@ -61,7 +61,7 @@ def boxes_of(masks: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack([x0, y0, x1, y1], dim=1).float(), rows.any(dim=1)
 
 
-def jitter_boxes(boxes: Tensor, strength: float, rng: Generator) -> Tensor:
+def jitter_boxes(boxes: Tensor, strength: float | Tensor, rng: Generator) -> Tensor:
     """Move each side of (N, 4) boxes by a share of the box's size, mostly outwards."""
     size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
     outwards = torch.tensor([-1.0, -1.0, 1.0, 1.0])
