@@ -55,7 +55,7 @@ def test_groups_are_the_stills_with_several_objects(frames):
 
 
 def test_a_camera_that_turns_away_loses_the_object_for_a_while(frames):
-    kept = {"video_share": 0.0, "paste": 0.0, "absent": 0.0, "bend": 0.0}
+    kept = {"video_share": 0.0, "paste": 0.0, "company": 0.0, "absent": 0.0, "bend": 0.0}
     area = [
         [(b.targets[:, :, place] == 1).mean() for place in (1, 2)]
         for b in batches(frames, 8, leave=1.0, **kept)
@@ -66,6 +66,7 @@ def test_a_camera_that_turns_away_loses_the_object_for_a_while(frames):
 
 def test_little_moves_in_calm_clips(frames):
     kept = {"video_share": 0.0, "paste": 0.0, "absent": 0.0, "leave": 0.0, "bend": 1.0}
+    kept["company"] = 0.0
 
     def overlap(calm):
         made = batches(frames, 6, calm=calm, **kept)
@@ -74,6 +75,28 @@ def test_little_moves_in_calm_clips(frames):
         return (before & after).sum() / (before | after).sum()
 
     assert overlap(1.0) > overlap(0.0) + 0.1
+
+
+def test_company_moves_along_beside_an_object_and_looks_like_it(frames):
+    one = LabelledImage(frames[0].rgb, (frames[0].labels == 1).astype(np.uint8))
+    settings = ClipSettings(
+        video_share=0.0, company=1.0, calm=1.0, absent=0.0, leave=0.0, bend=0.0, parts=0.0, blur=0.0
+    )
+    rng = np.random.default_rng(3)
+    made = clip_batches(TrainingData([one], [frames]), settings, ((160, 160),), 1, rng)
+    drift, likeness = [], []
+    for batch in (next(made) for _ in range(12)):
+        pair = batch.targets[0] == 1
+        if not pair.any(axis=(2, 3)).all() or (pair[0] == pair[1]).all():
+            continue  # out of the picture in a frame, or not chosen for the second object
+        places = [[np.argwhere(mask).mean(axis=0) for mask in masks] for masks in pair]
+        apart = np.subtract(*places)
+        drift.append(np.abs(np.diff(apart[1:], axis=0)).mean() / np.sqrt(pair.mean() * 160**2))
+        means = [batch.rgb[0, 1][masks[1]].mean(axis=0) for masks in pair]
+        likeness.append(np.abs(np.subtract(*means)).max())
+    assert len(drift) >= 3
+    assert np.median(drift) < 0.15
+    assert np.median(likeness) < 25
 
 
 def test_objects_are_cut_into_parts_that_make_them_up(frames):
