@@ -144,6 +144,12 @@ class ZoomSettings(Section):
         ge=0,
         le=1,
     )
+    rival: float = _setting(
+        1.05,
+        "but not where something else in view resembles an object this many times as much as its "
+        "mask does",
+        ge=0,
+    )
     sure_frames: int = _setting(1, "frames in a row after which it is sure", ge=1, le=100)
     sure_room: float = _setting(1.3, "room while it is sure", ge=1, le=10)
     sure_pixels: float = _setting(0.45, "pixels while it is sure", ge=0.1, le=4)

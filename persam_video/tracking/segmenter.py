@@ -31,6 +31,12 @@ _UNKNOWN = 32.0
 _ABSENT = -1024.0
 """SAM 2's logit of an object that is out of sight."""
 
+_RIVAL_CELLS = 4
+"""Number of cells that a look-alike has at least."""
+
+_TRACE = 0.02
+"""Coverage below which a cell counts as free of a mask."""
+
 WINDOW_CELLS = 4.0
 """Smallest margin around an object's last box in which it is searched for: 64 input pixels."""
 
@@ -46,12 +52,15 @@ class Candidate:
             annotated frame or in the last good one, whichever is higher: mean difference of the
             two cosine similarities over the mask, -2 to 2. It is low for small objects, whose
             cells hold background too, and 0 for a model without matching maps.
+        rival: how much what is outside of all masks resembles the object where it does most, as a
+            share of how much the mask does; from 1 on there is a look-alike.
         predicted: what the model predicted for this object, if it predicts the presence of one.
     """
 
     logits: Tensor
     score: float
     likeness: float
+    rival: float = 0.0
     predicted: Predicted | None = None
 
     @property
@@ -152,7 +161,9 @@ class Segmenter:
                 continue
             weights = [o.weights for o in group if o.weights is not None]
             with self._clock.stage("prompt"):
-                prompts = self._prompts(embedding, group, tracked, step)
+                targets = torch.stack([o.target for o in group])
+                similarity = location_confidence(embedding.features, targets)
+                prompts = self._prompts(embedding, group, similarity, tracked, step)
             with self._clock.stage("predict"):
                 answer = self._cascade.run(
                     self._model, embedding, prompts, torch.stack(weights) if weights else None
@@ -163,20 +174,25 @@ class Segmenter:
             if answer.presence is not None:
                 logits = logits.where(answer.presence[:, None, None] > 0, _ABSENT)
             alike = _likenesses(logits, prompts.matching)
+            rival = rivals(logits, similarity, embedding.inside).tolist()
             own = Predicted.first(replace(answer, logits=logits[:, None]))
             predicted = [None] * len(group) if own is None else own.split()
-            parts = zip(group, logits, scores, alike, predicted, strict=True)
-            for o, mask, score, like, one in parts:
-                found[o.object_id] = Candidate(mask, score, like, one)
+            parts = zip(group, logits, scores, alike, rival, predicted, strict=True)
+            for o, *of_object in parts:
+                found[o.object_id] = Candidate(*of_object)
         return [found[o.object_id] for o in objects]
 
     def _prompts(
-        self, embedding: ImageEmbedding, group: Sequence[TrackedObject], tracked: bool, step: int
+        self,
+        embedding: ImageEmbedding,
+        group: Sequence[TrackedObject],
+        similarity: Tensor,
+        tracked: bool,
+        step: int,
     ) -> Prompts:
         """Build the prompts of the first pass; a lost object gets none from its last mask."""
         chosen, prior = self._settings.prompts, self._settings.prior
         targets = torch.stack([o.target for o in group])
-        similarity = location_confidence(embedding.features, targets)
         confidence = standardise(similarity, embedding.inside)
         boxes = masks = windows = None
         evidence = torch.zeros(len(group), PRIOR_CHANNELS, *embedding.grid, device=targets.device)
@@ -313,6 +329,26 @@ def likeness(logits: Tensor, matching: Tensor) -> Tensor:
     margins = matching[:, 0::2] - matching[:, 1::2]  # annotated frame, last good frame
     means = (margins * share[:, None]).sum(dim=(2, 3)) / cells.clamp(min=1e-6)[:, None]
     return means.amax(dim=1)
+
+
+def rivals(logits: Tensor, similarity: Tensor, inside: tuple[int, int]) -> Tensor:
+    """Return how much resembles each object outside of all masks, as a share of how much it does.
+
+    Args:
+        logits: (N, H, W) of the masks.
+        similarity: (N, h, w) cosine similarity of each cell to the object.
+        inside: rows and columns of cells that show the frame.
+
+    Returns:
+        (N,), by the similarity that a few cells reach, and 0 where there are no others.
+    """
+    share = cell_coverage(logits.sigmoid(), (similarity.shape[1], similarity.shape[2]))
+    own = (similarity * share).sum(dim=(1, 2)) / share.sum(dim=(1, 2)).clamp(min=1e-6)
+    free = grow_cells(share.amax(dim=0, keepdim=True), 1) < _TRACE
+    free[:, inside[0] :] = free[:, :, inside[1] :] = False
+    others = similarity.masked_fill(~free, 0.0).flatten(1)
+    reached = others.topk(min(_RIVAL_CELLS, others.shape[1])).values[:, -1]
+    return reached.clamp(min=0) / own.clamp(min=1e-6)
 
 
 def _grown_boxes(

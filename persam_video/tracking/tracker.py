@@ -307,9 +307,11 @@ class Tracker:
         self, current: View | None, size: tuple[int, int], given: Mapping[int, Box] | None = None
     ) -> View | None:
         """Choose a view of the objects, some at boxes that are given: all while one is lost."""
-        if not all(o.tracked for o in self._objects.values()):
+        given = given or {}
+        known = [o for i, o in self._objects.items() if i not in given]
+        if not all(o.tracked for o in known):
             return None
-        boxes = list(({i: o.box for i, o in self._objects.items()} | dict(given or {})).values())
+        boxes = [*(o.box for o in known), *given.values()]
         sure = self._all_sure() and not given
         return choose_view(boxes, size, self.model, self.settings.zoom, current, sure=sure)
 
@@ -327,7 +329,9 @@ class Tracker:
         annotation = as_mask(mask, object_id, (latest.labels.shape[0], latest.labels.shape[1]))
         embedding = latest.embedding
         if embedding is None or not _shows(embedding, annotation):
-            embedding = embedding_of(latest.frame, self.model)
+            size = latest.frame.size
+            self._view = self._plan(self._view, size, annotation.boxes)
+            embedding = embedding_of(latest.frame, self.model, self._view)
         (learned,) = self._segmenter.learn(embedding, annotation, self._steps - 1)
         self._objects[object_id] = learned
         labels = _without(latest.labels, object_id)
@@ -380,8 +384,9 @@ class Tracker:
                 o.remember(memory, candidate.score, self.settings.memory)
 
     def _is_sure(self, candidate: Candidate) -> bool:
-        enough = self.settings.zoom.sure
-        return enough is not None and candidate.score >= enough
+        zoom = self.settings.zoom
+        alone = candidate.rival < zoom.rival
+        return zoom.sure is not None and candidate.score >= zoom.sure and alone
 
     def _result(self, latest: _Latest) -> FrameResult:
         result = FrameResult.from_labels(

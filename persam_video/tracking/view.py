@@ -147,13 +147,15 @@ def _framing(
         return _Framing(zoom.sure_room, zoom.sure_pixels)
     if len(boxes) < _CROWD:
         return usual
+    limit = zoom.limit * model.info.image_size / max(frame_size)
     scale = _scale(boxes, frame_size, model, zoom, usual)
-    small = scale * _usual_side(boxes) < zoom.small
-    # at the limit of the magnification, more pixels would only show more around the objects
-    limited = scale >= zoom.limit * model.info.image_size / max(frame_size)
-    if not small or limited:
+    if scale * _usual_side(boxes) >= zoom.small or scale >= limit:
         return usual
-    return _Framing(min(zoom.room, zoom.small_room), max(zoom.pixels, zoom.small_pixels))
+    room = min(zoom.room, zoom.small_room)
+    x0, y0, x1, y1 = _around(boxes, frame_size, (room - 1) / 2)
+    # at the limit of the magnification, more pixels would only show more around the objects
+    useful = zoom.limit**2 * (x1 - x0) * (y1 - y0) / math.prod(frame_size)
+    return _Framing(room, max(zoom.pixels, min(zoom.small_pixels, useful)))
 
 
 def _scale(

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import torch
 
 from persam_video.config import load_settings
 from persam_video.sam.model import SamModel
 from persam_video.tracking import Tracker
+from persam_video.tracking.segmenter import rivals
 
 
 @pytest.fixture
@@ -55,3 +57,21 @@ def test_without_a_window_masks_are_made_everywhere(model, demo_frames, asked):
     tracker.step(*demo_frames[0])
     tracker.step(demo_frames[1][0])
     assert all(prompts.windows is None for prompts in asked)
+
+
+def test_a_rival_is_what_resembles_an_object_most_outside_of_all_masks():
+    logits = torch.full((2, 32, 48), -9.0)
+    logits[0, 8:16, 8:16] = 9.0  # cells 2 and 3 of rows and columns
+    logits[1, 8:16, 32:40] = 9.0
+    similarity = torch.full((2, 8, 12), 0.1)
+    similarity[:, 2:4, 2:4] = similarity[:, 2:4, 8:10] = 0.8  # two objects that look the same
+    assert rivals(logits, similarity, (8, 12)).tolist() == pytest.approx([0.125, 0.125], rel=0.01)
+    similarity[0, 6:8, 4:6] = 0.88  # and somewhere a third one, which the first is more like
+    similarity[1, 6, 4] = 0.88  # of the second, a single cell
+    assert rivals(logits, similarity, (8, 12)).tolist() == pytest.approx([1.1, 0.125], rel=0.01)
+    # cells that show nothing of the frame do not count
+    assert rivals(logits, similarity, (6, 12)).tolist() == pytest.approx([0.125, 0.125], rel=0.01)
+
+
+def test_an_object_that_fills_the_frame_has_no_rival():
+    assert rivals(torch.full((1, 8, 8), 9.0), torch.full((1, 2, 2), 0.7), (2, 2)).tolist() == [0]

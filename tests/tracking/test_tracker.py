@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from eval.common import iou
+from eval.prior import shoal
 from persam_video.config import load_settings
 from persam_video.drawing.soft import objects_share
 from persam_video.errors import AnnotationError, SourceError
@@ -122,6 +123,52 @@ def test_the_model_looks_closer_with_less_while_it_is_sure(model, demo_frames):
     assert all(size < 0.6 for size in always[4:])
     for never in ({"zoom.sure": None}, {"zoom.sure": 1.0}):
         assert all(size > 0.8 for size in inputs(**never))
+
+
+def test_the_model_does_not_look_closer_where_something_looks_like_the_object(model):
+    frames = [
+        (Frame(index, rgb, index / 24), labels)
+        for index, (rgb, labels) in zip(range(30), shoal().frames(), strict=False)
+    ]
+
+    def seen(**overrides):
+        tracker = Tracker(model, load_settings("persam", overrides))
+        results = [tracker.step(f, m if f.index == 0 else None) for f, m in frames]
+        return tracker.view, np.mean(
+            [iou(r.mask(1), m == 1) for r, (_, m) in zip(results, frames, strict=True)]
+        )
+
+    usual, score = seen(**{"zoom.sure": None})
+    alert, as_good = seen()
+    closer, _ = seen(**{"zoom.rival": 100.0})
+    assert alert == usual != closer
+    assert as_good == score > 0.85
+
+
+def test_a_view_of_annotated_objects_forgets_that_they_were_lost(model, demo_frames):
+    tracker, fresh = Tracker(model), Tracker(model)
+    tracker.step(*demo_frames[0])
+    black = np.zeros_like(demo_frames[0][0].rgb)
+    assert not any(seen.area for seen in tracker.step(black).objects)
+    frame, labels = demo_frames[1]
+    only = np.where(labels == 2, labels, 0).astype(np.uint8)
+    tracker.step(frame, only)
+    assert tracker.view is None  # the others are still to be found
+    tracker.step(frame, labels)
+    fresh.step(frame, labels)
+    assert tracker.view == fresh.view
+
+
+def test_an_added_object_is_seen_as_closely_as_an_annotated_one(model, demo_frames):
+    tracker, annotated = Tracker(model), Tracker(model)
+    frame, labels = demo_frames[0]
+    only = np.where(labels == 2, labels, 0).astype(np.uint8)
+    tracker.step(frame)
+    tracker.add_object(2, only == 2)
+    annotated.step(frame, only)
+    assert tracker.view == annotated.view is not None
+    ours, theirs = (either.step(demo_frames[1][0]) for either in (tracker, annotated))
+    assert np.array_equal(ours.labels, theirs.labels)
 
 
 def test_soft_masks_are_nearer_to_the_truth_than_hard_ones(soft_results, demo_frames):

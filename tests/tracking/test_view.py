@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -186,6 +187,28 @@ def test_a_crowd_of_small_objects_is_seen_closer_and_in_more_pixels(lite):
 def test_small_objects_at_the_limit_of_the_magnification_need_no_more_pixels(lite):
     boxes = [(400 + 20 * number, 200, 410 + 20 * number, 220) for number in range(4)]
     assert choose_view(boxes, SIZE, lite, ZOOM) == choose_view(boxes, SIZE, lite, NEVER_SMALL)
+
+
+@pytest.mark.parametrize("limit", [1.5, 2, 3])
+@pytest.mark.parametrize("size", [(360, 640), (480, 854), (720, 1280), (1080, 1920)])
+def test_the_limit_of_the_magnification_is_not_missed_by_rounding(lite, size, limit):
+    boxes = [(200 + 15 * number, 100, 210 + 15 * number, 110) for number in range(4)]
+    views = [
+        choose_view(boxes, size, lite, zoom.model_copy(update={"limit": float(limit)}))
+        for zoom in (ZOOM, NEVER_SMALL)
+    ]
+    assert views[0] == views[1]
+
+
+def test_a_crowd_has_no_more_pixels_than_the_limit_of_the_magnification_can_use(lite):
+    def apart(far):
+        places = [(200, 120), (200 + 2 * far, 120), (200, 120 + far), (200 + 2 * far, 120 + far)]
+        boxes = [(x, y, x + 20, y + 20) for x, y in places]
+        return pixels(choose_view(boxes, SIZE, lite, ZOOM))
+
+    sizes = [apart(far) for far in range(180, 300, 4)]
+    assert sizes[-1] > 1.4 * sizes[0]
+    assert all(after < 1.15 * before for before, after in pairwise(sizes))
 
 
 def test_a_crowd_in_a_square_input_is_seen_as_other_objects(lite):
