@@ -156,7 +156,8 @@ class ZoomSettings(Section):
     small: float = _setting(
         125.0,
         "where four objects or more would have sides of fewer input pixels than this on average, "
-        "they are seen with small_room and small_pixels (only lite); 0 for never",
+        "they are seen with small_room and small_pixels, as far as limit allows (only lite); 0 for "
+        "never",
         ge=0,
     )
     small_room: float = _setting(1.5, "room at most where the objects are small", ge=1, le=10)
