@@ -52,8 +52,8 @@ class Candidate:
             annotated frame or in the last good one, whichever is higher: mean difference of the
             two cosine similarities over the mask, -2 to 2. It is low for small objects, whose
             cells hold background too, and 0 for a model without matching maps.
-        rival: how much what is outside of all masks resembles the object where it does most, as a
-            share of how much the mask does; from 1 on there is a look-alike.
+        rival: greatest similarity to the object outside of all masks, as a share of that of its own
+            mask; above 1, something else looks more like the object.
         predicted: what the model predicted for this object, if it predicts the presence of one.
     """
 
@@ -178,8 +178,8 @@ class Segmenter:
             own = Predicted.first(replace(answer, logits=logits[:, None]))
             predicted = [None] * len(group) if own is None else own.split()
             parts = zip(group, logits, scores, alike, rival, predicted, strict=True)
-            for o, *of_object in parts:
-                found[o.object_id] = Candidate(*of_object)
+            for o, mask, score, like, other, one in parts:
+                found[o.object_id] = Candidate(mask, score, like, other, one)
         return [found[o.object_id] for o in objects]
 
     def _prompts(
@@ -332,7 +332,7 @@ def likeness(logits: Tensor, matching: Tensor) -> Tensor:
 
 
 def rivals(logits: Tensor, similarity: Tensor, inside: tuple[int, int]) -> Tensor:
-    """Return how much resembles each object outside of all masks, as a share of how much it does.
+    """Return the greatest similarity to each object outside of all masks, relative to its mask's.
 
     Args:
         logits: (N, H, W) of the masks.
@@ -340,14 +340,15 @@ def rivals(logits: Tensor, similarity: Tensor, inside: tuple[int, int]) -> Tenso
         inside: rows and columns of cells that show the frame.
 
     Returns:
-        (N,), by the similarity that a few cells reach, and 0 where there are no others.
+        (N,) similarity that a few cells reach, as a share of the mean over the mask; 0 where there
+        are not as many cells, or none is similar.
     """
     share = cell_coverage(logits.sigmoid(), (similarity.shape[1], similarity.shape[2]))
     own = (similarity * share).sum(dim=(1, 2)) / share.sum(dim=(1, 2)).clamp(min=1e-6)
     free = grow_cells(share.amax(dim=0, keepdim=True), 1) < _TRACE
     free[:, inside[0] :] = free[:, :, inside[1] :] = False
-    others = similarity.masked_fill(~free, 0.0).flatten(1)
-    reached = others.topk(min(_RIVAL_CELLS, others.shape[1])).values[:, -1]
+    outside = similarity.masked_fill(~free, 0.0).flatten(1)
+    reached = outside.topk(min(_RIVAL_CELLS, outside.shape[1])).values[:, -1]
     return reached.clamp(min=0) / own.clamp(min=1e-6)
 
 
