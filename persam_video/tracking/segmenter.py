@@ -163,7 +163,7 @@ class Segmenter:
             with self._clock.stage("prompt"):
                 targets = torch.stack([o.target for o in group])
                 similarity = location_confidence(embedding.features, targets)
-                prompts = self._prompts(embedding, group, similarity, tracked, step)
+                prompts = self._prompts(embedding, group, targets, similarity, tracked, step)
             with self._clock.stage("predict"):
                 answer = self._cascade.run(
                     self._model, embedding, prompts, torch.stack(weights) if weights else None
@@ -186,13 +186,13 @@ class Segmenter:
         self,
         embedding: ImageEmbedding,
         group: Sequence[TrackedObject],
+        targets: Tensor,
         similarity: Tensor,
         tracked: bool,
         step: int,
     ) -> Prompts:
         """Build the prompts of the first pass; a lost object gets none from its last mask."""
         chosen, prior = self._settings.prompts, self._settings.prior
-        targets = torch.stack([o.target for o in group])
         confidence = standardise(similarity, embedding.inside)
         boxes = masks = windows = None
         evidence = torch.zeros(len(group), PRIOR_CHANNELS, *embedding.grid, device=targets.device)

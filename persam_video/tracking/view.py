@@ -61,7 +61,7 @@ def choose_view(
     if not boxes or zoom.limit <= 1:
         return None
     height, width = frame_size
-    whole = model.info.image_size / max(frame_size)
+    whole = _whole_scale(frame_size, model)
     multiple = model.network.padding
     framing = _framing(boxes, frame_size, model, zoom, sure=sure)
     room, share = framing.room, framing.share
@@ -147,9 +147,9 @@ def _framing(
         return _Framing(zoom.sure_room, zoom.sure_pixels)
     if len(boxes) < _CROWD:
         return usual
-    limit = zoom.limit * model.info.image_size / max(frame_size)
     scale = _scale(boxes, frame_size, model, zoom, usual)
-    if scale * _usual_side(boxes) >= zoom.small or scale >= limit:
+    limited = scale >= zoom.limit * _whole_scale(frame_size, model)
+    if limited or scale * _usual_side(boxes) >= zoom.small:
         return usual
     room = min(zoom.room, zoom.small_room)
     x0, y0, x1, y1 = _around(boxes, frame_size, (room - 1) / 2)
@@ -166,7 +166,7 @@ def _scale(
     framing: _Framing,
 ) -> float:
     """Return how many input pixels one pixel of the frame gets."""
-    whole = model.info.image_size / max(frame_size)
+    whole = _whole_scale(frame_size, model)
     around = _around(boxes, frame_size, (framing.room - 1) / 2)
     across, down = around[2] - around[0], around[3] - around[1]
     if model.network.padding is None:
@@ -176,6 +176,11 @@ def _scale(
         most = math.sqrt(pixels / (across * down))
     enough = zoom.size / _usual_side(boxes)
     return min(max(enough, whole * min(1, math.sqrt(framing.share))), zoom.limit * whole, most)
+
+
+def _whole_scale(frame_size: tuple[int, int], model: SamModel) -> float:
+    """Return how many input pixels one pixel of the frame gets in a view of all of it."""
+    return model.info.image_size / max(frame_size)
 
 
 def _around(boxes: Sequence[Box], frame_size: tuple[int, int], margin: float) -> _Area:

@@ -62,7 +62,7 @@ def boxes_of(masks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def jitter_boxes(boxes: Tensor, strength: float | Tensor, rng: Generator) -> Tensor:
-    """Move each side of (N, 4) boxes by a share of the box's size, mostly outwards."""
+    """Move each side of (N, 4) boxes by a share (or N x 1) of the box's size, mostly outwards."""
     size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
     outwards = torch.tensor([-1.0, -1.0, 1.0, 1.0])
     noise = torch.randn(boxes.shape, generator=rng) * strength + 0.5 * strength
